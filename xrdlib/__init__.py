@@ -1,0 +1,24 @@
+"""Extinction groups from powder diffraction: symmetry, simulation, models, evidence."""
+
+from importlib import import_module
+
+# Loaded on first use, so that `import xrdlib` is instant and needs no optional library.
+_EXPORTS = {
+    "extinction_groups": "groups",
+    "subgroup_dag": "dag",
+    "simulate": "powder",
+    "XrdlibError": "errors",
+}
+
+__all__ = sorted(_EXPORTS)
+__version__ = "0.1.0"
+
+
+def __getattr__(name):
+    if name in _EXPORTS:
+        return getattr(import_module(f".{_EXPORTS[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_EXPORTS])
