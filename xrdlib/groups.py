@@ -15,15 +15,7 @@ from .records import N_ROTATIONS
 N_GROUPS = 99
 N_CLASSES = 97
 
-SYSTEMS = (
-    "triclinic",
-    "monoclinic",
-    "orthorhombic",
-    "tetragonal",
-    "trigonal",
-    "hexagonal",
-    "cubic",
-)
+SYSTEMS = tuple("triclinic monoclinic orthorhombic tetragonal trigonal hexagonal cubic".split())
 CENTRINGS = ("P", "I", "F", "C", "R")
 # Symmetry elements that an extinction symbol can show, by its three positions.
 OPERATOR_POSITIONS = (
@@ -156,6 +148,19 @@ def read_symbol(symbol):
     ]
 
 
+def space_group(number):
+    """Row 1..230 of the table: symbol, crystal_system, centring, operations, subgroups.
+
+    Raises
+    ------
+    XrdlibError
+        If there is no such space group.
+    """
+    if number not in range(1, 231):
+        raise XrdlibError(f"{number!r} is not a space-group number; pass an integer 1..230.")
+    return table()["space_groups"][int(number) - 1]
+
+
 @cache
 def operations(number):
     """Symmetry operations x' = W x + w of a space group, centring translations included.
@@ -173,15 +178,20 @@ def operations(number):
     rotations : ndarray, (k, 3, 3) int8
     translations : ndarray, (k, 3) float64
         In [0, 1), fractions of the cell edges.
+
+    Raises
+    ------
+    XrdlibError
+        If there is no such space group.
     """
-    parsed = [_parse_triplet(triplet) for triplet in _space_group(number)["operations"]]
+    parsed = [_parse_triplet(triplet) for triplet in space_group(number)["operations"]]
     rotations, translations = map(np.array, zip(*parsed, strict=True))
     return _frozen(rotations.astype(np.int8)), _frozen(translations)
 
 
 def reference_symbol(number):
     """Short Hermann-Mauguin symbol of a space group in its reference setting, as "P21/c"."""
-    return _space_group(number)["symbol"]
+    return space_group(number)["symbol"]
 
 
 def half_rotations(rotations):
@@ -207,9 +217,11 @@ def half_rotations(rotations):
     signs = np.rint(np.linalg.det(rotations)).astype(np.int64)
     proper, first = np.unique(rotations * signs[:, None, None], axis=0, return_index=True)
     proper = proper[np.argsort(first)]
-    if set(signs) - {1, -1} or len(proper) == 0 or N_ROTATIONS % len(proper):
+    products = (proper[:, None] @ proper).reshape(-1, 3, 3)
+    closed = len(np.unique(products, axis=0)) == len(proper)
+    if len(proper) == 0 or set(signs) - {1, -1} or not closed or N_ROTATIONS % len(proper):
         raise XrdlibError(
-            f"{len(proper)} distinct rotations do not form a crystallographic point group; "
+            f"The {len(rotations)} rotations given do not form a crystallographic point group; "
             "pass the rotation parts of every operation of one space group."
         )
     return np.resize(proper, (N_ROTATIONS, 3, 3)).astype(np.int8)
@@ -263,12 +275,6 @@ def systematically_absent(rotations, translations, hkl):
         phase = hkl[fixed] @ shifts.T
         result[fixed] |= (np.abs(phase - np.rint(phase)) > 1e-3).any(1)
     return result
-
-
-def _space_group(number):
-    if isinstance(number, bool) or number not in range(1, 231):
-        raise XrdlibError(f"{number!r} is not a space-group number; pass an integer 1..230.")
-    return table()["space_groups"][int(number) - 1]
 
 
 def _parse_triplet(triplet):
