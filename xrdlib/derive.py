@@ -206,7 +206,7 @@ def maximal_subgroups(elements):
     """
     matrices = np.array(elements).reshape(-1, 3, 3)
     index = {element: i for i, element in enumerate(elements)}
-    products = [[index[tuple((a @ b).ravel().tolist())] for b in matrices] for a in matrices]
+    products = [[index[key] for key in _flat(a @ matrices)] for a in matrices]
 
     def closure(members):
         members = set(members)
@@ -216,7 +216,7 @@ def maximal_subgroups(elements):
 
     # Grow every subgroup by one element at a time; maximal is what grows only into the whole.
     whole, maximal = frozenset(range(len(elements))), []
-    todo = [closure([index[tuple(np.eye(3, dtype=int).ravel().tolist())]])]
+    todo = [closure([index[_flat([np.eye(3, dtype=int)])[0]]])]
     known = set(todo)
     while todo:
         subgroup = todo.pop()
@@ -228,22 +228,34 @@ def maximal_subgroups(elements):
     return maximal
 
 
+def space_group_type(sg, rotations=None):
+    """spglib's type of a space group, or of the subgroup that keeps only some rotations.
+
+    Parameters
+    ----------
+    sg : gemmi.SpaceGroup
+    rotations : set of tuples, optional
+        The rotation parts kept, flattened; all translations of the lattice are kept.
+    """
+    own, shifts = exact_operations(sg)
+    keys = _flat(own)
+    rows = [i for i, key in enumerate(keys) if rotations is None or key in rotations]
+    hexagonal = sg.crystal_system_str() in ("trigonal", "hexagonal")
+    lattice = [[1, 0, 0], [-0.5, 0.75**0.5, 0], [0, 0, 1]] if hexagonal else np.eye(3)
+    return spglib.get_spacegroup_type_from_symmetry(
+        own[rows], shifts[rows] / gemmi.Op.DEN, lattice=lattice
+    )
+
+
 def t_subgroups(sg):
     """Types of the maximal subgroups of a space group that keep all its translations."""
-    rotations, translations = exact_operations(sg)
-    keys = [tuple(rotation.ravel().tolist()) for rotation in rotations]
-    point_group = tuple(dict.fromkeys(keys))
-    hexagonal = sg.crystal_system_str() in ("trigonal", "hexagonal")
-    lattice = np.eye(3) if not hexagonal else [[1, 0, 0], [-0.5, 0.75**0.5, 0], [0, 0, 1]]
-    types = set()
-    for subgroup in maximal_subgroups(point_group):
-        kept = {point_group[i] for i in subgroup}
-        rows = [i for i, key in enumerate(keys) if key in kept]
-        found = spglib.get_spacegroup_type_from_symmetry(
-            rotations[rows], translations[rows] / gemmi.Op.DEN, lattice=lattice
-        )
-        types.add(int(found.number))
-    return sorted(types)
+    point_group = tuple(dict.fromkeys(_flat(exact_operations(sg)[0])))
+    kept = [{point_group[i] for i in chosen} for chosen in maximal_subgroups(point_group)]
+    return sorted({int(space_group_type(sg, rotations).number) for rotations in kept})
+
+
+def _flat(matrices):
+    return [tuple(matrix.ravel().tolist()) for matrix in matrices]
 
 
 def space_groups():
@@ -251,12 +263,7 @@ def space_groups():
     return [
         {
             "number": sg.number,
-            # Short symbol: the placeholders of the monoclinic full symbol are dropped.
-            "symbol": "".join(
-                part
-                for part in sg.hm.split()
-                if part != "1" or sg.crystal_system_str() != "monoclinic"
-            ),
+            "symbol": space_group_type(sg).international_short.replace("_", ""),
             "crystal_system": sg.crystal_system_str(),
             "centring": sg.hm[0],
             "operations": [op.wrap().triplet() for op in sg.operations()],
