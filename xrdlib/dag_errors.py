@@ -14,10 +14,10 @@ ALPHA = 0.05
 STATISTICS = ("mean_distance", "within_two", "descendant", "ancestor", "branch")
 SHUFFLES = ("shuffled", "shuffled errors", "shuffled within system")
 NULLS = {
-    "shuffled": "the model's predictions shuffled over the patterns",
-    "shuffled errors": "its wrong predictions shuffled over the patterns it got wrong",
-    "shuffled within system": "its predictions shuffled within each true crystal system",
-    "constant": "the prior's most probable group predicted for every pattern",
+    "shuffled": "its predictions shuffled over all patterns",
+    "shuffled errors": "its wrong predictions shuffled among themselves",
+    "shuffled within system": "shuffling inside each true crystal system",
+    "constant": "the prior's most probable group predicted every time",
 }
 # Permutations are scored in slices of this many predictions, which bounds memory.
 _SLICE = 1_000_000
@@ -191,8 +191,13 @@ def _mean(value):
 
 def _verdict(observed, nulls):
     claims = {
-        "errors are local": ("mean_distance", -1, "The mean distance of an error", " hops"),
-        "errors flow to lower symmetry": ("descendant", 1, "The share going to descendants", " %"),
+        "errors are local": ("mean_distance", -1, "The model's mean distance of an error", " hops"),
+        "errors flow to lower symmetry": (
+            "descendant",
+            1,
+            "The model's share of errors that go to descendants",
+            " %",
+        ),
     }
     verdict = {}
     for claim, (key, sign, what, unit) in claims.items():
@@ -207,7 +212,7 @@ def _verdict(observed, nulls):
         ]
         sentences = [
             head or "Not supported",
-            f"{what} is {observed[key]:.2f}{unit}; under the nulls it is {'; '.join(against)}",
+            f"{what} is {observed[key]:.2f}{unit}, against {'; '.join(against)}",
         ]
         if head == "Supported" and found["shuffled within system"] != 1:
             sentences.append("Within a crystal system the effect is not seen")

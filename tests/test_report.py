@@ -1,0 +1,125 @@
+"""The summary file and its printed forms."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from xrdlib import config, metrics, paths, report
+from xrdlib.errors import XrdlibError
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Results go to a temporary project."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    return tmp_path
+
+
+def rows(subset="rruff-test", models=("physics transformer", "prior only")):
+    rng = np.random.default_rng(0)
+    labels, families = rng.integers(0, 99, 40), np.arange(40) % 12
+    prior = np.full(99, -np.log(99))
+    made = []
+    for model in models:
+        logp = np.log(rng.dirichlet(np.ones(99), size=40) * 0.99 + 0.01 / 99)
+        made.append(metrics.evaluate(model, subset, logp, labels, families, prior, n_boot=40))
+    return made
+
+
+def test_round_trip(project):
+    given = rows()
+    written = report.summary(given, "tiny", extra={"dag": {"p": 0.5}, "notes": ["seen"]})
+    path = project / "results" / "tiny" / "summary.json"
+    assert json.loads(path.read_text()) == written == report.load("tiny")
+    assert written["rows"] == given
+    assert written["notes"] == ["seen"] and written["dag"] == {"p": 0.5}
+    assert [p.name for p in path.parent.iterdir()] == ["summary.json"]
+
+
+def test_missing_measured_data_are_null_and_say_how_to_get_them(project):
+    written = report.summary(rows("amcsd-holdout"), "tiny", missing=["rruff-test"])
+    nulls = [row for row in written["rows"] if row["subset"] == "rruff-test"]
+    assert [row["model"] for row in nulls] == list(report.MODELS)
+    for row in nulls:
+        values = [value for key, value in row.items() if key not in ("model", "subset")]
+        assert values and set(values) == {None}
+        assert {"n", "top1", "top5", "top1_ci95", "balanced_top1", "nll", "ece"} <= row.keys()
+    assert "XRDLIB_DATA" in written["notes"][0]
+    text = report.as_text(written)
+    assert "rruff-test (no data)" in text and "n/a" in text
+    assert text.index("rruff-test") < text.index("amcsd-holdout")
+
+
+def test_the_table_shows_the_numbers_of_the_rows(project):
+    written = report.summary(rows(), "tiny")
+    row = written["rows"][0]
+    for text in (report.as_text(written), report.as_markdown(written)):
+        assert "n = 40 patterns of 12 families" in text
+        line = next(line for line in text.splitlines() if "physics transformer" in line)
+        low, high = row["top5_ci95"]
+        assert f"{row['top5']:.1f} [{low:.1f}, {high:.1f}]" in line
+        assert f"{row['bits_over_prior']:.2f}" in line and f"{row['nll']:.2f}" in line
+
+
+def test_columns_of_the_printed_table_line_up(project):
+    text = report.as_text(report.summary(rows(), "tiny", missing=["elsewhere"]))
+    tables = [part.splitlines() for part in text.split("\n\n") if "---" in part]
+    assert len(tables) == 2
+    for lines in tables:
+        assert len({len(line) for line in lines[1:]}) == 1
+
+
+def test_markdown_is_a_table(project):
+    text = report.as_markdown(report.summary(rows(), "tiny"))
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 2
+    assert len({line.count("|") for line in lines}) == 1
+    assert set(lines[1]) <= set("|-: ")
+
+
+def test_notes_verdicts_and_figures_are_printed(project, capsys):
+    extra = {"dag": {"verdict": {"errors are local": "Supported. So it is."}}, "notes": ["Aha."]}
+    report.print_table(report.summary(rows(), "tiny", extra=extra))
+    printed = capsys.readouterr().out
+    assert "Note: Aha." in printed
+    assert "Claim 'errors are local': Supported. So it is." in printed
+    assert "Figures: runs/tiny/figures" in printed.replace("\\", "/")
+
+
+def test_command_line(project, capsys, monkeypatch):
+    report.summary(rows(), "laptop")
+    report.main(["--profile", "laptop", "--markdown"])
+    assert capsys.readouterr().out.startswith("**rruff-test")
+    monkeypatch.setattr(config, "load", lambda: type("Config", (), {"profile": "laptop"}))
+    report.main([])
+    assert capsys.readouterr().out.startswith("Results of profile laptop")
+    with pytest.raises(SystemExit, match="run `make repro PROFILE=paper`"):
+        report.main(["--profile", "paper"])
+
+
+def test_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "xrdlib.report", "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "--markdown" in done.stdout
+
+
+def test_contradictory_or_unwritable_input_is_refused(project):
+    with pytest.raises(XrdlibError, match="More than one row"):
+        report.summary(rows() + rows(), "tiny")
+    with pytest.raises(XrdlibError, match="listed as missing"):
+        report.summary(rows(), "tiny", missing=["rruff-test"])
+    with pytest.raises(XrdlibError, match="cannot be written"):
+        report.summary([{**rows()[0], "nll": float("nan")}], "tiny")
+    with pytest.raises(XrdlibError, match="cannot be written"):
+        report.summary(rows(), "tiny", extra={"array": np.zeros(3)})
+    assert not (project / "results" / "tiny" / "summary.json").exists()
+
+
+def test_a_damaged_file_is_named(project):
+    (paths.results("tiny") / "summary.json").write_text("{")
+    with pytest.raises(XrdlibError, match="not JSON"):
+        report.load("tiny")
