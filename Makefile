@@ -1,0 +1,63 @@
+# `make repro` and `make test` are all that a newcomer types; each sets up what it needs.
+# Profiles: tiny (minutes), laptop (the default, under half an hour), paper (a GPU).
+PROFILE ?= laptop
+PYTHON ?= python3
+
+ifeq ($(filter $(PROFILE),tiny laptop paper),)
+$(error PROFILE=$(PROFILE) is not a profile; choose one of tiny, laptop, paper)
+endif
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BROKEN := $(VENV)/.unfinished
+PIPELINE := notebooks/dvc.yaml
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
+# The default profile is what the dvc.yaml of the project's root stands for.
+TARGET := $(if $(filter laptop,$(PROFILE)),dvc.yaml,$(PIPELINE):10_figures@$(PROFILE))
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# A kernel registered elsewhere under the name python3 must not run our notebooks.
+unexport JUPYTER_PATH
+unexport PYTHONPATH
+
+.PHONY: setup repro test figures lab bench lint format
+.DELETE_ON_ERROR:
+
+setup: $(READY)
+
+# An environment whose building was cut short is thrown away; a finished one is only brought up to date.
+$(READY): pyproject.toml constraints.txt
+	if [ -e $(BROKEN) ]; then rm -rf $(VENV); fi
+	mkdir -p $(VENV) && touch $(BROKEN)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	touch $@ && rm $(BROKEN)
+
+repro: setup
+	$(BIN)/dvc repro $(TARGET)
+	$(BIN)/python -m xrdlib.report --profile $(PROFILE)
+
+test: setup
+	$(BIN)/python -m pytest
+
+figures: setup
+	$(BIN)/dvc repro --single-item $(PIPELINE):strip@10_figures
+	$(BIN)/dvc repro --single-item --force $(PIPELINE):10_figures@$(PROFILE)
+
+lab: setup
+	$(BIN)/jupyter lab notebooks
+
+bench: setup
+	$(BIN)/python -m xrdlib.bench
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(NBSTRIPOUT) --verify $(NOTEBOOKS)
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(NBSTRIPOUT) $(NOTEBOOKS)
