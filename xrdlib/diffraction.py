@@ -1,0 +1,196 @@
+"""Kinematic powder diffraction: crystals to reflections, and the geometry around them."""
+
+import numpy as np
+import torch
+
+from .errors import XrdlibError
+from .records import Reflections
+from .structure_factors import MAX_INDEX, N_ELEMENTS, unique_structure_factors
+
+# K-alpha1 and K-alpha2 in angstrom: Hoelzer et al., Phys. Rev. A 56, 4554 (1997) for Cr to Cu,
+# Bearden, Rev. Mod. Phys. 39, 78 (1967) for Mo and Ag. "XKa" is their 2:1 mean.
+_DOUBLETS = {
+    "Cr": (2.289726, 2.293652),
+    "Fe": (1.936041, 1.939973),
+    "Co": (1.788996, 1.792835),
+    "Cu": (1.540593, 1.544427),
+    "Mo": (0.709300, 0.713590),
+    "Ag": (0.559407, 0.563798),
+}
+WAVELENGTHS = {
+    f"{anode}Ka{line}": value
+    for anode, (first, second) in _DOUBLETS.items()
+    for line, value in (("1", first), ("2", second), ("", (2 * first + second) / 3))
+}
+_NEGLIGIBLE = 1e-9  # of the crystal's strongest |F|^2: rounding where the sum should vanish
+
+
+def resolve_wavelength(wavelength):
+    """Wavelength in angstrom from a number or a name such as "CuKa1", "MoKa".
+
+    Raises
+    ------
+    XrdlibError
+        If the name is unknown or the number is not between 0.1 and 5.
+    """
+    if isinstance(wavelength, str):
+        if wavelength not in WAVELENGTHS:
+            known = ", ".join(sorted(WAVELENGTHS))
+            raise XrdlibError(f"Unknown radiation {wavelength!r}; give angstrom or one of {known}.")
+        return WAVELENGTHS[wavelength]
+    try:
+        value = float(wavelength)
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not 0.1 <= value <= 5.0:
+        raise XrdlibError(f"Wavelength {wavelength!r} is not a number of angstrom from 0.1 to 5.")
+    return value
+
+
+def d_star(lattice, hkl):
+    """1/d in reciprocal angstrom of reflections `hkl` (m, 3) of one lattice (3, 3), rows a b c."""
+    return np.linalg.norm(np.asarray(hkl) @ np.linalg.inv(lattice).T, axis=-1)
+
+
+def two_theta(d_star, wavelength):
+    """Scattering angle in degrees from 1/d by Bragg's law; NaN where it cannot be reached."""
+    with np.errstate(invalid="ignore"):
+        return np.degrees(2 * np.arcsin(np.asarray(d_star) * wavelength / 2))
+
+
+def lorentz_polarisation(two_theta):
+    """(1 + cos^2 2theta) / (sin^2 theta cos theta), unpolarised beam, tensor in degrees."""
+    theta = torch.deg2rad(two_theta) / 2
+    sine2 = theta.sin().square()
+    return (1 + (1 - 2 * sine2).square()) / (sine2 * theta.cos())
+
+
+def march_dollase(metric, rotations, axis, ratio, hkl, owner):
+    """Texture factor of Dollase (J. Appl. Cryst. 19, 267, 1986), averaged over equivalents.
+
+    Parameters
+    ----------
+    metric : (B, 3, 3) tensor
+        Reciprocal metric of each pattern's crystal.
+    rotations : (B, 24, 3, 3) tensor
+        Rotations modulo inversion, repeated cyclically.
+    axis : (B, 3) tensor
+        Miller indices of the preferred plane, whose normal is the texture axis.
+    ratio : (B,) tensor
+        March parameter r; 1 is a random powder, below 1 platelets.
+    hkl : (m, 3) tensor
+    owner : (m,) int64 tensor, ascending
+        Pattern of each reflection.
+
+    Returns
+    -------
+    (m,) tensor
+        Mean of (r^2 cos^2 a + sin^2 a / r)^(-3/2) over all equivalents of each reflection.
+    """
+    metric, hkl = metric.to(torch.float32), hkl.to(torch.float32)
+    toward = metric @ axis.to(metric.dtype)[:, :, None]  # (B, 3, 1): h . toward = |h||axis| cos a
+    norm2 = (axis.to(metric.dtype)[:, None] @ toward)[:, 0, 0]
+    toward = (rotations.to(metric.dtype) @ toward[:, None])[..., 0]  # (B, 24, 3)
+    period = _period(rotations)
+    n = period[owner]
+    total = int(n.sum())
+    row = torch.repeat_interleave(n, output_size=total)
+    turn = torch.arange(total, device=n.device) - (n.cumsum(0) - n)[row]
+    length2 = ((hkl[:, None] @ metric[owner]) @ hkl[:, :, None])[:, 0, 0] * norm2[owner]
+    cosine2 = (hkl[row] * toward[owner[row], turn]).sum(1).square_() / length2[row]
+    inverse = 1 / ratio
+    slope = (ratio.square() - inverse)[owner[row]]
+    weight = (cosine2 * slope + inverse[owner[row]]).rsqrt_().pow_(3)
+    mean = torch.zeros(len(hkl), dtype=weight.dtype, device=weight.device)
+    return mean.index_add_(0, row, weight) / n
+
+
+def _period(rotations):
+    """(B,) order of each rotation group before its repetition."""
+    same = (rotations[:, 1:] == rotations[:, :1]).flatten(2).all(2)
+    first = same.to(torch.int8).argmax(1) + 1
+    return torch.where(same.any(1), first, rotations.shape[1])
+
+
+def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu"):
+    """Symmetry-unique reflections of every crystal up to a scattering angle.
+
+    Parameters
+    ----------
+    crystals : records.Crystals
+    wavelength : float or str
+        Angstrom or a name in `WAVELENGTHS`.
+    two_theta_max : float
+        Degrees, at most 180.
+    device : str or torch.device
+        Where to compute; the result is in NumPy arrays all the same.
+
+    Returns
+    -------
+    records.Reflections
+        In the order of `crystals`; reflections below 1e-9 of the crystal's strongest |F|^2 are
+        left out (absent but for rounding).
+
+    Raises
+    ------
+    XrdlibError
+        Naming the crystal that has no atoms, no volume, a value that is not finite, an element
+        without a form factor, a cell too large, or no reflection in the range.
+    """
+    wavelength = resolve_wavelength(wavelength)
+    if not 0 < two_theta_max <= 180:
+        raise XrdlibError(f"two_theta_max is {two_theta_max}; give degrees above 0, up to 180.")
+    d_star_max = 2 * np.sin(np.radians(two_theta_max / 2)) / wavelength
+    if len(crystals) == 0:
+        raise XrdlibError("No crystals given; reflections needs at least one.")
+    _check(crystals, d_star_max)
+    chosen = unique_structure_factors(crystals, d_star_max, device)
+    n = len(crystals)
+    strongest = torch.zeros(n, device=chosen.f2.device)
+    strongest.scatter_reduce_(0, chosen.crystal, chosen.f2, "amax")
+    keep = chosen.f2 > _NEGLIGIBLE * strongest[chosen.crystal]
+    counts = torch.bincount(chosen.crystal[keep], minlength=n).cpu().numpy()
+    _refuse(counts == 0, crystals, "has no reflection in the range; its cell is too small")
+    return Reflections(
+        lattice=np.asarray(crystals.lattice, dtype=np.float64),
+        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        hkl=chosen.hkl[keep].to(torch.int16).cpu().numpy(),
+        multiplicity=chosen.multiplicity[keep].to(torch.float32).cpu().numpy(),
+        f2=chosen.f2[keep].cpu().numpy(),
+        rotations=crystals.rotations,
+        space_group=crystals.space_group,
+        group=crystals.group,
+        name=crystals.name,
+    )
+
+
+def _check(crystals, d_star_max):
+    """Refuse, by name, whatever would give a NaN or an error deep inside."""
+    atoms = np.diff(crystals.start)
+    _refuse((atoms == 0), crystals, "has no atoms")
+    finite = np.isfinite(crystals.lattice).all((1, 2))
+    finite &= _every(np.isfinite(crystals.frac).all(1), crystals)
+    finite &= _every(np.isfinite(crystals.occupancy), crystals)
+    _refuse(~finite, crystals, "has a lattice, position or occupancy that is not finite")
+    lengths = np.linalg.norm(crystals.lattice, axis=2)
+    volume = np.abs(np.linalg.det(crystals.lattice))
+    _refuse(volume < 1e-3 * lengths.prod(1), crystals, "has a cell with no volume")
+    _refuse(volume < 1.0, crystals, "has a cell volume below 1 cubic angstrom")
+    known = (crystals.number >= 1) & (crystals.number <= N_ELEMENTS)
+    problem = f"has an atomic number outside 1 to {N_ELEMENTS}"
+    _refuse(~_every(known, crystals), crystals, problem)
+    _refuse(~_every(crystals.occupancy >= 0, crystals), crystals, "has a negative occupancy")
+    problem = f"has an axis beyond {MAX_INDEX / d_star_max:.0f} angstrom, too long for this range"
+    _refuse((lengths * d_star_max).max(1) > 0.8 * MAX_INDEX, crystals, problem)
+
+
+def _every(good, crystals):
+    """(n,) whether all atoms of each crystal are good; every crystal has at least one."""
+    return np.logical_and.reduceat(good, crystals.start[:-1])
+
+
+def _refuse(bad, crystals, problem):
+    """Raise for the first bad crystal."""
+    if bad.any():
+        i = int(np.flatnonzero(bad)[0])
+        raise XrdlibError(f"Structure {str(crystals.name[i])!r} (number {i}) {problem}.")

@@ -1,0 +1,120 @@
+"""Clean powder patterns of pymatgen structures: the function that people import."""
+
+import numpy as np
+import torch
+
+from .diffraction import (
+    lorentz_polarisation,
+    reflections,
+    resolve_wavelength,
+)
+from .errors import XrdlibError
+from .lines import as_phase, quadratic
+from .patterns import CALCULATION_GRID
+from .profiles import render
+from .records import Crystals
+
+_BATCH = 256  # patterns rendered at a time
+
+
+def simulate(structures, wavelength="CuKa1", fwhm=0.1, eta=0.5):
+    """Calculated powder patterns from 5 to 90 degrees 2theta in steps of 0.01.
+
+    Kinematic intensities (multiplicity, structure factors with occupancies, Lorentz-polarisation;
+    no Debye-Waller factor, texture or noise) under pseudo-Voigt profiles.
+
+    Parameters
+    ----------
+    structures : pymatgen Structure or sequence of them
+        Disordered sites are fine.
+    wavelength : str or float
+        A name in `diffraction.WAVELENGTHS`, or angstrom.
+    fwhm : float
+        Full width at half maximum in degrees, 0.02 to 5.
+    eta : float
+        Lorentzian fraction, 0 to 1.
+
+    Returns
+    -------
+    ndarray, (n, 8501) float32
+        Each row scaled to a maximum of 100.
+
+    Raises
+    ------
+    XrdlibError
+        If a parameter is out of range or a structure cannot diffract; it names the structure.
+    """
+    wavelength = resolve_wavelength(wavelength)
+    if not 0.02 <= fwhm <= 5:
+        raise XrdlibError(f"fwhm is {fwhm}; give degrees from 0.02 to 5.")
+    if not 0 <= eta <= 1:
+        raise XrdlibError(f"eta is {eta}; give a Lorentzian fraction from 0 to 1.")
+    if hasattr(structures, "lattice"):
+        structures = [structures]
+    crystals = from_structures(structures)
+    grid = CALCULATION_GRID
+    known = reflections(crystals, wavelength, min(grid.stop + 5 * fwhm, 170))
+    patterns = np.empty((len(known), grid.size), dtype=np.float32)
+    for first in range(0, len(known), _BATCH):
+        rows = np.arange(first, min(first + _BATCH, len(known)))
+        part = calculated(known.take(rows), wavelength, fwhm, eta, grid)
+        patterns[rows] = part.numpy()
+    return patterns
+
+
+def calculated(reflections, wavelength, fwhm, eta, grid, device="cpu"):
+    """Clean patterns of known reflections, (n, grid.size) tensor with maxima of 100."""
+    phase = as_phase(reflections, device)
+    n = len(reflections)
+    metric = torch.linalg.inv(phase.lattice @ phase.lattice.transpose(1, 2))
+    sine = quadratic(metric, phase.hkl, phase.owner).sqrt() * (wavelength / 2)
+    angle = torch.rad2deg(2 * torch.asin(sine.clamp(max=0.99999)))
+    strength = phase.strength * lorentz_polarisation(angle)
+    width, share = (torch.full((n, 1), float(value), device=device) for value in (fwhm, eta))
+    pattern = render(angle, strength, phase.owner, n, grid, width, width, share).clamp_(min=0)
+    return pattern * (100 / pattern.amax(1, keepdim=True))
+
+
+def from_structures(structures):
+    """Crystals from pymatgen structures.
+
+    Raises
+    ------
+    XrdlibError
+        If there are none, or one is not a structure of known elements.
+    """
+    structures = list(structures)
+    if not structures:
+        raise XrdlibError("No structures given; simulate needs at least one.")
+    number, frac, occupancy, count, name = [], [], [], [], []
+    for i, structure in enumerate(structures):
+        try:
+            sites = [
+                (species.Z, site.frac_coords, amount)
+                for site in structure
+                for species, amount in site.species.items()
+            ]
+            name.append(structure.formula)
+        except AttributeError:
+            raise XrdlibError(
+                f"Structure number {i} ({type(structure).__name__}) is not a pymatgen Structure "
+                "of chemical elements."
+            ) from None
+        count.append(len(sites))
+        if sites:
+            z, x, amounts = zip(*sites, strict=True)
+            number += z
+            frac += x
+            occupancy += amounts
+    n = len(structures)
+    return Crystals(
+        lattice=np.array([s.lattice.matrix for s in structures], dtype=np.float64),
+        start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        number=np.array(number, dtype=np.int16),
+        frac=np.array(frac, dtype=np.float32).reshape(-1, 3),
+        occupancy=np.array(occupancy, dtype=np.float32),
+        rotations=np.broadcast_to(np.eye(3, dtype=np.int8), (n, 24, 3, 3)),
+        space_group=np.zeros(n, np.int16),
+        group=np.zeros(n, np.int16),
+        name=np.array(name),
+    )

@@ -1,0 +1,256 @@
+"""Known reflections to measured-looking patterns: seeded steps with physical parameters.
+
+Every random number is a function of (seed, index of the pattern, quantity), see `counter`, so a
+pattern does not depend on the batch it is made in. The ranges follow what is published about
+laboratory patterns of minerals and what the measured RRUFF patterns show.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+
+from . import counter
+from .background import faults, measure
+from .errors import XrdlibError
+from .lines import (
+    AXES,
+    as_phase,
+    axial_tails,
+    displaced,
+    doublet,
+    line_intensities,
+    widths,
+)
+from .profiles import nodes, render
+
+_DRAW, _LINE, _NOISE = 101, 102, 103  # slots of the random numbers
+N_NODES = 3
+
+
+@dataclass(frozen=True)
+class Realism:
+    """Ranges of the nuisance parameters; (a, b) is a uniform range unless said otherwise.
+
+    "log-normal (m, s)" has median m and standard deviation s of the natural logarithm.
+    """
+
+    strain: tuple = (0.0005, 0.008)  # standard deviation of the metric strain, log-uniform
+    debye_waller: tuple = (0.3, 1.6)  # overall B in square angstrom
+    smooth_error: float = 0.12  # standard deviation of ln I at either end of the range
+    line_error: tuple = (0.0, 0.16)  # standard deviation of ln I, line by line
+    no_texture: float = 0.44  # probability of a random powder
+    march: float = 0.25  # standard deviation of ln r otherwise: 5-95 % is 0.67-1.5
+    strong_texture: float = 0.25  # share of textured patterns with the wider spread
+    strong_march: float = 0.55  # their standard deviation of ln r, kept in 0.3-3
+    single_line: float = 0.05  # probability of K-alpha1 alone
+    fwhm: tuple = (0.072, 0.33)  # degrees at low angle, log-normal
+    fwhm_limits: tuple = (0.035, 0.4)
+    lorentzian: tuple = (0.1, 0.9)  # Lorentzian share of that width
+    caglioti: tuple = (0.0, 0.006)  # U in square degrees; V = -U / 4
+    strain_width: tuple = (0.04, 0.8)  # Lorentzian Y tan(theta) in degrees, log-normal
+    zero_shift: float = 0.025  # standard deviation, degrees, within four of them
+    displacement: float = 0.035  # standard deviation of the cos(theta) shift, degrees
+    asymmetry: tuple = (0.0, 0.015)  # tail length times tan(2theta), degrees
+    background: tuple = (0.10, 0.9)  # of the strongest line, log-normal
+    noise: tuple = (0.0042, 1.05)  # standard deviation of the background at 0.02 degree steps, of
+    # the strongest line, log-normal; with the background it fixes the counts
+    counts: tuple = (50.0, 1e6)  # limits of the strongest line's counts
+    polynomial: float = 0.2  # standard deviation of each coefficient
+    air: tuple = (0.0, 1.0)  # air scatter at the first angle, of the mean background
+    hump_probability: float = 0.3
+    hump: tuple = (0.1, 1.2)  # amorphous hump, of the mean background
+    subtracted: float = 0.7  # probability that the background was subtracted
+    folded: float = 0.7  # probability that negative remains are folded, else cut
+    pedestal: tuple = (1.9, 2.6)  # left under the noise, of its deviation at 0.02 degree steps
+    residual: float = 0.1  # relative wave of the pedestal
+    impurity: float = 0.25  # probability of a second phase
+    impurity_level: tuple = (0.004, 0.12)  # its strongest line, of the main one's, log-uniform
+    cropped: float = 0.2  # probability of a shorter range
+    crop_first: tuple = (5.0, 15.0)
+    crop_last: tuple = (60.0, 90.0)
+    coarse: float = 0.1  # probability of steps of 2 to 5 points
+    spikes: float = 0.04  # probability of up to three spikes
+
+    @classmethod
+    def measured(cls, **changes):
+        """Ranges of laboratory patterns, with fields changed by name.
+
+        Raises
+        ------
+        XrdlibError
+            If a name is not a field.
+        """
+        return _changed(cls(), changes)
+
+    @classmethod
+    def mild(cls, **changes):
+        """Good patterns: weak texture and noise, full range, no impurity or fault."""
+        mild = cls(
+            strain=(0.0005, 0.003),
+            line_error=(0.0, 0.05),
+            smooth_error=0.05,
+            no_texture=0.7,
+            march=0.1,
+            strong_texture=0.0,
+            background=(0.03, 0.5),
+            noise=(0.001, 0.5),
+            residual=0.02,
+            impurity=0.0,
+            cropped=0.0,
+            coarse=0.0,
+            spikes=0.0,
+        )
+        return _changed(mild, changes)
+
+
+def draw(realism, seed, index):
+    """Parameters of each pattern.
+
+    Parameters
+    ----------
+    realism : Realism
+    seed : int
+    index : (B,) int64 tensor
+        Global numbers of the patterns.
+
+    Returns
+    -------
+    dict of tensors
+        Of shape (B, 1) or (B, k), ready to broadcast over points or lines.
+    """
+    r = realism
+    columns = iter(counter.uniform(seed, index, _DRAW, 64).T)
+
+    def between(low, high):
+        return low + (high - low) * next(columns)
+
+    def chance(probability):
+        return next(columns) < probability
+
+    def gauss(sigma=1.0):
+        # 4.5 standard deviations at most: a zero from the generator is not infinity.
+        return sigma * torch.special.ndtri(next(columns).clamp(4e-6, 1 - 4e-6))
+
+    def log_normal(median, sigma):
+        return median * torch.exp(gauss(sigma))
+
+    def log_between(low, high):
+        return torch.exp(between(*torch.log(torch.tensor([low, high])).tolist()))
+
+    d = {"strain": log_between(*r.strain)}
+    d["strains"] = torch.stack([gauss() for _ in range(6)], 1)
+    d["debye_waller"] = between(*r.debye_waller)
+    d["smooth"] = torch.stack([gauss(r.smooth_error) for _ in range(2)], 1)
+    d["line_error"] = between(*r.line_error)
+    random, strong = chance(r.no_texture), chance(r.strong_texture)
+    spread = torch.where(strong, r.strong_march, r.march)
+    ratio = torch.exp(gauss() * spread).clamp(0.3, 3.0)
+    d["ratio"] = torch.where(random, torch.ones_like(ratio), ratio)
+    axes = torch.tensor(AXES, device=index.device)
+    d["axis"] = axes[between(0, len(AXES)).to(torch.int64).clamp(max=len(AXES) - 1)]
+    d["single_line"] = chance(r.single_line)
+    d["fwhm"] = log_normal(*r.fwhm).clamp(*r.fwhm_limits)
+    d["lorentzian"] = between(*r.lorentzian)
+    d["caglioti"] = between(*r.caglioti)
+    d["strain_width"] = log_normal(*r.strain_width)
+    d["zero_shift"] = gauss(r.zero_shift).clamp(-4 * r.zero_shift, 4 * r.zero_shift)
+    d["displacement"] = gauss(r.displacement)
+    d["asymmetry"] = between(*r.asymmetry)
+    d["background"] = log_normal(*r.background).clamp(0.002, 2.0)
+    noise = log_normal(*r.noise)
+    d["counts"] = (d["background"] / noise.square()).clamp(*r.counts)
+    d["polynomial"] = torch.stack([gauss(r.polynomial) for _ in range(3)], 1)
+    d["air"], d["air_decay"] = between(*r.air), between(2.0, 8.0)
+    d["hump"] = between(*r.hump) * chance(r.hump_probability)
+    d["hump_centre"], d["hump_width"] = between(15.0, 40.0), between(4.0, 12.0)
+    d["subtracted"], d["folded"] = chance(r.subtracted), chance(r.folded)
+    d["pedestal"] = between(*r.pedestal)
+    d["residual"] = torch.stack([gauss(r.residual) for _ in range(3)], 1)
+    d["impurity"] = log_between(*r.impurity_level) * chance(r.impurity)
+    cropped = chance(r.cropped)
+    d["first"] = torch.where(cropped, between(*r.crop_first), 0.0)
+    d["last"] = torch.where(cropped, between(*r.crop_last), 180.0)
+    d["coarse"] = (2 + between(0, 4).floor()) * chance(r.coarse)
+    spiky = chance(r.spikes)
+    d["spike_at"] = torch.stack([next(columns) for _ in range(3)], 1)
+    height = torch.stack([log_between(0.01, 1.0) * chance(0.6) for _ in range(3)], 1)
+    d["spike_height"] = height * spiky[:, None]
+    column = (
+        "background counts air air_decay hump hump_centre hump_width subtracted folded "
+        "pedestal first last"
+    ).split()
+    return d | {name: d[name][:, None] for name in column}
+
+
+def measured_like(reflections, realism, seed, index, grid, impurity=None):
+    """Measured-looking patterns of known crystals.
+
+    Parameters
+    ----------
+    reflections : records.Reflections
+        One crystal for each pattern.
+    realism : Realism
+    seed : int
+    index : (B,) int64 tensor
+        Global numbers of the patterns; its device is where the work is done.
+    grid : patterns.Grid
+    impurity : records.Reflections, optional
+        A second phase for each pattern, which the drawn few receive.
+
+    Returns
+    -------
+    (B, grid.size) float32 tensor
+        Counts, at least 0; without background where that was drawn to be subtracted.
+
+    Raises
+    ------
+    XrdlibError
+        If the numbers of crystals, impurities and indices differ.
+    """
+    if len(reflections) != len(index) or (impurity is not None and len(impurity) != len(index)):
+        raise XrdlibError(
+            f"{len(reflections)} crystals and {len(index)} indices given; each pattern needs "
+            "one of both, and one impurity if there are any."
+        )
+    draws = draw(realism, seed, index)
+    lines = [_lines(reflections, draws, seed, index, _LINE)]
+    if impurity is not None:
+        lines += _impurity_lines(impurity, draws, seed, index, lines[0])
+    angle, strength, owner = (torch.cat(part) for part in zip(*lines, strict=True))
+    angle = displaced(angle, owner, draws)
+    angle, strength, owner = axial_tails(angle, strength, owner, draws["asymmetry"])
+    at = nodes(grid, N_NODES).to(index.device)
+    signal = render(angle, strength, owner, len(index), grid, *widths(draws, at))
+    signal = signal / signal.amax(1, keepdim=True).clamp(min=1e-12)
+    return faults(measure(signal, draws, grid, seed, index, _NOISE), draws, grid)
+
+
+def _lines(reflections, draws, seed, index, slot):
+    phase = as_phase(reflections, index.device)
+    d_star, strength = line_intensities(phase, draws, seed, index, slot)
+    return doublet(d_star, strength, phase.owner, draws["single_line"])
+
+
+def _impurity_lines(impurity, draws, seed, index, main):
+    """Lines of the second phase in the patterns that have one, scaled to the main phase."""
+    rows = (draws["impurity"] > 0).nonzero()[:, 0]
+    if not len(rows):
+        return []
+    own = {name: value[rows] for name, value in draws.items()}
+    own["ratio"] = torch.ones_like(own["ratio"])
+    angle, strength, owner = _lines(
+        impurity.take(rows.cpu().numpy()), own, seed, index[rows], _LINE + 10
+    )
+    strongest = [
+        torch.zeros(n, device=index.device).scatter_reduce_(0, o, s, "amax")
+        for n, o, s in ((len(index), main[2], main[1]), (len(rows), owner, strength))
+    ]
+    scale = own["impurity"] * strongest[0][rows] / strongest[1].clamp(min=1e-30)
+    return [(angle, strength * scale[owner], rows[owner])]
+
+
+def _changed(realism, changes):
+    unknown = set(changes) - {f.name for f in fields(realism)}
+    if unknown:
+        raise XrdlibError(f"Realism has no field {sorted(unknown)[0]!r}; see its docstring.")
+    return replace(realism, **changes)

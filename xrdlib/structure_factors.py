@@ -1,0 +1,319 @@
+"""Structure factors of many crystals at once, by separable phases.
+
+exp 2 pi i (hx + ky + lz) is a product of three short tables, so the sum over atoms for a whole
+box of hkl is a matrix product: (h k) x atoms times atoms x l. Symmetry shrinks the box: octants
+whose reflections all have an equivalent inside are left out. Crystals with boxes of alike size
+share one batched product; a box too large for memory is cut along its first axis, and the atoms
+of an element into pieces, so that memory is bounded whatever the structure.
+"""
+
+import json
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .paths import TABLES
+
+FRIEDEL_BASE = 1024  # |h|, |k|, |l| stay below half of it, so that three indices fit one int32
+MAX_INDEX = FRIEDEL_BASE // 2 - 1
+N_ELEMENTS = 98
+_FACTOR_STEPS = 2048  # linear interpolation in s is then good to about 1e-5 electrons
+_PIECES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])  # padded atom counts
+_BUDGET = {"cpu": 1 << 20, "cuda": 1 << 26}  # complex numbers held at once
+
+
+class Selection(NamedTuple):
+    """Unique reflections of many crystals as torch rows, crystals in ascending order."""
+
+    crystal: torch.Tensor
+    hkl: torch.Tensor
+    multiplicity: torch.Tensor
+    f2: torch.Tensor
+
+
+class _Atoms(NamedTuple):
+    """Atoms on the device with the pieces (one element of one crystal, few atoms) they form."""
+
+    frac: torch.Tensor  # (m, 3), axes in the order of the crystal's box
+    occupancy: torch.Tensor
+    first: np.ndarray  # (pieces,) first atom
+    count: np.ndarray
+    number: np.ndarray
+    start: np.ndarray  # (n + 1,) pieces of each crystal
+
+
+def unique_structure_factors(crystals, d_star_max, device="cpu"):
+    """|F|^2 of the symmetry-unique reflections of every crystal.
+
+    Parameters
+    ----------
+    crystals : records.Crystals
+        Checked: finite, at least one atom each, indices within `MAX_INDEX`.
+    d_star_max : float
+        Largest 1/d in reciprocal angstrom.
+    device : str or torch.device
+
+    Returns
+    -------
+    Selection
+    """
+    device = torch.device(device)
+    rotations, group = np.unique(crystals.rotations.reshape(-1, 216), axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    groups = [np.unique(r.reshape(24, 3, 3), axis=0).tobytes() for r in rotations]
+    halved = np.array([_halved_axes(g) for g in groups])[group]
+    length = np.linalg.norm(crystals.lattice, axis=2)
+    largest = np.floor(length * d_star_max + 1e-6).astype(np.int64)
+    count = np.where(halved, largest + 1, 2 * largest + 1)
+    axes = np.argsort(count, axis=1, kind="stable")
+    size = _padded(np.take_along_axis(count, axes, 1))
+    origin = np.where(np.take_along_axis(halved, axes, 1), 0, (size - 1) // 2)
+
+    table, base, stride = _multiplicity_tables(groups, group, axes, size, origin, device)
+    atoms = _atoms(crystals, axes, device)
+    metric = np.linalg.inv(crystals.lattice @ crystals.lattice.transpose(0, 2, 1))
+    metric = np.take_along_axis(np.take_along_axis(metric, axes[:, :, None], 1), axes[:, None], 2)
+    factors = _factor_table(d_star_max / 2, device)
+
+    task, size, origin = _slabs(size, origin, _BUDGET[device.type])
+    order = np.lexsort((task, *size.T))
+    edges = np.flatnonzero(np.any(np.diff(size[order], axis=0), axis=1)) + 1
+    parts = []
+    for bucket in np.split(order, edges):
+        dims = tuple(int(d) for d in size[bucket[0]])
+        step = max(1, _BUDGET[device.type] // (2 * int(np.prod(dims))))
+        for tasks in (bucket[i : i + step] for i in range(0, len(bucket), step)):
+            c = task[tasks]
+            shape = torch.from_numpy(np.column_stack([base[c], stride[c]])).to(device)
+            box = _Box(dims, c, origin[tasks], device)
+            rows = box.select(metric[c], d_star_max, table, shape)
+            part = box.sum_atoms(rows, atoms, factors)
+            hkl = box.indices(rows).gather(
+                1, torch.from_numpy(np.argsort(axes[c], 1)).to(device)[rows.item]
+            )
+            parts.append(
+                (torch.from_numpy(tasks).to(device)[rows.item], hkl, rows.multiplicity, part)
+            )
+    owner, hkl, multiplicity, f2 = (torch.cat(p) for p in zip(*parts, strict=True))
+    owner, order = torch.sort(owner, stable=True)
+    task = torch.from_numpy(task).to(device)
+    return Selection(task[owner], hkl[order], multiplicity[order], f2[order])
+
+
+class _Rows(NamedTuple):
+    item: torch.Tensor  # which crystal of the bucket
+    cell: torch.Tensor  # which hkl of the box
+    start: torch.Tensor  # (B,)
+    count: torch.Tensor
+    multiplicity: torch.Tensor
+    s_index: torch.Tensor  # position of sin(theta)/lambda in the factor table
+    s_weight: torch.Tensor
+
+
+class _Box:
+    """One bucket: B crystals that share the size of their box of hkl."""
+
+    def __init__(self, dims, crystal, origin, device):
+        self.dims, self.crystal, self.device = dims, crystal, device
+        self.origin = torch.from_numpy(origin).to(device)
+
+    def select(self, metric, d_star_max, table, shape):
+        """Unique reflections inside the sphere, as rows ordered by crystal, then hkl."""
+        i, j, k = np.indices(self.dims).reshape(3, -1).astype(np.float64)
+        terms = np.stack([i * i, j * j, k * k, 2 * i * j, 2 * i * k, 2 * j * k, i, j, k, i * 0 + 1])
+        o = self.origin.cpu().numpy().astype(np.float64)
+        linear = np.einsum("bij,bj->bi", metric, o)
+        coef = np.column_stack(
+            [metric[:, [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]], -2 * linear, (linear * o).sum(1)]
+        )
+        d2 = torch.from_numpy(coef).to(self.device) @ torch.from_numpy(terms).to(self.device)
+        local = [
+            torch.arange(n, device=self.device) - self.origin[:, a : a + 1]
+            for a, n in enumerate(self.dims)
+        ]
+        local = [x * shape[:, a + 1 : a + 2] for a, x in enumerate(local)]
+        address = (local[0][:, :, None] + local[1][:, None, :])[..., None] + local[2][
+            :, None, None, :
+        ]
+        address += shape[:, 0, None, None, None]
+        found = table[address.flatten(1)]
+        mask = (d2 <= d_star_max**2) & (found > 0)
+        item, cell = mask.nonzero(as_tuple=True)
+        count = mask.sum(1)
+        s = d2[item, cell].sqrt_().mul_(_FACTOR_STEPS / d_star_max).to(torch.float32)
+        index = s.to(torch.int64).clamp_(max=_FACTOR_STEPS - 1)
+        return _Rows(
+            item, cell, count.cumsum(0) - count, count, found[item, cell], index, s - index
+        )
+
+    def indices(self, rows):
+        """(R, 3) Miller indices in the order of the box axes."""
+        last, middle = self.dims[2], self.dims[1]
+        index = torch.stack(
+            [rows.cell // (last * middle), rows.cell // last % middle, rows.cell % last], 1
+        )
+        return index - self.origin[rows.item]
+
+    def sum_atoms(self, rows, atoms, factors):
+        """|F|^2 of the rows."""
+        total = torch.zeros(len(rows.cell), dtype=torch.complex64, device=self.device)
+        n = atoms.start[self.crystal + 1] - atoms.start[self.crystal]
+        item = np.repeat(np.arange(len(n)), n)
+        piece = np.arange(len(item)) + np.repeat(atoms.start[self.crystal] - np.cumsum(n) + n, n)
+        padded = np.searchsorted(_PIECES, atoms.count[piece])
+        order = np.argsort(padded, kind="stable")
+        item, piece, padded = item[order], piece[order], _PIECES[padded[order]]
+        p, q, r = self.dims
+        for chunk in np.split(np.arange(len(item)), np.flatnonzero(np.diff(padded)) + 1):
+            width = int(padded[chunk[0]])
+            step = max(1, _BUDGET[self.device.type] // (p * q * (r + width)))
+            for part in (chunk[i : i + step] for i in range(0, len(chunk), step)):
+                partial = self._box_sum(item[part], piece[part], width, atoms)
+                self._add(total, partial, rows, item[part], atoms.number[piece[part]], factors)
+        return total.real.square() + total.imag.square()
+
+    def _box_sum(self, item, piece, width, atoms):
+        """(I, box) sums of phases over the atoms of each piece."""
+        offset = np.arange(width)
+        present = offset < atoms.count[piece][:, None]
+        index = torch.from_numpy(atoms.first[piece][:, None] + np.where(present, offset, 0))
+        index, present = index.to(self.device), torch.from_numpy(present).to(self.device)
+        frac = atoms.frac[index]
+        weight = atoms.occupancy[index] * present
+        origin = self.origin[torch.from_numpy(item).to(self.device)]
+        phase = []
+        for a, n in enumerate(self.dims):
+            h = (torch.arange(n, device=self.device) - origin[:, a : a + 1]).to(torch.float32)
+            turn = h[:, :, None] * frac[:, None, :, a]
+            turn = (turn - turn.round()).mul_(2 * torch.pi)
+            phase.append(torch.complex(turn.cos(), turn.sin()))
+        left = (phase[0][:, :, None] * phase[1][:, None]).flatten(1, 2)
+        right = (phase[2] * weight[:, None]).transpose(1, 2)
+        return torch.bmm(left, right).flatten(1)
+
+    def _add(self, total, partial, rows, item, number, factors):
+        """Add the pieces' sums times their form factors to the rows of their crystals."""
+        item = torch.from_numpy(item).to(self.device)
+        number = torch.from_numpy(number.astype(np.int64)).to(self.device)
+        count = rows.count[item]
+        n = int(count.sum())
+        ends = count.cumsum(0)
+        which = torch.repeat_interleave(count, output_size=n)
+        row = torch.arange(n, device=self.device) + (rows.start[item] - ends + count)[which]
+        value = partial.view(-1)[which * partial.shape[1] + rows.cell[row]]
+        at = rows.s_index[row] + (number * factors.shape[1])[which]
+        low, high = factors.view(-1)[at], factors.view(-1)[at + 1]
+        total.index_add_(0, row, value * torch.lerp(low, high, rows.s_weight[row]))
+
+
+def _padded(count):
+    """Box edges rounded up so that crystals share boxes: by 1 up to 8, then by quarter octaves."""
+    octave = 2.0 ** np.floor(np.log2(np.maximum(count, 8)))
+    step = np.maximum(octave / 4, 1)
+    return (np.ceil(count / step) * step).astype(np.int64)
+
+
+def _slabs(size, origin, budget):
+    """Cut boxes beyond the budget along their first axis: (task -> crystal, size, origin)."""
+    thick = np.maximum(1, np.minimum(size[:, 0], budget // (size[:, 1] * size[:, 2])))
+    n = -(-size[:, 0] // thick)
+    task = np.repeat(np.arange(len(size)), n)
+    index = np.arange(len(task)) - np.repeat(np.cumsum(n) - n, n)
+    size, origin = size[task], origin[task].copy()
+    origin[:, 0] -= index * thick[task]
+    size[:, 0] = thick[task]
+    return task, size, origin
+
+
+def _atoms(crystals, axes, device):
+    """Atoms with non-zero occupancy, sorted by element inside each crystal, cut into pieces."""
+    owner = np.repeat(np.arange(len(crystals)), np.diff(crystals.start))
+    keep = np.flatnonzero(crystals.occupancy > 0)
+    order = keep[np.lexsort((crystals.number[keep], owner[keep]))]
+    owner, number = owner[order], crystals.number[order].astype(np.int64)
+    run = np.flatnonzero(np.diff(owner * 1000 + number, prepend=-1))
+    size = np.diff(run, append=len(order))
+    cut = -(-size // _PIECES[-1])
+    index = np.arange(cut.sum()) - np.repeat(np.cumsum(cut) - cut, cut)
+    first = np.repeat(run, cut) + index * _PIECES[-1]
+    count = np.minimum(_PIECES[-1], np.repeat(run + size, cut) - first)
+    start = np.searchsorted(owner[first], np.arange(len(crystals) + 1))
+    frac = np.take_along_axis(crystals.frac[order], axes[owner], 1)
+    return _Atoms(
+        torch.from_numpy(np.ascontiguousarray(frac, dtype=np.float32)).to(device),
+        torch.from_numpy(crystals.occupancy[order].astype(np.float32)).to(device),
+        first,
+        count,
+        number[first],
+        start,
+    )
+
+
+@lru_cache(maxsize=8)
+def _factor_table(s_max, device):
+    """Form factors f(s), (99, steps + 1) float32, row = atomic number, s from 0 to `s_max`."""
+    table = json.loads((TABLES / "form_factors.json").read_text())
+    a, b, c = (np.array(table[key]) for key in "abc")
+    s = np.linspace(0, s_max, _FACTOR_STEPS + 1)
+    f = np.einsum("ei,eis->es", a, np.exp(-b[:, :, None] * s * s)) + c[:, None]
+    return torch.from_numpy(np.pad(f, ((1, 0), (0, 0))).astype(np.float32)).to(device)
+
+
+@lru_cache(maxsize=1024)
+def _halved_axes(group):
+    """Which Miller indices may be taken non-negative without losing a set of equivalents."""
+    rotations = np.frombuffer(group, dtype=np.int8).reshape(-1, 3, 3).astype(np.int64)
+    hkl = np.array(list(product(range(-5, 6), repeat=3)))
+    equivalents = np.einsum("ni,rij->rnj", hkl, rotations)
+    equivalents = np.concatenate([equivalents, -equivalents])
+    wanted = sorted(product((True, False), repeat=3), key=lambda flags: -sum(flags))
+    for flags in wanted:
+        inside = (equivalents[:, :, np.array(flags)] >= 0).all(2)
+        if inside.any(0).all():
+            return flags
+    return (False, False, False)
+
+
+def _multiplicity_tables(groups, group, axes, size, origin, device):
+    """Multiplicity of every representative hkl, and where each crystal finds its own.
+
+    Returns a flat int8 tensor and, for each crystal, the address of hkl 000 (n,) and the strides
+    (n, 3) along its box axes. Entries are 0 where another equivalent stands for the set.
+    """
+    extent = np.empty_like(size)
+    np.put_along_axis(extent, axes, np.maximum(size - 1 - origin, origin), 1)
+    largest = np.zeros((len(groups), 3), dtype=np.int64)
+    np.maximum.at(largest, group, extent)
+    largest = 1 << np.ceil(np.log2(np.maximum(largest, 8))).astype(np.int64)
+    tables = [_multiplicity(g, tuple(n.tolist())) for g, n in zip(groups, largest, strict=True)]
+    start = np.cumsum([0] + [t[0].size for t in tables])[:-1]
+    base = start + np.array([t[1] for t in tables])
+    stride = np.array([np.array(t[0].strides) for t in tables])
+    flat = torch.from_numpy(np.concatenate([t[0].ravel() for t in tables])).to(device)
+    return flat, base[group], np.take_along_axis(stride[group], axes, 1)
+
+
+@lru_cache(maxsize=512)
+def _multiplicity(group, largest):
+    """(table int8, offset of 000) over the box of one group; a representative has the top code."""
+    halved = np.array(_halved_axes(group))
+    low = np.where(halved, 0, -np.array(largest))
+    shape = np.array(largest) - low + 1
+    hkl = np.indices(shape, dtype=np.int32).reshape(3, -1) + low[:, None].astype(np.int32)
+    weights = np.array([FRIEDEL_BASE**2, FRIEDEL_BASE, 1], dtype=np.int32)
+    own = weights @ hkl
+    rotations = np.frombuffer(group, dtype=np.int8).reshape(-1, 3, 3).astype(np.int32)
+    top, fixed = own.copy(), np.zeros_like(own)
+    for rotation in rotations:
+        equivalent = rotation.T @ hkl
+        code = weights @ equivalent
+        fixed += (code == own).astype(np.int32) + (code == -own)
+        for sign in (1, -1):
+            inside = (sign * equivalent[halved] >= 0).all(0)
+            np.maximum(top, np.where(inside, sign * code, top), out=top)
+    multiplicity = np.where((top == own) & (own != 0), 2 * len(rotations) // fixed, 0)
+    table = multiplicity.astype(np.int8).reshape(shape)
+    return table, int(-(low * table.strides).sum())
