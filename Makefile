@@ -29,6 +29,7 @@ setup: $(READY)
 
 # An environment whose building was cut short is thrown away; a finished one is only brought up to date.
 $(READY): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV); the first time takes some minutes."
 	if [ -e $(BROKEN) ]; then rm -rf $(VENV); fi
 	mkdir -p $(VENV) && touch $(BROKEN)
 	$(PYTHON) -m venv $(VENV)
