@@ -13,6 +13,7 @@ from xrdlib.entries import Entry, Unreadable, amcsd_entries
 from xrdlib.errors import XrdlibError
 from xrdlib.groups import group_of_space_group
 
+pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 DALTON = 1.66053907  # g/cm^3 of one atomic mass unit per cubic angstrom
 
 

@@ -26,7 +26,7 @@ CRYSTALS, TABLE = "amcsd.npz", "amcsd.parquet"
 def build_amcsd(database, folder, limit=None):
     """Turn the AMCSD file into crystals and a table, and write both.
 
-    Takes about a minute; see `build` for what is returned.
+    Takes about a minute; returns what `build` does.
 
     Parameters
     ----------
@@ -81,7 +81,8 @@ def build(entries):
     Returns
     -------
     crystals : records.Crystals
-        `space_group` and `group` are the stated ones (0 where they cannot be told).
+        `space_group` and `group` are the stated ones (0 where they cannot be told); `name` is
+        the family.
     table : pandas.DataFrame
         One row a crystal, in order: id, mineral ("" where unnamed), family (`families`), formula,
         symbol, stated and detected (space group, 0 where unknown), stated_group and
@@ -192,7 +193,6 @@ def stated_space_group(symbol, operators):
 
 
 def _order(rotations):
-    """Order of the point group."""
     return len(np.unique(rotations, axis=0))
 
 
@@ -230,11 +230,8 @@ def _parsed(operators):
         parsed = [gemmi.Op(triplet) for triplet in operators]
     except RuntimeError:
         raise Unreadable("an operator that cannot be parsed") from None
-    scale = gemmi.Op.DEN
-    return (
-        np.array([op.rot for op in parsed]) // scale,
-        np.array([op.tran for op in parsed]) / scale,
-    )
+    rotations, translations = (np.array([getattr(op, a) for op in parsed]) for a in ("rot", "tran"))
+    return rotations // gemmi.Op.DEN, translations / gemmi.Op.DEN
 
 
 def _fill(entry):
@@ -298,5 +295,5 @@ def _crystals(cells, table):
         rotations=np.stack([cell["rotations"] for cell in cells]),
         space_group=table["stated"].to_numpy(np.int16),
         group=table["stated_group"].to_numpy(np.int16),
-        name=np.array([f"{row.mineral or row.formula} ({row.id})" for row in table.itertuples()]),
+        name=table["family"].to_numpy(str),
     )
