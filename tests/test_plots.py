@@ -176,7 +176,7 @@ def test_bars_of_nulls_are_the_scores_and_missing_rows_are_left_out():
     [
         lambda: plots.class_histogram({}),
         lambda: plots.example_patterns([]),
-        lambda: plots.curriculum([]),
+        lambda: plots.curriculum([{"model": "m", "subset": "s", "top1": None}]),
         lambda: plots.nulls([{"model": "m", "subset": "s", "top1": None}]),
         lambda: plots.learning_curves({}),
         lambda: plots.reliability({}),

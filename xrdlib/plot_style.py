@@ -6,8 +6,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_rgb
 
-from ..errors import XrdlibError
-from ..groups import SYSTEMS
+from .errors import XrdlibError
+from .groups import SYSTEMS
 
 # Okabe and Ito's palette, told apart with any colour vision.
 COLOURS = {

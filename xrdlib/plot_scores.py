@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import EngFormatter
 
-from ..metrics import RATES
-from .style import COLOURS, COLUMN, CYCLE, MARKERS, PAGE, interval, need, styled
+from .metrics import RATES
+from .plot_style import COLOURS, COLUMN, CYCLE, MARKERS, PAGE, interval, need, styled
 
 NULLS = ("prior only", "shuffled")
 LABELS = {
@@ -26,7 +26,8 @@ def curriculum(stages, prior=None, keys=("top1", "top5", "bits_over_prior")):
     Parameters
     ----------
     stages : list of dict
-        Rows of `metrics.evaluate` in order; "model" names the stage.
+        Rows of `metrics.evaluate` in order; "model" names the stage; rows without numbers
+        (missing data) are left out.
     prior : dict, optional
         Row of the prior alone, drawn as a dashed line.
     keys : sequence of str
@@ -36,7 +37,8 @@ def curriculum(stages, prior=None, keys=("top1", "top5", "bits_over_prior")):
     -------
     matplotlib.figure.Figure
     """
-    need(stages, "a row for each stage")
+    stages = [row for row in stages if row.get(keys[0]) is not None]
+    need(stages, "a row with numbers for each stage")
     fig, axes = plt.subplots(1, len(keys), figsize=(PAGE, 2.5), squeeze=False)
     x = np.arange(len(stages))
     for ax, key, colour in zip(axes[0], keys, CYCLE, strict=False):
@@ -96,7 +98,8 @@ def nulls(rows, keys=("top1", "top5", "bits_over_prior")):
     Parameters
     ----------
     rows : list of dict
-        Rows of `metrics.evaluate` on one subset; rows of nulls (missing data) are left out.
+        Rows of `metrics.evaluate` on one subset; rows without numbers (missing data) are
+        left out.
     keys : sequence of str
         Scores, a panel each.
 

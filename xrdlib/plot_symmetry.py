@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Patch
 
-from ..errors import XrdlibError
-from ..groups import N_GROUPS, SYSTEMS, crystal_systems, symbols
-from .style import PAGE, SYSTEM_COLOURS, need, styled, tint
+from .errors import XrdlibError
+from .groups import N_GROUPS, SYSTEMS, crystal_systems, symbols
+from .plot_style import PAGE, SYSTEM_COLOURS, need, styled, tint
 
 # Blocks of the graph from top to bottom; trigonal and hexagonal stand beside tetragonal.
 _MAIN = (("cubic",), ("tetragonal",), ("orthorhombic",), ("monoclinic",), ("triclinic",))

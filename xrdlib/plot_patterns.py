@@ -3,8 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..errors import XrdlibError
-from .style import COLOURS, PAGE, need, styled
+from .errors import XrdlibError
+from .plot_style import COLOURS, PAGE, need, styled
 
 
 @styled

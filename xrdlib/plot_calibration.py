@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .style import COLOURS, COLUMN, CYCLE, need, styled
+from .plot_style import COLOURS, COLUMN, CYCLE, need, styled
 
 
 @styled

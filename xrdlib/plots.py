@@ -1,11 +1,11 @@
 """Data in, figure out. No function here reads a file, trains or evaluates; `save` writes."""
 
-from .calibration import reliability, temperature
-from .errors import confusion, dag_errors
-from .patterns import example_patterns
-from .scores import curriculum, decoders, learning_curves, nulls
-from .style import save
-from .symmetry import class_histogram, dag
+from .plot_calibration import reliability, temperature
+from .plot_errors import confusion, dag_errors
+from .plot_patterns import example_patterns
+from .plot_scores import curriculum, decoders, learning_curves, nulls
+from .plot_style import save
+from .plot_symmetry import class_histogram, dag
 
 __all__ = [
     "class_histogram",
