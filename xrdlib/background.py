@@ -43,24 +43,20 @@ def measure(signal, draws, grid, seed, index, slot):
         the truth, as that of automatic procedures does: the noise then stands on a pedestal of
         one or two standard deviations and what is left below zero is folded up or cut.
     """
-    level = background(draws, grid, signal.device).mul_(draws["background"])
     counts = draws["counts"] * (grid.step / 0.02)
-    expected = (signal.clamp_(min=0) + level).mul_(counts)
+    level = background(draws, grid, signal.device).mul_(draws["background"] * counts)
+    measured = signal.clamp(min=0).mul_(counts).add_(level)
     noise = _binned(counter.normal(seed, index, slot, grid.size + 1), grid)
-    # Cornish-Fisher: the third moment of a Poisson variable, from a normal one.
-    measured = expected + expected.sqrt() * noise + (noise.square_() - 1) / 6
-    measured.clamp_(min=0)
-    under = level.mul_(counts)
-    deviation = (under * (grid.step / 0.02)).sqrt_().mul_(draws["pedestal"])
-    drift = draws["residual"] @ torch.stack(
-        [
-            torch.cos(k * torch.linspace(0, torch.pi, grid.size, device=level.device))
-            for k in (1, 2, 5)
-        ]
-    )
-    estimate = (under - deviation * (1 + drift)) * draws["subtracted"]
-    left = measured - estimate
-    return torch.where(draws["folded"], left.abs(), left.clamp(min=0))
+    # Cornish-Fisher: expected + z sqrt(expected) + (z^2 - 1) / 6 has a Poisson's third moment.
+    spread = measured.sqrt().add_(noise, alpha=1 / 6)
+    measured.addcmul_(noise, spread).sub_(1 / 6).clamp_(min=0)
+    # What the subtraction leaves under the noise: the pedestal, with slow waves.
+    half_turns = torch.linspace(0, torch.pi, grid.size, device=level.device)
+    waves = torch.stack([torch.cos(k * half_turns) for k in (1, 2, 5)])
+    left = torch.addmm(torch.ones((), device=level.device), draws["residual"], waves)
+    left.mul_(draws["pedestal"] * (grid.step / 0.02) ** 0.5).mul_(level.sqrt())
+    measured.sub_(level.sub_(left).mul_(draws["subtracted"]))
+    return torch.maximum(measured, measured * -draws["folded"].to(measured.dtype))
 
 
 def _binned(noise, grid):
@@ -76,33 +72,32 @@ def _binned(noise, grid):
 
 
 def faults(pattern, draws, grid):
-    """Spikes, coarse steps and a cropped range, in the order in which they arise."""
-    pattern = spikes(pattern, draws)
-    pattern = coarsen(pattern, draws["coarse"])
-    angle = torch.from_numpy(grid.two_theta).to(pattern.device, torch.float32)
-    inside = (angle >= draws["first"]) & (angle <= draws["last"])
-    return pattern * inside
+    """Spikes, coarse steps and a cropped range, in the order in which they arise; in place."""
+    spikes(pattern, draws)
+    coarsen(pattern, draws["coarse"])
+    rows = (draws["last"][:, 0] < grid.stop).nonzero()[:, 0]
+    if len(rows):
+        angle = torch.from_numpy(grid.two_theta).to(pattern.device, torch.float32)
+        inside = (angle >= draws["first"][rows]) & (angle <= draws["last"][rows])
+        pattern[rows] *= inside
+    return pattern
 
 
 def spikes(pattern, draws):
-    """Single points raised by a cosmic ray or a discharge."""
-    n = pattern.shape[1]
-    at = (draws["spike_at"] * n).to(torch.int64)
-    height = draws["spike_height"] * pattern.amax(1, keepdim=True)
-    return pattern.scatter_add(1, at, height)
+    """Single points raised by a cosmic ray or a discharge; in place."""
+    at = (draws["spike_at"] * pattern.shape[1]).to(torch.int64)
+    pattern.scatter_add_(1, at, draws["spike_height"] * pattern.amax(1, keepdim=True))
 
 
 def coarsen(pattern, factor):
-    """Keep every `factor`-th point (B,) and interpolate linearly between those kept."""
-    result = pattern
+    """Keep every `factor`-th point (B,) and interpolate linearly between those kept; in place."""
     for k in (2, 3, 4, 5):
         rows = (factor == k).nonzero()[:, 0]
         if len(rows):
             kept = pattern[rows, ::k][:, None]
+            size = (kept.shape[2] - 1) * k + 1
             wide = torch.nn.functional.interpolate(
-                kept, size=(kept.shape[2] - 1) * k + 1, mode="linear", align_corners=True
-            )[:, 0]
-            result = result.clone() if result is pattern else result
-            result[rows, : wide.shape[1]] = wide
-            result[rows, wide.shape[1] :] = wide[:, -1:]
-    return result
+                kept, size=size, mode="linear", align_corners=True
+            )
+            pattern[rows, :size] = wide[:, 0]
+            pattern[rows, size:] = wide[:, 0, -1:]

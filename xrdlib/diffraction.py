@@ -5,7 +5,8 @@ import torch
 
 from .errors import XrdlibError
 from .records import Reflections
-from .structure_factors import MAX_INDEX, N_ELEMENTS, unique_structure_factors
+from .structure_factors import N_ELEMENTS, unique_structure_factors
+from .unique_hkl import MAX_INDEX
 
 # K-alpha1 and K-alpha2 in angstrom: Hoelzer et al., Phys. Rev. A 56, 4554 (1997) for Cr to Cu,
 # Bearden, Rev. Mod. Phys. 39, 78 (1967) for Mo and Ag. "XKa" is their 2:1 mean.
@@ -22,6 +23,7 @@ WAVELENGTHS = {
     for anode, (first, second) in _DOUBLETS.items()
     for line, value in (("1", first), ("2", second), ("", (2 * first + second) / 3))
 }
+_MAX_REFLECTIONS = 2e6  # of one crystal's half-sphere; memory for more is not worth it
 _NEGLIGIBLE = 1e-9  # of the crystal's strongest |F|^2: rounding where the sum should vanish
 
 
@@ -58,14 +60,36 @@ def two_theta(d_star, wavelength):
         return np.degrees(2 * np.arcsin(np.asarray(d_star) * wavelength / 2))
 
 
-def lorentz_polarisation(two_theta):
-    """(1 + cos^2 2theta) / (sin^2 theta cos theta), unpolarised beam, tensor in degrees."""
-    theta = torch.deg2rad(two_theta) / 2
-    sine2 = theta.sin().square()
-    return (1 + (1 - 2 * sine2).square()) / (sine2 * theta.cos())
+def lorentz_polarisation(sine):
+    """(1 + cos^2 2theta) / (sin^2 theta cos theta) of an unpolarised beam; tensor of sin(theta)."""
+    sine2 = sine.square()
+    return (1 + (1 - 2 * sine2).square()) / (sine2 * (1 - sine2).sqrt())
 
 
-def march_dollase(metric, rotations, axis, ratio, hkl, owner):
+def squared_lengths(metric, hkl, owner):
+    """1/d^2 of reflections of several crystals.
+
+    Parameters
+    ----------
+    metric : (B, 3, 3) tensor
+        Reciprocal metrics.
+    hkl : (3, m) tensor
+    owner : (m,) int64 tensor
+        Crystal of each reflection.
+
+    Returns
+    -------
+    (m,) tensor
+        h G* h^T.
+    """
+    six = metric[:, (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
+    six = (six * six.new_tensor([1, 1, 1, 2, 2, 2])).T.index_select(1, owner)
+    cross = hkl.index_select(0, owner.new_tensor([1, 0, 0]))
+    cross *= hkl.index_select(0, owner.new_tensor([2, 2, 1]))
+    return (six[:3] * hkl * hkl + six[3:] * cross).sum(0)
+
+
+def march_dollase(metric, rotations, axis, ratio, hkl, owner, length2):
     """Texture factor of Dollase (J. Appl. Cryst. 19, 267, 1986), averaged over equivalents.
 
     Parameters
@@ -78,30 +102,32 @@ def march_dollase(metric, rotations, axis, ratio, hkl, owner):
         Miller indices of the preferred plane, whose normal is the texture axis.
     ratio : (B,) tensor
         March parameter r; 1 is a random powder, below 1 platelets.
-    hkl : (m, 3) tensor
-    owner : (m,) int64 tensor, ascending
+    hkl : (3, m) tensor
+    owner : (m,) int64 tensor
         Pattern of each reflection.
+    length2 : (m,) tensor
+        Its 1/d^2, see `squared_lengths`.
 
     Returns
     -------
     (m,) tensor
         Mean of (r^2 cos^2 a + sin^2 a / r)^(-3/2) over all equivalents of each reflection.
     """
-    metric, hkl = metric.to(torch.float32), hkl.to(torch.float32)
-    toward = metric @ axis.to(metric.dtype)[:, :, None]  # (B, 3, 1): h . toward = |h||axis| cos a
-    norm2 = (axis.to(metric.dtype)[:, None] @ toward)[:, 0, 0]
-    toward = (rotations.to(metric.dtype) @ toward[:, None])[..., 0]  # (B, 24, 3)
-    period = _period(rotations)
-    n = period[owner]
+    axis, hkl = axis.to(metric.dtype), hkl.to(metric.dtype)
+    toward = metric @ axis[:, :, None]
+    toward = toward / (axis[:, None] @ toward).sqrt()  # h . toward = |h| cos a
+    toward = (rotations.to(metric.dtype) @ toward[:, None]).flatten(0, 1)[..., 0].T  # (3, 24 B)
+    n = _period(rotations)[owner]
     total = int(n.sum())
     row = torch.repeat_interleave(n, output_size=total)
-    turn = torch.arange(total, device=n.device) - (n.cumsum(0) - n)[row]
-    length2 = ((hkl[:, None] @ metric[owner]) @ hkl[:, :, None])[:, 0, 0] * norm2[owner]
-    cosine2 = (hkl[row] * toward[owner[row], turn]).sum(1).square_() / length2[row]
+    # Equivalent j of a row is in column 24 owner + j; subtracting the row's start counts j.
+    at = torch.arange(total, device=n.device) + (24 * owner - n.cumsum(0) + n)[row]
+    cosine = (hkl.index_select(1, row) * toward.index_select(1, at)).sum(0)
     inverse = 1 / ratio
-    slope = (ratio.square() - inverse)[owner[row]]
-    weight = (cosine2 * slope + inverse[owner[row]]).rsqrt_().pow_(3)
-    mean = torch.zeros(len(hkl), dtype=weight.dtype, device=weight.device)
+    slope = (ratio.square() - inverse)[owner] / length2
+    base = cosine.square_().mul_(slope[row]).add_(inverse[owner][row])
+    weight = base.rsqrt() / base
+    mean = torch.zeros(len(owner), dtype=weight.dtype, device=weight.device)
     return mean.index_add_(0, row, weight) / n
 
 
@@ -180,8 +206,11 @@ def _check(crystals, d_star_max):
     problem = f"has an atomic number outside 1 to {N_ELEMENTS}"
     _refuse(~_every(known, crystals), crystals, problem)
     _refuse(~_every(crystals.occupancy >= 0, crystals), crystals, "has a negative occupancy")
-    problem = f"has an axis beyond {MAX_INDEX / d_star_max:.0f} angstrom, too long for this range"
-    _refuse((lengths * d_star_max).max(1) > 0.8 * MAX_INDEX, crystals, problem)
+    _refuse((lengths * d_star_max).max(1) > 0.8 * MAX_INDEX, crystals, "has too long an axis")
+    problem = (
+        f"has more than {_MAX_REFLECTIONS:.0e} reflections in the range; its cell is too large"
+    )
+    _refuse(volume * d_star_max**3 * (2 * np.pi / 3) > _MAX_REFLECTIONS, crystals, problem)
 
 
 def _every(good, crystals):

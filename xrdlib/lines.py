@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from . import counter
-from .diffraction import WAVELENGTHS, lorentz_polarisation, march_dollase
+from .diffraction import WAVELENGTHS, lorentz_polarisation, march_dollase, squared_lengths
 
 AXES = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1), (1, 0, -1))
 # Gauss-Laguerre points (shift, weight) of an exponential tail.
 _TAIL = ((0.415775, 0.711093), (2.294280, 0.278518), (6.289945, 0.010389))
+_REACH = 1.1867  # square angstrom: 1 / (d*)^2 at 90 degrees of Cu K-alpha1
 _TAIL_BELOW = 40.0  # degrees; axial divergence is a matter of low angles
 
 
@@ -24,7 +25,7 @@ class Phase(NamedTuple):
     lattice: torch.Tensor  # (B, 3, 3)
     rotations: torch.Tensor  # (B, 24, 3, 3)
     owner: torch.Tensor  # (m,)
-    hkl: torch.Tensor  # (m, 3) float32
+    hkl: torch.Tensor  # (3, m) float32
     strength: torch.Tensor  # (m,) multiplicity times |F|^2
 
 
@@ -36,7 +37,7 @@ def as_phase(reflections, device):
         torch.from_numpy(reflections.lattice).to(device, torch.float32),
         torch.from_numpy(reflections.rotations).to(device, torch.float32),
         torch.repeat_interleave(rows, counts, output_size=int(reflections.start[-1])),
-        torch.from_numpy(reflections.hkl).to(device).to(torch.float32),
+        torch.from_numpy(np.ascontiguousarray(reflections.hkl.T)).to(device).to(torch.float32),
         torch.from_numpy(reflections.multiplicity * reflections.f2).to(device),
     )
 
@@ -69,63 +70,51 @@ def strained_metric(lattice, rotations, strains, size):
 
 
 def line_intensities(phase, draws, seed, index, slot):
-    """1/d and integrated intensity without Lorentz-polarisation, both (m,).
+    """1/d^2 and integrated intensity without Lorentz-polarisation, both (m,).
 
     Strain, overall Debye-Waller factor exp(-2 B s^2), March-Dollase texture, and an error that is
     partly smooth in angle (absorption, roughness) and partly the line's own (few grains).
     """
     metric = strained_metric(phase.lattice, phase.rotations, draws["strains"], draws["strain"])
-    d_star2 = quadratic(metric, phase.hkl, phase.owner)
-    strength = phase.strength
-    s2 = d_star2 / 4
-    exponent = -2 * draws["debye_waller"][phase.owner] * s2
-    reach = s2 * 4.76 - 1  # from -1 at 0 to about 1 at 90 degrees of Cu K-alpha
-    smooth = draws["smooth"][phase.owner]
-    exponent += smooth[:, 0] * reach + smooth[:, 1] * (2 * reach.square() - 1)
-    code = (phase.hkl @ phase.hkl.new_tensor([1024.0**2, 1024.0, 1.0])).to(torch.int32)
-    noise = counter.normal_at(seed, index[phase.owner], slot, code)
-    exponent += draws["line_error"][phase.owner] * noise
-    strength = strength * exponent.exp_()
-    textured = draws["ratio"] != 1
-    rows = textured[phase.owner].nonzero()[:, 0]
+    d_star2 = squared_lengths(metric, phase.hkl, phase.owner)
+    # ln I changes by the Chebyshev polynomials of 2x - 1, x = 0 to 1 up to 90 degrees of Cu, and
+    # by -2 B s^2 = -B x / (2 _REACH); constants fall out with the scale.
+    first, second = draws["smooth"].T
+    linear = 2 * first - 8 * second - draws["debye_waller"] / (2 * _REACH)
+    table = torch.stack([linear, 8 * second, draws["line_error"]]).index_select(1, phase.owner)
+    x = d_star2 * _REACH
+    code = (phase.hkl.new_tensor([1024.0**2, 1024.0, 1.0]) @ phase.hkl).to(torch.int32)
+    noise = counter.normal_at(seed, index.index_select(0, phase.owner), slot, code)
+    exponent = torch.addcmul(table[2] * noise, torch.addcmul(table[0], table[1], x), x)
+    strength = exponent.exp_().mul_(phase.strength)
+    rows = (draws["ratio"] != 1)[phase.owner].nonzero()[:, 0]
     if len(rows):
+        texture = (metric, phase.rotations, draws["axis"], draws["ratio"])
         factor = march_dollase(
-            metric,
-            phase.rotations,
-            draws["axis"],
-            draws["ratio"],
-            phase.hkl[rows],
-            phase.owner[rows],
+            *texture, phase.hkl.index_select(1, rows), phase.owner[rows], d_star2[rows]
         )
-        strength.index_put_((rows,), strength[rows] * factor)
-    return d_star2.sqrt(), strength
+        strength[rows] *= factor
+    return d_star2, strength
 
 
-def quadratic(metric, hkl, owner):
-    """(m,) squared length h G h^T of each row in its owner's (B, 3, 3) metric."""
-    six = metric[:, (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
-    six = (six * six.new_tensor([1, 1, 1, 2, 2, 2]))[owner]
-    return (six[:, :3] * hkl * hkl).sum(1) + (
-        six[:, 3:] * hkl[:, (1, 0, 0)] * hkl[:, (2, 2, 1)]
-    ).sum(1)
+def doublet(d_star2, strength, owner, single_line, wavelengths=("CuKa1", "CuKa2")):
+    """Both K-alpha lines: sin(theta), intensity with Lorentz-polarisation, and owner of each."""
+    half = [WAVELENGTHS[name] / 2 for name in wavelengths]
+    sine = d_star2.sqrt()
+    sine = torch.cat([sine * half[0], sine * half[1]])
+    # The second line has half the intensity of the first, unless a monochromator takes it out.
+    second = torch.where(single_line, 0.0, 0.5)[owner]
+    intensity = torch.cat([strength, strength * second])
+    reached = sine < 0.99
+    sine = sine.clamp_(max=0.99)
+    return sine, intensity * lorentz_polarisation(sine) * reached, torch.cat([owner, owner])
 
 
-def doublet(d_star, strength, owner, single_line, wavelengths=("CuKa1", "CuKa2")):
-    """Bragg angles (degrees) and intensities with Lorentz-polarisation of both K-alpha lines."""
-    angles, intensities = [], []
-    for line, name in enumerate(wavelengths):
-        sine = d_star * (WAVELENGTHS[name] / 2)
-        angle = torch.rad2deg(2 * torch.asin(sine.clamp(max=0.9999)))
-        share = torch.where(single_line, float(line == 0), (2 - line) / 3)[owner]
-        angles.append(angle)
-        intensities.append(strength * lorentz_polarisation(angle) * share * (sine < 0.99))
-    return torch.cat(angles), torch.cat(intensities), torch.cat([owner, owner])
-
-
-def displaced(angle, owner, draws):
-    """Angles as the goniometer reads them: zero shift, and specimen displacement ~ cos(theta)."""
-    cosine = torch.cos(torch.deg2rad(angle) / 2)
-    return angle + draws["zero_shift"][owner] + draws["displacement"][owner] * cosine
+def observed_angles(sine, owner, draws):
+    """2theta in degrees as the goniometer reads it: zero shift, and displacement ~ cos(theta)."""
+    shift = torch.stack([draws["zero_shift"], draws["displacement"]]).index_select(1, owner)
+    cosine = (1 - sine.square()).sqrt()
+    return torch.asin(sine).mul_(360 / math.pi).add_(shift[0]).addcmul_(shift[1], cosine)
 
 
 def axial_tails(angle, strength, owner, asymmetry):

@@ -7,9 +7,10 @@ from .diffraction import (
     lorentz_polarisation,
     reflections,
     resolve_wavelength,
+    squared_lengths,
 )
 from .errors import XrdlibError
-from .lines import as_phase, quadratic
+from .lines import as_phase
 from .patterns import CALCULATION_GRID
 from .profiles import render
 from .records import Crystals
@@ -67,9 +68,10 @@ def calculated(reflections, wavelength, fwhm, eta, grid, device="cpu"):
     phase = as_phase(reflections, device)
     n = len(reflections)
     metric = torch.linalg.inv(phase.lattice @ phase.lattice.transpose(1, 2))
-    sine = quadratic(metric, phase.hkl, phase.owner).sqrt() * (wavelength / 2)
-    angle = torch.rad2deg(2 * torch.asin(sine.clamp(max=0.99999)))
-    strength = phase.strength * lorentz_polarisation(angle)
+    sine = squared_lengths(metric, phase.hkl, phase.owner).sqrt() * (wavelength / 2)
+    sine = sine.clamp(max=0.99999)
+    angle = torch.rad2deg(2 * torch.asin(sine))
+    strength = phase.strength * lorentz_polarisation(sine)
     width, share = (torch.full((n, 1), float(value), device=device) for value in (fwhm, eta))
     pattern = render(angle, strength, phase.owner, n, grid, width, width, share).clamp_(min=0)
     return pattern * (100 / pattern.amax(1, keepdim=True))

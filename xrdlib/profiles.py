@@ -81,25 +81,36 @@ def render(two_theta, intensity, owner, n, grid, gauss, lorentz, eta=None):
         for point in range(4):
             lines.index_add_(0, at + (node * length + point), values[point])
 
-    spectrum = torch.fft.rfft(lines.view(n, k, length))
-    frequency = torch.arange(length // 2 + 1, dtype=torch.float32, device=device) / (
-        length * grid.step
-    )
-    transform = _profile_transform(frequency, gauss[..., None], lorentz[..., None], eta)
+    spectrum = torch.view_as_real(torch.fft.rfft(lines.view(n, k, length))).flatten(2)
+    spectrum.mul_(_transform(gauss, lorentz, eta, length, grid.step))
+    spectrum = (spectrum.sum(1) if k > 1 else spectrum[:, 0]).unflatten(1, (-1, 2))
+    pattern = torch.fft.irfft(torch.view_as_complex(spectrum), length)
+    return pattern[:, margin : margin + grid.size]
+
+
+def _transform(gauss, lorentz, eta, length, step):
+    """Fourier transform of profiles of area 1 over that of the spline, (n, k, length + 2).
+
+    Each value stands twice, for the real and the imaginary part of the spectrum beside it.
+    """
+    frequency = torch.arange(length // 2 + 1, device=gauss.device).repeat_interleave(2)
+    frequency = frequency.to(torch.float64) / (length * step)
     # The spline's own transform is sinc^4; dividing by the step turns sums into densities.
-    transform.mul_(torch.sinc(frequency * grid.step).pow(-4) / grid.step)
-    spectrum = (spectrum * transform).sum(1) if k > 1 else spectrum[:, 0] * transform[:, 0]
-    return torch.fft.irfft(spectrum, length)[:, margin : margin + grid.size]
-
-
-def _profile_transform(frequency, gauss, lorentz, eta):
-    """Fourier transform of a profile of area 1; widths (n, k, 1), frequency in 1/degree."""
+    spline = -4 * torch.log(torch.sinc(frequency * step)) - math.log(step)
+    powers = torch.stack([frequency.square(), frequency, spline, torch.ones_like(spline)])
     gaussian = (math.pi * gauss).square() * (-1 / (4 * math.log(2)))
     lorentzian = -math.pi * lorentz
+    zero, one = torch.zeros_like(gauss), torch.ones_like(gauss)
     if eta is None:
-        return torch.exp((gaussian * frequency + lorentzian) * frequency)
-    mixed = torch.exp(lorentzian * frequency)
-    return torch.lerp(torch.exp(gaussian * frequency.square()), mixed, eta[..., None])
+        parts = [(gaussian, lorentzian, one, zero)]
+    else:
+        parts = [
+            (gaussian, zero, one, torch.log1p(-eta)),
+            (zero, lorentzian, one, torch.log(eta)),
+        ]
+    powers = powers.to(gauss.dtype)
+    parts = [(torch.stack(part, -1) @ powers).exp_() for part in parts]
+    return parts[0] if eta is None else parts[0].add_(parts[1])
 
 
 def _spline(t):

@@ -16,15 +16,18 @@ from .lines import (
     AXES,
     as_phase,
     axial_tails,
-    displaced,
     doublet,
     line_intensities,
+    observed_angles,
     widths,
 )
 from .profiles import nodes, render
+from .records import concatenate
 
 _DRAW, _LINE, _NOISE = 101, 102, 103  # slots of the random numbers
-N_NODES = 3
+N_NODES = 2  # the shape between them is a mixture, as real as either
+# What is drawn for the specimen and repeated for an impurity.
+_SPECIMEN = "strain strains debye_waller smooth line_error ratio axis single_line".split()
 
 
 @dataclass(frozen=True)
@@ -213,40 +216,42 @@ def measured_like(reflections, realism, seed, index, grid, impurity=None):
             "one of both, and one impurity if there are any."
         )
     draws = draw(realism, seed, index)
-    lines = [_lines(reflections, draws, seed, index, _LINE)]
+    n = len(index)
+    phases, pattern = reflections, torch.arange(n, device=index.device)
     if impurity is not None:
-        lines += _impurity_lines(impurity, draws, seed, index, lines[0])
-    angle, strength, owner = (torch.cat(part) for part in zip(*lines, strict=True))
-    angle = displaced(angle, owner, draws)
+        second = (draws["impurity"] > 0).nonzero()[:, 0]
+        pattern = torch.cat([pattern, second])
+        phases = concatenate([reflections, impurity.take(second.cpu().numpy())])
+    sine, strength, phase = _lines(phases, draws, seed, index, pattern)
+    strength = _scaled(strength, phase, draws["impurity"][pattern], n)
+    owner = pattern[phase]
+    angle = observed_angles(sine, owner, draws)
     angle, strength, owner = axial_tails(angle, strength, owner, draws["asymmetry"])
     at = nodes(grid, N_NODES).to(index.device)
-    signal = render(angle, strength, owner, len(index), grid, *widths(draws, at))
+    signal = render(angle, strength, owner, n, grid, *widths(draws, at))
     signal = signal / signal.amax(1, keepdim=True).clamp(min=1e-12)
     return faults(measure(signal, draws, grid, seed, index, _NOISE), draws, grid)
 
 
-def _lines(reflections, draws, seed, index, slot):
-    phase = as_phase(reflections, index.device)
-    d_star, strength = line_intensities(phase, draws, seed, index, slot)
-    return doublet(d_star, strength, phase.owner, draws["single_line"])
+def _lines(phases, draws, seed, index, pattern):
+    """sin(theta), intensity and phase of every line; the phases belong to `pattern`."""
+    n = len(index)
+    own = {name: draws[name][pattern] for name in _SPECIMEN}
+    own["ratio"][n:] = 1
+    # An impurity of the same crystal has other grains: its errors come from other numbers.
+    own_index = index[pattern]
+    own_index[n:] ^= 1 << 62
+    phase = as_phase(phases, index.device)
+    d_star2, strength = line_intensities(phase, own, seed, own_index, _LINE)
+    return doublet(d_star2, strength, phase.owner, own["single_line"])
 
 
-def _impurity_lines(impurity, draws, seed, index, main):
-    """Lines of the second phase in the patterns that have one, scaled to the main phase."""
-    rows = (draws["impurity"] > 0).nonzero()[:, 0]
-    if not len(rows):
-        return []
-    own = {name: value[rows] for name, value in draws.items()}
-    own["ratio"] = torch.ones_like(own["ratio"])
-    angle, strength, owner = _lines(
-        impurity.take(rows.cpu().numpy()), own, seed, index[rows], _LINE + 10
-    )
-    strongest = [
-        torch.zeros(n, device=index.device).scatter_reduce_(0, o, s, "amax")
-        for n, o, s in ((len(index), main[2], main[1]), (len(rows), owner, strength))
-    ]
-    scale = own["impurity"] * strongest[0][rows] / strongest[1].clamp(min=1e-30)
-    return [(angle, strength * scale[owner], rows[owner])]
+def _scaled(strength, phase, level, n):
+    """Strongest line of every phase to 1, or to `level` for the phases from n on (impurities)."""
+    strongest = torch.zeros(len(level), device=level.device)
+    strongest.scatter_reduce_(0, phase, strength, "amax")
+    wanted = torch.cat([torch.ones_like(level[:n]), level[n:]])
+    return strength * (wanted / strongest.clamp(min=1e-30))[phase]
 
 
 def _changed(realism, changes):

@@ -9,19 +9,19 @@ of an element into pieces, so that memory is bounded whatever the structure.
 
 import json
 from functools import lru_cache
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from .paths import TABLES
+from .unique_hkl import distinct_groups, halved_axes, multiplicity_tables
 
-FRIEDEL_BASE = 1024  # |h|, |k|, |l| stay below half of it, so that three indices fit one int32
-MAX_INDEX = FRIEDEL_BASE // 2 - 1
 N_ELEMENTS = 98
 _FACTOR_STEPS = 2048  # linear interpolation in s is then good to about 1e-5 electrons
-_PIECES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64])  # padded atom counts
+# Padded box edges and atom counts: coarse, since small products cost their launch, not their size.
+_EDGES = np.array([4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024])
+_PIECES = np.array([2, 4, 8, 16, 32, 64])
 _BUDGET = {"cpu": 1 << 20, "cuda": 1 << 26}  # complex numbers held at once
 
 
@@ -61,10 +61,8 @@ def unique_structure_factors(crystals, d_star_max, device="cpu"):
     Selection
     """
     device = torch.device(device)
-    rotations, group = np.unique(crystals.rotations.reshape(-1, 216), axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    groups = [np.unique(r.reshape(24, 3, 3), axis=0).tobytes() for r in rotations]
-    halved = np.array([_halved_axes(g) for g in groups])[group]
+    groups, group = distinct_groups(crystals.rotations)
+    halved = np.array([halved_axes(g) for g in groups])[group]
     length = np.linalg.norm(crystals.lattice, axis=2)
     largest = np.floor(length * d_star_max + 1e-6).astype(np.int64)
     count = np.where(halved, largest + 1, 2 * largest + 1)
@@ -72,7 +70,7 @@ def unique_structure_factors(crystals, d_star_max, device="cpu"):
     size = _padded(np.take_along_axis(count, axes, 1))
     origin = np.where(np.take_along_axis(halved, axes, 1), 0, (size - 1) // 2)
 
-    table, base, stride = _multiplicity_tables(groups, group, axes, size, origin, device)
+    table, base, stride = multiplicity_tables(groups, group, axes, size, origin, device)
     atoms = _atoms(crystals, axes, device)
     metric = np.linalg.inv(crystals.lattice @ crystals.lattice.transpose(0, 2, 1))
     metric = np.take_along_axis(np.take_along_axis(metric, axes[:, :, None], 1), axes[:, None], 2)
@@ -119,6 +117,10 @@ class _Box:
     def __init__(self, dims, crystal, origin, device):
         self.dims, self.crystal, self.device = dims, crystal, device
         self.origin = torch.from_numpy(origin).to(device)
+        # The values of h, then of k, then of l, side by side.
+        self.axis = torch.repeat_interleave(torch.tensor(dims)).to(device)
+        ladder = torch.cat([torch.arange(n) for n in dims]).to(device) - self.origin[:, self.axis]
+        self.ladder = ladder.to(torch.float32)
 
     def select(self, metric, d_star_max, table, shape):
         """Unique reflections inside the sphere, as rows ordered by crystal, then hkl."""
@@ -183,16 +185,12 @@ class _Box:
         index, present = index.to(self.device), torch.from_numpy(present).to(self.device)
         frac = atoms.frac[index]
         weight = atoms.occupancy[index] * present
-        origin = self.origin[torch.from_numpy(item).to(self.device)]
-        phase = []
-        for a, n in enumerate(self.dims):
-            h = (torch.arange(n, device=self.device) - origin[:, a : a + 1]).to(torch.float32)
-            turn = h[:, :, None] * frac[:, None, :, a]
-            turn = (turn - turn.round()).mul_(2 * torch.pi)
-            phase.append(torch.complex(turn.cos(), turn.sin()))
-        left = (phase[0][:, :, None] * phase[1][:, None]).flatten(1, 2)
-        right = (phase[2] * weight[:, None]).transpose(1, 2)
-        return torch.bmm(left, right).flatten(1)
+        hkl = self.ladder[torch.from_numpy(item).to(self.device)]
+        turn = frac.transpose(1, 2)[:, self.axis] * hkl[:, :, None]  # (I, p + q + r, width)
+        turn = turn.sub_(turn.round()).mul_(2 * torch.pi)
+        first, second, third = torch.complex(turn.cos(), turn.sin()).split(self.dims, 1)
+        left = (first[:, :, None] * second[:, None]).flatten(1, 2)
+        return torch.bmm(left, (third * weight[:, None]).transpose(1, 2)).flatten(1)
 
     def _add(self, total, partial, rows, item, number, factors):
         """Add the pieces' sums times their form factors to the rows of their crystals."""
@@ -210,10 +208,8 @@ class _Box:
 
 
 def _padded(count):
-    """Box edges rounded up so that crystals share boxes: by 1 up to 8, then by quarter octaves."""
-    octave = 2.0 ** np.floor(np.log2(np.maximum(count, 8)))
-    step = np.maximum(octave / 4, 1)
-    return (np.ceil(count / step) * step).astype(np.int64)
+    """Box edges rounded up, so that crystals share boxes."""
+    return _EDGES[np.searchsorted(_EDGES, count)]
 
 
 def _slabs(size, origin, budget):
@@ -260,60 +256,3 @@ def _factor_table(s_max, device):
     s = np.linspace(0, s_max, _FACTOR_STEPS + 1)
     f = np.einsum("ei,eis->es", a, np.exp(-b[:, :, None] * s * s)) + c[:, None]
     return torch.from_numpy(np.pad(f, ((1, 0), (0, 0))).astype(np.float32)).to(device)
-
-
-@lru_cache(maxsize=1024)
-def _halved_axes(group):
-    """Which Miller indices may be taken non-negative without losing a set of equivalents."""
-    rotations = np.frombuffer(group, dtype=np.int8).reshape(-1, 3, 3).astype(np.int64)
-    hkl = np.array(list(product(range(-5, 6), repeat=3)))
-    equivalents = np.einsum("ni,rij->rnj", hkl, rotations)
-    equivalents = np.concatenate([equivalents, -equivalents])
-    wanted = sorted(product((True, False), repeat=3), key=lambda flags: -sum(flags))
-    for flags in wanted:
-        inside = (equivalents[:, :, np.array(flags)] >= 0).all(2)
-        if inside.any(0).all():
-            return flags
-    return (False, False, False)
-
-
-def _multiplicity_tables(groups, group, axes, size, origin, device):
-    """Multiplicity of every representative hkl, and where each crystal finds its own.
-
-    Returns a flat int8 tensor and, for each crystal, the address of hkl 000 (n,) and the strides
-    (n, 3) along its box axes. Entries are 0 where another equivalent stands for the set.
-    """
-    extent = np.empty_like(size)
-    np.put_along_axis(extent, axes, np.maximum(size - 1 - origin, origin), 1)
-    largest = np.zeros((len(groups), 3), dtype=np.int64)
-    np.maximum.at(largest, group, extent)
-    largest = 1 << np.ceil(np.log2(np.maximum(largest, 8))).astype(np.int64)
-    tables = [_multiplicity(g, tuple(n.tolist())) for g, n in zip(groups, largest, strict=True)]
-    start = np.cumsum([0] + [t[0].size for t in tables])[:-1]
-    base = start + np.array([t[1] for t in tables])
-    stride = np.array([np.array(t[0].strides) for t in tables])
-    flat = torch.from_numpy(np.concatenate([t[0].ravel() for t in tables])).to(device)
-    return flat, base[group], np.take_along_axis(stride[group], axes, 1)
-
-
-@lru_cache(maxsize=512)
-def _multiplicity(group, largest):
-    """(table int8, offset of 000) over the box of one group; a representative has the top code."""
-    halved = np.array(_halved_axes(group))
-    low = np.where(halved, 0, -np.array(largest))
-    shape = np.array(largest) - low + 1
-    hkl = np.indices(shape, dtype=np.int32).reshape(3, -1) + low[:, None].astype(np.int32)
-    weights = np.array([FRIEDEL_BASE**2, FRIEDEL_BASE, 1], dtype=np.int32)
-    own = weights @ hkl
-    rotations = np.frombuffer(group, dtype=np.int8).reshape(-1, 3, 3).astype(np.int32)
-    top, fixed = own.copy(), np.zeros_like(own)
-    for rotation in rotations:
-        equivalent = rotation.T @ hkl
-        code = weights @ equivalent
-        fixed += (code == own).astype(np.int32) + (code == -own)
-        for sign in (1, -1):
-            inside = (sign * equivalent[halved] >= 0).all(0)
-            np.maximum(top, np.where(inside, sign * code, top), out=top)
-    multiplicity = np.where((top == own) & (own != 0), 2 * len(rotations) // fixed, 0)
-    table = multiplicity.astype(np.int8).reshape(shape)
-    return table, int(-(low * table.strides).sum())
