@@ -209,15 +209,20 @@ def _places(t, sites, seed, index, slot):
     draws = uniform(seed, index, slot, 3 * sites.shape[1]).unflatten(1, (-1, 3))
     # Multiples of 2^-18 make the product exact, so that places are special to the last bit.
     draws = torch.floor(draws * 2**18) / 2**18
-    places = (t.projection[sites] @ draws[..., None])[..., 0] + t.point[sites]
+    places = _times(t.projection[sites], draws) + t.point[sites]
     return places - torch.floor(places)
 
 
 def _orbits(t, places, site, operation):
     """The atoms (b, a, 3) that operations (b, a) make of the places (b, s, 3) of their sites."""
     moved = places.gather(1, site[..., None].expand(-1, -1, 3))
-    atoms = (t.rotation[operation] @ moved[..., None])[..., 0] + t.translation[operation]
+    atoms = _times(t.rotation[operation], moved) + t.translation[operation]
     return atoms - torch.floor(atoms)
+
+
+def _times(matrix, vector):
+    """Matrices (..., 3, 3) times vectors (..., 3), written out: `@` may round to TF32 on a GPU."""
+    return sum(matrix[..., i] * vector[..., i, None] for i in range(3))
 
 
 def _nearest(places, atoms, lattice):
