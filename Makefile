@@ -37,6 +37,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@ && rm $(BROKEN)
 
 repro: setup
+	$(BIN)/python -m xrdlib.inventory build/inventory.json
 	$(BIN)/dvc repro $(TARGET)
 	$(BIN)/python -m xrdlib.report --profile $(PROFILE)
 
@@ -51,7 +52,7 @@ lab: setup
 	$(BIN)/jupyter lab notebooks
 
 bench: setup
-	$(BIN)/python -m xrdlib.bench
+	$(BIN)/python benchmarks/bench_simulator.py
 
 lint: setup
 	$(BIN)/ruff check .

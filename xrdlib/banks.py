@@ -130,6 +130,19 @@ def build(entries):
     return _crystals(cells, table), table
 
 
+def counts(table):
+    """How many structures there are of each kind, a dict of int."""
+    return {
+        "structures": len(table),
+        "minerals": int(table.loc[table["mineral"] != "", "mineral"].nunique()),
+        "extinction group known": int((table["stated_group"] > 0).sum()),
+        "extinction group confirmed by the atoms": int(table["agrees"].sum()),
+        "space group confirmed by the atoms": int(table["agrees_space_group"].sum()),
+        "held out": int((table["agrees"] & table["holdout"]).sum()),
+        **{f"unusable: {reason}": n for reason, n in table.attrs.get("skipped", {}).items()},
+    }
+
+
 def families(table):
     """Name that structures of one phase share, so that a split can keep them together.
 

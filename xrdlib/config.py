@@ -46,7 +46,8 @@ def load(profile=None, path=None):
     if profile not in PROFILES or profile not in params:
         raise XrdlibError(f"Unknown profile {profile!r}; choose one of {', '.join(PROFILES)}.")
     merged = _merge(params["shared"] or {}, params[profile] or {})
-    return _namespace({**merged, "profile": profile})
+    # `general` is a section for DVC's sake only, which tracks parameters by section.
+    return _namespace({**merged, **merged.pop("general", {}), "profile": profile})
 
 
 def _merge(base, over):

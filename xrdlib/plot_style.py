@@ -119,3 +119,12 @@ def interval(row, key):
     ends = row.get("bits_ci95" if key == "bits_over_prior" else f"{key}_ci95")
     low, high = ends or (row[key], row[key])
     return max(row[key] - low, 0.0), max(high - row[key], 0.0)
+
+
+@styled
+def note(text):
+    """A figure that says why there is nothing to draw."""
+    fig, ax = plt.subplots(figsize=(COLUMN, 1.0))
+    ax.axis("off")
+    ax.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
+    return fig

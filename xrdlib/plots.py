@@ -4,7 +4,7 @@ from .plot_calibration import reliability, temperature
 from .plot_errors import confusion, dag_errors
 from .plot_patterns import example_patterns
 from .plot_scores import curriculum, decoders, learning_curves, nulls
-from .plot_style import save
+from .plot_style import note, save
 from .plot_symmetry import class_histogram, dag
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "decoders",
     "example_patterns",
     "learning_curves",
+    "note",
     "nulls",
     "reliability",
     "save",

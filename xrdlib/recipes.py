@@ -4,12 +4,14 @@ The symmetry of a crystal depends on its recipe alone as long as its free coordi
 lattice are generic, so that a recipe needs to be verified once and not every crystal made from it.
 """
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import records
 from .errors import XrdlibError
+from .paths import TABLES
 from .wyckoff import positions
 
 
@@ -110,6 +112,25 @@ class Recipes:
             If the file is missing or lacks one of the arrays.
         """
         return records.load(cls, path)
+
+
+def shipped():
+    """The verified recipes of tables/recipes.json, written by `derive_recipes`.
+
+    Returns
+    -------
+    Recipes
+        Of all 230 space groups.
+    """
+    rows = json.loads((TABLES / "recipes.json").read_text(encoding="utf-8"))
+    recipes = [(int(number), sites) for number, row in rows.items() for sites in row]
+    sites = np.concatenate([np.reshape(sites, (-1, 2)) for _, sites in recipes])
+    return Recipes(
+        np.array([number for number, _ in recipes], dtype=np.int16),
+        np.cumsum([0, *(len(sites) // 2 for _, sites in recipes)]).astype(np.int64),
+        sites[:, 0].astype(np.int16),
+        sites[:, 1].astype(np.int8),
+    )
 
 
 def propose(space_group, n, rng, ranges):

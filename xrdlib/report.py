@@ -97,7 +97,7 @@ def summary(rows, profile, missing=(), extra=None):
 
 
 def load(profile):
-    """The summary that `summary` wrote.
+    """The summary that `summary` wrote, with the error analysis if there is one beside it.
 
     Raises
     ------
@@ -106,11 +106,14 @@ def load(profile):
     """
     path = paths.results(profile) / "summary.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if (errors := path.with_name("dag_errors.json")).is_file():
+            result["dag_errors"] = json.loads(errors.read_text(encoding="utf-8"))
+        return result
     except FileNotFoundError:
         raise XrdlibError(f"{path} does not exist; run `make repro PROFILE={profile}`.") from None
     except json.JSONDecodeError as error:
-        raise XrdlibError(f"{path} is not JSON ({error}); delete it and run again.") from None
+        raise XrdlibError(f"{path} or its neighbour is not JSON ({error}); run again.") from None
 
 
 def print_table(result, file=None):

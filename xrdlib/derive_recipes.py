@@ -1,0 +1,39 @@
+"""Write tables/recipes.json: verified recipes of random crystals for all 230 space groups.
+
+    python -m xrdlib.derive_recipes
+
+Takes some minutes, nearly all of them spglib's; needs it, which reading the table does not.
+"""
+
+import json
+
+from tqdm import tqdm
+
+from .crystals import make_recipes
+from .paths import TABLES
+
+PER_SPACE_GROUP = 48
+SEED = 2026
+
+
+def row(space_group, n=PER_SPACE_GROUP):
+    """Recipes of one space group: a list of flat lists position, label, position, label, ..."""
+    made = make_recipes(space_group, n, SEED)
+    sites = [
+        [value for pair in zip(made.position[a:b], made.label[a:b], strict=True) for value in pair]
+        for a, b in zip(made.start[:-1], made.start[1:], strict=True)
+    ]
+    return [[int(value) for value in site] for site in sites]
+
+
+def main():
+    rows = (
+        f'"{n}": {json.dumps(row(n), separators=(",", ":"))}'
+        for n in tqdm(range(1, 231), desc="space groups")
+    )
+    text = "{\n" + ",\n".join(rows) + "\n}\n"
+    (TABLES / "recipes.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What the experiments work with: banks, sets, predictions and streams of a profile."""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from . import paths, records
+from .errors import XrdlibError
+from .patterns import Grid
+from .realism import Realism
+from .recipes import shipped
+from .stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
+
+# Streams that must never share patterns are told apart by their seeds.
+SEEDS = {"stage1": 1, "stage2": 2, "uniform": 3, "holdout": 4}
+MEASURED = ("rruff-calibration", "rruff-test")
+HELD_OUT = ("amcsd-calibration", "amcsd-test")
+
+
+@dataclass
+class PatternSet:
+    """Patterns as a model reads them, with what is known of them.
+
+    Attributes
+    ----------
+    x : ndarray, (n, n_points) float16
+        Network input.
+    label : ndarray, (n,) int64
+        Class index 0..98.
+    family : ndarray, (n,) str
+        Mineral family; patterns of one family are never on both sides of a split.
+    name : ndarray, (n,) str
+        Identifier of each pattern.
+    """
+
+    x: np.ndarray
+    label: np.ndarray
+    family: np.ndarray
+    name: np.ndarray
+
+    def __len__(self):
+        return len(self.label)
+
+    def take(self, index):
+        """The patterns at `index` (integer or boolean array)."""
+        return PatternSet(self.x[index], self.label[index], self.family[index], self.name[index])
+
+
+def grid(config):
+    """Grid of a profile's models."""
+    return Grid(5.0, 90.0, config.grid_step)
+
+
+def folder(config, name):
+    """Folder `name` of a profile's run, made if missing."""
+    path = paths.runs(config.profile) / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def save_set(config, name, patterns):
+    """Write a `PatternSet` into the profile's sets."""
+    np.savez(_set_path(config, name), **asdict(patterns))
+
+
+def load_set(config, name):
+    """Read a `PatternSet` of the profile; None where its data were not to be had.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is there and cannot be read.
+    """
+    path = _set_path(config, name)
+    return PatternSet(**_arrays(path)) if path.exists() else None
+
+
+def load_sets(config, names=(*MEASURED, *HELD_OUT, "random-crystals")):
+    """Those of the named sets that there are, by name."""
+    sets = {name: load_set(config, name) for name in names}
+    return {name: patterns for name, patterns in sets.items() if patterns is not None}
+
+
+def calibration_name(names):
+    """Set on which choices are made: measured if there is one, else held-out minerals."""
+    return next(name for name in (MEASURED[0], HELD_OUT[0]) if name in names)
+
+
+def save_predictions(config, model, predictions):
+    """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set."""
+    path = folder(config, "predictions") / model
+    path.mkdir(exist_ok=True)
+    for name, heads in predictions.items():
+        np.savez(path / f"{name}.npz", **heads)
+
+
+def load_predictions(config, model, name):
+    """Arrays that `save_predictions` wrote for one set.
+
+    Raises
+    ------
+    XrdlibError
+        If there are none, or the file cannot be read.
+    """
+    return _arrays(folder(config, "predictions") / model / f"{name}.npz")
+
+
+def load_bank(config, name):
+    """Reflections that the synthesis stage wrote: train, holdout or library."""
+    return records.load(records.Reflections, folder(config, "bank") / f"{name}.npz")
+
+
+def realism(config, **overrides):
+    """Nuisance ranges of the profile, with further overrides."""
+    return replace(Realism(), **{**vars(config.realism), **overrides})
+
+
+def seed(config, name):
+    """Seed of one of the streams in `SEEDS`."""
+    return config.seed * 10 + SEEDS[name]
+
+
+def random_crystals(config, name):
+    """Endless random crystals, uniform over the 99 groups, for the stream `name`."""
+    return RandomCrystalSource(shipped(), seed(config, name), config.synthesis.chunk)
+
+
+def stage1_stream(config):
+    """Balanced synthetic pretraining: random crystals alone."""
+    sources = [(random_crystals(config, "stage1"), 1.0)]
+    return _stream(config, sources, "stage1", config.stage1.batch)
+
+
+def stage2_stream(config, batch):
+    """Realistic fine-tuning: textured minerals by tempered frequency, some random crystals."""
+    bank, share = load_bank(config, "train"), config.stage2.random_share
+    minerals = BankSource(bank, mineral_weights(bank.group, bank.name, config.stage2.temper))
+    sources = [(minerals, 1 - share), (random_crystals(config, "stage2"), share)]
+    return _stream(config, sources, "stage2", batch, bank)
+
+
+def _set_path(config, name):
+    # Apart, since measured patterns come and go and simulated ones do not.
+    return folder(config, f"sets/{'rruff' if name in MEASURED else 'synthetic'}") / f"{name}.npz"
+
+
+def _stream(config, sources, name, batch, impurities=None):
+    return PatternStream(
+        sources,
+        realism(config),
+        seed(config, name),
+        batch,
+        impurities=impurities,
+        grid=grid(config),
+    )
+
+
+def _arrays(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except FileNotFoundError:
+        raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
+    except (OSError, ValueError) as error:
+        raise XrdlibError(f"{path} is damaged ({error}); delete it and run again.") from None

@@ -1,0 +1,49 @@
+"""Which external data sets are on this machine, as a file that the pipeline depends on.
+
+    python -m xrdlib.inventory build/inventory.json
+
+The file changes when a data set arrives, leaves or is replaced, and with it the results that use
+it; `make repro` refreshes it first.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from . import datasets
+from .errors import XrdlibError
+
+# AMCSD is fetched by the pipeline itself and pinned by hash; the others are a person's to provide.
+PROVIDED = ("rruff", "rruff-processed", "rruff-dif")
+
+
+def write(path):
+    """Write the inventory unless the file already says the same.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    XrdlibError
+        If a data set is there and damaged.
+    """
+    found = {}
+    for name in PROVIDED:
+        try:
+            found[name] = datasets.digest(datasets.path(name))
+        except datasets.MissingData:
+            found[name] = None
+    text = json.dumps(found, indent=1) + "\n"
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        write(*sys.argv[1:])
+    except XrdlibError as error:
+        sys.exit(str(error))

@@ -1,0 +1,172 @@
+"""One stage of the pipeline: train a model on a stream, keep its weights, let it read the sets."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from . import checkpoint, decode, paths
+from .baselines import build
+from .errors import XrdlibError
+from .experiment import folder, grid
+from .priors import smooth_prior
+from .train import train
+
+_PREDICT_BATCH = 64
+# Pseudo-share of a uniform class distribution in a training prior, so that none is impossible.
+_FLOOR = 0.01
+
+
+def new_model(config, section):
+    """An untrained model of a section of the configuration: model, resnet or plain."""
+    shape = dict(vars(getattr(config, section)))
+    name, points = shape.pop("name"), grid(config)
+    return build(name, {**shape, "grid": (points.start, points.step, points.size)}, config.seed)
+
+
+def run(config, stage, name, model, stream, validation):
+    """Train a model on a stage's stream and write its weights and its history.
+
+    Parameters
+    ----------
+    config : namespace
+    stage : str
+        Section with lr, warmup, batch and the limits steps and max_minutes.
+    name : str
+        Under which weights and history are kept.
+    model : torch.nn.Module
+        Trained in place.
+    stream : PatternStream
+    validation : PatternSet
+
+    Returns
+    -------
+    train.History
+    """
+    torch.set_num_threads(config.threads)
+    section = getattr(config, stage)
+    prior = training_prior(stream)
+    history = train(
+        model,
+        stream,
+        steps=section.steps,
+        max_minutes=section.max_minutes,
+        lr=section.lr,
+        warmup=section.warmup,
+        ema=section.ema,
+        amp=config.amp,
+        seed=config.seed,
+        class_probabilities=prior,
+        validate=(torch.from_numpy(validation.x).float(), torch.from_numpy(validation.label)),
+        rows=section.rows,
+        folder=paths.checkpoints(config.profile) / name,
+        config={"stage": stage},
+        device=config.device,
+    )
+    model.cpu().eval()
+    metadata = {
+        "name": name,
+        "stream": stream.config,
+        "training_prior": prior.tolist(),
+        "history": asdict(history),
+    }
+    checkpoint.save_weights(folder(config, "models") / f"{name}.safetensors", model, metadata)
+    write_json(config, name, {"model": name, **asdict(history)})
+    return history
+
+
+def training_prior(stream):
+    """Class probabilities of a stream, (99,), with a little of every class."""
+    return smooth_prior(stream.class_probabilities, _FLOOR)
+
+
+def load_model(config, name):
+    """Model and metadata that `run` wrote under a name."""
+    path = folder(config, "models") / f"{name}.safetensors"
+    return checkpoint.load_weights(path), checkpoint.load_metadata(path)
+
+
+@torch.inference_mode()
+def predict(model, patterns):
+    """Log-probabilities of a model's heads on a set.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    patterns : PatternSet
+
+    Returns
+    -------
+    dict of ndarray, (n, 99) float32
+        "aux", and "rule" from a model with a rule head.
+    """
+    heads = {"aux": [], "rule": []}
+    for x in torch.from_numpy(patterns.x).split(_PREDICT_BATCH):
+        output = model(x.float())
+        heads["aux"].append(torch.log_softmax(output["aux"].float(), -1))
+        if "rule" in output:
+            heads["rule"].append(decode.rule_log_probs(output["rule"]))
+    return {name: torch.cat(parts).numpy() for name, parts in heads.items() if parts}
+
+
+def quick_table(predictions, sets, fusion=0.5):
+    """Accuracy of predictions as they come, before any calibration.
+
+    Parameters
+    ----------
+    predictions : dict of str to dict
+        As from `predict`, by set.
+    sets : dict of str to PatternSet
+
+    Returns
+    -------
+    pandas.DataFrame
+        n, top1, top5 (percent) and nll (nats), a row a set.
+    """
+    import pandas as pd  # not needed, and not always there, where only training is done
+
+    table = {}
+    for name, heads in predictions.items():
+        rule, aux = (torch.from_numpy(heads[k]) if k in heads else None for k in ("rule", "aux"))
+        logp = aux if rule is None else decode.fuse(rule, aux, fusion)
+        label = torch.from_numpy(sets[name].label)
+        table[name] = {"n": len(label), **decode.scores(logp, label)}
+    return pd.DataFrame(table).T.astype({"n": int}).round(2)
+
+
+def write_json(config, name, content):
+    """Write results/PROFILE/NAME.json; numbers that are not finite are refused.
+
+    Raises
+    ------
+    XrdlibError
+        If the content cannot be written as JSON.
+    """
+    path = paths.results(config.profile) / f"{name}.json"
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False, default=_plain) + "\n"
+    except (TypeError, ValueError) as error:
+        raise XrdlibError(f"{path} cannot be written: {error}.") from None
+    path.write_text(text, encoding="utf-8")
+
+
+def read_json(config, name):
+    """Read results/PROFILE/NAME.json.
+
+    Raises
+    ------
+    XrdlibError
+        If it does not exist.
+    """
+    path = paths.results(config.profile) / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no JSON value")

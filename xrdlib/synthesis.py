@@ -1,0 +1,204 @@
+"""What the synthesis stage makes: mineral banks, validation sets, and looks at them."""
+
+import zlib
+
+import numpy as np
+import pandas as pd
+import torch
+
+from . import records, searchmatch
+from .banks import load_amcsd
+from .crystals import detected_space_groups, generate_balanced
+from .diffraction import reflections
+from .experiment import (
+    HELD_OUT,
+    PatternSet,
+    folder,
+    grid,
+    load_bank,
+    random_crystals,
+    realism,
+    seed,
+)
+from .groups import N_GROUPS, group_of_space_group, symbols
+from .patterns import normalise
+from .realism import measured_like
+from .recipes import shipped
+from .stream import PatternStream
+
+_SLICE = 512  # patterns simulated at a time
+
+
+def verify_random_crystals(config):
+    """Make random crystals of every group and let spglib tell their groups.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a crystal: space_group, group (nominal), detected (extinction group), atoms, volume.
+    """
+    crystals = generate_balanced(shipped(), config.synthesis.verified, seed(config, "uniform"))
+    return pd.DataFrame(
+        {
+            "space_group": crystals.space_group,
+            "group": crystals.group,
+            "detected": group_of_space_group()[detected_space_groups(crystals)],
+            "atoms": np.diff(crystals.start),
+            "volume": np.abs(np.linalg.det(crystals.lattice)),
+        }
+    )
+
+
+def write_banks(config):
+    """Reflections of the mineral structures, in the files train, holdout and library.
+
+    `train` and `holdout` hold structures whose stated and detected groups agree, apart by mineral
+    family; `library` all with a known group, for search-match. The name of each is its family.
+
+    Returns
+    -------
+    dict of str to Reflections
+    """
+    crystals, table = load_amcsd(folder(config, "amcsd"))
+    lines = reflections(crystals)
+    lines.name = table["family"].to_numpy(dtype=str)
+    lines.group = table["stated_group"].to_numpy(dtype=np.int16)
+    agrees, holdout = table["agrees"].to_numpy(), table["holdout"].to_numpy()
+    chosen = {
+        "train": agrees & ~holdout,
+        "holdout": agrees & holdout,
+        "library": lines.group > 0,
+    }
+    banks = {name: lines.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
+    for name, bank in banks.items():
+        records.save(bank, folder(config, "bank") / f"{name}.npz")
+    return banks
+
+
+def validation_sets(config):
+    """The synthetic sets: balanced random crystals, held-out minerals split by family.
+
+    Returns
+    -------
+    dict of str to PatternSet
+    """
+    held_out = holdout_set(config)
+    side = np.array([zlib.crc32(family.encode()) >> 8 & 1 for family in held_out.family])
+    halves = {name: held_out.take(side == k) for k, name in enumerate(HELD_OUT)}
+    return {"random-crystals": uniform_set(config), **halves}
+
+
+def class_histogram(bank, sets):
+    """Counts of the groups: space groups, minerals, and the labels of sets.
+
+    Parameters
+    ----------
+    bank : Reflections
+        Named by mineral family.
+    sets : dict of str to PatternSet
+
+    Returns
+    -------
+    dict of str to list of int, (99,)
+    """
+    minerals = {(name, group) for name, group in zip(bank.name, bank.group, strict=True)}
+    found = {
+        "space groups": group_of_space_group()[1:] - 1,
+        "training minerals": np.array([group for _, group in minerals]) - 1,
+        **{name: patterns.label for name, patterns in sets.items()},
+    }
+    return {name: np.bincount(k, minlength=N_GROUPS).tolist() for name, k in found.items()}
+
+
+def examples(config, patterns, bank, n=3, every=2):
+    """Measured patterns and the simulated minerals that resemble them most.
+
+    Of the families that are recognised best, those with different groups are chosen.
+
+    Parameters
+    ----------
+    patterns : PatternSet
+    bank : Reflections
+    n : int
+        Examples.
+    every : int
+        Keep every such point of the grid.
+
+    Returns
+    -------
+    list of dict
+        "title", and "measured" and "simulated", each (two_theta, intensity) as lists.
+    """
+    points = grid(config)
+    squared = patterns.x.astype(np.float32) ** 2
+    similarity = searchmatch.similarities(
+        searchmatch.measured(squared, points), searchmatch.library(bank)
+    )
+    nearest = similarity.argmax(axis=1)
+    order = np.argsort(-similarity.max(axis=1))
+    right = order[patterns.label[order] == bank.group[nearest[order]] - 1]
+    _, first = np.unique(patterns.label[right], return_index=True)
+    chosen = right[np.sort(first)[:n]]
+    simulated = measured_like(
+        bank.take(nearest[chosen]),
+        realism(config, cropped=0.0, coarse=0.0, spikes=0.0, impurity=0.0),
+        seed(config, "holdout"),
+        torch.arange(len(chosen)),
+        points,
+    )
+    found = []
+    for i, model in zip(chosen, simulated.numpy(), strict=True):
+        title = f"{bank.name[nearest[i]]}, {symbols()[patterns.label[i]]}"
+        pair = {"measured": squared[i], "simulated": model / model.max()}
+        angles = points.two_theta[::every].round(3).tolist()
+        pair = {k: (angles, v[::every].astype(float).round(4).tolist()) for k, v in pair.items()}
+        found.append({"title": title, **pair})
+    return found
+
+
+def uniform_set(config):
+    """Balanced patterns of random crystals that no training stream contains.
+
+    Returns
+    -------
+    PatternSet
+    """
+    n = config.synthesis.uniform_patterns
+    stream = PatternStream(
+        [(random_crystals(config, "uniform"), 1.0)],
+        realism(config),
+        seed(config, "uniform"),
+        min(n, _SLICE),
+        grid=grid(config),
+    )
+    batches = [stream.batch(step) for step in range(-(-n // stream.batch_size))]
+    x = torch.cat([x.half() for x, _ in batches])[:n].numpy()
+    label = torch.cat([label for _, label in batches])[:n].numpy()
+    name = np.array([f"random {i}" for i in range(n)])
+    return PatternSet(x, label, name, name)
+
+
+def holdout_set(config):
+    """Measured-looking patterns of the minerals that were kept out of training.
+
+    Returns
+    -------
+    PatternSet
+    """
+    bank = load_bank(config, "holdout")
+    index = np.repeat(np.arange(len(bank)), config.synthesis.holdout_patterns)
+    parts = []
+    for rows in np.split(np.arange(len(index)), range(_SLICE, len(index), _SLICE)):
+        pattern = measured_like(
+            bank.take(index[rows]),
+            realism(config),
+            seed(config, "holdout"),
+            torch.from_numpy(rows),
+            grid(config),
+        )
+        parts.append(normalise(pattern).half())
+    family = bank.name[index]
+    name = np.array([f"{f} {i}" for i, f in enumerate(family)])
+    return PatternSet(
+        torch.cat(parts).numpy(), bank.group[index].astype(np.int64) - 1, family, name
+    )
