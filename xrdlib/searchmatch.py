@@ -142,9 +142,9 @@ def _rendered(reflections):
     strength = torch.from_numpy(reflections.multiplicity * reflections.f2)
     positions, intensities = [], []
     for wavelength, share in _LINES:
-        position = torch.from_numpy(two_theta(d_star, wavelength)).float()
-        positions.append(position)
-        intensities.append(share * strength * lorentz_polarisation(position))
+        positions.append(torch.from_numpy(two_theta(d_star, wavelength)).float())
+        sine = torch.from_numpy(wavelength * d_star / 2).float()
+        intensities.append(share * strength * lorentz_polarisation(sine))
     position, intensity = torch.cat(positions), torch.cat(intensities)
     reached = ~position.isnan()  # K-alpha2 may lie beyond where K-alpha1 does not
     owners = torch.from_numpy(owner).repeat(len(_LINES))[reached]
