@@ -169,7 +169,8 @@ def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu")
     d_star_max = 2 * np.sin(np.radians(two_theta_max / 2)) / wavelength
     if len(crystals) == 0:
         raise XrdlibError("No crystals given; reflections needs at least one.")
-    _check(crystals, d_star_max)
+    check(crystals)
+    _check_size(crystals, d_star_max)
     chosen = unique_structure_factors(crystals, d_star_max, device)
     n = len(crystals)
     strongest = torch.zeros(n, device=chosen.f2.device)
@@ -190,10 +191,16 @@ def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu")
     )
 
 
-def _check(crystals, d_star_max):
-    """Refuse, by name, whatever would give a NaN or an error deep inside."""
-    atoms = np.diff(crystals.start)
-    _refuse((atoms == 0), crystals, "has no atoms")
+def check(crystals):
+    """Refuse whatever would give a NaN or an error deep inside.
+
+    Raises
+    ------
+    XrdlibError
+        Naming the first crystal without atoms or volume, with a value that is not finite, or with
+        an element that has no form factor.
+    """
+    _refuse(np.diff(crystals.start) == 0, crystals, "has no atoms")
     finite = np.isfinite(crystals.lattice).all((1, 2))
     finite &= _every(np.isfinite(crystals.frac).all(1), crystals)
     finite &= _every(np.isfinite(crystals.occupancy), crystals)
@@ -206,11 +213,19 @@ def _check(crystals, d_star_max):
     problem = f"has an atomic number outside 1 to {N_ELEMENTS}"
     _refuse(~_every(known, crystals), crystals, problem)
     _refuse(~_every(crystals.occupancy >= 0, crystals), crystals, "has a negative occupancy")
+    occupied = np.add.reduceat(crystals.occupancy, crystals.start[:-1])
+    _refuse(occupied <= 0, crystals, "has no occupied site")
+
+
+def _check_size(crystals, d_star_max):
+    """Refuse crystals whose reflections would not fit into memory."""
+    lengths = np.linalg.norm(crystals.lattice, axis=2)
     _refuse((lengths * d_star_max).max(1) > 0.8 * MAX_INDEX, crystals, "has too long an axis")
     problem = (
         f"has more than {_MAX_REFLECTIONS:.0e} reflections in the range; its cell is too large"
     )
-    _refuse(volume * d_star_max**3 * (2 * np.pi / 3) > _MAX_REFLECTIONS, crystals, problem)
+    half_sphere = np.abs(np.linalg.det(crystals.lattice)) * d_star_max**3 * (2 * np.pi / 3)
+    _refuse(half_sphere > _MAX_REFLECTIONS, crystals, problem)
 
 
 def _every(good, crystals):

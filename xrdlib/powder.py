@@ -1,19 +1,23 @@
 """Clean powder patterns of pymatgen structures: the function that people import."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from .diffraction import (
+    check,
     lorentz_polarisation,
     reflections,
     resolve_wavelength,
     squared_lengths,
 )
 from .errors import XrdlibError
+from .laue import laue_rotations
 from .lines import as_phase
 from .patterns import CALCULATION_GRID
 from .profiles import render
-from .records import Crystals
+from .records import N_ROTATIONS, Crystals
 
 _BATCH = 256  # patterns rendered at a time
 
@@ -72,7 +76,7 @@ def calculated(reflections, wavelength, fwhm, eta, grid, device="cpu"):
     sine = sine.clamp(max=0.99999)
     angle = torch.rad2deg(2 * torch.asin(sine))
     strength = phase.strength * lorentz_polarisation(sine)
-    width, share = (torch.full((n, 1), float(value), device=device) for value in (fwhm, eta))
+    width, share = (torch.full((1, 1), float(value), device=device) for value in (fwhm, eta))
     pattern = render(angle, strength, phase.owner, n, grid, width, width, share).clamp_(min=0)
     return pattern * (100 / pattern.amax(1, keepdim=True))
 
@@ -88,35 +92,42 @@ def from_structures(structures):
     structures = list(structures)
     if not structures:
         raise XrdlibError("No structures given; simulate needs at least one.")
-    number, frac, occupancy, count, name = [], [], [], [], []
+    number, frac, occupancy, start, name = [], [], [], [0], []
+    symbols = {}
     for i, structure in enumerate(structures):
         try:
-            sites = [
-                (species.Z, site.frac_coords, amount)
+            atoms = [
+                (species, amount, site.frac_coords)
                 for site in structure
                 for species, amount in site.species.items()
             ]
-            name.append(structure.formula)
+            numbers = [species.Z for species, _, _ in atoms]
         except AttributeError:
             raise XrdlibError(
                 f"Structure number {i} ({type(structure).__name__}) is not a pymatgen Structure "
                 "of chemical elements."
             ) from None
-        count.append(len(sites))
-        if sites:
-            z, x, amounts = zip(*sites, strict=True)
-            number += z
-            frac += x
-            occupancy += amounts
+        formula = dict.fromkeys(numbers, 0)
+        for z, (species, amount, _) in zip(numbers, atoms, strict=True):
+            formula[z] += amount
+            if z not in symbols:
+                symbols[z] = species.symbol
+        name.append(" ".join(f"{symbols[z]}{amount:.4g}" for z, amount in formula.items()))
+        number += numbers
+        occupancy += [amount for _, amount, _ in atoms]
+        frac += [x for _, _, x in atoms]
+        start.append(len(number))
     n = len(structures)
-    return Crystals(
+    crystals = Crystals(
         lattice=np.array([s.lattice.matrix for s in structures], dtype=np.float64),
-        start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+        start=np.array(start, dtype=np.int64),
         number=np.array(number, dtype=np.int16),
         frac=np.array(frac, dtype=np.float32).reshape(-1, 3),
         occupancy=np.array(occupancy, dtype=np.float32),
-        rotations=np.broadcast_to(np.eye(3, dtype=np.int8), (n, 24, 3, 3)),
+        rotations=np.broadcast_to(np.eye(3, dtype=np.int8), (n, N_ROTATIONS, 3, 3)),
         space_group=np.zeros(n, np.int16),
         group=np.zeros(n, np.int16),
         name=np.array(name),
     )
+    check(crystals)
+    return replace(crystals, rotations=laue_rotations(crystals))

@@ -42,8 +42,8 @@ def render(two_theta, intensity, owner, n, grid, gauss, lorentz, eta=None):
     grid : patterns.Grid
     gauss, lorentz : (n, k) tensors
         Full widths at half maximum in degrees of the Gaussian and the Lorentzian part at the k
-        `nodes`; k = 1 means the same at all angles.
-    eta : (n, k) tensor, optional
+        `nodes`; k = 1 means the same at all angles. Shape (1, k) where all patterns share them.
+    eta : tensor of that shape, optional
         Lorentzian fraction. With it the profile is the pseudo-Voigt sum eta L + (1 - eta) G, as
         in the Rietveld method; without it the Voigt convolution of both parts.
 
@@ -58,7 +58,7 @@ def render(two_theta, intensity, owner, n, grid, gauss, lorentz, eta=None):
     XrdlibError
         If the Gaussian and Lorentzian widths differ in shape.
     """
-    if gauss.shape != lorentz.shape or gauss.shape[0] != n:
+    if gauss.shape != lorentz.shape or gauss.ndim != 2 or len(gauss) not in (1, n):
         raise XrdlibError(
             f"Widths have shapes {tuple(gauss.shape)} and {tuple(lorentz.shape)}; give ({n}, k)."
         )

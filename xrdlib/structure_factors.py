@@ -14,15 +14,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .boxes import plan
 from .paths import TABLES
 from .unique_hkl import distinct_groups, halved_axes, multiplicity_tables
 
 N_ELEMENTS = 98
 _FACTOR_STEPS = 2048  # linear interpolation in s is then good to about 1e-5 electrons
-# Padded box edges and atom counts: coarse, since small products cost their launch, not their size.
-_EDGES = np.array([4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024])
-_PIECES = np.array([2, 4, 8, 16, 32, 64])
+_PIECES = np.array([2, 4, 8, 16, 32, 64])  # most atoms of an element in one product
 _BUDGET = {"cpu": 1 << 20, "cuda": 1 << 26}  # complex numbers held at once
+_WASTE = {"cpu": 30_000, "cuda": 1_000_000}  # padding in hkl that costs as much as a launch more
 
 
 class Selection(NamedTuple):
@@ -67,38 +67,27 @@ def unique_structure_factors(crystals, d_star_max, device="cpu"):
     largest = np.floor(length * d_star_max + 1e-6).astype(np.int64)
     count = np.where(halved, largest + 1, 2 * largest + 1)
     axes = np.argsort(count, axis=1, kind="stable")
-    size = _padded(np.take_along_axis(count, axes, 1))
-    origin = np.where(np.take_along_axis(halved, axes, 1), 0, (size - 1) // 2)
+    count, halved = (np.take_along_axis(x, axes, 1) for x in (count, halved))
+    buckets = plan(count, halved, _BUDGET[device.type] // 4, _WASTE[device.type])
 
-    table, base, stride = multiplicity_tables(groups, group, axes, size, origin, device)
+    table, base, stride = multiplicity_tables(groups, group, axes, buckets, device)
     atoms = _atoms(crystals, axes, device)
     metric = np.linalg.inv(crystals.lattice @ crystals.lattice.transpose(0, 2, 1))
     metric = np.take_along_axis(np.take_along_axis(metric, axes[:, :, None], 1), axes[:, None], 2)
     factors = _factor_table(d_star_max / 2, device)
-
-    task, size, origin = _slabs(size, origin, _BUDGET[device.type])
-    order = np.lexsort((task, *size.T))
-    edges = np.flatnonzero(np.any(np.diff(size[order], axis=0), axis=1)) + 1
+    back = torch.from_numpy(np.argsort(axes, 1)).to(device)
     parts = []
-    for bucket in np.split(order, edges):
-        dims = tuple(int(d) for d in size[bucket[0]])
-        step = max(1, _BUDGET[device.type] // (2 * int(np.prod(dims))))
-        for tasks in (bucket[i : i + step] for i in range(0, len(bucket), step)):
-            c = task[tasks]
-            shape = torch.from_numpy(np.column_stack([base[c], stride[c]])).to(device)
-            box = _Box(dims, c, origin[tasks], device)
-            rows = box.select(metric[c], d_star_max, table, shape)
-            part = box.sum_atoms(rows, atoms, factors)
-            hkl = box.indices(rows).gather(
-                1, torch.from_numpy(np.argsort(axes[c], 1)).to(device)[rows.item]
-            )
-            parts.append(
-                (torch.from_numpy(tasks).to(device)[rows.item], hkl, rows.multiplicity, part)
-            )
-    owner, hkl, multiplicity, f2 = (torch.cat(p) for p in zip(*parts, strict=True))
-    owner, order = torch.sort(owner, stable=True)
-    task = torch.from_numpy(task).to(device)
-    return Selection(task[owner], hkl[order], multiplicity[order], f2[order])
+    for bucket in buckets:
+        box = _Box(bucket, device)
+        c = bucket.crystal
+        rows = box.select(metric[c], d_star_max, table, np.column_stack([base[c], stride[c]]))
+        f2 = box.sum_atoms(rows, atoms, factors)
+        crystal = torch.from_numpy(c).to(device)[rows.item]
+        hkl = box.indices(rows).gather(1, back[crystal])
+        parts.append((crystal, hkl, rows.multiplicity, f2))
+    crystal, hkl, multiplicity, f2 = (torch.cat(p) for p in zip(*parts, strict=True))
+    crystal, order = torch.sort(crystal, stable=True)
+    return Selection(crystal, hkl[order], multiplicity[order], f2[order])
 
 
 class _Rows(NamedTuple):
@@ -114,18 +103,21 @@ class _Rows(NamedTuple):
 class _Box:
     """One bucket: B crystals that share the size of their box of hkl."""
 
-    def __init__(self, dims, crystal, origin, device):
-        self.dims, self.crystal, self.device = dims, crystal, device
-        self.origin = torch.from_numpy(origin).to(device)
+    def __init__(self, bucket, device):
+        self.dims, self.crystal, self.device = bucket.dims, bucket.crystal, device
+        self.origin = torch.from_numpy(bucket.origin).to(device)
         # The values of h, then of k, then of l, side by side.
-        self.axis = torch.repeat_interleave(torch.tensor(dims)).to(device)
-        ladder = torch.cat([torch.arange(n) for n in dims]).to(device) - self.origin[:, self.axis]
+        self.axis = torch.repeat_interleave(torch.tensor(self.dims)).to(device)
+        ladder = (
+            torch.cat([torch.arange(n) for n in self.dims]).to(device) - self.origin[:, self.axis]
+        )
         self.ladder = ladder.to(torch.float32)
 
     def select(self, metric, d_star_max, table, shape):
         """Unique reflections inside the sphere, as rows ordered by crystal, then hkl."""
         i, j, k = np.indices(self.dims).reshape(3, -1).astype(np.float64)
         terms = np.stack([i * i, j * j, k * k, 2 * i * j, 2 * i * k, 2 * j * k, i, j, k, i * 0 + 1])
+        shape = torch.from_numpy(shape).to(self.device)
         o = self.origin.cpu().numpy().astype(np.float64)
         linear = np.einsum("bij,bj->bi", metric, o)
         coef = np.column_stack(
@@ -165,17 +157,27 @@ class _Box:
         n = atoms.start[self.crystal + 1] - atoms.start[self.crystal]
         item = np.repeat(np.arange(len(n)), n)
         piece = np.arange(len(item)) + np.repeat(atoms.start[self.crystal] - np.cumsum(n) + n, n)
-        padded = np.searchsorted(_PIECES, atoms.count[piece])
-        order = np.argsort(padded, kind="stable")
-        item, piece, padded = item[order], piece[order], _PIECES[padded[order]]
-        p, q, r = self.dims
-        for chunk in np.split(np.arange(len(item)), np.flatnonzero(np.diff(padded)) + 1):
-            width = int(padded[chunk[0]])
-            step = max(1, _BUDGET[self.device.type] // (p * q * (r + width)))
+        for chunk, width in self._alike(atoms.count[piece]):
+            step = max(
+                1,
+                _BUDGET[self.device.type] // (self.dims[0] * self.dims[1] * (self.dims[2] + width)),
+            )
             for part in (chunk[i : i + step] for i in range(0, len(chunk), step)):
                 partial = self._box_sum(item[part], piece[part], width, atoms)
                 self._add(total, partial, rows, item[part], atoms.number[piece[part]], factors)
         return total.real.square() + total.imag.square()
+
+    def _alike(self, count):
+        """Pieces in groups of alike numbers of atoms, and the number each is padded to."""
+        cells = self.dims[0] * self.dims[1] * self.dims[2]
+        level = np.searchsorted(_PIECES, count)
+        waiting = np.empty(0, dtype=np.int64)
+        for i, width in enumerate(_PIECES.tolist()):
+            waiting = np.concatenate([waiting, np.flatnonzero(level == i)])
+            padding = len(waiting) * width * cells  # of doubling the width once more
+            if len(waiting) and (padding > 16 * _WASTE[self.device.type] or (level <= i).all()):
+                yield waiting, int(count[waiting].max())
+                waiting = waiting[:0]
 
     def _box_sum(self, item, piece, width, atoms):
         """(I, box) sums of phases over the atoms of each piece."""
@@ -205,23 +207,6 @@ class _Box:
         at = rows.s_index[row] + (number * factors.shape[1])[which]
         low, high = factors.view(-1)[at], factors.view(-1)[at + 1]
         total.index_add_(0, row, value * torch.lerp(low, high, rows.s_weight[row]))
-
-
-def _padded(count):
-    """Box edges rounded up, so that crystals share boxes."""
-    return _EDGES[np.searchsorted(_EDGES, count)]
-
-
-def _slabs(size, origin, budget):
-    """Cut boxes beyond the budget along their first axis: (task -> crystal, size, origin)."""
-    thick = np.maximum(1, np.minimum(size[:, 0], budget // (size[:, 1] * size[:, 2])))
-    n = -(-size[:, 0] // thick)
-    task = np.repeat(np.arange(len(size)), n)
-    index = np.arange(len(task)) - np.repeat(np.cumsum(n) - n, n)
-    size, origin = size[task], origin[task].copy()
-    origin[:, 0] -= index * thick[task]
-    size[:, 0] = thick[task]
-    return task, size, origin
 
 
 def _atoms(crystals, axes, device):

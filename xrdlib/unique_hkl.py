@@ -38,14 +38,18 @@ def halved_axes(group):
     return (False, False, False)
 
 
-def multiplicity_tables(groups, group, axes, size, origin, device):
+def multiplicity_tables(groups, group, axes, buckets, device):
     """Multiplicity of every representative hkl, and where each crystal finds its own.
 
     Returns a flat int8 tensor and, for each crystal, the address of hkl 000 (n,) and the strides
     (n, 3) along its box axes. Entries are 0 where another equivalent stands for the set.
     """
-    extent = np.empty_like(size)
-    np.put_along_axis(extent, axes, np.maximum(size - 1 - origin, origin), 1)
+    reach = np.zeros_like(axes)
+    for bucket in buckets:
+        last = np.maximum(np.array(bucket.dims) - 1 - bucket.origin, bucket.origin)
+        np.maximum.at(reach, bucket.crystal, last)
+    extent = np.empty_like(axes)
+    np.put_along_axis(extent, axes, reach, 1)
     power = np.ceil(np.log2(np.maximum(extent, 16))).astype(np.int64)
     code = ((group * 16 + power[:, 0]) * 16 + power[:, 1]) * 16 + power[:, 2]
     code, own = np.unique(code, return_inverse=True)
