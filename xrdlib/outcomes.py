@@ -18,6 +18,7 @@ MAIN = "physics transformer"
 MODELS = {MAIN: "stage2", "resnet": "resnet", "plain transformer": "plain"}
 SEARCH = "search-match"
 HEADS = ("rule", "aux")
+BALANCED = "random-crystals"
 RECOGNISED = 0.7  # cosine from which a simulated mineral resembles a measured pattern
 
 
@@ -177,7 +178,7 @@ def parts(config, sets):
     dict of str to (str, ndarray of int)
         Name of the underlying set, and the rows of it that make the subset.
     """
-    names = [name for name in (MEASURED[1], HELD_OUT[1], "random-crystals") if name in sets]
+    names = [name for name in (MEASURED[1], HELD_OUT[1], BALANCED) if name in sets]
     found = {name: (name, np.arange(len(sets[name]))) for name in names}
     if MEASURED[1] in sets:
         best = load_predictions(config, SEARCH, MEASURED[1])["best"]
@@ -205,7 +206,18 @@ def fusion_curve(heads, labels, target):
     return curve
 
 
-def calibrated(config, sets, titles, target):
+def told_of(name, prior):
+    """What a predictor is told of a set's classes: the target prior, and the null prior.
+
+    Balanced random crystals are told to be balanced; all other sets are minerals.
+    """
+    if name != BALANCED:
+        return np.array(prior["minerals"]), np.array(prior["null"])
+    uniform = np.full(len(prior["null"]), 1 / len(prior["null"]))
+    return uniform, uniform
+
+
+def calibrated(config, sets, titles, prior):
     """Calibrated log-probabilities of models on sets: dict by title of dict by set."""
     chosen = {
         **read_json(config, "calibration")["models"],
@@ -215,7 +227,9 @@ def calibrated(config, sets, titles, target):
     for title in titles:
         heads = evidence(config, title, sets)
         apply = calibrate.Calibration(**chosen[title]).apply
-        found[title] = {name: apply(*h, prior_ratio(target)) for name, h in heads.items()}
+        found[title] = {
+            name: apply(*h, prior_ratio(told_of(name, prior)[0])) for name, h in heads.items()
+        }
     return found
 
 
