@@ -27,7 +27,7 @@ def source(path):
 
 def test_there_are_notebooks_and_they_are_numbered_without_a_gap():
     numbers = [int(path.name[:2]) for path in NOTEBOOKS]
-    assert numbers == list(range(1, len(NOTEBOOKS) + 1)) and numbers
+    assert numbers == list(range(len(NOTEBOOKS))) and numbers
 
 
 @each
@@ -62,7 +62,8 @@ def test_the_code_is_thin(path):
 
 @each
 def test_no_path_of_one_machine(path):
-    assert not ABSOLUTE.search(path.read_text(encoding="utf-8"))
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    assert not ABSOLUTE.search("\n".join("".join(cell["source"]) for cell in cells))
 
 
 @each

@@ -7,6 +7,7 @@ _EXPORTS = {
     "extinction_groups": "groups",
     "subgroup_dag": "dag",
     "simulate": "powder",
+    "load_predictor": "predict",
     "XrdlibError": "errors",
 }
 
