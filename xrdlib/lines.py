@@ -12,7 +12,14 @@ import torch
 from . import counter
 from .diffraction import WAVELENGTHS, lorentz_polarisation, march_dollase, squared_lengths
 
-AXES = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1), (1, 0, -1))
+# Texture axes to draw from: the faces that minerals cleave or grow along, the commonest twice.
+AXES = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0)) * 2 + (
+    (1, 0, 1),
+    (0, 1, 1),
+    (1, 1, 1),
+    (1, 0, -1),
+    (1, 0, 4),
+)
 # Gauss-Laguerre points (shift, weight) of an exponential tail.
 _TAIL = ((0.415775, 0.711093), (2.294280, 0.278518), (6.289945, 0.010389))
 _REACH = 1.1867  # square angstrom: 1 / (d*)^2 at 90 degrees of Cu K-alpha1

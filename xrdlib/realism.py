@@ -5,6 +5,7 @@ pattern does not depend on the batch it is made in. The ranges follow what is pu
 laboratory patterns of minerals and what the measured RRUFF patterns show.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -26,6 +27,10 @@ from .records import concatenate
 
 _DRAW, _LINE, _NOISE = 101, 102, 103  # slots of the random numbers
 N_NODES = 2  # the shape between them is a mixture, as real as either
+_PROBABILITIES = (
+    "no_texture strong_texture single_line hump_probability subtracted folded impurity cropped "
+    "coarse spikes"
+).split()
 # What is drawn for the specimen and repeated for an impurity.
 _SPECIMEN = "strain strains debye_waller smooth line_error ratio axis single_line".split()
 
@@ -46,11 +51,11 @@ class Realism:
     strong_texture: float = 0.25  # share of textured patterns with the wider spread
     strong_march: float = 0.55  # their standard deviation of ln r, kept in 0.3-3
     single_line: float = 0.05  # probability of K-alpha1 alone
-    fwhm: tuple = (0.072, 0.33)  # degrees at low angle, log-normal
+    fwhm: tuple = (0.062, 0.35)  # degrees at low angle, log-normal
     fwhm_limits: tuple = (0.035, 0.4)
     lorentzian: tuple = (0.1, 0.9)  # Lorentzian share of that width
-    caglioti: tuple = (0.0, 0.006)  # U in square degrees; V = -U / 4
-    strain_width: tuple = (0.04, 0.8)  # Lorentzian Y tan(theta) in degrees, log-normal
+    caglioti: tuple = (0.0, 0.004)  # U in square degrees; V = -U / 4
+    strain_width: tuple = (0.03, 0.8)  # Lorentzian Y tan(theta) in degrees, log-normal
     zero_shift: float = 0.025  # standard deviation, degrees, within four of them
     displacement: float = 0.035  # standard deviation of the cos(theta) shift, degrees
     asymmetry: tuple = (0.0, 0.015)  # tail length times tan(2theta), degrees
@@ -73,6 +78,23 @@ class Realism:
     crop_last: tuple = (60.0, 90.0)
     coarse: float = 0.1  # probability of steps of 2 to 5 points
     spikes: float = 0.04  # probability of up to three spikes
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            pair = isinstance(field.default, tuple)
+            numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+            good = len(numbers) == 1 + pair and all(
+                isinstance(x, (int, float)) and math.isfinite(x) and x >= 0 for x in numbers
+            )
+            if not good or (field.name in _PROBABILITIES and value > 1):
+                raise XrdlibError(
+                    f"Realism field {field.name} is {value!r}; give "
+                    + ("two numbers" if pair else "a number")
+                    + " of at least 0, at most 1 where it is a probability."
+                )
+            # Lists, as YAML gives them, become tuples.
+            object.__setattr__(self, field.name, numbers if pair else value)
 
     @classmethod
     def measured(cls, **changes):
@@ -138,7 +160,7 @@ def draw(realism, seed, index):
         return median * torch.exp(gauss(sigma))
 
     def log_between(low, high):
-        return torch.exp(between(*torch.log(torch.tensor([low, high])).tolist()))
+        return torch.exp(between(math.log(max(low, 1e-12)), math.log(max(high, 1e-12))))
 
     d = {"strain": log_between(*r.strain)}
     d["strains"] = torch.stack([gauss() for _ in range(6)], 1)
