@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from .errors import XrdlibError
+from .precision import full_precision
 from .records import Reflections
 from .structure_factors import N_ELEMENTS, unique_structure_factors
 from .unique_hkl import MAX_INDEX
@@ -138,6 +139,7 @@ def _period(rotations):
     return torch.where(same.any(1), first, rotations.shape[1])
 
 
+@full_precision()
 def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu"):
     """Symmetry-unique reflections of every crystal up to a scattering angle.
 

@@ -90,8 +90,10 @@ def line_intensities(phase, draws, seed, index, slot):
     linear = 2 * first - 8 * second - draws["debye_waller"] / (2 * _REACH)
     table = torch.stack([linear, 8 * second, draws["line_error"]]).index_select(1, phase.owner)
     x = d_star2 * _REACH
-    code = (phase.hkl.new_tensor([1024.0**2, 1024.0, 1.0]) @ phase.hkl).to(torch.int32)
-    noise = counter.normal_at(seed, index.index_select(0, phase.owner), slot, code)
+    # A line's error goes with its indices, not with its place in the list.
+    h1, h2, h3 = phase.hkl.to(torch.int32)
+    place = (h1 * 1024 + h2) * 1024 + h3
+    noise = counter.normal_at(seed, index.index_select(0, phase.owner), slot, place)
     exponent = torch.addcmul(table[2] * noise, torch.addcmul(table[0], table[1], x), x)
     strength = exponent.exp_().mul_(phase.strength)
     rows = (draws["ratio"] != 1)[phase.owner].nonzero()[:, 0]

@@ -16,6 +16,7 @@ from .errors import XrdlibError
 from .laue import laue_rotations
 from .lines import as_phase
 from .patterns import CALCULATION_GRID
+from .precision import full_precision
 from .profiles import render
 from .records import N_ROTATIONS, Crystals
 
@@ -67,6 +68,7 @@ def simulate(structures, wavelength="CuKa1", fwhm=0.1, eta=0.5):
     return patterns
 
 
+@full_precision()
 def calculated(reflections, wavelength, fwhm, eta, grid, device="cpu"):
     """Clean patterns of known reflections, (n, grid.size) tensor with maxima of 100."""
     phase = as_phase(reflections, device)

@@ -11,6 +11,7 @@ import math
 import torch
 
 from .errors import XrdlibError
+from .precision import full_precision
 
 _MARGIN = 5.0  # degrees beside the grid, so that neither lines nor tails wrap around
 
@@ -28,6 +29,7 @@ def nodes(grid, n):
     return (grid.start + (grid.stop - grid.start) * unit).to(torch.float32)
 
 
+@full_precision()
 def render(two_theta, intensity, owner, n, grid, gauss, lorentz, eta=None):
     """Sum of line profiles on a uniform grid.
 

@@ -22,6 +22,7 @@ from .lines import (
     observed_angles,
     widths,
 )
+from .precision import full_precision
 from .profiles import nodes, render
 from .records import concatenate
 
@@ -207,6 +208,7 @@ def draw(realism, seed, index):
     return d | {name: d[name][:, None] for name in column}
 
 
+@full_precision()
 def measured_like(reflections, realism, seed, index, grid, impurity=None):
     """Measured-looking patterns of known crystals.
 
