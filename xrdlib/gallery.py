@@ -1,15 +1,33 @@
-"""All figures of a profile, drawn from its files in results/ alone."""
+"""All figures of a profile, drawn from its files in results/ alone.
 
+python -m xrdlib.gallery [--profile PROFILE] [NAME ...]
+"""
+
+import argparse
+import sys
+
+from . import config as configuration
 from . import dag, paths, plots
+from .errors import XrdlibError
+from .outcomes import MAIN
 from .stages import read_json
 
+_HISTORIES = {
+    "stage 1": "stage1",
+    "stage 2": "stage2",
+    "resnet": "resnet",
+    "plain transformer": "plain",
+}
 
-def draw(config):
-    """Draw and save every figure whose data there are.
+
+def draw(config, names=None):
+    """Draw and save figures.
 
     Parameters
     ----------
     config : namespace
+    names : iterable of str, optional
+        Keys of `FIGURES`; all by default.
 
     Returns
     -------
@@ -19,44 +37,104 @@ def draw(config):
     Raises
     ------
     XrdlibError
-        If a result file is missing.
+        If a name is unknown or a result file is missing.
     """
-    figures = dict(_drawn(config))
+    names = list(names or FIGURES)
+    if unknown := sorted(set(names) - set(FIGURES)):
+        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(FIGURES)}.")
+    figures = {name: FIGURES[name](config) for name in names}
     for name, figure in figures.items():
         plots.save(figure, paths.figures(config.profile), name)
     return figures
 
 
-def _drawn(config):
-    yield "dag", plots.dag(dag.subgroup_dag())
-    yield "class_histogram", plots.class_histogram(read_json(config, "class_histogram"))
+def _dag(config):
+    return plots.dag(dag.subgroup_dag())
+
+
+def _class_histogram(config):
+    return plots.class_histogram(read_json(config, "class_histogram"))
+
+
+def _example_patterns(config):
     examples = read_json(config, "examples")
-    absent = "No measured patterns were at hand."
-    drawn = plots.example_patterns(examples) if examples else plots.note(absent)
-    yield "example_patterns", drawn
+    if not examples:
+        return plots.note("No measured patterns were at hand.")
+    return plots.example_patterns(examples)
 
-    histories = {
-        "stage 1": "stage1",
-        "stage 2": "stage2",
-        "resnet": "resnet",
-        "plain transformer": "plain",
-    }
-    rows = {title: read_json(config, name)["rows"] for title, name in histories.items()}
-    yield "learning_curves", plots.learning_curves(rows)
 
-    calibration = read_json(config, "calibration")
-    chosen = calibration["models"]["physics transformer"]
-    yield "temperature", plots.temperature(calibration["temperature_curve"], chosen["T"])
-    yield "decoders", plots.decoders(calibration["fusion_curve"], chosen["a"])
+def _learning_curves(config):
+    return plots.learning_curves(
+        {title: read_json(config, name)["rows"] for title, name in _HISTORIES.items()}
+    )
 
-    measured = read_json(config, "measured")
-    shown = [row for row in measured["rows"] if row["subset"] == measured["main_subset"]]
-    prior = next(row for row in shown if row["model"] == "prior only")
-    yield "curriculum", plots.curriculum(measured["curriculum"], prior)
-    yield "reliability", plots.reliability(measured["reliability"])
-    yield "confusion", plots.confusion(measured["confusion"])
-    yield "nulls", plots.nulls(shown)
 
-    errors = read_json(config, "dag_errors")
-    drawn = plots.dag_errors(errors) if errors["n_errors"] else plots.note("There is no error.")
-    yield "dag_errors", drawn
+def _temperature(config):
+    found = read_json(config, "calibration")
+    return plots.temperature(found["temperature_curve"], found["models"][MAIN]["T"])
+
+
+def _decoders(config):
+    found = read_json(config, "calibration")
+    return plots.decoders(found["fusion_curve"], found["models"][MAIN]["a"])
+
+
+def _main_rows(config):
+    found = read_json(config, "measured")
+    return found, [row for row in found["rows"] if row["subset"] == found["main_subset"]]
+
+
+def _curriculum(config):
+    found, rows = _main_rows(config)
+    prior = next(row for row in rows if row["model"] == "prior only")
+    return plots.curriculum(found["curriculum"], prior)
+
+
+def _nulls(config):
+    return plots.nulls(_main_rows(config)[1])
+
+
+def _reliability(config):
+    return plots.reliability(read_json(config, "measured")["reliability"])
+
+
+def _confusion(config):
+    return plots.confusion(read_json(config, "measured")["confusion"])
+
+
+def _dag_errors(config):
+    found = read_json(config, "dag_errors")
+    return plots.dag_errors(found) if found["n_errors"] else plots.note("There is no error.")
+
+
+FIGURES = {
+    "dag": _dag,
+    "class_histogram": _class_histogram,
+    "example_patterns": _example_patterns,
+    "learning_curves": _learning_curves,
+    "temperature": _temperature,
+    "decoders": _decoders,
+    "curriculum": _curriculum,
+    "nulls": _nulls,
+    "reliability": _reliability,
+    "confusion": _confusion,
+    "dag_errors": _dag_errors,
+}
+
+
+def main(arguments=None):
+    """Redraw figures from results/ (command line)."""
+    parser = argparse.ArgumentParser(prog="python -m xrdlib.gallery", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
+    parser.add_argument("--profile", choices=configuration.PROFILES, help="as in params.yaml")
+    options = parser.parse_args(arguments)
+    try:
+        config = configuration.load(options.profile)
+        for name in draw(config, options.names):
+            print(paths.figures(config.profile) / f"{name}.png")
+    except XrdlibError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
