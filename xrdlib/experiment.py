@@ -1,6 +1,7 @@
 """What the experiments work with: banks, sets, predictions and streams of a profile."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -82,8 +83,17 @@ def load_sets(config, names=(*MEASURED, *HELD_OUT, "random-crystals")):
 
 
 def calibration_name(names):
-    """Set on which choices are made: measured if there is one, else held-out minerals."""
-    return next(name for name in (MEASURED[0], HELD_OUT[0]) if name in names)
+    """Set on which choices are made: measured if there is one, else held-out minerals.
+
+    Raises
+    ------
+    XrdlibError
+        If there is neither.
+    """
+    for name in (MEASURED[0], HELD_OUT[0]):
+        if name in names:
+            return name
+    raise XrdlibError("There is no calibration set; run the stages that write the sets.")
 
 
 def save_predictions(config, model, predictions):
@@ -111,8 +121,14 @@ def load_bank(config, name):
 
 
 def realism(config, **overrides):
-    """Nuisance ranges of the profile, with further overrides."""
-    return replace(Realism(), **{**vars(config.realism), **overrides})
+    """Nuisance ranges of the profile, with further overrides.
+
+    Raises
+    ------
+    XrdlibError
+        If a name is no field of `realism.Realism`.
+    """
+    return Realism.measured(**{**vars(config.realism), **overrides})
 
 
 def seed(config, name):
@@ -161,5 +177,5 @@ def _arrays(path):
             return dict(file)
     except FileNotFoundError:
         raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
-    except (OSError, ValueError) as error:
+    except (BadZipFile, EOFError, OSError, ValueError) as error:
         raise XrdlibError(f"{path} is damaged ({error}); delete it and run again.") from None

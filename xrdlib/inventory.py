@@ -6,6 +6,7 @@ The file changes when a data set arrives, leaves or is replaced, and with it the
 it; `make repro` refreshes it first.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -42,8 +43,15 @@ def write(path):
         path.write_text(text, encoding="utf-8")
 
 
-if __name__ == "__main__":
+def main(arguments=None):
+    """Bring the inventory file up to date (command line)."""
+    parser = argparse.ArgumentParser(prog="python -m xrdlib.inventory", description=main.__doc__)
+    parser.add_argument("path", help="of the JSON file")
     try:
-        write(*sys.argv[1:])
+        write(parser.parse_args(arguments).path)
     except XrdlibError as error:
         sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -35,12 +35,12 @@ class BankSource:
     Raises
     ------
     XrdlibError
-        If the bank is empty, a group is unknown, or the weights do not fit.
+        If the bank is empty, a group is unknown, or the weights do not fit or are negative.
     """
 
     def __init__(self, bank, weights=None):
         weights = np.ones(len(bank)) if weights is None else np.asarray(weights, float)
-        if len(bank) == 0 or weights.shape != (len(bank),) or not weights.sum() > 0:
+        if len(bank) == 0 or weights.shape != (len(bank),) or not _are_weights(weights):
             raise XrdlibError("A bank source needs crystals and one weight for each of them.")
         if bank.group.min() < 1:
             raise XrdlibError("A bank source needs the extinction group of every crystal.")
@@ -117,12 +117,20 @@ class PatternStream:
         Bank from which a second phase is drawn.
     device : str
     grid : Grid
+
+    Raises
+    ------
+    XrdlibError
+        If there is no source, the shares are no weights, or the batch is empty.
     """
 
     def __init__(self, sources, realism, seed, batch, impurities=None, device="cpu", grid=GRID):
-        if not sources or batch < 1:
-            raise XrdlibError("A stream needs at least one source and a batch of at least one.")
         share = np.array([s for _, s in sources], float)
+        if not _are_weights(share) or batch < 1:
+            raise XrdlibError(
+                "A stream needs one or more sources, whose shares are not negative and not all "
+                "zero, and a batch of at least one."
+            )
         self.sources = [source for source, _ in sources]
         self.share = share / share.sum()
         self.realism, self.seed, self.batch_size = realism, seed, batch
@@ -176,6 +184,10 @@ class PatternStream:
         """Network input (batch, grid.size) float32 and class indices (batch,) int64."""
         pattern, label = self.raw(step)
         return normalise(pattern), label
+
+
+def _are_weights(values):
+    return len(values) > 0 and (values >= 0).all() and 0 < values.sum() < np.inf
 
 
 def join(parts, order):
