@@ -21,8 +21,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A kernel registered elsewhere under the name python3 must not run our notebooks.
 unexport JUPYTER_PATH
 unexport PYTHONPATH
+# Threads that wait should sleep: spinning ones make a shared machine several times slower.
+export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup repro test figures lab bench lint format
+.PHONY: setup data repro test figures lab bench lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -35,6 +37,10 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	touch $@ && rm $(BROKEN)
+
+# The mineral structures, which `make repro` also fetches itself; see xrdlib/datasets.py.
+data: setup
+	$(BIN)/python -m xrdlib.datasets amcsd
 
 repro: setup
 	$(BIN)/python -m xrdlib.inventory build/inventory.json

