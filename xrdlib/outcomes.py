@@ -250,14 +250,13 @@ def curriculum(config, name, patterns, prior):
     """
     uniform = np.zeros(len(prior["null"]))
     ratio = prior_ratio(prior["minerals"])
-    trained = priors.log_ratio(prior["train"], np.full(len(uniform), 1 / len(uniform)))
     heads = evidence(config, MAIN, [name])[name]
-    first = load_predictions(config, "stage1", name)
+    first, second = (load_predictions(config, stage, name) for stage in ("stage1", "stage2"))
     plain = calibrate.Calibration(a=0.5 if heads[0] is not None else 0.0)
     best = calibrate.Calibration(**read_json(config, "calibration")["models"][MAIN])
     steps = {
         "stage 1": plain.apply(first.get("rule"), first["aux"], uniform),
-        "stage 2": plain.apply(*heads, trained),
+        "stage 2": plain.apply(second.get("rule"), second["aux"], uniform),
         "with prior": plain.apply(*heads, ratio),
         "with temperature": best.apply(*heads, ratio),
     }

@@ -94,6 +94,7 @@ def predict(model, patterns):
     Parameters
     ----------
     model : torch.nn.Module
+        Left in evaluation mode.
     patterns : PatternSet
 
     Returns
@@ -101,6 +102,7 @@ def predict(model, patterns):
     dict of ndarray, (n, 99) float32
         "aux", and "rule" from a model with a rule head.
     """
+    model.eval()
     heads = {"aux": [], "rule": []}
     for x in torch.from_numpy(patterns.x).split(_PREDICT_BATCH):
         output = model(x.float())
@@ -157,13 +159,15 @@ def read_json(config, name):
     Raises
     ------
     XrdlibError
-        If it does not exist.
+        If it does not exist or is not JSON.
     """
     path = paths.results(config.profile) / f"{name}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
+    except json.JSONDecodeError as error:
+        raise XrdlibError(f"{path} is not JSON ({error}); run its stage again.") from None
 
 
 def _plain(value):

@@ -1,0 +1,326 @@
+"""From predictions to tables: Bayes by hand, search by hand, and what each row is made of."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from xrdlib import calibrate, checkpoint, config, experiment, metrics, outcomes, paths, report
+from xrdlib.baselines import build
+from xrdlib.calibrate import Calibration
+from xrdlib.crystals import generate
+from xrdlib.diffraction import reflections
+from xrdlib.experiment import PatternSet
+from xrdlib.patterns import normalise
+from xrdlib.realism import Realism, measured_like
+from xrdlib.recipes import shipped
+from xrdlib.stages import write_json
+
+N = 60
+TITLES = [outcomes.MAIN, "resnet", "plain transformer", outcomes.SEARCH]
+
+
+def softmax(scores):
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def distribution(seed):
+    return np.random.default_rng(seed).dirichlet(np.full(99, 2.0)) * 0.99 + 0.01 / 99
+
+
+def a_set(name, n=N):
+    rng = np.random.default_rng(len(name))
+    family = np.array([f"family {i // 3}" for i in range(n)])
+    ids = np.array([f"{name} {i}" for i in range(n)])
+    return PatternSet(np.zeros((n, 4), np.float16), rng.choice(99, n, p=MINERALS), family, ids)
+
+
+def heads(patterns, skill, seed, rule=True):
+    """Log-probabilities of a made-up model, which lean towards the truth."""
+    rng, found = np.random.default_rng(seed), {}
+    for head in ["aux", "rule"][: 1 + rule]:
+        scores = rng.normal(size=(len(patterns), 99))
+        scores[np.arange(len(patterns)), patterns.label] += skill
+        found[head] = np.log(softmax(scores)).astype(np.float32)
+    return found
+
+
+TRAIN, MINERALS = distribution(1), distribution(2)
+NULL = 0.9 * MINERALS + 0.1 * distribution(3)
+PRIOR = {"minerals": MINERALS.tolist(), "train": TRAIN.tolist(), "null": NULL.tolist()}
+NAMES = ("rruff-test", "amcsd-test", "random-crystals")
+CHOSEN = Calibration(T=2.0, w=0.8, a=0.3)
+
+
+@pytest.fixture
+def cfg(tmp_path, monkeypatch):
+    """A temporary project in which every model has been trained, in a manner of speaking."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    cfg = config.load("tiny")
+    cfg.evaluate.bootstrap, cfg.evaluate.shuffles = 40, 4
+    shape = {"grid": (5.0, 1.0, 86), "widths": (2, 2, 2, 2)}
+    model = build("resnet", shape)
+    for name in ("stage2", "resnet", "plain"):
+        path = experiment.folder(cfg, "models") / f"{name}.safetensors"
+        checkpoint.save_weights(path, model, {"training_prior": TRAIN.tolist()})
+    sets = {name: a_set(name) for name in NAMES}
+    for i, name in enumerate(("stage1", "stage2", "resnet", "plain")):
+        found = {k: heads(s, 1 + i, i, rule=i < 2) for k, s in sets.items()}
+        experiment.save_predictions(cfg, name, found)
+    rng = np.random.default_rng(9)
+    scores = {
+        k: {"scores": rng.random((N, 99)).astype(np.float32), "best": np.linspace(0.4, 1.0, N)}
+        for k in sets
+    }
+    experiment.save_predictions(cfg, outcomes.SEARCH, scores)
+    write_json(cfg, "calibration", {"models": {outcomes.MAIN: asdict(CHOSEN)}})
+    write_json(cfg, "baselines", {"models": {title: asdict(CHOSEN) for title in TITLES[1:]}})
+    return cfg
+
+
+@pytest.fixture
+def sets(cfg):
+    return {name: a_set(name) for name in NAMES}
+
+
+def test_at_temperature_1_the_prior_ratio_is_bayes_rule(cfg, sets):
+    """Predictions made of a known likelihood and the training prior get another prior."""
+    likelihood = np.random.default_rng(4).gamma(0.5, size=(N, 99)) + 1e-4
+    posterior = likelihood * TRAIN / (likelihood @ TRAIN)[:, None]
+    experiment.save_predictions(cfg, "resnet", {"rruff-test": {"aux": np.log(posterior)}})
+    found = outcomes.evidence(cfg, "resnet", ["rruff-test"])["rruff-test"]
+    by_hand = likelihood * MINERALS / (likelihood @ MINERALS)[:, None]
+    ratio = outcomes.prior_ratio(MINERALS)
+    assert np.allclose(np.exp(Calibration().apply(*found, ratio)), by_hand)
+    # With no prior weight the evidence is left, at infinite temperature the prior is.
+    likely = likelihood / likelihood.sum(1, keepdims=True)
+    assert np.allclose(np.exp(Calibration(w=0).apply(*found, ratio)), likely)
+    limit = Calibration(T=np.inf).apply(*found, ratio)
+    assert np.allclose(np.exp(limit), np.tile(MINERALS, (N, 1)))
+
+
+def test_evidence_is_of_the_heads_that_a_model_has(cfg):
+    rule, aux = outcomes.evidence(cfg, outcomes.MAIN, NAMES)["amcsd-test"]
+    stored = experiment.load_predictions(cfg, "stage2", "amcsd-test")
+    for made, head in ((rule, "rule"), (aux, "aux")):
+        p = np.exp(stored[head].astype(float)) / TRAIN
+        assert np.allclose(np.exp(made), p / p.sum(1, keepdims=True), rtol=1e-5)
+    rule, aux = outcomes.evidence(cfg, "plain transformer", NAMES)["amcsd-test"]
+    assert rule is None and aux.shape == (N, 99)
+
+
+def test_evidence_of_search_match_needs_no_prior(cfg):
+    found = outcomes.evidence(cfg, outcomes.SEARCH, ["rruff-test"])
+    rule, aux = found["rruff-test"]
+    scores = experiment.load_predictions(cfg, outcomes.SEARCH, "rruff-test")["scores"]
+    assert rule is None and np.allclose(np.exp(aux).sum(1), 1)
+    assert (np.argsort(aux, 1) == np.argsort(scores.astype(float), 1)).all()
+
+
+@pytest.mark.parametrize(("T", "w"), [(0.5, 1.0), (3.0, 0.4)])
+def test_fit_finds_the_temperature_and_prior_weight_that_made_the_labels(T, w):
+    rng = np.random.default_rng(6)
+    z = 2.5 * rng.normal(size=(6000, 99))
+    z = z - metrics.logsumexp(z)[:, None]
+    target = np.random.default_rng(7).dirichlet(np.full(99, 0.7)) + 1e-4
+    target /= target.sum()
+    p = softmax(z / T + w * np.log(target * 99))
+    labels = (p.cumsum(1) > rng.random((6000, 1))).argmax(1)
+    found = outcomes.fit((None, z), labels, target)
+    assert abs(np.log(found.T / T)) < 0.08 and abs(found.w - w) < 0.08
+
+
+def test_fit_prefers_the_head_that_knows():
+    patterns = a_set("any", 400)
+    good, bad = heads(patterns, 4, 1)["aux"], heads(patterns, 0, 2)["aux"]
+    uniform = np.full(99, 1 / 99)
+    assert outcomes.fit((good, bad), patterns.label, uniform).a > 0.8
+    assert outcomes.fit((bad, good), patterns.label, uniform).a < 0.2
+
+
+def test_the_null_prior_lies_between_the_labels_and_the_minerals(cfg):
+    labels = np.array([4] * 50 + [7] * 10)
+    prior = outcomes.null_prior(cfg, labels, MINERALS)
+    strength = cfg.evaluate.prior_strength
+    by_hand = (np.bincount(labels, minlength=99) + strength * MINERALS) / (60 + strength)
+    assert np.allclose(prior, by_hand) and np.isclose(prior.sum(), 1)
+
+
+def test_predictors_of_balanced_crystals_are_told_that_they_are_balanced():
+    for name in ("rruff-test", "rruff-calibration", "amcsd-test", "amcsd-calibration"):
+        target, null = outcomes.told_of(name, PRIOR)
+        assert np.allclose(target, MINERALS) and np.allclose(null, NULL)
+    for told in outcomes.told_of("random-crystals", PRIOR):
+        assert np.allclose(told, 1 / 99)
+
+
+def test_calibrated_is_the_evidence_with_what_was_chosen_and_told(cfg, sets):
+    found = outcomes.calibrated(cfg, sets, TITLES, PRIOR)
+    assert list(found) == TITLES
+    for title, name in ((outcomes.MAIN, "rruff-test"), ("resnet", "random-crystals")):
+        evidence = outcomes.evidence(cfg, title, [name])[name]
+        a = 0.0 if evidence[0] is None else CHOSEN.a
+        rule = 0 if evidence[0] is None else np.exp(evidence[0])
+        mixed = a * rule + (1 - a) * np.exp(evidence[1])
+        prior = 1 if name == "random-crystals" else MINERALS
+        p = mixed ** (1 / CHOSEN.T) * prior**CHOSEN.w
+        assert np.allclose(np.exp(found[title][name]), p / p.sum(1, keepdims=True))
+
+
+def test_the_main_model_needs_no_baselines(cfg, sets):
+    (paths.results("tiny") / "baselines.json").unlink()
+    found = outcomes.calibrated(cfg, sets, [outcomes.MAIN], PRIOR)
+    assert set(found[outcomes.MAIN]) == set(NAMES)
+
+
+def test_the_table_has_every_model_and_null(cfg, sets):
+    logp = {t: s["rruff-test"] for t, s in outcomes.calibrated(cfg, sets, TITLES, PRIOR).items()}
+    table = outcomes.rows(cfg, "rruff-test", sets["rruff-test"], logp, NULL)
+    by_name = {row["model"]: row for row in table}
+    assert sorted(by_name) == sorted(report.MODELS) and len(table) == len(by_name)
+    assert {row["subset"] for row in table} == {"rruff-test"}
+    assert {row["n"] for row in table} == {N} and {row["n_families"] for row in table} == {20}
+    assert abs(by_name["prior only"]["bits_over_prior"]) < 1e-9
+    label = sets["rruff-test"].label
+    for title in TITLES:
+        top1 = 100 * (logp[title].argmax(1) == label).mean()
+        assert np.isclose(by_name[title]["top1"], top1)
+    # The made-up models know the truth; dealt to other patterns they do not.
+    main, shuffled = by_name[outcomes.MAIN], by_name["shuffled"]
+    assert main["bits_ci95"][0] > 0 > shuffled["bits_over_prior"]
+    assert shuffled["top1"] < main["top1"] / 2
+
+
+def test_ways_of_injecting_a_prior_differ_by_the_prior_alone(cfg, sets):
+    patterns = sets["amcsd-test"]
+    stored = experiment.load_predictions(cfg, "plain", "amcsd-test")["aux"].astype(float)
+    found = outcomes.evidence(cfg, "plain transformer", ["amcsd-test"])["amcsd-test"]
+    table = outcomes.prior_rows(cfg, "amcsd-test", patterns, found, TRAIN, MINERALS, NULL)
+    # What each way multiplies the model's own predictions by.
+    ways = {
+        "as trained": 1,
+        "ratio to uniform": 1 / TRAIN,
+        "ratio to minerals": MINERALS / TRAIN,
+        "prior counted twice": MINERALS,
+    }
+    assert [row["model"] for row in table] == list(ways)
+    for row, factor in zip(table, ways.values(), strict=True):
+        p = np.exp(stored) * factor
+        true = (p / p.sum(1, keepdims=True))[np.arange(N), patterns.label]
+        assert np.isclose(row["nll"], -np.log(true).mean())
+
+
+def test_the_curriculum_goes_from_pretraining_to_calibration(cfg, sets):
+    patterns = sets["rruff-test"]
+    table = outcomes.curriculum(cfg, "rruff-test", patterns, PRIOR)
+    assert [r["model"] for r in table] == ["stage 1", "stage 2", "with prior", "with temperature"]
+    # The first two are the network's own words, the heads fused equally.
+    for row, stage in zip(table[:2], ("stage1", "stage2"), strict=True):
+        stored = experiment.load_predictions(cfg, stage, "rruff-test")
+        mixed = (np.exp(stored["rule"]) + np.exp(stored["aux"])) / 2
+        true = mixed[np.arange(N), patterns.label].astype(float)
+        assert np.isclose(row["nll"], -np.log(true).mean(), atol=1e-5)
+    final = outcomes.calibrated(cfg, sets, [outcomes.MAIN], PRIOR)[outcomes.MAIN]["rruff-test"]
+    assert np.isclose(table[3]["nll"], metrics.nll(final, patterns.label))
+    assert not np.isclose(table[2]["nll"], table[3]["nll"])
+    bits = (-np.log(NULL[patterns.label]).mean() - table[3]["nll"]) / np.log(2)
+    assert np.isclose(table[3]["bits_over_prior"], bits)
+
+
+def test_test_sets_are_named_measured_first_and_split_by_resemblance(cfg, sets):
+    found = outcomes.parts(cfg, {"random-crystals": sets["random-crystals"], **sets})
+    assert list(found) == [*NAMES, "rruff-test, recognised", "rruff-test, unlike"]
+    best = experiment.load_predictions(cfg, outcomes.SEARCH, "rruff-test")["best"]
+    for name in NAMES:
+        assert found[name][0] == name and (found[name][1] == np.arange(N)).all()
+    kinds = [found[f"rruff-test, {kind}"] for kind in ("recognised", "unlike")]
+    assert all(name == "rruff-test" for name, _ in kinds)
+    assert best[kinds[0][1]].min() >= outcomes.RECOGNISED > best[kinds[1][1]].max()
+    assert sorted(np.concatenate([index for _, index in kinds])) == list(range(N))
+
+
+def test_a_part_without_patterns_is_left_out(cfg, sets):
+    scores = {"scores": np.zeros((N, 99)), "best": np.full(N, 0.9)}
+    experiment.save_predictions(cfg, outcomes.SEARCH, {"rruff-test": scores})
+    assert list(outcomes.parts(cfg, sets)) == [*NAMES, "rruff-test, recognised"]
+
+
+def test_without_measured_patterns_held_out_minerals_come_first(cfg, sets):
+    del sets["rruff-test"]
+    sets["amcsd-calibration"] = sets["amcsd-test"]
+    assert list(outcomes.parts(cfg, sets)) == ["amcsd-test", "random-crystals"]
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    """Ten crystals of ten extinction groups, and a pattern of each."""
+    numbers = [14, 62, 148, 167, 194, 225, 227, 136, 2, 19]
+    bank = reflections(generate(shipped(), numbers, 10, seed=8))
+    ranges = Realism.mild(strain=(1e-5, 2e-5), no_texture=1.0, subtracted=1.0)
+    raw = measured_like(bank, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny")))
+    name = np.array([f"pattern {i}" for i in range(10)])
+    return bank, PatternSet(normalise(raw).half().numpy(), bank.group - 1, name, name)
+
+
+def test_search_finds_each_crystal_among_all(cfg, crystals):
+    bank, patterns = crystals
+    found = outcomes.search(cfg, {"rruff-test": patterns}, bank, bank.take([0]))["rruff-test"]
+    assert (found["scores"].argmax(1) == patterns.label).all()
+    assert found["best"].min() > 0.8
+    assert np.allclose(found["best"], found["scores"].max(1))
+
+
+def test_held_out_minerals_are_not_searched_for_among_themselves(cfg, crystals):
+    bank, patterns = crystals
+    known = bank.take(np.arange(5))
+    sets = dict.fromkeys(["amcsd-test", "rruff-calibration", "random-crystals"], patterns)
+    found = outcomes.search(cfg, sets, bank, known)
+    assert set(found) == set(sets)
+    assert found["rruff-calibration"]["best"].min() > 0.8
+    for name in ("amcsd-test", "random-crystals"):
+        best = found[name]["best"]
+        assert best[:5].min() > 0.8 and best[5:].max() < best[:5].min()
+        assert not (found[name]["scores"].argmax(1) == patterns.label)[5:].any()
+
+
+def test_the_fusion_curve_ends_at_the_single_heads_and_bounds_the_fit(sets):
+    patterns = sets["rruff-test"]
+    rule, aux = (heads(patterns, 3, seed)["aux"] for seed in (1, 2))
+    curve = outcomes.fusion_curve((rule, aux), patterns.label, MINERALS)
+    assert curve["a"] == pytest.approx(np.linspace(0, 1, 11))
+    ratio = outcomes.prior_ratio(MINERALS)
+    for k, single in ((0, (None, aux)), (-1, (rule, None))):
+        chosen = outcomes.fit(single, patterns.label, MINERALS)
+        logp = chosen.apply(*single, ratio)
+        assert np.isclose(curve["nll"][k], metrics.nll(logp, patterns.label), atol=1e-4)
+        assert np.isclose(curve["top1"][k], 100 * metrics.top_k(logp, patterns.label, 1))
+        assert curve["top5"][k] >= curve["top1"][k]
+    best = outcomes.fit((rule, aux), patterns.label, MINERALS).apply(rule, aux, ratio)
+    assert metrics.nll(best, patterns.label) <= min(curve["nll"]) + 1e-6
+    # Two heads with independent errors are better than either.
+    assert min(curve["nll"]) < min(curve["nll"][0], curve["nll"][-1])
+
+
+def test_predictions_are_written_with_the_first_five_groups_of_each_model(cfg, sets):
+    patterns = sets["rruff-test"]
+    logp = {t: s["rruff-test"] for t, s in outcomes.calibrated(cfg, sets, TITLES, PRIOR).items()}
+    outcomes.write_predictions(cfg, patterns, logp)
+    table = pd.read_parquet(paths.results("tiny") / "predictions.parquet")
+    assert list(table["name"]) == list(patterns.name)
+    assert (table["label"] == patterns.label + 1).all() and table["label"].between(1, 99).all()
+    for title in TITLES:
+        assert (table[f"{title} 1"] == logp[title].argmax(1) + 1).all()
+        p = table[[f"{title} p{k}" for k in range(1, 6)]].to_numpy()
+        assert (np.diff(p, axis=1) <= 0).all() and (p.sum(1) <= 1 + 1e-4).all()
+        third = table[f"{title} 3"].to_numpy() - 1
+        assert np.allclose(p[:, 2], np.exp(logp[title])[np.arange(N), third], atol=6e-6)
+
+
+def test_the_ratio_is_taken_to_the_uniform_prior():
+    ratio = outcomes.prior_ratio(MINERALS)
+    assert np.allclose(ratio, np.log(MINERALS / MINERALS.sum()) + np.log(99))
+    flat = np.full((1, 99), -np.log(99))
+    assert np.allclose(np.exp(calibrate.rescale(flat, 1, 1, ratio)), MINERALS / MINERALS.sum())
