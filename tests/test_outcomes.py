@@ -7,7 +7,17 @@ import pandas as pd
 import pytest
 import torch
 
-from xrdlib import calibrate, checkpoint, config, experiment, metrics, outcomes, paths, report
+from xrdlib import (
+    calibrate,
+    checkpoint,
+    config,
+    experiment,
+    metrics,
+    outcomes,
+    paths,
+    report,
+    results,
+)
 from xrdlib.baselines import build
 from xrdlib.calibrate import Calibration
 from xrdlib.crystals import generate
@@ -16,7 +26,6 @@ from xrdlib.experiment import PatternSet
 from xrdlib.patterns import normalise
 from xrdlib.realism import Realism, measured_like
 from xrdlib.recipes import shipped
-from xrdlib.stages import write_json
 
 N = 60
 TITLES = [outcomes.MAIN, "resnet", "plain transformer", outcomes.SEARCH]
@@ -76,8 +85,8 @@ def cfg(tmp_path, monkeypatch):
         for k in sets
     }
     experiment.save_predictions(cfg, outcomes.SEARCH, scores)
-    write_json(cfg, "calibration", {"models": {outcomes.MAIN: asdict(CHOSEN)}})
-    write_json(cfg, "baselines", {"models": {title: asdict(CHOSEN) for title in TITLES[1:]}})
+    results.write(cfg, "calibration", {"models": {outcomes.MAIN: asdict(CHOSEN)}})
+    results.write(cfg, "baselines", {"models": {title: asdict(CHOSEN) for title in TITLES[1:]}})
     return cfg
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from xrdlib import config, decode, experiment, identity, paths, stages
+from xrdlib import config, decode, experiment, identity, paths, results, stages
 from xrdlib.errors import XrdlibError
 from xrdlib.experiment import PatternSet
 
@@ -84,7 +84,7 @@ def test_a_stage_keeps_weights_history_and_prior(cfg, size, patterns):
     assert same(weights(loaded), weights(model))
     assert metadata["name"] == "first" and metadata["stream"] == stream.config
     assert np.allclose(metadata["training_prior"], stages.training_prior(stream))
-    written = stages.read_json(cfg, "first")
+    written = results.read(cfg, "first")
     assert written["rows"] == history.rows == metadata["history"]["rows"]
     assert written["patterns"] == 32
 
@@ -176,25 +176,25 @@ def test_the_quick_table_counts_hits(cfg):
 
 def test_json_comes_back_with_arrays_as_lists(cfg):
     content = {"a": np.arange(3), "b": {"c": np.float32(0.5)}, "d": [np.int64(2), None, "x"]}
-    stages.write_json(cfg, "made", content)
+    results.write(cfg, "made", content)
     expected = {"a": [0, 1, 2], "b": {"c": 0.5}, "d": [2, None, "x"]}
-    assert stages.read_json(cfg, "made") == expected
+    assert results.read(cfg, "made") == expected
     assert json.loads((paths.ROOT / "results/tiny/made.json").read_text()) == expected
 
 
 @pytest.mark.parametrize("bad", [float("nan"), np.array([1.0, np.inf]), {1, 2}, object()])
 def test_what_json_cannot_hold_is_refused_and_the_old_file_stays(cfg, bad):
-    stages.write_json(cfg, "made", {"kept": 1})
+    results.write(cfg, "made", {"kept": 1})
     with pytest.raises(XrdlibError, match=r"made\.json cannot be written"):
-        stages.write_json(cfg, "made", {"good": 1, "bad": bad})
-    assert stages.read_json(cfg, "made") == {"kept": 1}
+        results.write(cfg, "made", {"good": 1, "bad": bad})
+    assert results.read(cfg, "made") == {"kept": 1}
 
 
 def test_a_result_that_is_missing_or_damaged_is_named(cfg):
     with pytest.raises(XrdlibError, match=r"absent\.json does not exist; run the stage"):
-        stages.read_json(cfg, "absent")
+        results.read(cfg, "absent")
     (paths.results("tiny") / "half.json").write_text('{"rows": [')
     with pytest.raises(XrdlibError, match=r"half\.json is not JSON"):
-        stages.read_json(cfg, "half")
+        results.read(cfg, "half")
     with pytest.raises(XrdlibError, match="does not exist"):
         stages.load_model(cfg, "absent")

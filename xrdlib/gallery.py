@@ -9,8 +9,7 @@ import sys
 from . import config as configuration
 from . import dag, paths, plots
 from .errors import XrdlibError
-from .outcomes import MAIN
-from .stages import read_json
+from .results import MAIN, read
 
 _HISTORIES = {
     "stage 1": "stage1",
@@ -53,11 +52,11 @@ def _dag(config):
 
 
 def _class_histogram(config):
-    return plots.class_histogram(read_json(config, "class_histogram"))
+    return plots.class_histogram(read(config, "class_histogram"))
 
 
 def _example_patterns(config):
-    examples = read_json(config, "examples")
+    examples = read(config, "examples")
     if not examples:
         return plots.note("No measured patterns were at hand.")
     return plots.example_patterns(examples)
@@ -65,22 +64,22 @@ def _example_patterns(config):
 
 def _learning_curves(config):
     return plots.learning_curves(
-        {title: read_json(config, name)["rows"] for title, name in _HISTORIES.items()}
+        {title: read(config, name)["rows"] for title, name in _HISTORIES.items()}
     )
 
 
 def _temperature(config):
-    found = read_json(config, "calibration")
+    found = read(config, "calibration")
     return plots.temperature(found["temperature_curve"], found["models"][MAIN]["T"])
 
 
 def _decoders(config):
-    found = read_json(config, "calibration")
+    found = read(config, "calibration")
     return plots.decoders(found["fusion_curve"], found["models"][MAIN]["a"])
 
 
 def _main_rows(config):
-    found = read_json(config, "measured")
+    found = read(config, "measured")
     return found, [row for row in found["rows"] if row["subset"] == found["main_subset"]]
 
 
@@ -95,15 +94,15 @@ def _nulls(config):
 
 
 def _reliability(config):
-    return plots.reliability(read_json(config, "measured")["reliability"])
+    return plots.reliability(read(config, "measured")["reliability"])
 
 
 def _confusion(config):
-    return plots.confusion(read_json(config, "measured")["confusion"])
+    return plots.confusion(read(config, "measured")["confusion"])
 
 
 def _dag_errors(config):
-    found = read_json(config, "dag_errors")
+    found = read(config, "dag_errors")
     return plots.dag_errors(found) if found["n_errors"] else plots.note("There is no error.")
 
 

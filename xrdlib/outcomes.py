@@ -8,13 +8,13 @@ infinite temperature the target prior alone is left.
 import numpy as np
 import pandas as pd
 
-from . import calibrate, nulls, paths, priors, searchmatch
+from . import calibrate, nulls, paths, priors, results, searchmatch
 from .experiment import HELD_OUT, MEASURED, grid, load_predictions
 from .metrics import evaluate, top_k
-from .stages import load_model, read_json
+from .results import MAIN
+from .stages import load_model
 
 # Name in the tables -> name of weights and predictions.
-MAIN = "physics transformer"
 MODELS = {MAIN: "stage2", "resnet": "resnet", "plain transformer": "plain"}
 SEARCH = "search-match"
 HEADS = ("rule", "aux")
@@ -220,8 +220,8 @@ def told_of(name, prior):
 def calibrated(config, sets, titles, prior):
     """Calibrated log-probabilities of models on sets: dict by title of dict by set."""
     chosen = {
-        **read_json(config, "calibration")["models"],
-        **(read_json(config, "baselines")["models"] if set(titles) - {MAIN} else {}),
+        **results.read(config, "calibration")["models"],
+        **(results.read(config, "baselines")["models"] if set(titles) - {MAIN} else {}),
     }
     found = {}
     for title in titles:
@@ -253,7 +253,7 @@ def curriculum(config, name, patterns, prior):
     heads = evidence(config, MAIN, [name])[name]
     first, second = (load_predictions(config, stage, name) for stage in ("stage1", "stage2"))
     plain = calibrate.Calibration(a=0.5 if heads[0] is not None else 0.0)
-    best = calibrate.Calibration(**read_json(config, "calibration")["models"][MAIN])
+    best = calibrate.Calibration(**results.read(config, "calibration")["models"][MAIN])
     steps = {
         "stage 1": plain.apply(first.get("rule"), first["aux"], uniform),
         "stage 2": plain.apply(second.get("rule"), second["aux"], uniform),

@@ -1,14 +1,11 @@
 """One stage of the pipeline: train a model on a stream, keep its weights, let it read the sets."""
 
-import json
 from dataclasses import asdict
 
-import numpy as np
 import torch
 
-from . import checkpoint, decode, paths
+from . import checkpoint, decode, paths, results
 from .baselines import build
-from .errors import XrdlibError
 from .experiment import folder, grid
 from .priors import smooth_prior
 from .train import train
@@ -72,7 +69,7 @@ def run(config, stage, name, model, stream, validation):
         "history": asdict(history),
     }
     checkpoint.save_weights(folder(config, "models") / f"{name}.safetensors", model, metadata)
-    write_json(config, name, {"model": name, **asdict(history)})
+    results.write(config, name, {"model": name, **asdict(history)})
     return history
 
 
@@ -135,42 +132,3 @@ def quick_table(predictions, sets, fusion=0.5):
         label = torch.from_numpy(sets[name].label)
         table[name] = {"n": len(label), **decode.scores(logp, label)}
     return pd.DataFrame(table).T.astype({"n": int}).round(2)
-
-
-def write_json(config, name, content):
-    """Write results/PROFILE/NAME.json; numbers that are not finite are refused.
-
-    Raises
-    ------
-    XrdlibError
-        If the content cannot be written as JSON.
-    """
-    path = paths.results(config.profile) / f"{name}.json"
-    try:
-        text = json.dumps(content, indent=1, allow_nan=False, default=_plain) + "\n"
-    except (TypeError, ValueError) as error:
-        raise XrdlibError(f"{path} cannot be written: {error}.") from None
-    path.write_text(text, encoding="utf-8")
-
-
-def read_json(config, name):
-    """Read results/PROFILE/NAME.json.
-
-    Raises
-    ------
-    XrdlibError
-        If it does not exist or is not JSON.
-    """
-    path = paths.results(config.profile) / f"{name}.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
-    except json.JSONDecodeError as error:
-        raise XrdlibError(f"{path} is not JSON ({error}); run its stage again.") from None
-
-
-def _plain(value):
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no JSON value")

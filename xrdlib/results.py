@@ -1,0 +1,49 @@
+"""The compact results of a profile: one JSON file a stage, which tables and figures read."""
+
+import json
+
+import numpy as np
+
+from . import paths
+from .errors import XrdlibError
+
+MAIN = "physics transformer"  # the model that the experiment is about, as tables name it
+
+
+def write(config, name, content):
+    """Write results/PROFILE/NAME.json; numbers that are not finite are refused.
+
+    Raises
+    ------
+    XrdlibError
+        If the content cannot be written as JSON.
+    """
+    path = paths.results(config.profile) / f"{name}.json"
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False, default=_plain) + "\n"
+    except (TypeError, ValueError) as error:
+        raise XrdlibError(f"{path} cannot be written: {error}.") from None
+    path.write_text(text, encoding="utf-8")
+
+
+def read(config, name):
+    """Read results/PROFILE/NAME.json.
+
+    Raises
+    ------
+    XrdlibError
+        If it does not exist or is not JSON.
+    """
+    path = paths.results(config.profile) / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
+    except json.JSONDecodeError as error:
+        raise XrdlibError(f"{path} is not JSON ({error}); run its stage again.") from None
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no JSON value")
