@@ -42,9 +42,9 @@ def plan(count, halved, budget, waste):
     cells = count.prod(1)
     buckets = []
     for members in _alike(count, np.flatnonzero(cells <= budget), waste):
-        dims = count[members].max(0)
-        step = max(1, budget // int(dims.prod()))
+        step = max(1, budget // int(count[members].max(0).prod()))
         for part in (members[i : i + step] for i in range(0, len(members), step)):
+            dims = count[part].max(0)
             origin = np.where(halved[part], 0, (dims - 1) // 2)
             buckets.append(Bucket(tuple(dims.tolist()), part, origin))
     for i in np.flatnonzero(cells > budget):
