@@ -127,7 +127,8 @@ def examples(config, patterns, bank, n=3, every=2):
     Returns
     -------
     list of dict
-        "title", and "measured" and "simulated", each (two_theta, intensity) as lists.
+        "title", and "measured" and "simulated", each (two_theta, intensity) as lists; none where
+        no pattern is recognised.
     """
     points = grid(config)
     squared = patterns.x.astype(np.float32) ** 2
@@ -139,6 +140,8 @@ def examples(config, patterns, bank, n=3, every=2):
     right = order[patterns.label[order] == bank.group[nearest[order]] - 1]
     _, first = np.unique(patterns.label[right], return_index=True)
     chosen = right[np.sort(first)[:n]]
+    if not len(chosen):
+        return []
     simulated = measured_like(
         bank.take(nearest[chosen]),
         realism(config, cropped=0.0, coarse=0.0, spikes=0.0, impurity=0.0),
