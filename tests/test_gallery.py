@@ -1,0 +1,141 @@
+"""Every figure of the pipeline from files in results/, and what is drawn where data are missing."""
+
+from dataclasses import asdict
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from xrdlib import (
+    breakdown,
+    calibrate,
+    config,
+    dag_errors,
+    gallery,
+    metrics,
+    nulls,
+    outcomes,
+    paths,
+)
+from xrdlib.errors import XrdlibError
+from xrdlib.results import write
+
+ROOT = paths.ROOT
+HISTORY = {"rows": [{"patterns": 10 * i, "loss": 5 - i, "top1": 9 * i} for i in range(4)]}
+PRIOR = np.linspace(1, 3, 99) / np.linspace(1, 3, 99).sum()
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def cfg(tmp_path, monkeypatch):
+    """The results of a made-up model, in a temporary project."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    cfg = config.load("tiny")
+    rng = np.random.default_rng(0)
+    labels, families = rng.choice(99, p=PRIOR, size=40), rng.integers(0, 12, 40)
+    scores = rng.normal(size=(40, 99))
+    scores[np.arange(40), labels] += 3
+    logp = scores - metrics.logsumexp(scores)[:, None]
+    told = (labels, families, np.log(PRIOR))
+    main = metrics.evaluate(outcomes.MAIN, "amcsd-test", logp, *told, n_boot=20)
+    null = nulls.prior_only("amcsd-test", PRIOR, *told, n_boot=20)
+    write(cfg, "class_histogram", {"minerals": np.arange(99), "space groups": np.ones(99)})
+    angle = np.arange(5, 90, 0.5)
+    pair = (angle, 1 + np.cos(angle))
+    write(cfg, "examples", [{"title": "halite", "measured": pair, "simulated": pair}])
+    for name in ("stage1", "stage2", "resnet", "plain"):
+        write(cfg, name, HISTORY)
+    ratio = outcomes.prior_ratio(PRIOR)
+    write(
+        cfg,
+        "calibration",
+        {
+            "models": {outcomes.MAIN: asdict(calibrate.Calibration())},
+            "temperature_curve": calibrate.temperature_curve(logp, labels, 1.0, ratio, [1, 2, 4]),
+            "fusion_curve": {"a": [0, 1], "nll": [3, 2], "top1": [20, 30], "top5": [50, 60]},
+        },
+    )
+    content = {
+        "main_subset": "amcsd-test",
+        "rows": [main, null, {**main, "subset": "random-crystals", "top1": 1.0}],
+        "curriculum": [{**main, "model": f"stage {k}"} for k in (1, 2)],
+        "reliability": {outcomes.MAIN: breakdown.reliability(logp, labels)},
+        "confusion": breakdown.confusion_by_system(logp, labels),
+    }
+    write(cfg, "measured", content)
+    errors = dag_errors.analyse(logp, labels, families, PRIOR, 10, 0)
+    assert errors["n_errors"] > 0
+    write(cfg, "dag_errors", errors)
+    return cfg
+
+
+def written(profile="tiny"):
+    return sorted(path.name for path in paths.figures(profile).iterdir())
+
+
+def texts(figure):
+    return [t.get_text() for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
+
+
+def test_every_figure_is_drawn_and_kept_twice(cfg):
+    figures = gallery.draw(cfg)
+    assert list(figures) == list(gallery.FIGURES)
+    assert written() == sorted(f"{name}.{kind}" for name in figures for kind in ("png", "svg"))
+    for name in figures:
+        image = plt.imread(paths.figures("tiny") / f"{name}.png")
+        assert image[..., :3].std() > 0.01, name
+
+
+def test_the_pipeline_declares_exactly_these_files():
+    stage = YAML(typ="safe", pure=True).load(ROOT / "notebooks/dvc.yaml")["stages"]["10_figures"]
+    declared = {key.rsplit("/", 1)[1] for plot in stage["do"]["plots"] for key in plot}
+    assert declared == {f"{name}.{kind}" for name in gallery.FIGURES for kind in ("png", "svg")}
+
+
+def test_figures_can_be_drawn_by_name(cfg):
+    assert list(gallery.draw(cfg, ["nulls", "decoders"])) == ["nulls", "decoders"]
+    assert written() == ["decoders.png", "decoders.svg", "nulls.png", "nulls.svg"]
+    with pytest.raises(XrdlibError, match="No figure 'mona_lisa'; choose from dag"):
+        gallery.draw(cfg, ["mona_lisa"])
+
+
+def test_a_note_stands_where_there_is_nothing_to_draw(cfg):
+    write(cfg, "examples", [])
+    write(cfg, "dag_errors", {"n_errors": 0})
+    figures = gallery.draw(cfg, ["example_patterns", "dag_errors"])
+    assert texts(figures["example_patterns"]) == ["No measured patterns were at hand."]
+    assert texts(figures["dag_errors"]) == ["There is no error."]
+    assert len(written()) == 4
+
+
+def test_only_the_main_subset_is_compared_with_the_nulls(cfg, monkeypatch):
+    seen = []
+    monkeypatch.setattr(gallery.plots, "nulls", lambda rows: seen.extend(rows) or plt.figure())
+    gallery.draw(cfg, ["nulls"])
+    assert [row["model"] for row in seen] == [outcomes.MAIN, "prior only"]
+    assert {row["subset"] for row in seen} == {"amcsd-test"}
+
+
+def test_a_missing_result_is_named_and_no_figure_is_half_written(cfg):
+    (paths.results("tiny") / "measured.json").unlink()
+    with pytest.raises(XrdlibError, match=r"measured\.json does not exist; run the stage"):
+        gallery.draw(cfg)
+    assert written() == []
+
+
+def test_command_line(cfg, capsys):
+    gallery.main(["--profile", "tiny", "decoders"])
+    assert capsys.readouterr().out.strip().endswith("decoders.png")
+    assert written() == ["decoders.png", "decoders.svg"]
+    with pytest.raises(SystemExit, match="No figure 'x'"):
+        gallery.main(["--profile", "tiny", "x"])
