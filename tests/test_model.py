@@ -166,3 +166,11 @@ def test_build_is_a_function_of_name_config_and_seed():
 def test_impossible_requests_are_told_clearly(call, message):
     with pytest.raises(XrdlibError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("name", "config"), [("physics", SMALL), ("plain", SMALL | {"pool": 1})])
+def test_the_place_of_a_line_matters(name, config):
+    model, x = build(name, config), torch.zeros(2, 851)
+    x[0, 100], x[1, 500] = 1, 1
+    first, second = model(x)["aux"]
+    assert (first - second).abs().max() > 1e-4

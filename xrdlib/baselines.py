@@ -12,7 +12,15 @@ from torch.nn import functional as F
 
 from .errors import XrdlibError
 from .groups import N_GROUPS
-from .model import Block, PhysicsTransformer, TransformerConfig, check_input, initialise
+from .model import (
+    INTENSITY_GAIN,
+    SMALL,
+    Block,
+    PhysicsTransformer,
+    TransformerConfig,
+    check_input,
+    initialise,
+)
 
 
 @dataclass(frozen=True)
@@ -131,9 +139,9 @@ class PlainTransformer(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.aux = nn.Linear(config.width, N_GROUPS)
         self.apply(initialise)
-        nn.init.trunc_normal_(self.cls, std=0.02)
-        # A token's scalar would be lost in the residual stream at the usual small scale.
-        nn.init.normal_(self.embed.weight)
+        nn.init.normal_(self.cls, std=SMALL)
+        nn.init.normal_(self.embed.weight, std=INTENSITY_GAIN)
+        nn.init.normal_(self.aux.weight, std=SMALL)
 
         length = config.width // config.heads
         tokens = 1 + -(-config.grid[2] // config.pool)

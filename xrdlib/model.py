@@ -16,6 +16,9 @@ from .groups import N_GROUPS, TEMPLATE_BITS
 
 N_RULES = len(TEMPLATE_BITS)
 CONV_STRIDES = (4, 4, 2)  # of the convolutional stem: 32 points a token
+# With the weights that are usual for wide transformers, or with intensities (mostly well below 1)
+# weighed like coordinates, a narrow model first spends thousands of patterns on the mean pattern.
+INTENSITY_GAIN, SMALL = 4.0, 0.02
 # PyTorch's fused attention has a backward pass in bfloat16 on the CPU that takes five times as long
 # as the same formula written out, which needs memory for length^2 and so stays below this length.
 WRITTEN_OUT = 1024
@@ -125,8 +128,19 @@ class PhysicsTransformer(nn.Module):
             self.rule = nn.Linear(width, N_RULES)
         self.aux = nn.Linear(width, N_GROUPS)
         self.apply(initialise)
-        nn.init.trunc_normal_(self.cls, std=0.02)
-        nn.init.trunc_normal_(self.position, std=0.02)
+        self._balance()
+
+    @torch.no_grad()
+    def _balance(self):
+        """Initial scales at which intensities are not drowned by what is the same for all."""
+        first = self.stem[0] if self.config.stem == "conv" else self.stem
+        first.weight[:, 0] *= INTENSITY_GAIN
+        for constant in (self.cls, self.position):
+            nn.init.normal_(constant, std=SMALL)
+        if self.config.physics_position:
+            nn.init.normal_(self.position_mlp[0].weight, std=SMALL)  # its input reaches 50
+        for head in (self.rule, self.aux) if self.config.rule_head else (self.aux,):
+            nn.init.normal_(head.weight, std=SMALL)
 
     def channels(self, x):
         """What the stem reads: intensity and coordinate, padded at the end to whole tokens.
@@ -235,9 +249,9 @@ def check_input(x, grid):
 
 
 def initialise(module):
-    """Weights of linear maps as is usual for transformers; other modules keep PyTorch's."""
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
+    """Initial weights that keep the variance (LeCun et al. 1998), for linear maps and filters."""
+    if isinstance(module, nn.Linear | nn.Conv1d):
+        nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
         nn.init.zeros_(module.bias)
 
 
