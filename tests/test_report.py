@@ -123,3 +123,21 @@ def test_a_damaged_file_is_named(project):
     (paths.results("tiny") / "summary.json").write_text("{")
     with pytest.raises(XrdlibError, match="not JSON"):
         report.load("tiny")
+
+
+@pytest.mark.parametrize("page", ["README.md", "models/README.md"])
+def test_the_tables_of_a_page_are_those_of_the_committed_results(page):
+    text = (paths.ROOT / page).read_text(encoding="utf-8")
+    between = text.split(report.BEGIN)[1].split(report.END)[0].strip()
+    assert between == report.as_markdown(report.load("laptop"))
+
+
+def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
+    report.insert(page, "new")
+    assert page.read_text() == f"above\n{report.BEGIN}\nnew\n{report.END}\nbelow\n"
+    page.write_text("no marks")
+    with pytest.raises(XrdlibError, match="needs the lines"):
+        report.insert(page, "new")
+    assert page.read_text() == "no marks"

@@ -16,6 +16,7 @@ from .stages import load_model
 
 # Name in the tables -> name of weights and predictions.
 MODELS = {MAIN: "stage2", "resnet": "resnet", "plain transformer": "plain"}
+STAGES = {MAIN: ("stage1", "stage2"), "resnet": ("resnet",), "plain transformer": ("plain",)}
 SEARCH = "search-match"
 HEADS = ("rule", "aux")
 BALANCED = "random-crystals"
@@ -204,6 +205,16 @@ def fusion_curve(heads, labels, target):
         for column, value in zip(curve.values(), values, strict=True):
             column.append(float(value))
     return curve
+
+
+def training_note(config):
+    """One sentence on how many patterns each trained model has seen."""
+    seen = {
+        title: sum(results.read(config, stage)["patterns"] for stage in stages)
+        for title, stages in STAGES.items()
+    }
+    counts = ", ".join(f"{title} {n:,}" for title, n in seen.items())
+    return f"Patterns seen in training: {counts}. Search-match is not trained."
 
 
 def told_of(name, prior):

@@ -9,6 +9,7 @@ import math
 import os
 import sys
 import textwrap
+from pathlib import Path
 
 from . import config, paths
 from .errors import XrdlibError
@@ -40,6 +41,9 @@ COLUMNS = (
     ("ECE %", "ece", None, 1),
 )
 WIDTH = 100
+# Between these lines of a text file the tables of a profile are kept up to date.
+BEGIN = "<!-- results: python -m xrdlib.report --markdown --into FILE -->"
+END = "<!-- end of results -->"
 LEGEND = (
     "Brackets: 95 % bootstrap interval over mineral families. Balanced: top-1 averaged over "
     "classes. 97: the classes that diffraction can tell apart. Bits: information beyond the "
@@ -147,14 +151,37 @@ def as_markdown(result):
     return "\n\n".join([*parts, LEGEND, *(f"Note: {n}" for n in result["notes"])])
 
 
+def insert(path, text):
+    """Replace what stands between the marks `BEGIN` and `END` of a file.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is missing or does not hold both marks once.
+    """
+    path = Path(path)
+    try:
+        before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+        _, after = rest.split(END)
+    except FileNotFoundError:
+        raise XrdlibError(f"{path} does not exist; name the file that has the marks.") from None
+    except ValueError:
+        raise XrdlibError(f"{path} needs the lines {BEGIN} and {END}, once each.") from None
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
 def main(arguments=None):
     """Print the summary of a profile (command line)."""
     parser = argparse.ArgumentParser(prog="python -m xrdlib.report", description=main.__doc__)
     parser.add_argument("--profile", choices=config.PROFILES, help="default: as in params.yaml")
     parser.add_argument("--markdown", action="store_true", help="tables for the README")
+    parser.add_argument("--into", metavar="FILE", help="put them between the marks in FILE")
     options = parser.parse_args(arguments)
     try:
         result = load(options.profile or config.load().profile)
+        if options.into:
+            insert(options.into, as_markdown(result))
+            return
     except XrdlibError as error:
         sys.exit(str(error))
     print(as_markdown(result) if options.markdown else as_text(result))

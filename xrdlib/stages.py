@@ -1,16 +1,19 @@
 """One stage of the pipeline: train a model on a stream, keep its weights, let it read the sets."""
 
+import json
 from dataclasses import asdict
 
+import numpy as np
 import torch
 
-from . import checkpoint, decode, paths, results
+from . import checkpoint, decode, paths, results, tensorfile
 from .baselines import build
 from .experiment import folder, grid
 from .priors import smooth_prior
 from .train import train
 
 _PREDICT_BATCH = 64
+_VALIDATION = 300  # patterns, enough to follow a run by
 # Pseudo-share of a uniform class distribution in a training prior, so that none is impossible.
 _FLOOR = 0.01
 
@@ -36,6 +39,7 @@ def run(config, stage, name, model, stream, validation):
         Trained in place.
     stream : PatternStream
     validation : PatternSet
+        Some of it is scored as training goes on.
 
     Returns
     -------
@@ -44,6 +48,7 @@ def run(config, stage, name, model, stream, validation):
     torch.set_num_threads(config.threads)
     section = getattr(config, stage)
     prior = training_prior(stream)
+    few = validation.take(np.linspace(0, len(validation) - 1, _VALIDATION).astype(int))
     history = train(
         model,
         stream,
@@ -55,7 +60,7 @@ def run(config, stage, name, model, stream, validation):
         amp=config.amp,
         seed=config.seed,
         class_probabilities=prior,
-        validate=(torch.from_numpy(validation.x).float(), torch.from_numpy(validation.label)),
+        validate=(torch.from_numpy(few.x).float(), torch.from_numpy(few.label)),
         rows=section.rows,
         folder=paths.checkpoints(config.profile) / name,
         config={"stage": stage},
@@ -69,7 +74,9 @@ def run(config, stage, name, model, stream, validation):
         "history": asdict(history),
     }
     checkpoint.save_weights(folder(config, "models") / f"{name}.safetensors", model, metadata)
-    results.write(config, name, {"model": name, **asdict(history)})
+    # In the order that a checkpoint gives back, so that a run that was resumed writes the same.
+    ordered = json.loads(tensorfile.canonical(asdict(history)))
+    results.write(config, name, {"model": name, **ordered})
     return history
 
 
