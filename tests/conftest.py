@@ -14,6 +14,11 @@ if not os.environ.get("XRDLIB_DATA") and SHARED.is_dir():
     os.environ["XRDLIB_DATA"] = str(SHARED)
 
 
+def pytest_configure(config):
+    about = "pipeline: runs the tiny pipeline, some minutes; -m 'not pipeline' leaves it out"
+    config.addinivalue_line("markers", about)
+
+
 @pytest.fixture(scope="session")
 def reference_table():
     """The published 99 groups: list of (symbol, other settings, space groups), label order.
