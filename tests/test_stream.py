@@ -99,6 +99,21 @@ def test_shares_and_stated_class_probabilities_are_those_of_the_patterns(bank):
     assert np.allclose(p, by_hand)
 
 
+def test_which_source_and_which_crystal_are_independent(bank):
+    halves = bank.take(np.arange(60)), bank.take(np.arange(60, 120))
+    source = PatternStream(
+        [(BankSource(half), share) for half, share in zip(halves, (1, 3), strict=True)],
+        Realism(),
+        8,
+        16,
+    )
+    names, count = np.unique(source.crystals(np.arange(12000)).name, return_counts=True)
+    for half, n in zip(halves, (3000, 9000), strict=True):
+        mine = count[np.isin(names, half.name)]
+        assert len(mine) == 60 and chisquare(mine).pvalue > 1e-3
+        assert abs(mine.sum() - n) < 4 * np.sqrt(12000 * 0.25 * 0.75)
+
+
 def test_a_source_without_a_share_is_never_asked(bank):
     class Deaf:
         config, class_probabilities = {}, np.full(99, 1 / 99)
