@@ -144,8 +144,7 @@ def test_numbers_are_possible_and_the_nulls_know_nothing(summary, subset):
         assert math.isclose(found[model]["bits_over_prior"], gain, abs_tol=1e-9)
     low, high = shuffled["bits_ci95"]
     assert low <= shuffled["bits_over_prior"] <= high
-    # The null of held-out minerals is measured patterns' where there are some, and may be poor.
-    assert low <= 0 or (subset == "amcsd-test" and measured_at_hand())
+    assert low <= 0
 
 
 def test_predictions_are_kept_and_give_the_numbers_of_the_table(project, summary):

@@ -220,12 +220,14 @@ def training_note(config):
 def told_of(name, prior):
     """What a predictor is told of a set's classes: the target prior, and the null prior.
 
-    Balanced random crystals are told to be balanced; all other sets are minerals.
+    Balanced random crystals are told to be balanced; all other sets are minerals. The null of
+    held-out minerals is counted on their own calibration half, that of measured ones on theirs.
     """
-    if name != BALANCED:
-        return np.array(prior["minerals"]), np.array(prior["null"])
-    uniform = np.full(len(prior["null"]), 1 / len(prior["null"]))
-    return uniform, uniform
+    if name == BALANCED:
+        uniform = np.full(len(prior["null"]), 1 / len(prior["null"]))
+        return uniform, uniform
+    null = prior["null_held_out" if name in HELD_OUT else "null"]
+    return np.array(prior["minerals"]), np.array(null)
 
 
 def calibrated(config, sets, titles, prior):
@@ -278,7 +280,7 @@ def curriculum(config, name, patterns, prior):
             logp,
             patterns.label,
             patterns.family,
-            np.log(prior["null"]),
+            np.log(told_of(name, prior)[1]),
             n_boot=config.evaluate.bootstrap,
             seed=config.seed,
         )
