@@ -120,15 +120,21 @@ def load_bank(config, name):
     return records.load(records.Reflections, folder(config, "bank") / f"{name}.npz")
 
 
-def realism(config, **overrides):
+def realism(config, preset="measured", **overrides):
     """Nuisance ranges of the profile, with further overrides.
+
+    Parameters
+    ----------
+    preset : str
+        "measured", laboratory patterns; or "mild", good ones, on which stage 1 learns the rules.
 
     Raises
     ------
     XrdlibError
         If a name is no field of `realism.Realism`.
     """
-    return Realism.measured(**{**vars(config.realism), **overrides})
+    make = {"measured": Realism.measured, "mild": Realism.mild}[preset]
+    return make(**{**vars(config.realism), **overrides})
 
 
 def seed(config, name):
@@ -144,7 +150,7 @@ def random_crystals(config, name):
 def stage1_stream(config):
     """Balanced synthetic pretraining: random crystals alone."""
     sources = [(random_crystals(config, "stage1"), 1.0)]
-    return _stream(config, sources, "stage1", config.stage1.batch)
+    return _stream(config, sources, "stage1", config.stage1.batch, preset="mild")
 
 
 def stage2_stream(config, batch):
@@ -160,10 +166,10 @@ def _set_path(config, name):
     return folder(config, f"sets/{'rruff' if name in MEASURED else 'synthetic'}") / f"{name}.npz"
 
 
-def _stream(config, sources, name, batch, impurities=None):
+def _stream(config, sources, name, batch, impurities=None, preset="measured"):
     return PatternStream(
         sources,
-        realism(config),
+        realism(config, preset),
         seed(config, name),
         batch,
         impurities=impurities,

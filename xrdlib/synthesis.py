@@ -160,7 +160,7 @@ def examples(config, patterns, bank, n=3, every=2):
 
 
 def uniform_set(config):
-    """Balanced patterns of random crystals that no training stream contains.
+    """Good, balanced patterns of random crystals that no training stream contains.
 
     Returns
     -------
@@ -169,7 +169,7 @@ def uniform_set(config):
     n = config.synthesis.uniform_patterns
     stream = PatternStream(
         [(random_crystals(config, "uniform"), 1.0)],
-        realism(config),
+        realism(config, "mild"),
         seed(config, "uniform"),
         min(n, _SLICE),
         grid=grid(config),
