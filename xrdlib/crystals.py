@@ -3,6 +3,8 @@
 A crystal is named by (seed, number): it is the same in any batch, order or split of the work.
 """
 
+from collections import Counter
+
 import numpy as np
 import torch
 
@@ -61,11 +63,13 @@ def generate(recipes, space_group, n, seed, device="cpu", first=0, ranges=None):
     if (low == high).any():
         missing = numbers[low == high][0]
         raise XrdlibError(f"No recipe for space group {missing}; make some with make_recipes.")
+    below = np.concatenate([[0], np.cumsum(recipes.weight[order], dtype=np.int64)])
     index, pending, parts, rows = first + np.arange(n), np.arange(n), [], []
     for attempt in range(_ATTEMPTS):
         slot = _FIRST_SLOT + attempt * BLOCK
-        choices = (high - low)[pending]
-        chosen = order[low[pending] + _pick(choices, seed, index[pending], slot + _RECIPE)]
+        share = (below[high] - below[low])[pending]
+        place = below[low][pending] + _pick(share, seed, index[pending], slot + _RECIPE)
+        chosen = order[np.searchsorted(below, place, side="right") - 1]
         crystals, done = fill(
             recipes, chosen, index[pending], seed, slot, device, ranges or CrystalRanges()
         )
@@ -126,29 +130,36 @@ def make_recipes(space_group, n, seed, ranges=None):
         raise XrdlibError(f"n is {n}; ask for one or more recipes.")
     ranges = ranges or CrystalRanges()
     rng = np.random.default_rng([seed, space_group])
-    seen, kept, found = set(), [], 0
+    counts, kept = Counter(), {}  # of all proposals; recipes of those that hold
     for turn in range(_TURNS):
-        fresh = [p for p in propose(space_group, max(2 * n, 16), rng, ranges) if p not in seen]
-        if not fresh:
-            continue
-        seen.update(fresh)
-        proposals, rows = collect(space_group, fresh), np.repeat(np.arange(len(fresh)), _TRIALS)
-        index = np.arange(len(rows))
-        crystals, done = fill(proposals, rows, index, seed + turn, _FIRST_SLOT, "cpu", ranges)
-        # A recipe that seldom finds room would slow every batch down.
-        easy = done.reshape(-1, _TRIALS).all(1)
-        crystals = crystals.take(np.cumsum(done).reshape(-1, _TRIALS)[easy, 0] - 1)
-        realised = group_of_space_group()[detected_space_groups(crystals)]
-        kept.append(proposals.take(np.flatnonzero(easy)[realised == crystals.group][: n - found]))
-        found += len(kept[-1])
-        if found == n:
+        drawn = propose(space_group, max(2 * n, 16), rng, ranges)
+        fresh = [proposal for proposal in dict.fromkeys(drawn) if proposal not in counts]
+        counts.update(drawn)
+        if fresh:
+            proposals = collect(space_group, fresh)
+            for k in _holding(proposals, seed + turn, ranges):
+                kept[fresh[k]] = proposals.take([k])
+        if len(kept) >= n:
             break
-    if not found:
+    if not kept:
         raise XrdlibError(
             f"No recipe for space group {space_group} has its symmetry; ask for more recipes or "
             "widen CrystalRanges."
         )
-    return records.concatenate(kept)
+    first = dict(list(kept.items())[:n])
+    made = records.concatenate(first.values())
+    made.weight = np.array([counts[proposal] for proposal in first], dtype=np.int32)
+    return made
+
+
+def _holding(proposals, seed, ranges):
+    """Which proposals give crystals of their extinction group, and give them easily."""
+    rows = np.repeat(np.arange(len(proposals)), _TRIALS)
+    crystals, done = fill(proposals, rows, np.arange(len(rows)), seed, _FIRST_SLOT, "cpu", ranges)
+    # A recipe that seldom finds room would slow every batch down.
+    easy = np.flatnonzero(done.reshape(-1, _TRIALS).all(1))
+    crystals = crystals.take(np.cumsum(done).reshape(-1, _TRIALS)[easy, 0] - 1)
+    return easy[group_of_space_group()[detected_space_groups(crystals)] == crystals.group]
 
 
 def detected_space_groups(crystals):

@@ -17,13 +17,14 @@ SEED = 2026
 
 
 def row(space_group, n=PER_SPACE_GROUP):
-    """Recipes of one space group: a list of flat lists position, label, position, label, ..."""
+    """Recipes of one space group: flat lists of weight, position, label, position, label, ..."""
     made = make_recipes(space_group, n, SEED)
     sites = [
         [value for pair in zip(made.position[a:b], made.label[a:b], strict=True) for value in pair]
         for a, b in zip(made.start[:-1], made.start[1:], strict=True)
     ]
-    return [[int(value) for value in site] for site in sites]
+    weights = made.weight.tolist()
+    return [[w, *(int(value) for value in site)] for w, site in zip(weights, sites, strict=True)]
 
 
 def main():

@@ -1,7 +1,7 @@
 """Random lattices with the metric of each crystal system, in batches.
 
-The spread of the axis ratios and of the angles is that of the mineral structures of the American
-Mineralogist Crystal Structure Database (AMCSD).
+Axis ratios are log-normal, fitted to published structures by crystal system and, where there are
+enough, by centring or space group (`minerals.fitted`). Angles are uniform, as they nearly are.
 """
 
 from functools import cache
@@ -11,17 +11,8 @@ import torch
 from .counter import normal, uniform
 from .errors import XrdlibError
 from .groups import space_group
+from .minerals import fitted
 
-# Mean and standard deviation of ln a, ln b, ln c, up to the scale that the volume sets.
-_LOG_AXES = {
-    "triclinic": ((0.0, 0.0, 0.0), (0.2, 0.2, 0.2)),
-    "monoclinic": ((0.0, 0.0, 0.0), (0.35, 0.35, 0.35)),
-    "orthorhombic": ((0.0, 0.0, 0.0), (0.4, 0.4, 0.4)),
-    "tetragonal": ((0.0, 0.0, 0.4), (0.0, 0.0, 0.65)),
-    "trigonal": ((0.0, 0.0, 0.75), (0.0, 0.0, 0.65)),
-    "hexagonal": ((0.0, 0.0, 0.45), (0.0, 0.0, 0.55)),
-    "cubic": ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
-}
 # Lowest and highest alpha, beta, gamma in degrees, drawn uniformly between.
 _ANGLES = {
     "triclinic": ((75.0, 75.0, 75.0), (115.0, 115.0, 115.0)),
@@ -125,5 +116,10 @@ def draw(space_groups, volume, min_width, seed, index, slot):
 @cache
 def _shapes():
     """Per space group (row 0 unused): mean, spread of ln axes, low, high of angles; (231, 4, 3)."""
-    systems = ["cubic", *(space_group(number)["crystal_system"] for number in range(1, 231))]
-    return torch.tensor([(*_LOG_AXES[s], *_ANGLES[s]) for s in systems], dtype=torch.float64)
+    equal = ((0.0,) * 3, (0.0,) * 3)
+    cells, shapes = {"cubic": equal, **fitted()["cells"]}, [(*equal, *_ANGLES["cubic"])]
+    for number in range(1, 231):
+        system, symbol = (space_group(number)[name] for name in ("crystal_system", "symbol"))
+        known = [key for key in (str(number), f"{system} {symbol[0]}", system) if key in cells]
+        shapes.append((*cells[known[0]], *_ANGLES[system]))
+    return torch.tensor(shapes, dtype=torch.float64)

@@ -14,17 +14,19 @@ import torch
 from . import elements, lattices
 from .counter import normal, uniform
 from .groups import group_of_space_group, half_rotations, operations, reference_symbol
+from .minerals import fitted
 from .records import Crystals
 from .wyckoff import PROJECTION_UNIT, positions
 
 _ROUNDS = 20  # draws of the coordinates before a crystal is given up
-_PATIENCE, _GROWTH = 3, 1.08  # after so many rounds, the volume grows by this factor
+_PATIENCE, _GROWTH = 5, 1.06  # after so many rounds, the volume grows by this factor
+_LIMIT_SPREAD = 0.2  # of max_volume, by which a crystal's own limit falls short of it at most
 _PAIRS_CPU, _PAIRS_GPU = 2**18, 2**25  # pairs of a site and an atom handled at once
 _CPU = torch.device("cpu")
 
 # Random numbers are named by slots; slots of one attempt lie within `BLOCK`.
 BLOCK = 1 << 10
-_ELEMENT, _OCCUPANCY, _VOLUME, _LATTICE, _COORDINATE = 0, 1, 2, 256, 512
+_ELEMENT, _OCCUPANCY, _VOLUME, _ABUNDANCE, _LIMIT, _LATTICE, _COORDINATE = 0, 1, 2, 3, 4, 256, 512
 
 
 class Tables(NamedTuple):
@@ -143,6 +145,9 @@ def _fill_chunk(sites, labels, numbers, index, seed, slot, ranges):
     occupancy = torch.where(draws[..., 0] < ranges.partial, some, 1.0)
     spread = ranges.volume_spread * normal(seed, index, slot + _VOLUME)[:, 0]
     volume = (multiplicity * occupancy * atom_volume).sum(1) * torch.exp(spread)
+    # Each crystal has a limit of its own, lest all that reach it have one volume.
+    short = _LIMIT_SPREAD * uniform(seed, index, slot + _LIMIT)[:, 0]
+    most = ranges.max_volume * (1 - short.double())
 
     # A pair counts once, for the later of its two sites, and no atom is its own neighbour.
     row = torch.arange(sites.shape[1], device=sites.device)[:, None]
@@ -153,7 +158,8 @@ def _fill_chunk(sites, labels, numbers, index, seed, slot, ranges):
         "row": torch.arange(len(sites), device=sites.device),
         "index": index,
         "number": numbers,
-        "volume": volume.double().clamp(max=ranges.max_volume),
+        "volume": torch.minimum(volume.double(), most),
+        "most": most,
         "sites": sites,
         "site": site,
         "operation": operation,
@@ -186,7 +192,7 @@ def _settle(t, crowd, seed, slot, ranges):
                 slot + _LATTICE + 2 * turn,
             )
         if turn % _PATIENCE == _PATIENCE - 1:
-            growth = (ranges.max_volume / crowd["volume"]).clamp(max=_GROWTH)
+            growth = (crowd["most"] / crowd["volume"]).clamp(max=_GROWTH)
             crowd["volume"] = crowd["volume"] * growth
             crowd["lattice"] = crowd["lattice"] * growth[:, None, None] ** (1 / 3)
         drawn = _places(t, crowd["sites"], seed, crowd["index"], slot + _COORDINATE + turn)
@@ -244,25 +250,31 @@ def _nearest(places, atoms, lattice):
 def _kinds(labels, seed, index, slot):
     """Row of `elements.table` of each site (b, s) from its label.
 
-    Elements are drawn without replacement, weighted so that the first few appear as often
-    as in minerals; anions go to the labels of most atoms, in the order drawn.
+    Elements are drawn one by one, each weighted by those before it, so that minerals' pairs come
+    out as often as in minerals. Label 0, which has the most atoms, goes to the element that
+    usually has the most, and so on, but for chance.
     """
-    frequency, anion = (column.to(labels.device) for column in _weights())
-    draws = uniform(seed, index, slot + _ELEMENT, len(frequency)).clamp(min=2.0**-25)
-    # The largest of log w - log(-log u) is a draw with weights w (E. J. Gumbel, 1954).
-    score = torch.log(-torch.log1p(-frequency)) - torch.log(-torch.log(draws))
+    weight, pairs, abundance, spread = _chemistry(labels.device)
     most = int(labels.max()) + 1
-    drawn = score.topk(most).indices
-    order = torch.arange(most, device=labels.device)
-    used = order <= labels.amax(1, keepdim=True)
-    key = order + most * ~anion[drawn] + 2 * most * ~used
-    return drawn.gather(1, key.argsort(1)).gather(1, labels)
+    draws = uniform(seed, index, slot + _ELEMENT, most).double()
+    last = labels.amax(1)
+    score, drawn = weight[last.clamp(max=len(weight) - 1)], []
+    for k in range(most):
+        sums = torch.exp(score - score.amax(1, keepdim=True)).cumsum(1)
+        drawn.append((sums <= draws[:, k : k + 1] * sums[:, -1:]).sum(1))
+        score = (score + pairs[drawn[-1]]).scatter(1, drawn[-1][:, None], -torch.inf)
+    drawn = torch.stack(drawn, 1)
+    chance = spread * normal(seed, index, slot + _ABUNDANCE, most)
+    used = torch.arange(most, device=labels.device) <= last[:, None]
+    key = (abundance[drawn] + chance).masked_fill(~used, -torch.inf)
+    return drawn.gather(1, key.argsort(1, descending=True)).gather(1, labels)
 
 
 @cache
-def _weights():
+def _chemistry(device):
     table = elements.table()
-    return torch.from_numpy(table["frequency"]).float(), torch.from_numpy(table["anion"])
+    columns = (torch.from_numpy(table[name]) for name in ("weight", "pairs", "abundance"))
+    return (*(column.to(device) for column in columns), fitted()["abundance_spread"])
 
 
 def _padded(recipes, chosen):
