@@ -46,7 +46,7 @@ def structures():
         frac = [[float(x) for x in row[1:]] for row in rows]
         made[name] = Structure.from_spacegroup(group, lattice, [row[0] for row in rows], frac)
     mixed = [{"Fe": 0.7, "Mg": 0.2}, {"Fe": 0.8, "Al": 0.2}, "O"]
-    sites = [[0.125] * 3, [0.5] * 3, [0.2549] * 3]
+    sites = [[0.0] * 3, [0.625] * 3, [0.3799] * 3]  # of the first origin
     made["spinel"] = Structure.from_spacegroup("Fd-3m", Lattice.cubic(8.394), mixed, sites)
     return made
 

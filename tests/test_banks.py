@@ -135,6 +135,9 @@ def test_number_of_images_divides_the_group_order(frac, number):
         ({"operators": ("x,y,z", "y,z,w")}, "cannot be parsed"),
         ({"operators": ("x,y,z",) + tuple("x,y,-z -x,y,z x,z,y y,z,x".split())}, "no group"),
         ({"occupancy": np.zeros(2)}, "no atoms"),
+        ({"cell": (5.64, 5.64, 5.66, 90, 90, 90), "volume": np.nan}, "contradict the cell"),
+        ({"cell": (5.64, 5.64, 5.64, 90, 90, 90.2), "volume": np.nan}, "contradict the cell"),
+        ({"frac": np.array([[0, 0, 0], [0.02, 0, 0.02]])}, "upon each other"),
     ],
 )
 def test_unusable_structures_are_counted_by_reason(changes, reason):
@@ -228,7 +231,7 @@ def test_amcsd_symmetry_mostly_agrees(sample):
 def test_amcsd_is_written_and_read_back(amcsd, tmp_path):
     crystals, table = banks.build_amcsd(datasets.path("amcsd"), tmp_path, limit=12)
     again, frame = banks.load_amcsd(tmp_path)
-    assert len(again) == len(frame) == 12
+    assert len(again) == len(frame) == 12 - sum(table.attrs["skipped"].values()) > 6
     assert np.array_equal(again.frac, crystals.frac)
     assert frame.equals(table)
     (tmp_path / "amcsd.parquet").unlink()

@@ -64,7 +64,7 @@ def test_measures_of_textbook_structures(textbook):
     found = describe(textbook)
     halite, quartz, spinel = (NAMES.index(name) for name in ("halite", "quartz", "spinel"))
     assert found["volume per atom"][halite] == pytest.approx(5.6402**3 / 8)
-    assert found["atoms per cell"][spinel] == pytest.approx(16 * 0.9 + 8 + 32)
+    assert found["atoms per cell"][spinel] == pytest.approx(8 * 0.9 + 16 + 32)
     assert found["impure sites"][spinel] == pytest.approx(2 / 3)
     assert found["special sites"][quartz] == 0.5 and found["special sites"][halite] == 1
     assert found["elements"][spinel] == 4 and found["sites"][spinel] == 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import samples
 from pymatgen.analysis.diffraction.xrd import XRDCalculator
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import DummySpecies, Lattice, Structure
 
 import xrdlib
 from xrdlib.diffraction import resolve_wavelength
@@ -100,5 +100,10 @@ def test_bad_input_is_named():
         xrdlib.simulate([good, flat])
     with pytest.raises(XrdlibError, match="Lr1.*atomic number"):
         xrdlib.simulate(Structure(Lattice.cubic(4), ["Lr"], [[0, 0, 0]]))
+    with pytest.raises(XrdlibError, match="Na1 Cl1.*closer than 0.3"):
+        near = Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0.99], [0, 0, 0.02]])
+        xrdlib.simulate([good, near])
+    with pytest.raises(XrdlibError, match="X.*atomic number outside"):
+        xrdlib.simulate(Structure(Lattice.cubic(4), [DummySpecies("X")], [[0, 0, 0]]))
     with pytest.raises(XrdlibError, match="not finite"):
         xrdlib.simulate(Structure(Lattice.cubic(4), ["Fe"], [[np.nan, 0, 0]]))

@@ -20,6 +20,7 @@ QUIET = {
     "caglioti": (0, 0), "strain_width": (0, 0), "zero_shift": 0, "displacement": 0,
     "asymmetry": (0, 0), "background": (0.002, 0), "noise": (1e-6, 0), "counts": (1e8, 1e8),
     "polynomial": 0, "air": (0, 0), "hump_probability": 0, "subtracted": 1, "folded": 0,
+    "two_axes": 0, "anisotropic": 0, "line_strain": (0, 0), "transparency": (0, 0),
     "pedestal": (0, 0), "residual": 0, "impurity": 0, "cropped": 0, "coarse": 0, "spikes": 0,
 }  # fmt: skip
 
@@ -123,14 +124,23 @@ def test_frequencies_and_ranges_of_the_draws():
     }.items():
         share = (d[name] != 0).float().mean().item()
         assert share == pytest.approx(probability, abs=tolerance), name
+    share = (d["line_strain"] > 0).float().mean().item()
+    assert share == pytest.approx(r.anisotropic, abs=tolerance)
+    two = d["second_ratio"] != 1
+    assert (d["ratio"][two] != 1).all()
+    share = two.float().mean().item()
+    assert share == pytest.approx(r.two_axes * (1 - r.no_texture), abs=tolerance)
     cropped = d["last"][:, 0] < 180
     assert cropped.float().mean().item() == pytest.approx(r.cropped, abs=tolerance)
     assert d["first"][cropped].min() >= r.crop_first[0]
     assert d["last"][cropped].max() <= r.crop_last[1]
     assert set(d["coarse"].tolist()) == {0, 2, 3, 4, 5}
     assert d["fwhm"].median().item() == pytest.approx(r.fwhm[0], rel=0.02)
-    assert torch.log(d["fwhm"]).std().item() == pytest.approx(r.fwhm[1], rel=0.05)
-    for name in ("debye_waller", "line_error", "lorentzian", "caglioti", "asymmetry", "pedestal"):
+    # One standard deviation up, where the limits do not cut.
+    up = torch.log(d["fwhm"].quantile(0.8413) / d["fwhm"].median())
+    assert up.item() == pytest.approx(r.fwhm[1], rel=0.05)
+    uniform = "debye_waller line_error lorentzian caglioti asymmetry transparency pedestal air"
+    for name in uniform.split():
         low, high = getattr(r, name)
         assert low <= d[name].min() < low + 0.01 * (high - low)
         assert high - 0.01 * (high - low) < d[name].max() <= high
@@ -152,6 +162,25 @@ def test_impurity_lines_appear_at_their_level(known):
     level = mixed[:, at - 2 : at + 3].max(1) / mixed.max(1)
     np.testing.assert_allclose(level, 0.1, rtol=0.03)
     assert (pure[:, at - 2 : at + 3].max(1) < 1e-3 * pure.max(1)).all()
+
+
+def test_another_radiation_shows_the_same_spacings(known):
+    i = list(samples.structures()).index("silicon")
+    crystal = samples.crystals().take([i])
+    grid = Grid(5.0, 60.0, 0.01)
+    made = measured_like(
+        reflections(crystal, "MoKa1"), Realism(**QUIET), 0, torch.arange(1), grid, anode="Mo"
+    ).numpy()
+    line = 2 * np.degrees(np.arcsin(0.7093 / 2 / (5.4309 / np.sqrt(3))))  # 111
+    assert grid.two_theta[made[0].argmax()] == pytest.approx(line, abs=0.006)
+    mapped = to_grid(grid.two_theta, made[0], wavelength=0.7093)
+    copper = measured_like(known.take([i]), Realism(**QUIET), 0, torch.arange(1), GRID).numpy()
+    for low, high in ((27, 30), (46, 49), (55, 58)):
+        near = (GRID.two_theta > low) & (GRID.two_theta < high)
+        shift = GRID.two_theta[near][[mapped[near].argmax(), copper[0, near].argmax()]]
+        assert np.ptp(shift) < 0.021
+    with pytest.raises(XrdlibError, match="anode"):
+        measured_like(known, Realism(), 0, torch.arange(len(known)), GRID, anode="Zn")
 
 
 def test_another_grid(known):

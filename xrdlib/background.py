@@ -3,9 +3,16 @@
 Every function takes a batch of patterns (B, n_points) and the drawn parameters of `realism.draw`.
 """
 
+import math
+from functools import lru_cache
+
 import torch
 
 from . import counter
+
+_EVERY = 8  # grid points between those at which the background is computed
+_LOW, _STEPS = -6.0, 200  # where the table of subtraction starts, its rows for a unit
+_SIZE = int(-2 * _LOW * _STEPS) + 1
 
 
 def background(draws, grid, device):
@@ -13,14 +20,21 @@ def background(draws, grid, device):
 
     A cubic polynomial, air scatter that decays from low angles, and an amorphous hump.
     """
-    x = torch.linspace(-1, 1, grid.size, device=device)
-    angle = torch.from_numpy(grid.two_theta).to(device, torch.float32)
+    # All are so smooth that every eighth point will do, with straight lines between.
+    count = -(-(grid.size - 1) // _EVERY) + 1
+    last = grid.start + (count - 1) * _EVERY * grid.step
+    angle = torch.linspace(grid.start, last, count, device=device)
+    x = (angle - grid.start) * (2 / (grid.stop - grid.start)) - 1
     basis = torch.stack([x, 2 * x * x - 1, 4 * x**3 - 3 * x])
     level = torch.addmm(torch.ones((), device=device), draws["polynomial"], basis)
     level += draws["air"] * torch.exp((grid.start - angle) / draws["air_decay"])
     width = draws["hump_width"]
     level += draws["hump"] * torch.exp(-(((angle - draws["hump_centre"]) / width) ** 2))
-    return level.clamp_(min=0.05)
+    size = (count - 1) * _EVERY + 1
+    level = torch.nn.functional.interpolate(
+        level.clamp_(min=0.05)[:, None], size=size, mode="linear", align_corners=True
+    )
+    return level[:, 0, : grid.size]
 
 
 def measure(signal, draws, grid, seed, index, slot):
@@ -41,34 +55,97 @@ def measure(signal, draws, grid, seed, index, slot):
     (B, n_points) tensor
         Counts, at least 0. Where the background is subtracted, its estimate lies a little below
         the truth, as that of automatic procedures does: the noise then stands on a pedestal of
-        one or two standard deviations and what is left below zero is folded up or cut.
+        about one standard deviation and what is left below zero is folded up or cut. That is done
+        to a scan in steps of 0.01 degree; a point of a coarser grid is an average of its points.
     """
+    shares, shared, skewness = _binning(grid)
     counts = draws["counts"] * (grid.step / 0.02)
     level = background(draws, grid, signal.device).mul_(draws["background"] * counts)
-    measured = signal.clamp(min=0).mul_(counts).add_(level)
-    noise = _binned(counter.normal(seed, index, slot, grid.size + 1), grid)
-    # Cornish-Fisher: expected + z sqrt(expected) + (z^2 - 1) / 6 has a Poisson's third moment.
-    spread = measured.sqrt().add_(noise, alpha=1 / 6)
-    measured.addcmul_(noise, spread).sub_(1 / 6).clamp_(min=0)
-    # What the subtraction leaves under the noise: the pedestal, with slow waves.
-    half_turns = torch.linspace(0, torch.pi, grid.size, device=level.device)
-    waves = torch.stack([torch.cos(k * half_turns) for k in (1, 2, 5)])
-    left = torch.addmm(torch.ones((), device=level.device), draws["residual"], waves)
-    left.mul_(draws["pedestal"] * (grid.step / 0.02) ** 0.5).mul_(level.sqrt())
-    measured.sub_(level.sub_(left).mul_(draws["subtracted"]))
+    expected = signal.clamp(min=0).mul_(counts).add_(level)
+    spread = expected.sqrt()
+    noise = counter.normal(seed, index, slot, grid.size + 1)
+    noise = torch.add(noise[:, :-1], noise[:, 1:], alpha=shared).mul_((1 + shared**2) ** -0.5)
+    # Cornish-Fisher: z + (z^2 - 1) skewness / 6 has about the moments wanted.
+    bend = torch.addcmul(noise.new_tensor(-1 / 6), noise, noise, value=1 / 6)
+    rows = draws["subtracted"][:, 0].nonzero()[:, 0]
+    if len(rows):
+        own, under = expected.index_select(0, rows), level.index_select(0, rows)
+        rest = own.sub_(under).add_(_left(under, draws, rows, shares))
+        expected.index_copy_(0, rows, rest)
+        if shares > 1:
+            rest.div_(spread.index_select(0, rows)).mul_(shares**-0.5)
+            mean, width, skew = _moments(rest, draws["folded"][rows], shares, skewness)
+            bent = skew.mul_(bend.index_select(0, rows)).add_(noise.index_select(0, rows))
+            noise.index_copy_(0, rows, mean.addcmul_(bent, width))
+    measured = expected.add_(bend).addcmul_(spread, noise)
+    if shares > 1:
+        return measured.clamp_(min=0)
     return torch.maximum(measured, measured * -draws["folded"].to(measured.dtype))
 
 
-def _binned(noise, grid):
-    """(B, n) noise from (B, n + 1) independent numbers.
+def _left(level, draws, rows, shares):
+    """What the subtraction leaves under the noise: the pedestal, with slow waves."""
+    half_turns = torch.linspace(0, torch.pi, level.shape[1], device=level.device)
+    waves = torch.stack([torch.cos(k * half_turns) for k in (1, 2, 5)])
+    left = torch.addmm(torch.ones((), device=level.device), draws["residual"][rows], waves)
+    return left.mul_(draws["pedestal"][rows] * shares**0.5).mul_(level.sqrt())
 
-    Scans are mostly in steps of 0.01 degree; on a coarser grid a point is an average that shares
-    half a step with each neighbour, which are then correlated by 1/6.
+
+def _moments(mean, folded, shares, skewness):
+    """Moments of points whose scan was cut or folded at zero: see `_tables`.
+
+    `mean` (B, n_points) is in standard deviations of a point of the scan.
     """
-    if grid.step < 0.015:
-        return noise[:, :-1]
-    share = 3 - 8**0.5  # of the next number; share / (1 + share^2) = 1/6
-    return (noise[:, :-1] + share * noise[:, 1:]).mul_((1 + share * share) ** -0.5)
+    place = (mean * _STEPS).sub_(_LOW * _STEPS).clamp_(0, _SIZE - 1).to(torch.int32)
+    place = place.add_(folded.to(torch.int32) * _SIZE).flatten()
+    tables = _tables(shares**0.5, skewness, mean.device)
+    return [table.index_select(0, place).view_as(mean) for table in tables]
+
+
+def _binning(grid):
+    """What scans in steps of 0.01 degree, averaged over the cells of a grid, amount to.
+
+    An even number m of them puts half a point at either end of a cell, which its neighbour shares.
+
+    Returns
+    -------
+    shares : float
+        Independent points that an average of as low a variance has.
+    shared : float
+        Weight x of the next number in noise z_i + x z_(i+1) of the right autocorrelation.
+    skewness : float
+        Factor on the skewness of a point.
+    """
+    m = max(1, round(grid.step / 0.01))
+    if m % 2:
+        return float(m), 0.0, m**-0.5
+    correlation = 1 / (4 * m - 2)
+    shared = (1 - math.sqrt(1 - 4 * correlation**2)) / (2 * correlation)
+    return m * m / (m - 0.5), shared, (m - 0.75) / (m - 0.5) ** 1.5
+
+
+@lru_cache(maxsize=8)
+def _tables(unit, skewness, device):
+    """Moments of a normal variable of variance 1 that is cut at zero, and then of a folded one.
+
+    Three tensors (2 * _SIZE,) by its mean u: how far cutting moves the mean, times `unit`; standard
+    deviation; and skewness, times `skewness`.
+    """
+    u = torch.linspace(_LOW, -_LOW, _SIZE, dtype=torch.float64)
+    density = torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
+    above = torch.special.ndtr(u)
+    cut = (density + u * above, (u * u + 1) * above + u * density)
+    cut = (*cut, (u * u + 2) * density + (u**3 + 3 * u) * above)
+    # |x| = 2 max(x, 0) - x, and odd powers accordingly.
+    folded = (2 * cut[0] - u, u * u + 1, 2 * cut[2] - (u**3 + 3 * u))
+    moments = []
+    for first, second, third in (cut, folded):
+        variance = (second - first**2).clamp(min=1e-9)
+        skew = (third - 3 * first * second + 2 * first**3) / variance**1.5
+        moments.append(
+            torch.stack([unit * (first - u), variance.sqrt(), skewness * skew.clamp(max=3)])
+        )
+    return torch.cat(moments, 1).to(device, torch.float32).unbind(0)
 
 
 def faults(pattern, draws, grid):

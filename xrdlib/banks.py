@@ -15,10 +15,12 @@ from . import records
 from .entries import Unreadable, amcsd_entries, element, or_reason
 from .errors import XrdlibError
 from .groups import N_GROUPS, group_of_space_group, half_rotations, operations
+from .overlap import overlap
 from .priors import smooth_prior
 
 SAME_POSITION = 0.01  # angstrom; images of a site that are closer are one atom
 SYMPREC = 0.01  # angstrom; tolerance of the symmetry that spglib detects
+METRIC = 1e-3  # relative tolerance of a metric that a rotation should leave as it is
 HOLDOUT_PERCENT = 8
 CRYSTALS, TABLE = "amcsd.npz", "amcsd.parquet"
 
@@ -274,14 +276,28 @@ def _fill(entry):
         half = half_rotations(rotations)
     except XrdlibError:
         raise Unreadable("operators that form no group") from None
+    if not _keep_metric(half, lattice):
+        raise Unreadable("operators that contradict the cell")
+    frac = np.concatenate([images[k] for k in filled])
+    shares = np.repeat(occupancy[filled], counts)
+    if overlap(lattice, frac, shares):
+        raise Unreadable("atoms that lie upon each other")
     return {
         "lattice": lattice,
         "number": np.repeat(species[filled], counts),
-        "frac": np.concatenate([images[k] for k in filled]),
-        "occupancy": np.repeat(occupancy[filled], counts),
+        "frac": frac,
+        "occupancy": shares,
         "rotations": half,
         "detected": _detected(lattice, images, species, occupancy),
     }
+
+
+def _keep_metric(rotations, lattice):
+    """Whether all rotations W leave the cell's metric M as it is: W^T M W = M."""
+    metric = lattice @ lattice.T
+    length = np.sqrt(np.diag(metric))
+    change = np.abs(rotations.transpose(0, 2, 1) @ metric @ rotations - metric)
+    return bool((change <= METRIC * length[:, None] * length).all())
 
 
 def _detected(lattice, images, species, occupancy):

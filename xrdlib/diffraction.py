@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from .errors import XrdlibError
+from .overlap import CLOSE, overlapping
 from .precision import full_precision
 from .records import Reflections
 from .structure_factors import N_ELEMENTS, unique_structure_factors
@@ -114,10 +115,8 @@ def march_dollase(metric, rotations, axis, ratio, hkl, owner, length2):
     (m,) tensor
         Mean of (r^2 cos^2 a + sin^2 a / r)^(-3/2) over all equivalents of each reflection.
     """
-    axis, hkl = axis.to(metric.dtype), hkl.to(metric.dtype)
-    toward = metric @ axis[:, :, None]
-    toward = toward / (axis[:, None] @ toward).sqrt()  # h . toward = |h| cos a
-    toward = (rotations.to(metric.dtype) @ toward[:, None]).flatten(0, 1)[..., 0].T  # (3, 24 B)
+    hkl = hkl.to(metric.dtype)
+    toward = toward_axis(metric, rotations, axis).flatten(0, 1).T  # (3, 24 B)
     n = _period(rotations)[owner]
     total = int(n.sum())
     row = torch.repeat_interleave(n, output_size=total)
@@ -130,6 +129,27 @@ def march_dollase(metric, rotations, axis, ratio, hkl, owner, length2):
     weight = base.rsqrt() / base
     mean = torch.zeros(len(owner), dtype=weight.dtype, device=weight.device)
     return mean.index_add_(0, row, weight) / n
+
+
+def toward_axis(metric, rotations, axis):
+    """Equivalents of the normal of a plane, scaled so that their product with hkl is d* cos a.
+
+    Parameters
+    ----------
+    metric : (B, 3, 3) tensor
+        Reciprocal metric.
+    rotations : (B, 24, 3, 3) tensor
+    axis : (B, 3) tensor
+        Miller indices of the plane.
+
+    Returns
+    -------
+    (B, 24, 3) tensor
+    """
+    axis = axis.to(metric.dtype)
+    toward = metric @ axis[:, :, None]
+    toward = toward / (axis[:, None] @ toward).sqrt()
+    return (rotations.to(metric.dtype) @ toward[:, None])[..., 0]
 
 
 def _period(rotations):
@@ -193,14 +213,14 @@ def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu")
     )
 
 
-def check(crystals):
-    """Refuse whatever would give a NaN or an error deep inside.
+def check(crystals, overlaps=False):
+    """Refuse whatever would give a NaN or an error deep inside, and atoms upon each other if asked.
 
     Raises
     ------
     XrdlibError
-        Naming the first crystal without atoms or volume, with a value that is not finite, or with
-        an element that has no form factor.
+        Naming the first crystal without atoms or volume, with a value that is not finite, with
+        an element that has no form factor, or with atoms upon each other if `overlaps`.
     """
     _refuse(np.diff(crystals.start) == 0, crystals, "has no atoms")
     finite = np.isfinite(crystals.lattice).all((1, 2))
@@ -217,6 +237,9 @@ def check(crystals):
     _refuse(~_every(crystals.occupancy >= 0, crystals), crystals, "has a negative occupancy")
     occupied = np.add.reduceat(crystals.occupancy, crystals.start[:-1])
     _refuse(occupied <= 0, crystals, "has no occupied site")
+    if overlaps:
+        problem = f"has atoms closer than {CLOSE} angstrom that together occupy more than one place"
+        _refuse(overlapping(crystals), crystals, problem)
 
 
 def _check_size(crystals, d_star_max):

@@ -10,9 +10,17 @@ import numpy as np
 import torch
 
 from . import counter
-from .diffraction import WAVELENGTHS, lorentz_polarisation, march_dollase, squared_lengths
+from .diffraction import (
+    WAVELENGTHS,
+    lorentz_polarisation,
+    march_dollase,
+    squared_lengths,
+    toward_axis,
+)
+from .errors import XrdlibError
 
-# Texture axes to draw from: the faces that minerals cleave or grow along, the commonest twice.
+# Axes of texture and strain to draw from: faces that minerals cleave or grow along, the commonest
+# twice.
 AXES = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0)) * 2 + (
     (1, 0, 1),
     (0, 1, 1),
@@ -20,10 +28,15 @@ AXES = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0)) * 2 + (
     (1, 0, -1),
     (1, 0, 4),
 )
+# Gauss-Hermite points (shift, weight) of a normal distribution.
+_SPREAD = ((0.0, 2 / 3), (3**0.5, 1 / 6), (-(3**0.5), 1 / 6))
 # Gauss-Laguerre points (shift, weight) of an exponential tail.
 _TAIL = ((0.415775, 0.711093), (2.294280, 0.278518), (6.289945, 0.010389))
 _REACH = 1.1867  # square angstrom: 1 / (d*)^2 at 90 degrees of Cu K-alpha1
 _TAIL_BELOW = 40.0  # degrees; axial divergence is a matter of low angles
+_SHORT = 0.01  # degrees; a tail or a spread below this does not show beside the width
+_FAINT = 0.003  # of the strongest line; the shape of a fainter one drowns in the noise
+_WIDEST = 0.5  # of the width at low angle: a wider spread would show its three points
 
 
 class Phase(NamedTuple):
@@ -76,13 +89,13 @@ def strained_metric(lattice, rotations, strains, size):
     return torch.linalg.inv(lattice @ lattice.transpose(1, 2) + change)
 
 
-def line_intensities(phase, draws, seed, index, slot):
+def line_intensities(phase, metric, draws, seed, index, slot):
     """1/d^2 and integrated intensity without Lorentz-polarisation, both (m,).
 
-    Strain, overall Debye-Waller factor exp(-2 B s^2), March-Dollase texture, and an error that is
-    partly smooth in angle (absorption, roughness) and partly the line's own (few grains).
+    Overall Debye-Waller factor exp(-2 B s^2), March-Dollase texture about one axis or two, and an
+    error that is partly smooth in angle (absorption, roughness) and partly the line's own (few
+    grains). `metric` (B, 3, 3) is the reciprocal one.
     """
-    metric = strained_metric(phase.lattice, phase.rotations, draws["strains"], draws["strain"])
     d_star2 = squared_lengths(metric, phase.hkl, phase.owner)
     # ln I changes by the Chebyshev polynomials of 2x - 1, x = 0 to 1 up to 90 degrees of Cu, and
     # by -2 B s^2 = -B x / (2 _REACH); constants fall out with the scale.
@@ -98,17 +111,57 @@ def line_intensities(phase, draws, seed, index, slot):
     strength = exponent.exp_().mul_(phase.strength)
     rows = (draws["ratio"] != 1)[phase.owner].nonzero()[:, 0]
     if len(rows):
-        texture = (metric, phase.rotations, draws["axis"], draws["ratio"])
-        factor = march_dollase(
-            *texture, phase.hkl.index_select(1, rows), phase.owner[rows], d_star2[rows]
-        )
+        factor = _texture(phase, metric, draws["axis"], draws["ratio"], rows, d_star2)
+        second = (draws["second_ratio"] != 1)[phase.owner[rows]].nonzero()[:, 0]
+        about = draws["second_axis"], draws["second_ratio"]
+        other = _texture(phase, metric, *about, rows[second], d_star2)
+        share = draws["second_share"][phase.owner[rows[second]]]
+        factor[second] = torch.lerp(factor[second], other, share)
         strength[rows] *= factor
     return d_star2, strength
 
 
-def doublet(d_star2, strength, owner, single_line, wavelengths=("CuKa1", "CuKa2")):
-    """Both K-alpha lines: sin(theta), intensity with Lorentz-polarisation, and owner of each."""
-    half = [WAVELENGTHS[name] / 2 for name in wavelengths]
+def _texture(phase, metric, axis, ratio, rows, d_star2):
+    """March-Dollase factors of some reflections."""
+    chosen = phase.hkl.index_select(1, rows), phase.owner[rows], d_star2[rows]
+    return march_dollase(metric, phase.rotations, axis, ratio, *chosen)
+
+
+def line_strain(phase, metric, draws, d_star2):
+    """Standard deviation of the strain along each reflection's normal, (m,).
+
+    Grains strained by e (standard deviation `draws["line_strain"]`) along one axis have
+    e cos^2(a) along a normal at an angle a to it. Averaged over equivalent axes, the variance is a
+    quartic form in hkl that has the crystal's symmetry, as that of Stephens (J. Appl. Cryst. 32,
+    281, 1999).
+    """
+    strain = torch.zeros_like(d_star2)
+    rows = (draws["line_strain"] > 0)[phase.owner].nonzero()[:, 0]
+    if len(rows):
+        x, y, z = toward_axis(metric, phase.rotations, draws["strain_axis"]).unbind(-1)
+        square = torch.stack([x * x, y * y, z * z, 2 * y * z, 2 * x * z, 2 * x * y], 1)
+        form = (square @ square.transpose(1, 2) / square.shape[2]).flatten(1)  # (B, 36)
+        h, k, l = phase.hkl.index_select(1, rows)  # noqa: E741
+        products = torch.stack([h * h, k * k, l * l, k * l, h * l, h * k])
+        owner = phase.owner[rows]
+        quartic = form.T.index_select(1, owner).unflatten(0, (6, 6)) * products
+        quartic = (quartic.sum(1) * products).sum(0).clamp(min=0)
+        strain[rows] = draws["line_strain"][owner] * quartic.sqrt() / d_star2[rows]
+    return strain
+
+
+def doublet(d_star2, strength, owner, single_line, anode="Cu"):
+    """Both K-alpha lines: sin(theta), intensity with Lorentz-polarisation, and owner of each.
+
+    Raises
+    ------
+    XrdlibError
+        If the anode is none of the known ones.
+    """
+    if f"{anode}Ka1" not in WAVELENGTHS:
+        known = ", ".join(sorted(name[:-3] for name in WAVELENGTHS if name.endswith("1")))
+        raise XrdlibError(f"Unknown anode {anode!r}; choose one of {known}.")
+    half = [WAVELENGTHS[f"{anode}Ka{line}"] / 2 for line in (1, 2)]
     sine = d_star2.sqrt()
     sine = torch.cat([sine * half[0], sine * half[1]])
     # The second line has half the intensity of the first, unless a monochromator takes it out.
@@ -126,19 +179,42 @@ def observed_angles(sine, owner, draws):
     return torch.asin(sine).mul_(360 / math.pi).add_(shift[0]).addcmul_(shift[1], cosine)
 
 
-def axial_tails(angle, strength, owner, asymmetry):
-    """Low-angle tails by axial divergence: an exponential of length ~ cot(2theta).
+def broadened(angle, strength, owner, sine, strain, fwhm):
+    """Lines widened by a strain of their own: angle, strength and owner of more lines.
 
-    Each line below 40 degrees becomes the few lines of a Gauss-Laguerre quadrature of its tail.
+    A line with a spread of 2 tan(theta) times its strain becomes the three lines of a Gauss-Hermite
+    quadrature, which the pattern's own width `fwhm` (B,) joins again.
     """
-    low = (angle < _TAIL_BELOW) & (angle > 1)
-    near, far = (~low).nonzero()[:, 0], low.nonzero()[:, 0]
-    who = owner[far]
-    fade = math.tan(math.radians(_TAIL_BELOW))
-    length = asymmetry[who] * (1 / torch.tan(torch.deg2rad(angle[far])) - 1 / fade)
-    angles = [angle[near]] + [angle[far] - length * shift for shift, _ in _TAIL]
-    strengths = [strength[near]] + [strength[far] * weight for _, weight in _TAIL]
-    return torch.cat(angles), torch.cat(strengths), torch.cat([owner[near], who, who, who])
+    spread = (math.degrees(2.0) * strain * sine) / (1 - sine.square()).sqrt()
+    spread = torch.minimum(spread, _WIDEST * fwhm[owner])
+    wide = (spread > _SHORT) & (strength > _FAINT)
+    return _split(angle, strength, owner, wide, spread, _SPREAD)
+
+
+def tails(angle, strength, owner, draws):
+    """Low-angle tails: exponentials whose length differs from line to line.
+
+    Axial divergence gives a length ~ cot(2theta) below 40 degrees, the depth that the beam reaches
+    in a transparent specimen one ~ sin(2theta). A tail that lasts becomes the few lines of a
+    Gauss-Laguerre quadrature, a short one shifts its line.
+    """
+    turn = torch.deg2rad(angle)
+    fade = 1 / math.tan(math.radians(_TAIL_BELOW))
+    axial = (1 / torch.tan(turn) - fade) * ((angle < _TAIL_BELOW) & (angle > 1))
+    length = torch.stack([draws["asymmetry"], draws["transparency"]]).index_select(1, owner)
+    length = length[0] * axial + length[1] * torch.sin(turn)
+    long = (length > _SHORT) & (strength > _FAINT)
+    angle = angle - length * ~long
+    return _split(angle, strength, owner, long, -length, _TAIL)
+
+
+def _split(angle, strength, owner, chosen, scale, points):
+    """Replace the chosen lines by one for each (shift in units of `scale`, weight)."""
+    rest, rows = (~chosen).nonzero()[:, 0], chosen.nonzero()[:, 0]
+    at, height, who, scale = angle[rows], strength[rows], owner[rows], scale[rows]
+    angles = [angle[rest]] + [torch.add(at, scale, alpha=shift) for shift, _ in points]
+    strengths = [strength[rest]] + [height * weight for _, weight in points]
+    return torch.cat(angles), torch.cat(strengths), torch.cat([owner[rest]] + [who] * len(points))
 
 
 def widths(draws, angles):

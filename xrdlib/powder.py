@@ -19,6 +19,7 @@ from .patterns import CALCULATION_GRID
 from .precision import full_precision
 from .profiles import render
 from .records import N_ROTATIONS, Crystals
+from .structure_factors import N_ELEMENTS
 
 _BATCH = 256  # patterns rendered at a time
 
@@ -89,7 +90,8 @@ def from_structures(structures):
     Raises
     ------
     XrdlibError
-        If there are none, or one is not a structure of known elements.
+        If there are none, or one is not a structure of known elements, or cannot diffract, or
+        has atoms upon each other.
     """
     structures = list(structures)
     if not structures:
@@ -115,7 +117,8 @@ def from_structures(structures):
             if z not in symbols:
                 symbols[z] = species.symbol
         name.append(" ".join(f"{symbols[z]}{amount:.4g}" for z, amount in formula.items()))
-        number += numbers
+        # pymatgen gives a dummy species a huge number, which `check` is to refuse as any other.
+        number += [z if 0 < z <= N_ELEMENTS else 0 for z in numbers]
         occupancy += [amount for _, amount, _ in atoms]
         frac += [x for _, _, x in atoms]
         start.append(len(number))
@@ -131,5 +134,5 @@ def from_structures(structures):
         group=np.zeros(n, np.int16),
         name=np.array(name),
     )
-    check(crystals)
+    check(crystals, overlaps=True)
     return replace(crystals, rotations=laue_rotations(crystals))
