@@ -42,9 +42,28 @@ def test_the_record_holds_the_table(recipes, table):
     rng = np.random.default_rng(0)
     begin = np.searchsorted(recipes.space_group, np.arange(1, 231))
     for number in rng.choice(np.arange(1, 231), 40, replace=False):
-        for k, flat in enumerate(table[str(number)]):
+        for k, (weight, *flat) in enumerate(table[str(number)]):
             pairs = list(zip(flat[::2], flat[1::2], strict=True))
             assert sites(recipes, begin[number - 1] + k) == pairs
+            assert recipes.weight[begin[number - 1] + k] == weight >= 1
+
+
+def test_crystals_use_recipes_by_their_weight(recipes):
+    """Numbers of crystals of each recipe of the space group whose weights differ most."""
+    spread = [recipes.weight[recipes.space_group == k].max() for k in range(1, 231)]
+    own = recipes.take(recipes.space_group == 1 + np.argmax(spread))
+    share = own.weight / own.weight.sum()
+    made = generate(own, int(own.space_group[0]), 3000, seed=11)
+    atoms = np.array(
+        [
+            sum(positions(n)[p].multiplicity for p, _ in sites(own, i))
+            for i, n in enumerate(own.space_group.tolist())
+        ]
+    )
+    heavy = own.weight.argmax()
+    alike = share[atoms == atoms[heavy]].sum()
+    found = (np.diff(made.start) == atoms[heavy]).mean()
+    assert share[heavy] > 2 / len(own) and abs(found - alike) < 5 * np.sqrt(alike / 3000)
 
 
 def test_recipes_are_distinct_and_their_sites_exist(recipes):
@@ -58,7 +77,7 @@ def test_recipes_are_distinct_and_their_sites_exist(recipes):
         fixed = [p for p, _ in chosen if not known[p].freedom]
         assert len(fixed) == len(set(fixed))
         labels = {label for _, label in chosen}
-        assert labels == set(range(len(labels))) and len(labels) <= 5
+        assert labels == set(range(len(labels))) and len(labels) <= 6
     assert len(seen) == len(recipes)
 
 
