@@ -70,6 +70,7 @@ FIGURES = {
     ),
     "nulls": lambda: plots.nulls([row("physics transformer", 3), row("resnet", 2), prior_row()]),
     "learning_curves": lambda: plots.learning_curves({"stage 1": HISTORY, "stage 2": HISTORY[1:]}),
+    "note": lambda: plots.note("There is nothing to draw, and this says why."),
 }
 
 
