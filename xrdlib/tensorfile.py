@@ -15,7 +15,8 @@ from safetensors.torch import save
 
 from .errors import XrdlibError
 
-_HEADER, _CHECKSUM = "xrdlib", "sha256"
+# One key for checksum and header: safetensors writes several in no settled order.
+_HEADER = "xrdlib"
 
 
 def write(path, tensors, header, keep_as=None):
@@ -39,7 +40,7 @@ def write(path, tensors, header, keep_as=None):
     path = Path(path)
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     text = canonical(header)
-    content = save(tensors, {_HEADER: text, _CHECKSUM: fingerprint(tensors, text)})
+    content = save(tensors, {_HEADER: f"{fingerprint(tensors, text)}\n{text}"})
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,8 +84,8 @@ def read(path):
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise XrdlibError(f"{path} is damaged or truncated ({error}).") from None
-    text = metadata.get(_HEADER, "")
-    if metadata.get(_CHECKSUM) != fingerprint(tensors, text):
+    checksum, _, text = metadata.get(_HEADER, "").partition("\n")
+    if checksum != fingerprint(tensors, text):
         raise XrdlibError(f"{path} is damaged: its contents do not match its checksum.")
     return tensors, json.loads(text)
 
