@@ -1,13 +1,15 @@
 """Speed and agreement of the simulator beside pymatgen and gemmi, one core, one run.
 
-    python benchmarks/bench_simulator.py [structures] [--agreement]
+    python benchmarks/bench_simulator.py [structures] [--json FILE]
 
 Structures are spread over the AMCSD where it has been fetched (see `xrdlib.datasets`), else a
-dozen built in. Every reference renders with the same profile on the same 8501 points.
+dozen built in.
 """
 
 import argparse
+import json
 import os
+import platform
 import sys
 import time
 import warnings
@@ -16,188 +18,31 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
-import gemmi
 import numpy as np
 import torch
-from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
-from pymatgen.core import Element, Lattice, Structure
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from xrdlib import banks, datasets, powder, structure_factors
+import references
+from references import WAVELENGTH, as_gemmi, as_pymatgen, render_windowed, with_gemmi, with_pymatgen
+
+from xrdlib import powder, structure_factors
+from xrdlib.crystals import generate
 from xrdlib.diffraction import d_star, reflections, two_theta
-from xrdlib.entries import Entry, Unreadable, amcsd_entries, element
-from xrdlib.errors import XrdlibError
-from xrdlib.patterns import CALCULATION_GRID, GRID
+from xrdlib.groups import N_GROUPS, group_of_space_group
+from xrdlib.patterns import GRID
+from xrdlib.prototype_bank import aflow_bank
+from xrdlib.prototypes import decorate
 from xrdlib.realism import Realism, measured_like
+from xrdlib.recipes import shipped
 
-WAVELENGTH, FWHM, ETA = 1.540593, 0.1, 0.5
-ANGLES = CALCULATION_GRID.two_theta
-# Symbol, cell, then "element x y z" sites: textbook structures for machines without the AMCSD.
-BUILT_IN = {
-    "halite": ("F m -3 m", (5.6402, 5.6402, 5.6402, 90, 90, 90), "Na 0 0 0;Cl .5 .5 .5"),
-    "silicon": ("F d -3 m :1", (5.4309, 5.4309, 5.4309, 90, 90, 90), "Si 0 0 0"),
-    "quartz": (
-        "P 32 2 1",
-        (4.9134, 4.9134, 5.4052, 90, 90, 120),
-        "Si .4699 0 .666667;O .4141 .2681 .7854",
-    ),
-    "calcite": (
-        "R -3 c :H",
-        (4.9896, 4.9896, 17.061, 90, 90, 120),
-        "Ca 0 0 0;C 0 0 .25;O .25682 0 .25",
-    ),
-    "forsterite": (
-        "P n m a",
-        (10.1902, 5.9783, 4.7535, 90, 90, 90),
-        "Mg 0 0 0;Mg .2774 .25 .9915;Si .094 .25 .4262;O .0913 .25 .7657;O .4474 .25 .2215;"
-        "O .1628 .0331 .2777",
-    ),
-    "pyrope": (
-        "I a -3 d",
-        (11.459, 11.459, 11.459, 90, 90, 90),
-        "Mg .125 0 .25;Al 0 0 0;Si .375 0 .25;O .0329 .0502 .6534",
-    ),
-    "tremolite": (
-        "C 1 2/m 1",
-        (9.863, 18.048, 5.285, 90, 104.79, 90),
-        "Ca 0 .2776 .5;Mg 0 .088 0;Mg 0 .1766 .5;Mg 0 0 .5;Si .2802 .084 .2972;"
-        "Si .2886 .1707 .8046;O .1115 .0858 .2171;O .1185 .1709 .724;O .3653 .2478 .7935",
-    ),
-    "rutile": ("P 42/m n m", (4.5937, 4.5937, 2.9587, 90, 90, 90), "Ti 0 0 0;O .3053 .3053 0"),
-    "fluorapatite": (
-        "P 63/m",
-        (9.397, 9.397, 6.878, 90, 90, 120),
-        "Ca .333333 .666667 .001;Ca .2416 .0071 .25;P .3981 .3688 .25;O .3262 .4843 .25;"
-        "O .588 .4668 .25;O .3416 .2568 .0704;F 0 0 .25",
-    ),
-    "albite-like": (
-        "P -1",
-        (8.1408, 12.789, 7.1583, 94.2, 116.6, 87.7),
-        "Na .26 .98 .14;Al .01 .16 .2;Si .5 .18 .31;Si .69 .11 .32;O .01 .13 .96;O .59 .99 .28;"
-        "O .81 .11 .19;O .82 .85 .26;O .01 .3 .27;O .02 .69 .22",
-    ),
-}
+TIMED = 150  # structures that speed is measured with; all are compared with the references
+GROUP_BATCH = 256  # random crystals made at a time of one group; training makes 20 of each
+OURS = "xrdlib.simulate: structure -> pattern"
+DENSE, WINDOWED = "pymatgen + dense rendering: pattern", "gemmi + windowed rendering: pattern"
 
 
-def built_in():
-    """`BUILT_IN` as entries."""
-    entries = []
-    for name, (symbol, cell, sites) in BUILT_IN.items():
-        rows = [site.split() for site in sites.split(";")]
-        labels = [row[0] for row in rows]
-        frac = np.array([[float(x) for x in row[1:]] for row in rows])
-        ops = tuple(op.triplet() for op in gemmi.SpaceGroup(symbol).operations())
-        blank = float("nan")
-        ones = np.ones(len(rows))
-        entries.append(
-            Entry(name, name, " ".join(labels), symbol, ops, cell, blank, blank, labels, frac, ones)
-        )
-    return entries
-
-
-def load(n):
-    """(entries, crystals, where they come from), about n of them."""
-    try:
-        path = datasets.path("amcsd")
-        entries = [e for e in amcsd_entries(path) if not isinstance(e, Unreadable)]
-        entries, source = entries[:: max(1, len(entries) // n)][:n], "AMCSD"
-    except XrdlibError:
-        entries, source = built_in(), "built in"
-    crystals, table = banks.build(entries)
-    by_id = {entry.id: entry for entry in entries}
-    entries = [by_id[i] for i in table.id]
-    # Operators that contradict the cell or the atoms are faults of the source, not test cases.
-    usable = [i for i in np.flatnonzero(table.agrees) if as_gemmi(entries[i]) is not None]
-    return [entries[i] for i in usable], crystals.take(usable), source
-
-
-def as_pymatgen(crystals, i):
-    """Crystal i as a pymatgen Structure, atoms at one place joined into a disordered site."""
-    a, b = crystals.start[i : i + 2]
-    sites = {}
-    for z, x, amount in zip(
-        crystals.number[a:b], crystals.frac[a:b], crystals.occupancy[a:b], strict=True
-    ):
-        species = sites.setdefault(tuple(np.round(x, 4)), ({}, x))[0]
-        symbol = Element.from_Z(int(z)).symbol
-        species[symbol] = species.get(symbol, 0) + float(amount)
-    species = [{s: v / max(1, sum(d.values())) for s, v in d.items()} for d, _ in sites.values()]
-    return Structure(Lattice(crystals.lattice[i]), species, [x for _, x in sites.values()])
-
-
-def as_gemmi(entry):
-    """An entry as a gemmi SmallStructure with its images, None if gemmi lacks its setting."""
-    small = gemmi.SmallStructure()
-    small.cell.set(*entry.cell)
-    small.symops = list(entry.operators)
-    small.determine_and_set_spacegroup("S")
-    if small.spacegroup is None:
-        return None
-    ops = list(small.spacegroup.operations())
-    rotations = np.array([op.rot for op in ops]) / gemmi.Op.DEN
-    translations = np.array([op.tran for op in ops]) / gemmi.Op.DEN
-    lattice = np.array(small.cell.orth.mat.tolist()).T
-    for label, x, occupancy in zip(entry.labels, entry.frac, entry.occupancy, strict=True):
-        site = gemmi.SmallStructure.Site()
-        site.label = label
-        site.element = gemmi.Element(element(label, entry.formula))
-        site.fract = gemmi.Fractional(*x)
-        # gemmi adds up all images, of which a special position has several in one place.
-        images = banks.expand(x, rotations, translations, lattice)
-        site.occ = occupancy * len(images) / len(ops)
-        small.add_site(site)
-    small.setup_cell_images()
-    return small
-
-
-def pseudo_voigt(offset):
-    """Profile of area 1 at offsets in degrees."""
-    x = np.square(offset / FWHM)
-    gauss = np.exp(-4 * np.log(2) * x) * (2 * np.sqrt(np.log(2) / np.pi) / FWHM)
-    return (1 - ETA) * gauss + ETA * (2 / np.pi / FWHM) / (1 + 4 * x)
-
-
-def render_dense(angle, intensity):
-    """Every line on every point."""
-    return pseudo_voigt(ANGLES[:, None] - angle) @ intensity
-
-
-def render_windowed(angle, intensity, half=200):
-    """Every line on the 401 points around it."""
-    centre = np.round((angle - ANGLES[0]) / 0.01).astype(int)
-    index = centre[:, None] + np.arange(-half, half + 1)
-    values = pseudo_voigt(ANGLES[0] + 0.01 * index - angle[:, None]) * intensity[:, None]
-    inside = (index >= 0) & (index < len(ANGLES))
-    return np.bincount(index[inside], values[inside], len(ANGLES))
-
-
-def lorentz_polarisation(angle):
-    theta = np.radians(angle / 2)
-    return (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
-
-
-def with_pymatgen(structure):
-    pattern = XRDCalculator(WAVELENGTH).get_pattern(
-        structure, scaled=False, two_theta_range=(0, 90.5)
-    )
-    return pattern.x, pattern.y
-
-
-def with_gemmi(small):
-    """Lines of the asymmetric unit of hkl."""
-    calculator = gemmi.StructureFactorCalculatorX(small.cell)
-    d_min = WAVELENGTH / 2 / np.sin(np.radians(45.25))
-    hkl = gemmi.make_miller_array(small.cell, small.spacegroup, d_min, 0, True)
-    ops = small.spacegroup.operations()
-    factor = np.abs([calculator.calculate_sf_from_small_structure(small, h) for h in hkl.tolist()])
-    multiplicity = len(ops.sym_ops) / ops.epsilon_factor_without_centering_array(hkl)
-    multiplicity = multiplicity * (2 - ops.centric_flag_array(hkl))
-    angle = two_theta(np.sqrt(small.cell.calculate_1_d2_array(hkl)), WAVELENGTH)
-    return angle, multiplicity * factor**2 * lorentz_polarisation(angle)
-
-
-def rate(work, n, seconds=6.0):
+def rate(work, n, seconds=4.0):
     """Items a second; repeated to fill the time, the best repetition counts."""
     work()
     best, begin = np.inf, time.perf_counter()
@@ -220,27 +65,20 @@ def stream(crystals, n, device):
 
 
 def speeds(entries, crystals):
-    """Print items a second of every stage and the ratios."""
+    """Print and return items a second of every stage, (n, best repetition) of one core."""
     n = len(crystals)
     structures = [as_pymatgen(crystals, i) for i in range(n)]
     smalls = [as_gemmi(entry) for entry in entries]
     known = reflections(crystals)
     many = known.take(np.arange(256) % n)
+    dense = references.render_dense
     rows = [
         ("pymatgen: reflections", lambda: [with_pymatgen(s) for s in structures], n),
-        (
-            "pymatgen + dense: patterns",
-            lambda: [render_dense(*with_pymatgen(s)) for s in structures],
-            n,
-        ),
+        (DENSE, lambda: [dense(*with_pymatgen(s)) for s in structures], n),
         ("gemmi: reflections", lambda: [with_gemmi(s) for s in smalls], n),
-        (
-            "gemmi + windowed: patterns",
-            lambda: [render_windowed(*with_gemmi(s)) for s in smalls],
-            n,
-        ),
+        (WINDOWED, lambda: [render_windowed(*with_gemmi(s)) for s in smalls], n),
         ("xrdlib: reflections", lambda: reflections(crystals), n),
-        ("xrdlib.simulate: patterns", lambda: powder.simulate(structures), n),
+        (OURS, lambda: powder.simulate(structures), n),
         (
             "xrdlib: known reflections -> measured-looking",
             lambda: measured_like(many, Realism(), 1, torch.arange(256), GRID, many),
@@ -255,30 +93,61 @@ def speeds(entries, crystals):
     for name, work, items in rows:
         measured[name] = rate(work, items)
         print(f"{name:48s}{measured[name]:9.0f} /s", flush=True)
-    ours = measured["xrdlib.simulate: patterns"]
-    print(f"\nsimulate over pymatgen + dense  {ours / measured['pymatgen + dense: patterns']:6.1f}")
-    print(f"simulate over gemmi + windowed  {ours / measured['gemmi + windowed: patterns']:6.1f}")
+    ratios = {
+        f"simulate over {name}": measured[OURS] / measured[name] for name in (DENSE, WINDOWED)
+    }
+    for name, value in ratios.items():
+        print(f"{name:62s}{value:6.1f}")
+    return {"rates": measured, "ratios": ratios}
 
 
-def pymatgen_factors(s_max, device):
-    """pymatgen's form factors in the layout of the simulator's table."""
-    s = np.linspace(0, s_max, structure_factors._FACTOR_STEPS + 1)
-    table = np.zeros((structure_factors.N_ELEMENTS + 1, len(s)), dtype=np.float32)
-    for symbol, rows in ATOMIC_SCATTERING_PARAMS.items():
-        height, width = np.array(rows).T
-        z = Element(symbol).Z
-        table[z] = z - 41.78214 * s**2 * (np.exp(-width * s[:, None] ** 2) @ height)
-    return torch.from_numpy(table).to(device)
+def crystal_rates(device="cpu"):
+    """Print and return crystals a second of random crystals and decorated prototypes, by group.
+
+    The mean is that of a stream uniform over the groups: crystals over seconds.
+    """
+    recipes, group = shipped(), group_of_space_group()
+    prototypes = aflow_bank()
+    n = GROUP_BATCH if device == "cpu" else 16 * GROUP_BATCH
+    index = np.arange(n)
+    made = {"random crystals": {}, "decorated prototypes": {}}
+    for label in range(1, N_GROUPS + 1):
+        members = np.flatnonzero(group == label)
+        made["random crystals"][label] = rate(
+            lambda m=members: generate(recipes, m[index % len(m)], n, 0, device), n, 0.25
+        )
+        rows = np.flatnonzero(prototypes.group == label)
+        if len(rows):
+            made["decorated prototypes"][label] = rate(
+                lambda r=rows: decorate(prototypes, r[index % len(r)], index, 0, device), n, 0.1
+            )
+    found = {}
+    for name, rates in made.items():
+        values = np.array(list(rates.values()))
+        slowest = min(rates, key=rates.get)
+        found[f"{name}, {device}"] = {
+            "groups": len(values),
+            "mean": len(values) / (1 / values).sum(),
+            "min": values.min(),
+            "slowest_group": slowest,
+        }
+        print(
+            f"{name + ', ' + device:48s}{len(values) / (1 / values).sum():9.0f} /s over "
+            f"{len(values)} groups, slowest {values.min():.0f} /s (group {slowest})",
+            flush=True,
+        )
+    return found
 
 
 def agreement(entries, crystals):
-    """Print how far patterns and line positions are from both references.
+    """Print and return how far patterns and line positions are from both references.
 
     Against pymatgen with its form factors; structures with more than one atom to a site, which
     it cannot hold, are left out.
     """
     own = reflections(crystals, two_theta_max=90.5)
-    table, structure_factors._factor_table = structure_factors._factor_table, pymatgen_factors
+    table = structure_factors._factor_table
+    structure_factors._factor_table = references.pymatgen_factors
     with_theirs = reflections(crystals, two_theta_max=90.5)
     structure_factors._factor_table = table
     r = {"pymatgen": [], "gemmi": []}
@@ -287,35 +156,68 @@ def agreement(entries, crystals):
         structure = as_pymatgen(crystals, i)
         content = sum(sum(site.species.values()) for site in structure)
         full = crystals.occupancy[crystals.start[i] : crystals.start[i + 1]].sum()
-        references = {"gemmi": (own, with_gemmi(as_gemmi(entry)))}
+        both = {"gemmi": (own, with_gemmi(as_gemmi(entry)))}
         if abs(content - full) < 1e-3 * full:
-            references["pymatgen"] = (with_theirs, with_pymatgen(structure))
-        for name, (known, reference) in references.items():
+            both["pymatgen"] = (with_theirs, with_pymatgen(structure))
+        for name, (known, reference) in both.items():
             a, b = known.start[i : i + 2]
             angle = two_theta(d_star(crystals.lattice[i], known.hkl[a:b]), WAVELENGTH)
-            strength = known.multiplicity[a:b] * known.f2[a:b] * lorentz_polarisation(angle)
-            both = render_windowed(angle, strength), render_windowed(*reference)
-            r[name].append(np.corrcoef(*both)[0, 1])
+            strength = (
+                known.multiplicity[a:b] * known.f2[a:b] * references.lorentz_polarisation(angle)
+            )
+            patterns = render_windowed(angle, strength), render_windowed(*reference)
+            r[name].append(np.corrcoef(*patterns)[0, 1])
             strong = angle[strength > 1e-3 * strength.max()]
             shift = max(shift, np.abs(reference[0][:, None] - strong).min(0).max())
+    found = {"largest_shift_deg": shift}
     for name, values in r.items():
         values = np.array(values)
+        found[name] = {
+            "structures": len(values),
+            "share_above_0.9999": np.mean(values > 0.9999),
+            "worst": values.min(),
+        }
         print(
             f"{name:9s}{len(values):5d} structures, {np.mean(values > 0.9999):7.2%} with r above "
             f"0.9999, worst {values.min():.6f}"
         )
     print(f"largest distance of a line from both references: {shift:.1e} degrees")
+    return found
 
 
-if __name__ == "__main__":
+def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("structures", type=int, nargs="?", default=200)
-    parser.add_argument("--agreement", action="store_true")
+    parser.add_argument("structures", type=int, nargs="?", default=600)
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
-    chosen, cells, origin = load(options.structures)
-    print(f"{len(cells)} structures ({origin}), one core, {torch.__version__}\n", flush=True)
-    speeds(chosen, cells)
-    if options.agreement:
-        agreement(chosen, cells)
+    entries, crystals, origin = references.load(options.structures)
+    timed = slice(None, None, max(1, len(crystals) // TIMED))
+    chosen = crystals.take(timed)
+    print(
+        f"{len(crystals)} structures ({origin}), {len(chosen)} of them timed, one core, "
+        f"torch {torch.__version__}\n",
+        flush=True,
+    )
+    found = {
+        "structures": len(chosen),
+        "origin": origin,
+        "machine": platform.machine(),
+        "torch": torch.__version__,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        **speeds(entries[timed], chosen),
+    }
+    print()
+    found["crystals"] = crystal_rates()
+    if torch.cuda.is_available():
+        found["crystals"] |= crystal_rates("cuda")
+    print()
+    found["agreement"] = agreement(entries, crystals)
+    if options.json:
+        text = json.dumps(found, indent=1, default=float) + "\n"
+        options.json.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -76,6 +76,16 @@ def test_rotations_map_the_crystal_on_itself():
         assert np.allclose(w.T @ metric @ w, metric, atol=1e-6)
 
 
+def test_rounded_cells_get_the_metric_of_their_symmetry():
+    cell = (4.913, 4.9131, 5.405, 90, 90, 120.002)
+    crystals, _ = banks.build([replace(QUARTZ, cell=cell, volume=np.nan)])
+    metric = crystals.lattice[0] @ crystals.lattice[0].T
+    for w in crystals.rotations[0].astype(float):
+        np.testing.assert_allclose(w.T @ metric @ w, metric, atol=1e-12)
+    published = np.array(gemmi.UnitCell(*cell).orth.mat.tolist()).T
+    np.testing.assert_allclose(crystals.lattice[0], published, atol=5e-4)
+
+
 def test_mixed_site_keeps_both_atoms_and_the_symmetry():
     mixed = entry(
         "F m -3 m",

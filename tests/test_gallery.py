@@ -15,6 +15,7 @@ from xrdlib import (
     breakdown,
     calibrate,
     config,
+    crystal_statistics,
     dag_errors,
     gallery,
     metrics,
@@ -22,7 +23,10 @@ from xrdlib import (
     outcomes,
     paths,
 )
+from xrdlib.crystals import generate_balanced
 from xrdlib.errors import XrdlibError
+from xrdlib.plot_simulator import PANELS
+from xrdlib.recipes import shipped
 from xrdlib.results import write
 
 ROOT = paths.ROOT
@@ -76,6 +80,16 @@ def cfg(tmp_path, monkeypatch):
     errors = dag_errors.analyse(logp, labels, families, PRIOR, 10, 0)
     assert errors["n_errors"] > 0
     write(cfg, "dag_errors", errors)
+    features = {name: {"measured": [0, 1], "simulated": [0, 2], "auc": 0.6} for name in PANELS}
+    comparison = {"n": 9, "families": 5, "note": None, "features": features}
+    comparison["two_sample"] = {"features": {"auc": 0.7}, "network": None}
+    sizes = {"volume": 1.0, "atoms": 2.0, "reflections": 3.0}
+    costs = [
+        {"by": by, **sizes, "structure_ms": 1.0, "pattern_ms": 2.0} for by in (*sizes, "supercell")
+    ]
+    crystals = [generate_balanced(shipped(), 30, seed) for seed in (0, 1)]
+    content = {"comparison": comparison, "costs": costs}
+    write(cfg, "simulator", content | {"crystals": crystal_statistics.compare(*crystals)})
     return cfg
 
 
@@ -97,7 +111,7 @@ def test_every_figure_is_drawn_and_kept_twice(cfg):
 
 
 def test_the_pipeline_declares_exactly_these_files():
-    stage = YAML(typ="safe", pure=True).load(ROOT / "notebooks/dvc.yaml")["stages"]["10_figures"]
+    stage = YAML(typ="safe", pure=True).load(ROOT / "notebooks/dvc.yaml")["stages"]["11_figures"]
     declared = {key.rsplit("/", 1)[1] for plot in stage["do"]["plots"] for key in plot}
     assert declared == {f"{name}.{kind}" for name in gallery.FIGURES for kind in ("png", "svg")}
 
@@ -112,10 +126,12 @@ def test_figures_can_be_drawn_by_name(cfg):
 def test_a_note_stands_where_there_is_nothing_to_draw(cfg):
     write(cfg, "examples", [])
     write(cfg, "dag_errors", {"n_errors": 0})
-    figures = gallery.draw(cfg, ["example_patterns", "dag_errors"])
+    write(cfg, "simulator", {"comparison": {"note": "No measured patterns were at hand."}})
+    figures = gallery.draw(cfg, ["example_patterns", "dag_errors", "simulator"])
+    assert texts(figures["simulator"]) == ["No measured patterns were at hand."]
     assert texts(figures["example_patterns"]) == ["No measured patterns were at hand."]
     assert texts(figures["dag_errors"]) == ["There is no error."]
-    assert len(written()) == 4
+    assert len(written()) == 6
 
 
 def test_only_the_main_subset_is_compared_with_the_nulls(cfg, monkeypatch):

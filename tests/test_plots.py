@@ -15,8 +15,20 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from xrdlib import breakdown, calibrate, dag, dag_errors, groups, metrics, nulls, plots
+from xrdlib import (
+    breakdown,
+    calibrate,
+    crystal_statistics,
+    dag,
+    dag_errors,
+    groups,
+    metrics,
+    nulls,
+    plots,
+)
+from xrdlib.crystals import generate_balanced
 from xrdlib.errors import XrdlibError
+from xrdlib.recipes import shipped
 
 PRIOR = np.linspace(1, 3, 99) / np.linspace(1, 3, 99).sum()
 RNG = np.random.default_rng(0)
@@ -47,6 +59,30 @@ def curve():
     return calibrate.temperature_curve(model(2), LABELS, 1, np.log(PRIOR * 99))
 
 
+def comparison():
+    rng = np.random.default_rng(0)
+    names = [
+        *("fwhm 5-30", "fwhm 30-60", "fwhm 60-90", "tailing", "noise", "noise lag 1", "floor"),
+        *("background", "peaks", "height 4", "height 16", "level 75"),
+    ]
+    features = {
+        name: {kind: np.sort(rng.random(41)) for kind in ("measured", "simulated")} | {"auc": 0.6}
+        for name in names
+    }
+    features["height 16"] |= {"measured": None, "simulated": np.zeros(41)}
+    found = {"features": {"auc": 0.7}, "network": {"auc": 0.65}}
+    return {"n": 120, "families": 50, "features": features, "two_sample": found}
+
+
+def costs():
+    sizes = [
+        {"by": by, "volume": 50.0 * k, "atoms": 4.0 * k, "reflections": 20.0 * k}
+        for by in ("volume", "atoms", "reflections", "supercell")
+        for k in (1, 3, 9, 27)
+    ]
+    return [row | {"structure_ms": row["atoms"] / 90, "pattern_ms": 0.3} for row in sizes]
+
+
 HISTORY = [{"patterns": 10 * i, "loss": 5 - i, "top1": 9 * i} for i in range(4)]
 FIGURES = {
     "class_histogram": lambda: plots.class_histogram(
@@ -69,6 +105,11 @@ FIGURES = {
         {name: breakdown.reliability(model(s), LABELS) for name, s in (("one", 1), ("two", 2))}
     ),
     "nulls": lambda: plots.nulls([row("physics transformer", 3), row("resnet", 2), prior_row()]),
+    "simulator": lambda: plots.simulator(comparison()),
+    "simulator_cost": lambda: plots.simulator_cost(costs()),
+    "crystal_statistics": lambda: plots.crystal_statistics(
+        crystal_statistics.compare(*[generate_balanced(shipped(), 60, seed) for seed in (0, 1)])
+    ),
     "learning_curves": lambda: plots.learning_curves({"stage 1": HISTORY, "stage 2": HISTORY[1:]}),
     "note": lambda: plots.note("There is nothing to draw, and this says why."),
 }
@@ -81,7 +122,7 @@ def close_figures():
 
 
 def test_every_public_figure_is_tested():
-    assert {*FIGURES, "save"} == set(plots.__all__)
+    assert {*FIGURES, "save", "note"} == set(plots.__all__)
 
 
 @pytest.mark.parametrize("name", FIGURES)

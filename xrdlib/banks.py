@@ -276,8 +276,7 @@ def _fill(entry):
         half = half_rotations(rotations)
     except XrdlibError:
         raise Unreadable("operators that form no group") from None
-    if not _keep_metric(half, lattice):
-        raise Unreadable("operators that contradict the cell")
+    lattice = _symmetric(lattice, half)
     frac = np.concatenate([images[k] for k in filled])
     shares = np.repeat(occupancy[filled], counts)
     if overlap(lattice, frac, shares):
@@ -292,12 +291,20 @@ def _fill(entry):
     }
 
 
-def _keep_metric(rotations, lattice):
-    """Whether all rotations W leave the cell's metric M as it is: W^T M W = M."""
+def _symmetric(lattice, rotations):
+    """The lattice, its published digits rounded so that all rotations W keep its metric M.
+
+    Raises
+    ------
+    Unreadable
+        If some W^T M W differs from M by more than rounding.
+    """
     metric = lattice @ lattice.T
+    turned = rotations.transpose(0, 2, 1) @ metric @ rotations
     length = np.sqrt(np.diag(metric))
-    change = np.abs(rotations.transpose(0, 2, 1) @ metric @ rotations - metric)
-    return bool((change <= METRIC * length[:, None] * length).all())
+    if (np.abs(turned - metric) > METRIC * length[:, None] * length).any():
+        raise Unreadable("operators that contradict the cell")
+    return np.linalg.cholesky(turned.mean(0))
 
 
 def _detected(lattice, images, species, occupancy):

@@ -106,6 +106,20 @@ def _dag_errors(config):
     return plots.dag_errors(found) if found["n_errors"] else plots.note("There is no error.")
 
 
+def _simulator(config):
+    comparison = read(config, "simulator")["comparison"]
+    note = comparison["note"]
+    return plots.note(note) if note else plots.simulator(comparison)
+
+
+def _simulator_cost(config):
+    return plots.simulator_cost(read(config, "simulator")["costs"])
+
+
+def _crystal_statistics(config):
+    return plots.crystal_statistics(read(config, "simulator")["crystals"])
+
+
 FIGURES = {
     "dag": _dag,
     "class_histogram": _class_histogram,
@@ -118,6 +132,9 @@ FIGURES = {
     "reliability": _reliability,
     "confusion": _confusion,
     "dag_errors": _dag_errors,
+    "simulator": _simulator,
+    "simulator_cost": _simulator_cost,
+    "crystal_statistics": _crystal_statistics,
 }
 
 
