@@ -91,3 +91,69 @@ def test_training_prior_divided_out_leaves_the_likelihood():
 def test_impossible_labels_make_no_prior(labels):
     with pytest.raises(XrdlibError, match="integer labels"):
         priors.fit_prior(labels)
+
+
+MINERALS = np.linspace(1, 2, 99)
+
+
+@pytest.mark.parametrize("system", groups.SYSTEMS)
+def test_a_known_crystal_system_leaves_the_minerals_within_it(system):
+    prior = priors.resolve_prior(f"system={system}", MINERALS, floor=0)
+    rows = groups.extinction_groups()["space_groups"]
+    holds = np.array(
+        [any(groups.space_group(n)["crystal_system"] == system for n in row) for row in rows]
+    )
+    assert ((prior > 0) == holds).all()
+    assert np.allclose(prior[holds], MINERALS[holds] / MINERALS[holds].sum())
+
+
+def test_two_systems_may_be_known():
+    both = priors.resolve_prior("system=trigonal, hexagonal", floor=0)
+    alone = [priors.resolve_prior(f"system={s}", floor=0) for s in ("trigonal", "hexagonal")]
+    assert ((both > 0) == ((alone[0] > 0) | (alone[1] > 0))).all()
+
+
+@pytest.mark.parametrize("spec", ["sg=14,15", "sg= 14, 15", [14, 15], (15, "P21/c"), {14, 15}])
+def test_space_groups_to_consider_keep_the_minerals_ratio(spec):
+    prior = priors.resolve_prior(spec, MINERALS, floor=0)
+    rows = groups.group_of_space_group()[[14, 15]] - 1
+    assert np.flatnonzero(prior).tolist() == sorted(rows.tolist())
+    assert prior[rows[0]] / prior[rows[1]] == pytest.approx(MINERALS[rows[0]] / MINERALS[rows[1]])
+
+
+def test_a_group_named_by_two_of_its_space_groups_counts_once():
+    # 16 and 47 share one extinction group, 19 has its own.
+    prior = priors.resolve_prior([16, 47, 19], floor=0)
+    assert np.allclose(prior[prior > 0], 0.5)
+
+
+def test_weights_as_text_are_those_of_the_mapping():
+    text = priors.resolve_prior("P21/c=3, C2/c = 1,sg19=0.5")
+    assert np.allclose(text, priors.resolve_prior({"P21/c": 3, "C2/c": 1, "sg19": 0.5}))
+
+
+@pytest.mark.parametrize("spec", ["system=monoclinic", [14], "P21/c=1"])
+def test_what_is_left_out_stays_possible(spec):
+    prior = priors.resolve_prior(spec, MINERALS)
+    assert (prior > 0).all() and prior.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("system=cubical", "'cubical' is not a crystal system"),
+        ("system=", "'' is not a crystal system"),
+        ("sg=231", "names 0 groups"),
+        ("sg=", "names 0 groups"),
+        ("P21/c=three", "is not available"),
+        ("P21/c=nan", "non-negative"),
+        ("", "is not available"),
+        ({"P21/c": "3"}, "non-negative"),
+        ([], "all zero"),
+        (5, "neither"),
+        (None, "neither"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(spec, message):
+    with pytest.raises(XrdlibError, match=message):
+        priors.resolve_prior(spec, MINERALS)

@@ -1,4 +1,7 @@
-"""Class priors: by name, from a mapping, from counts, and as the ratio that changes a prior."""
+"""Class priors: by name, as stated by the user, from counts, and as the ratio that changes one."""
+
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -62,20 +65,28 @@ def fit_prior(labels, strength=1.0, base=None):
 
 
 def resolve_prior(spec, minerals=None, floor=1e-3):
-    """Target prior by name or from a mapping.
+    """Target prior by name, from weights, or from what is known beforehand.
 
     Parameters
     ----------
-    spec : str or mapping
-        "minerals", "uniform", or weights by extinction group or space group. An integer key is an
-        extinction-group label 1..99; a string is a Hermann-Mauguin symbol ("P21/c"), "sg14" for
-        space group 14, or an extinction symbol that only one group has ("P 1 21/c 1").
-        Weights that name the same extinction group add up.
+    spec : str, mapping or sequence
+        "minerals", "uniform", or one of
+
+        - weights by extinction group or space group, a mapping or text ("P21/c=3,C2/c=1"). A key
+          is an extinction-group label 1..99, a Hermann-Mauguin symbol ("P21/c"), "sg14" for space
+          group 14, or an extinction symbol that only one group has ("P 1 21/c 1"). Weights that
+          name the same extinction group add up.
+        - crystal systems known beforehand, "system=monoclinic" ("system=trigonal,hexagonal").
+        - space groups to consider, "sg=14,15", or a sequence of numbers (of space groups, not of
+          extinction groups) and symbols as above.
+
+        The last two keep the minerals' distribution (uniform without one) among the extinction
+        groups that hold a space group of the kind.
     minerals : array_like, (99,), optional
         The distribution that "minerals" stands for.
     floor : float
-        Share spread evenly over all 99 groups when a mapping is given, so that groups it does
-        not name stay possible.
+        Share spread evenly over all 99 groups unless the prior is named, so that groups left out
+        stay possible.
 
     Returns
     -------
@@ -88,23 +99,58 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
         or all zero.
     """
     uniform = np.full(groups.N_GROUPS, 1 / groups.N_GROUPS)
-    if isinstance(spec, str):
-        known = {"uniform": uniform, "minerals": minerals}
-        if known.get(spec) is None:
-            raise XrdlibError(
-                f"Prior {spec!r} is not available; use 'uniform', 'minerals' (needs the minerals' "
-                "distribution) or a mapping of groups to weights."
-            )
-        prior = np.asarray(known[spec], dtype=np.float64)
+    named = {"uniform": uniform, "minerals": minerals}
+    if isinstance(spec, str) and named.get(spec) is not None:
+        prior = np.asarray(named[spec], dtype=np.float64)
         return prior / prior.sum()
-    weights = np.zeros(groups.N_GROUPS)
-    for key, weight in spec.items():
-        if not (np.isfinite(weight) and weight >= 0):
-            raise XrdlibError(f"Prior weight of {key!r} is {weight}; give a non-negative number.")
-        weights[_label(key) - 1] += weight
+    base = uniform if minerals is None else np.asarray(minerals, dtype=np.float64)
+    weights = _weights(_parsed(spec) if isinstance(spec, str) else spec, base)
     if not weights.any():
         raise XrdlibError("The prior's weights are all zero; give one group or more a weight.")
     return (1 - floor) * weights / weights.sum() + floor * uniform
+
+
+def _parsed(text):
+    """Mapping of weights, or list of space groups, that a text stands for."""
+    kind, equals, names = text.partition("=")
+    if kind.strip() == "system" and equals:
+        return [f"sg{number}" for name in names.split(",") for number in _members(name.strip())]
+    if kind.strip() == "sg" and equals:
+        return [f"sg{number.strip()}" for number in names.split(",")]
+    try:
+        pairs = [item.rsplit("=", 1) for item in text.split(",")]
+        return {key.strip(): float(weight) for key, weight in pairs}
+    except ValueError:
+        raise XrdlibError(
+            f"Prior {text!r} is not available; use 'uniform', 'minerals' (needs the minerals' "
+            "distribution), 'system=monoclinic', 'sg=14,15' or weights as in 'P21/c=3,C2/c=1'."
+        ) from None
+
+
+def _members(system):
+    """Space-group numbers of a crystal system."""
+    numbers = [n for n in range(1, 231) if groups.space_group(n)["crystal_system"] == system]
+    if not numbers:
+        known = ", ".join(groups.SYSTEMS)
+        raise XrdlibError(f"{system!r} is not a crystal system; choose from {known}.")
+    return numbers
+
+
+def _weights(spec, base):
+    """Weights (99,) from a mapping, or `base` among the groups of a sequence."""
+    weights = np.zeros(groups.N_GROUPS)
+    if not isinstance(spec, Mapping):
+        if not isinstance(spec, Iterable):
+            raise XrdlibError(f"Prior {spec!r} is neither a name, nor weights, nor space groups.")
+        space_groups = (f"sg{key}" if isinstance(key, Integral) else key for key in spec)
+        rows = [label_of(key) - 1 for key in space_groups]
+        weights[rows] = base[rows]
+        return weights
+    for key, weight in spec.items():
+        if not (isinstance(weight, Real) and np.isfinite(weight) and weight >= 0):
+            raise XrdlibError(f"Prior weight of {key!r} is {weight}; give a non-negative number.")
+        weights[label_of(key) - 1] += weight
+    return weights
 
 
 def log_ratio(target, train):
@@ -142,8 +188,24 @@ def divide_out(logp, train):
     return scores - logsumexp(scores)[:, None]
 
 
-def _label(key):
-    """Extinction-group label of a key of `resolve_prior`."""
+def label_of(key):
+    """Extinction-group label that a key names.
+
+    Parameters
+    ----------
+    key : int or str
+        A label 1..99, a Hermann-Mauguin symbol in the reference setting ("P21/c"), "sg14" for a
+        space group by number, or an extinction symbol that only one group has ("P 1 21/c 1").
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    XrdlibError
+        If the key names no group, or several.
+    """
     if not isinstance(key, str):
         matches = (
             [key] if not isinstance(key, bool) and key in range(1, groups.N_GROUPS + 1) else []
