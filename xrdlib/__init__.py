@@ -8,6 +8,7 @@ _EXPORTS = {
     "subgroup_dag": "dag",
     "simulate": "powder",
     "load_predictor": "predict",
+    "read_pattern": "read",
     "XrdlibError": "errors",
 }
 
