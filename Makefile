@@ -1,10 +1,10 @@
 # `make repro` and `make test` are all that a newcomer types; each sets up what it needs.
-# Profiles: tiny (minutes), laptop (the default, under half an hour), paper (a GPU).
+# Profiles: tiny (minutes), laptop (the default, under half an hour), released (hours), paper (a GPU).
 PROFILE ?= laptop
 PYTHON ?= python3
 
-ifeq ($(filter $(PROFILE),tiny laptop paper),)
-$(error PROFILE=$(PROFILE) is not a profile; choose one of tiny, laptop, paper)
+ifeq ($(filter $(PROFILE),tiny laptop released paper),)
+$(error PROFILE=$(PROFILE) is not a profile; choose one of tiny, laptop, released, paper)
 endif
 
 VENV := .venv

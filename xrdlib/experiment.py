@@ -8,12 +8,20 @@ import numpy as np
 from . import paths, records
 from .errors import XrdlibError
 from .patterns import Grid
+from .prototypes import Prototypes, PrototypeSource
 from .realism import Realism
 from .recipes import shipped
 from .stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
 
 # Streams that must never share patterns are told apart by their seeds.
-SEEDS = {"stage1": 1, "stage2": 2, "uniform": 3, "holdout": 4}
+SEEDS = {
+    "stage1": 1,
+    "stage2": 2,
+    "uniform": 3,
+    "holdout": 4,
+    "stage1 prototypes": 5,
+    "stage2 prototypes": 6,
+}
 MEASURED = ("rruff-calibration", "rruff-test")
 HELD_OUT = ("amcsd-calibration", "amcsd-test")
 
@@ -116,7 +124,7 @@ def load_predictions(config, model, name):
 
 
 def load_bank(config, name):
-    """Reflections that the synthesis stage wrote: train, holdout or library."""
+    """Reflections that the synthesis stage wrote: train, holdout, library or compounds."""
     return records.load(records.Reflections, folder(config, "bank") / f"{name}.npz")
 
 
@@ -147,17 +155,35 @@ def random_crystals(config, name):
     return RandomCrystalSource(shipped(), seed(config, name), config.synthesis.chunk)
 
 
+def prototypes(config, name, temper=0.0):
+    """Endless decorated prototypes for the stream `name`; groups by tempered frequency."""
+    bank = records.load(Prototypes, folder(config, "bank") / "prototypes.npz")
+    stream = seed(config, f"{name} prototypes")
+    return PrototypeSource(bank, stream, temper=temper, chunk=config.synthesis.chunk)
+
+
 def stage1_stream(config):
-    """Balanced synthetic pretraining: random crystals alone."""
-    sources = [(random_crystals(config, "stage1"), 1.0)]
+    """Balanced synthetic pretraining: random crystals, and decorated prototypes if asked for."""
+    share = config.stage1.prototype_share
+    sources = [(random_crystals(config, "stage1"), 1 - share)]
+    if share:
+        sources.append((prototypes(config, "stage1"), share))
     return _stream(config, sources, "stage1", config.stage1.batch, preset="mild")
 
 
 def stage2_stream(config, batch):
-    """Realistic fine-tuning: textured minerals by tempered frequency, some random crystals."""
-    bank, share = load_bank(config, "train"), config.stage2.random_share
-    minerals = BankSource(bank, mineral_weights(bank.group, bank.name, config.stage2.temper))
-    sources = [(minerals, 1 - share), (random_crystals(config, "stage2"), share)]
+    """Realistic fine-tuning: textured minerals by tempered frequency, some other crystals."""
+    bank, section = load_bank(config, "train"), config.stage2
+    minerals = BankSource(bank, mineral_weights(bank.group, bank.name, section.temper))
+    sources = [(random_crystals(config, "stage2"), section.random_share)]
+    if section.prototype_share:
+        source = prototypes(config, "stage2", section.temper)
+        sources.append((source, section.prototype_share))
+    if section.compound_share:
+        more = load_bank(config, "compounds")
+        source = BankSource(more, mineral_weights(more.group, more.name, section.temper))
+        sources.append((source, section.compound_share))
+    sources.insert(0, (minerals, 1 - sum(share for _, share in sources)))
     return _stream(config, sources, "stage2", batch, bank)
 
 
@@ -169,7 +195,7 @@ def _set_path(config, name):
 def _stream(config, sources, name, batch, impurities=None, preset="measured"):
     return PatternStream(
         sources,
-        realism(config, preset),
+        realism(config, preset, **vars(getattr(config, name).realism)),
         seed(config, name),
         batch,
         impurities=impurities,

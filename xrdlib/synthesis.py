@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from . import records, searchmatch
+from . import datasets, records, searchmatch
 from .banks import load_amcsd
 from .crystals import detected_space_groups, generate_balanced
 from .diffraction import reflections
@@ -21,7 +21,9 @@ from .experiment import (
     seed,
 )
 from .groups import N_GROUPS, group_of_space_group, symbols
+from .oqmd import build_oqmd
 from .patterns import normalise
+from .prototype_bank import training_bank
 from .realism import measured_like
 from .recipes import shipped
 from .stream import PatternStream
@@ -73,6 +75,46 @@ def write_banks(config):
     for name, bank in banks.items():
         records.save(bank, folder(config, "bank") / f"{name}.npz")
     return banks
+
+
+def write_compounds(config):
+    """Reflections of computed compounds, in the file compounds; None where not asked for.
+
+    Left out are compounds of the same elements and group as a mineral that is kept from training.
+
+    Returns
+    -------
+    Reflections or None
+    """
+    if not config.synthesis.compounds:
+        return None
+    compounds, about = build_oqmd(datasets.path("oqmd"))
+    crystals, table = load_amcsd(folder(config, "amcsd"))
+    kept_back = np.flatnonzero(table["holdout"])
+    held_out = {
+        (int(crystals.group[i]), *np.unique(crystals.number[slice(*crystals.start[i : i + 2])]))
+        for i in kept_back
+    }
+    alike = [(g, *z) in held_out for g, z in zip(about["group"], about["elements"], strict=True)]
+    bank = reflections(compounds.take(~np.array(alike)))
+    records.save(bank, folder(config, "bank") / "compounds.npz")
+    return bank
+
+
+def write_prototypes(config):
+    """Real structures to decorate, in the file prototypes; None where not asked for.
+
+    Takes about a minute.
+
+    Returns
+    -------
+    Prototypes or None
+    """
+    if not config.synthesis.prototypes:
+        return None
+    found = training_bank(*load_amcsd(folder(config, "amcsd")))
+    records.save(found, folder(config, "bank") / "prototypes.npz")
+    return found
 
 
 def validation_sets(config):
