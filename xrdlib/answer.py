@@ -1,0 +1,253 @@
+"""The answer about one pattern: ranking, set of groups, what they have in common, and warnings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import groups, priors
+from .diffraction import resolve_wavelength
+from .errors import XrdlibError
+from .patterns import CU_KA1, to_grid
+from .peaks import profile
+
+ASSUMED = "CuKa1"  # radiation where neither the user nor the file names one
+COVERAGE = 0.9
+_FEW = 5  # fewer peaks than this leave the symmetry open
+# Scans that begin later or end earlier, in degrees as seen with Cu K-alpha, were not trained on.
+_LATEST, _EARLIEST = 15.0, 60.0
+
+FLAGS = {
+    "no_peaks": "No diffraction peak stands out, as with amorphous matter or a scan of the "
+    "background: the pattern says nothing, and the ranking is the prior alone.",
+    "few_peaks": f"Fewer than {_FEW} peaks stand out, too few to tell groups apart: trust the "
+    "ranking little.",
+    "short_range": f"The scan begins above {_LATEST:g} or ends below {_EARLIEST:g} degrees (as "
+    "with Cu radiation), outside of what was trained on: lines that decide may be missing.",
+    "range_cut": "What was measured outside 5 to 90 degrees (as with Cu radiation) was not used.",
+    "wavelength_assumed": f"Neither you nor the file names the wavelength; {ASSUMED} is assumed.",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about patterns.
+
+    Attributes
+    ----------
+    wavelength : str or float, optional
+        Overrides that of the file; where both are missing, copper's is assumed and flagged.
+    prior : str, mapping or sequence
+        As for `priors.resolve_prior`.
+    top_k : int
+        Groups to list, 1..99.
+    coverage : float
+        Probability with which the set is to hold the true group, above 0 and below 1.
+    cell : sequence of 6 floats, optional
+        a, b, c in angstrom, alpha, beta, gamma in degrees; for the evidence.
+    """
+
+    wavelength: str | float | None = None
+    prior: object = "minerals"
+    top_k: int = 5
+    coverage: float = COVERAGE
+    cell: tuple | None = None
+
+    def check(self, predictor):
+        """Refuse what makes no sense, before any file is read.
+
+        Raises
+        ------
+        XrdlibError
+        """
+        if self.wavelength is not None:
+            resolve_wavelength(self.wavelength)
+        priors.resolve_prior(self.prior, predictor.metadata["minerals"])
+        if self.top_k not in range(1, groups.N_GROUPS + 1):
+            raise XrdlibError(f"{self.top_k} groups are asked for; give a number from 1 to 99.")
+        if not 0 < self.coverage < 1:
+            raise XrdlibError(f"The coverage is {self.coverage}; give a number between 0 and 1.")
+
+
+def answer(predictor, file, pattern, request=None):
+    """All that can be said about the extinction group of one pattern.
+
+    Parameters
+    ----------
+    predictor : predict.Predictor
+    file : str
+        Name to report.
+    pattern : read.Pattern
+        Or anything with `two_theta`, `intensity` and `wavelength`.
+    request : Request, optional
+
+    Returns
+    -------
+    dict
+        Of values that JSON knows. "file"; "predictions", a list of dicts "group", "symbol",
+        "crystal_system", "space_groups", "probability", the most probable first; "set", labels;
+        "flags", keys of `FLAGS`; "coverage"; "at_least" and "at_most", see `common`; "wavelength"
+        in angstrom.
+
+    Raises
+    ------
+    XrdlibError
+        If the pattern or the request makes no sense.
+    """
+    request = request or Request()
+    request.check(predictor)
+    wavelength, flags = used_wavelength(pattern, request)
+    flags = pattern_flags(pattern, wavelength, predictor.grid) + flags
+    if "no_peaks" in flags:
+        probability = priors.resolve_prior(request.prior, predictor.metadata["minerals"])
+    else:
+        probability = predictor.predict_proba(
+            pattern.two_theta, [pattern.intensity], wavelength, request.prior
+        )[0]
+    return {
+        "file": str(file),
+        "predictions": ranking(probability, request.top_k),
+        **set_and_flags(probability, flags, request.coverage),
+        "wavelength": wavelength,
+    }
+
+
+def used_wavelength(pattern, request):
+    """Wavelength in angstrom, and the flags that its choice raises."""
+    given = pattern.wavelength if request.wavelength is None else request.wavelength
+    flags = ["wavelength_assumed"] if given is None else []
+    return resolve_wavelength(ASSUMED if given is None else given), flags
+
+
+def set_and_flags(probability, flags, coverage=COVERAGE):
+    """The part of an answer that says how far to trust it.
+
+    Parameters
+    ----------
+    probability : array_like, (99,)
+        Calibrated.
+    flags : list of str
+        Keys of `FLAGS`.
+    coverage : float
+
+    Returns
+    -------
+    dict
+        "set", "flags", "coverage", "at_most", "at_least".
+    """
+    labels = credible_set(probability, coverage)
+    return {"set": labels, "flags": list(flags), "coverage": coverage, **common(labels)}
+
+
+def credible_set(probability, coverage=COVERAGE):
+    """Fewest groups whose probabilities add up to the coverage.
+
+    Parameters
+    ----------
+    probability : array_like, (99,)
+    coverage : float
+        Above 0 and below 1.
+
+    Returns
+    -------
+    list of int
+        Labels 1..99, the most probable first.
+    """
+    probability = np.asarray(probability, dtype=np.float64)
+    order = np.argsort(-probability, kind="stable")
+    reached = np.cumsum(probability[order]) / probability.sum()
+    return (order[: 1 + int((reached < coverage).sum())] + 1).tolist()
+
+
+def common(labels):
+    """What groups have in common on the graph of symmetry lowering (`dag.subgroup_dag`).
+
+    Parameters
+    ----------
+    labels : sequence of int
+        Groups 1..99, one or more.
+
+    Returns
+    -------
+    dict
+        "at_least": maximal common subgroups, the highest symmetry that all of the groups reach by
+        lowering theirs. "at_most": minimal common supergroups, the lowest symmetry from which all
+        are reached; empty where no group is above all of them. A group counts as its own sub- and
+        supergroup; labels ascend.
+    """
+    from .dag import relations
+
+    everything = np.arange(1, groups.N_GROUPS + 1)
+    relation = relations(np.asarray(labels)[:, None], everything)
+    below = everything[np.isin(relation, ("same", "descendant")).all(0)]
+    above = everything[np.isin(relation, ("same", "ancestor")).all(0)]
+    # Maximal: below no other one; minimal: above no other one.
+    inside = relations(below[:, None], below) == "ancestor"
+    outside = relations(above[:, None], above) == "descendant"
+    return {"at_least": below[~inside.any(1)].tolist(), "at_most": above[~outside.any(1)].tolist()}
+
+
+def pattern_flags(pattern, wavelength, grid):
+    """Warnings that the pattern itself gives rise to.
+
+    Parameters
+    ----------
+    pattern : object
+        As for `answer`.
+    wavelength : float
+        Angstrom.
+    grid : patterns.Grid
+        What the predictor reads.
+
+    Returns
+    -------
+    list of str
+        Keys of `FLAGS`.
+
+    Raises
+    ------
+    XrdlibError
+        If it is no pattern, see `patterns.to_grid`.
+    """
+    on_grid = to_grid(pattern.two_theta, pattern.intensity, wavelength, grid)
+    ends = np.array([np.min(pattern.two_theta), np.max(pattern.two_theta)])
+    first, last = _as_with_copper(ends, wavelength)
+    measured = (grid.two_theta >= first) & (grid.two_theta <= last)
+    number = len(profile(on_grid[measured], grid.step).peaks)
+    flags = []
+    if number < _FEW:
+        flags.append("few_peaks" if number else "no_peaks")
+    if first > _LATEST or last < _EARLIEST:
+        flags.append("short_range")
+    if first < grid.start - 1 or last > grid.stop + 1:
+        flags.append("range_cut")
+    return flags
+
+
+def ranking(probability, top_k):
+    """The most probable groups, as `answer` lists them.
+
+    Parameters
+    ----------
+    probability : array_like, (99,)
+    top_k : int
+
+    Returns
+    -------
+    list of dict
+    """
+    order = np.argsort(-np.asarray(probability), kind="stable")[:top_k]
+    rows = groups.table()["extinction_groups"]
+    return [
+        {
+            "group": int(i) + 1,
+            **{key: rows[i][key] for key in ("symbol", "crystal_system", "space_groups")},
+            "probability": float(probability[i]),
+        }
+        for i in order
+    ]
+
+
+def _as_with_copper(two_theta, wavelength):
+    """Angles (n,) at which Cu K-alpha1 would show the same spacings; 180 where it cannot."""
+    sine = np.sin(np.radians(two_theta) / 2) * (CU_KA1 / wavelength)
+    return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))

@@ -1,0 +1,87 @@
+"""Answers as text for people, and as JSON and CSV for machines."""
+
+import csv
+import io
+import json
+
+from . import groups
+from .answer import FLAGS
+
+_COLUMNS = "file rank group symbol crystal_system space_groups probability in_set set flags".split()
+_SHOWN = 12  # groups of a set that are named
+
+
+def json_list(answers):
+    """A JSON list with one object for each answer, see `answer.answer`."""
+    return "[\n" + ",\n".join(json.dumps(answer) for answer in answers) + "\n]\n"
+
+
+def csv_table(answers):
+    """A row for each group listed; space groups, set and flags are separated by blanks."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for answer in answers:
+        for rank, row in enumerate(answer["predictions"], 1):
+            writer.writerow(
+                [answer["file"], rank, row["group"], row["symbol"], row["crystal_system"],
+                 " ".join(map(str, row["space_groups"])), f"{row['probability']:.6g}",
+                 int(row["group"] in answer["set"]), " ".join(map(str, answer["set"])),
+                 " ".join(answer["flags"])]
+            )  # fmt: skip
+    return stream.getvalue()
+
+
+def text(answers):
+    """A table and some sentences for each answer."""
+    return "\n".join(_one(answer) for answer in answers)
+
+
+def _one(answer):
+    name = "".join(c if c.isprintable() else "?" for c in answer["file"])
+    lines = [name, ""]
+    lines.append("  rank  group  symbol           system        probability  space groups")
+    for rank, row in enumerate(answer["predictions"], 1):
+        lines.append(
+            f"  {rank:4}  {row['group']:5}  {row['symbol']:15}  {row['crystal_system']:12}"
+            f"  {100 * row['probability']:9.1f} %  {members(row['space_groups'])}"
+        )
+    lines += ["", *(f"  {sentence}" for sentence in sentences(answer)), ""]
+    return "\n".join(lines)
+
+
+def sentences(answer):
+    """What the set and the flags of an answer mean.
+
+    Returns
+    -------
+    list of str
+    """
+    symbols, labels = groups.symbols(), answer["set"]
+    named = ", ".join(symbols[k - 1] for k in labels[:_SHOWN])
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    count = f"{len(labels)} groups" if len(labels) > 1 else "one group"
+    found = [f"{100 * answer['coverage']:g} % set, {count}: {named}{more}."]
+    if len(labels) > 1:
+        found.append(_in_common(answer))
+    return found + [FLAGS[flag] for flag in answer["flags"]]
+
+
+def members(space_groups, most=6):
+    """Symbols of space groups, the first few."""
+    shown = ", ".join(groups.reference_symbol(number) for number in space_groups[:most])
+    return shown + (", ..." if len(space_groups) > most else "")
+
+
+def _in_common(answer):
+    """The sentence about the place of a set on the graph of symmetry lowering."""
+    symbols, systems = groups.symbols(), groups.crystal_systems()
+    least = [k for k in answer["at_least"] if systems[k - 1] != "triclinic"]
+    if not least:
+        return "These groups have no symmetry in common."
+    named = " and ".join(f"{symbols[k - 1]} ({systems[k - 1]})" for k in least)
+    upper = ", ".join(f"{symbols[k - 1]} ({systems[k - 1]})" for k in answer["at_most"][:3])
+    return f"In common: at least {named}" + (f", at most {upper}." if upper else ".")
+
+
+FORMS = {"text": text, "json": json_list, "csv": csv_table}
