@@ -97,18 +97,23 @@ def answer(predictor, file, pattern, request=None):
     request.check(predictor)
     wavelength, flags = used_wavelength(pattern, request)
     flags = pattern_flags(pattern, wavelength, predictor.grid) + flags
-    if "no_peaks" in flags:
-        probability = priors.resolve_prior(request.prior, predictor.metadata["minerals"])
-    else:
-        probability = predictor.predict_proba(
-            pattern.two_theta, [pattern.intensity], wavelength, request.prior
-        )[0]
+    probability = posterior(predictor, pattern, wavelength, request.prior, flags)
     return {
         "file": str(file),
         "predictions": ranking(probability, request.top_k),
         **set_and_flags(probability, flags, request.coverage),
         "wavelength": wavelength,
     }
+
+
+def posterior(predictor, pattern, wavelength, prior, flags=()):
+    """Probabilities of the groups, (99,): those of the prior where the pattern has no peaks.
+
+    Parameters and errors are as for `answer`; `flags` are those of the pattern.
+    """
+    if "no_peaks" in flags:
+        return priors.resolve_prior(prior, predictor.metadata["minerals"])
+    return predictor.predict_proba(pattern.two_theta, [pattern.intensity], wavelength, prior)[0]
 
 
 def used_wavelength(pattern, request):

@@ -72,6 +72,8 @@ def main(arguments=None):
 
 def predict(options):
     """Answer about every file; print the answers; write the report if asked for."""
+    if options.cell and not options.html:
+        raise XrdlibError("What --cell adds is a picture; name a report to draw it in with --html.")
     from . import answer, output, read_pattern
     from .predict import load_predictor
 
@@ -80,20 +82,22 @@ def predict(options):
         options.wavelength, options.prior, options.top, options.coverage, options.cell
     )
     request.check(predictor)
-    code, answers, patterns = 0, [], []
+    answered, problems = [], []
     for file in _progress(options.files):
         try:
             pattern = read_pattern(file, options.axis, options.wavelength, options.scan)
-            answers.append(answer.answer(predictor, file, pattern, request))
-            patterns.append(pattern if options.html else None)
+            found = answer.answer(predictor, file, pattern, request)
         except XrdlibError as problem:
-            code = _complain(problem, file)
-    sys.stdout.write(output.FORMS[options.form](answers))
+            problems.append(_about(file, problem))
+            _complain(problems[-1])
+            continue
+        answered.append((found, pattern if options.html else None))
+    sys.stdout.write(output.FORMS[options.form]([found for found, _ in answered]))
     if options.html:
         from . import html_report
 
-        html_report.write(options.html, predictor, answers, patterns, request)
-    return code
+        html_report.write(options.html, predictor, answered, request, problems)
+    return 2 if problems else 0
 
 
 def groups(options):
@@ -223,10 +227,13 @@ def _progress(files):
     return tqdm(files, unit="file", file=sys.stderr, leave=False)
 
 
-def _complain(problem, file=None):
-    """One sentence on stderr; the exit code."""
-    named = file is None or str(problem).startswith(f"{file}:")
-    sentence = str(problem) if named else f"{file}: {problem}"
-    printable = "".join(c if c.isprintable() else "?" for c in sentence)
+def _about(file, problem):
+    """A problem as one sentence that names the file."""
+    return str(problem) if str(problem).startswith(f"{file}:") else f"{file}: {problem}"
+
+
+def _complain(problem):
+    """One line on stderr; the exit code."""
+    printable = "".join(c if c.isprintable() else "?" for c in str(problem))
     print(f"xrdlib: {printable}", file=sys.stderr)
     return 2

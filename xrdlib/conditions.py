@@ -78,8 +78,8 @@ def in_zone(zone, hkl):
 
 
 @cache
-def conditions(number):
-    """Reflection conditions of a space group in its reference setting.
+def conditions(number, change=None):
+    """Reflection conditions of a space group.
 
     Derived from the absences: zones are gone through from the general to the special one, and in
     each the condition that explains most of what is still unexplained is taken, until all is.
@@ -88,6 +88,9 @@ def conditions(number):
     ----------
     number : int
         Space-group number, 1..230.
+    change : tuple of 3 tuples of 3 ints, optional
+        Other axes than those of the reference setting: hkl there are hkl in these axes times this
+        matrix, of determinant 1 or -1.
 
     Returns
     -------
@@ -99,8 +102,10 @@ def conditions(number):
     XrdlibError
         If there is no such space group.
     """
-    rotations = np.unique(groups.operations(number)[0], axis=0).astype(np.int64)
-    absent = groups.absent(number, _HKL)
+    change = np.eye(3, dtype=np.int64) if change is None else np.array(change)
+    inverse = np.rint(np.linalg.inv(change)).astype(np.int64)
+    rotations = change @ np.unique(groups.operations(number)[0], axis=0) @ inverse
+    absent = groups.absent(number, _HKL @ change)
     explained = np.zeros_like(absent)
     found = []
     for zone in ZONES:

@@ -1,0 +1,194 @@
+"""One self-contained HTML page about many patterns; nothing in it comes from the network."""
+
+import base64
+import io
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__, groups, plot_evidence
+from .answer import FLAGS, posterior, ranking
+from .errors import XrdlibError
+from .evidence import evidence
+from .output import sentences
+from .plot_style import RC, plt
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_COMPARED = 5  # groups of each prior that the effect of the prior is shown for
+_CANDIDATES = 5  # groups whose lines are compared
+_LISTED = 25  # decisive lines in the table
+
+
+def write(path, predictor, answered, request, problems=()):
+    """Write the report.
+
+    Parameters
+    ----------
+    path : path-like
+    predictor : predict.Predictor
+    answered : sequence of (dict, read.Pattern)
+        Answers as from `answer.answer`, and what they are about.
+    request : answer.Request
+        What was asked.
+    problems : sequence of str
+        Sentences about files that could not be answered.
+
+    Raises
+    ------
+    XrdlibError
+        If the file cannot be written.
+    """
+    files = [
+        {"answer": found, "section": section(predictor, found, pattern, request)}
+        for found, pattern in answered
+    ]
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(files=files, problems=problems, style=style(), version=__version__)
+    )
+    try:
+        Path(path).write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise XrdlibError(f"The report {path} cannot be written: {error.strerror}.") from None
+
+
+def section(predictor, found, pattern, request):
+    """What the report says about one pattern, as a fragment of HTML.
+
+    Parameters
+    ----------
+    predictor : predict.Predictor
+    found : dict
+        From `answer.answer`.
+    pattern : read.Pattern
+    request : answer.Request
+
+    Returns
+    -------
+    markupsafe.Markup
+        To stand inside an element of class "xrdlib", see `style`.
+    """
+    from markupsafe import Markup
+
+    two_theta, intensity = (np.asarray(x) for x in (pattern.two_theta, pattern.intensity))
+    flags = [FLAGS[flag] for flag in found["flags"]]
+    text = (
+        _environment()
+        .get_template("section.html")
+        .render(
+            answer=found,
+            flags=flags,
+            sentences=[sentence for sentence in sentences(found) if sentence not in flags],
+            points=len(two_theta),
+            first=two_theta.min(),
+            last=two_theta.max(),
+            prior=_prior_name(request.prior),
+            pattern=picture(plot_evidence.pattern(two_theta, intensity)),
+            effect=_effect(predictor, found, pattern, request),
+            evidence=None
+            if request.cell is None
+            else _evidence(found, two_theta, intensity, request),
+        )
+    )
+    # The template has escaped what it was given.
+    return Markup(text)
+
+
+def style():
+    """The style sheet of the report, as markup."""
+    from markupsafe import Markup
+
+    return Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))
+
+
+def picture(figure):
+    """A figure as a data URI that an image can show; the figure is closed."""
+    stream = io.BytesIO()
+    with plt.rc_context(RC):
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def _effect(predictor, found, pattern, request):
+    """Rankings under the prior that was asked for, the minerals' and a uniform one."""
+    priors = {_prior_name(request.prior): request.prior}
+    priors |= {name: name for name in ("minerals", "uniform")}
+    all_ = [
+        posterior(predictor, pattern, found["wavelength"], prior, found["flags"])
+        for prior in priors.values()
+    ]
+    shown = {row["group"]: row for p in all_ for row in ranking(p, _COMPARED)}
+    rows = [
+        {**row, "probabilities": [float(p[label - 1]) for p in all_]}
+        for label, row in shown.items()
+    ]
+    rows.sort(key=lambda row: -row["probabilities"][0])
+    return {"names": list(priors), "rows": rows}
+
+
+def _evidence(found, two_theta, intensity, request):
+    labels = [row["group"] for row in found["predictions"][:_CANDIDATES]]
+    shown = {"cell": ", ".join(f"{value:g}" for value in request.cell), "problems": []}
+    try:
+        lines = evidence(two_theta, intensity, found["wavelength"], request.cell, labels)
+    except XrdlibError as problem:
+        return shown | {"problems": [str(problem)]}
+    symbols = groups.symbols()
+    if lines.impossible:
+        named = ", ".join(f"{symbols[k - 1]} ({k})" for k in lines.impossible)
+        shown["problems"] = [f"Not of the crystal system of this cell: {named}."]
+    if not lines.candidates:
+        return shown
+    decisive = [
+        {
+            "hkl": " ".join(map(str, lines.hkl[k].tolist())),
+            "two_theta": lines.two_theta[k],
+            "d": lines.d[k],
+            "seen": lines.seen[k],
+            "allowed": _named(c.label for c in lines.candidates if c.state[k] == 1),
+            "forbidden": _named(c.label for c in lines.candidates if c.state[k] < 1),
+        }
+        for k in lines.decisive[:_LISTED]
+    ]
+    candidates = [
+        {
+            "label": c.label,
+            "symbol": symbols[c.label - 1],
+            "conditions": c.conditions,
+            "contradicted": int(c.contradicted.sum()),
+            "allowed": int((c.state[lines.decisive] == 1).sum()),
+            "seen": int(((c.state == 1) & lines.seen)[lines.decisive].sum()),
+        }
+        for c in lines.candidates
+    ]
+    return shown | {
+        "picture": picture(plot_evidence.evidence(two_theta, intensity, lines)),
+        "candidates": candidates,
+        "decisive": decisive,
+        "more": len(lines.decisive) - len(decisive),
+    }
+
+
+def _named(labels):
+    return ", ".join(f"{groups.symbols()[k - 1]} ({k})" for k in labels)
+
+
+def _prior_name(prior):
+    if isinstance(prior, str):
+        return prior
+    items = prior.items() if hasattr(prior, "items") else prior
+    return ", ".join("=".join(map(str, i)) if isinstance(i, tuple) else str(i) for i in items)
+
+
+@cache
+def _environment():
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["symbol"] = groups.reference_symbol
+    return environment
