@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import read_archive, read_bruker, read_cif, read_text, read_vendor
+from . import read_archive, read_bruker, read_cif, read_native, read_text, read_vendor
 from .diffraction import resolve_wavelength
 from .errors import XrdlibError
 from .scans import AXES, checked
@@ -154,6 +154,7 @@ def _parse(content, suffix, axis, scan):
     elif content.startswith((b"RAW1.01", b"RAW4.00", b"RAW2", b"RAW ")) and b"\0" in content:
         found = read_bruker.read_raw(content, scan)
     else:
+        read_native.check_amount(content)
         found = _parse_text(read_text.decode(content), content, suffix, axis, scan)
     if axis not in (None, found.axis):
         raise XrdlibError(f"the file holds {found.axis} positions and axis={axis!r} was given")

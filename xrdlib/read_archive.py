@@ -87,8 +87,16 @@ def _brml(content, members, scan):
 
 def _rasx(content, members, scan):
     x, y = arrays(content, "scan.rasx", scan)
-    folders = [e.tag for e in xml(members["root.xml"], "member root.xml")]
-    folders = [f for f in folders if re.fullmatch(r"Data\d+", f)]
+    groups = xml(members["root.xml"], "member root.xml")
+    # As `arrays` counts them: groups named Data0, Data1, ... that list a text member.
+    folders = [
+        group.tag
+        for group in groups
+        if re.fullmatch(r"Data\d+", group.tag)
+        and any(
+            e.get("Name", "").lower().endswith(".txt") for e in group.findall("ContentHashList")
+        )
+    ]
     folder = folders[(scan or 1) - 1]
     wavelength = anode = None
     for name, data in members.items():

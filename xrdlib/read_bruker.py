@@ -52,7 +52,8 @@ def _chosen(ranges, content, scan):
     offset, points, start, step = ranges[(scan or 1) - 1]
     if not (np.isfinite([start, step]).all() and step):
         raise XrdlibError(_CUT_OFF)
-    counts = np.frombuffer(content, "<f4", points, offset).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # what is not a number is refused later
+        counts = np.frombuffer(content, "<f4", points, offset).astype(np.float64)
     # The step is a float32; rounding it to its seven digits keeps long scans from drifting.
     return float(f"{start:.7g}") + float(f"{step:.7g}") * np.arange(points), counts
 

@@ -6,7 +6,7 @@ import gemmi
 import numpy as np
 
 from .errors import XrdlibError
-from .scans import MAX_ROWS, Scan
+from .scans import MAX_ROWS, Scan, anode_line
 
 _TWO_THETA = ("_pd_proc_2theta_corrected", "_pd_meas_2theta_scan", "_pd_meas_2theta_corrected")
 _POSITIONS = {
@@ -28,6 +28,8 @@ _WAVELENGTH = (
     "_diffrn_radiation_wavelength_value",
     "_pd_proc_wavelength",
 )
+_RADIATION = ("_diffrn_radiation_type", "_diffrn_radiation.type")
+_PROBE = ("_diffrn_radiation_probe", "_diffrn_radiation.probe")
 
 
 def looks_like_cif(text, suffix):
@@ -78,6 +80,8 @@ def parse(text, axis=None, scan=None):
     block, (kind, x, y) = found[(scan or 1) - 1]
     known = np.isfinite(x) & np.isfinite(y)
     metadata = {"block": block.name}
+    if probes := {p.lower() for name in _PROBE for p in block.find_values(name)} - {"?", "."}:
+        metadata["probe"] = " ".join(sorted(probes))
     if not known.all():
         metadata["points_without_value"] = int((~known).sum())
     return Scan(x[known], y[known], "CIF", kind, _wavelength(block, document), metadata)
@@ -94,17 +98,27 @@ def _profile(block, axis):
                 if len(x) == len(y):
                     return kind, x, y
         if axis in (None, "two_theta"):
-            for prefix in _RANGES:
-                start, stop, step = (_value(block, prefix + end) for end in ("min", "max", "inc"))
-                if start is None or step is None:
-                    continue
-                x = start + step * np.arange(len(y))
-                if stop is not None and abs(x[-1] - stop) > 1.5 * abs(step):
-                    raise XrdlibError(
-                        f"its block {block.name} gives {len(y)} intensities, which do not fill "
-                        f"the range from {start:g} to {stop:g} in steps of {step:g}; repair it"
-                    )
+            if (x := _stepped(block, len(y))) is not None:
                 return "two_theta", x, y
+    return None
+
+
+def _stepped(block, n):
+    """Angles of n points from the range that fills them, or None where no range is given."""
+    misfit = None
+    for prefix in _RANGES:
+        start, stop, step = (_value(block, prefix + end) for end in ("min", "max", "inc"))
+        if start is None or not step:
+            continue
+        x = start + step * np.arange(n)
+        if stop is None or abs(x[-1] - stop) <= 1.5 * abs(step):
+            return x
+        misfit = f"from {start:g} to {stop:g} in steps of {step:g}"
+    if misfit:
+        raise XrdlibError(
+            f"its block {block.name} gives {n} intensities, which do not fill the range {misfit}; "
+            "repair it"
+        )
     return None
 
 
@@ -120,13 +134,26 @@ def _value(block, name):
 
 
 def _wavelength(block, document):
-    """In angstrom; from another block of the document if all that name one agree."""
+    """In angstrom; from another block of the document if all that state one agree."""
     for blocks in ([block], document):
-        found = set()
-        for each in blocks:
-            values = [v for name in _WAVELENGTH for v in each.find_values(name)]
-            numbers = [n for n in map(gemmi.cif.as_number, values) if np.isfinite(n)]
-            found |= set(numbers[:1])
+        stated = [_numbers(each)[:1] for each in blocks]
+        found = {value for values in stated for value in values}
+        found = found or {line for each in blocks if (line := _line(each))}
         if len(found) == 1:
             return found.pop()
+    return None
+
+
+def _numbers(block):
+    """All wavelengths of a block, the strongest line first as CIFs list them."""
+    values = [value for name in _WAVELENGTH for value in block.find_values(name)]
+    return [number for number in map(gemmi.cif.as_number, values) if np.isfinite(number)]
+
+
+def _line(block):
+    """The wavelength of a radiation that is named, such as 'Cu K\\a~1~'."""
+    for name in _RADIATION:
+        for value in block.find_values(name):
+            if found := re.search(r"\b([A-Z][a-z])[ ,-]*K", gemmi.cif.as_string(value)):
+                return anode_line(found[1])
     return None

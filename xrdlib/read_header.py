@@ -7,7 +7,9 @@ from typing import NamedTuple
 from .errors import XrdlibError
 from .scans import anode_line
 
-_TWO_THETA = re.compile(r"(?:2|two)[\s_*-]*(?:th|tth|θ|ϑ|q\b)|tth\b|(?:angle|pos)\b")
+_TWO_THETA = re.compile(
+    r"(?:2|two)[\s_*-]*(?:th|θ|ϑ|q\b)|(?:theta|θ)\s*[-/]\s*2|tth\b|(?:angle|pos)\b"
+)
 _D = re.compile(r"d[\s_-]*(?:spacings?|values?|hkl)?(?![\w.])")
 _Q = re.compile(r"q(?:[\s_-]*(?:value|vector))?(?![\w.])|scattering vector")
 # Positions that would pass for degrees and are none.
@@ -19,9 +21,12 @@ _INTENSITY = re.compile(
 )
 _NOT_INTENSITY = re.compile(r"calc|back|bkg|bg|sigma|err|esd|std|weight|diff")
 _MARKS = "#!%'/*@;$[]{}\" \t°"
-_ANODE = r"(Cr|Fe|Co|Cu|Mo|Ag)"
-_LINE = re.compile(rf"\b{_ANODE}[\s_-]*K[\s_-]*(?:alpha|α|a)", re.IGNORECASE)
-_TUBE = re.compile(rf"(?:anode|target|tube|radiation|x-?ray)\W[^\n]{{0,30}}?\b{_ANODE}\b", re.I)
+_ANODES = "Cr|Fe|Co|Cu|Mo|Ag"
+_LINE = re.compile(rf"\b({_ANODES})[\s_-]*K[\s_-]*(?:alpha|α|a)", re.IGNORECASE)
+# "Co." is more often a company than cobalt.
+_TUBE = re.compile(
+    rf"(?i:anode|target|tube|radiation)\W[^\n]{{0,30}}?\b({_ANODES}|{_ANODES.upper()})\b(?!\.)"
+)
 _WAVELENGTH = re.compile(
     r"(?:wave[\s_-]*length|lambda|λ|_WL)[\s_]*(?:k[\s_-]?)?(?:a(?:lpha)?|α)?[\s_-]?1?\b"
     r"|k[\s_-]?(?:alpha|α)[\s_-]?1\b(?:[\s_-]*wave[\s_-]*length)?",

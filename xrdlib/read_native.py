@@ -9,8 +9,8 @@ import numpy as np
 
 from .errors import XrdlibError
 
-MAX_NUMBERS = 4_000_000  # in one file
-MAX_ELEMENTS = 2_000_000  # of one XML document
+MAX_NUMBERS = 2_000_000  # words of one file, numbers or not
+MAX_ELEMENTS = 500_000  # of one XML document, and as many attributes
 MAX_BINARY = 16 * 2**20  # bytes; four of them are a point
 _ADVICE = "export it again, as XY if nothing else helps"
 
@@ -52,6 +52,8 @@ def _read(content, hint, index):
         pattern = geddes.read_bytes(content, hint, index=index)
     except (ValueError, OSError) as error:  # what geddes documents for damaged content
         reason = " ".join(str(error).removeprefix("Parse error: ").split()).rstrip(".")[:200]
+        if index and "out of range" in reason:
+            raise XrdlibError(f"has no scan {index + 1}; choose a smaller number") from None
         raise XrdlibError(f"cannot be read as {kind} ({reason}); {_ADVICE}") from None
     except OverflowError:
         raise XrdlibError(f"has no scan {index + 1}; choose a smaller number") from None
@@ -72,8 +74,9 @@ def check_amount(content, binary=False):
                 f"{MAX_BINARY / 1e6:.0f} MB are read; give one powder scan"
             )
         return
-    if content.count(b"<") > MAX_ELEMENTS or content.count(b"=") > MAX_ELEMENTS:
-        raise XrdlibError("holds millions of XML elements; give one powder scan")
+    markup = b"<" in content[:64]  # UTF-16 has the same byte
+    if markup and max(content.count(b"<"), content.count(b"=")) > MAX_ELEMENTS:
+        raise XrdlibError(f"holds more than {MAX_ELEMENTS} XML elements; give one powder scan")
     if len(content) > 2 * MAX_NUMBERS:
         byte = np.frombuffer(content, dtype=np.uint8)
         gap = (byte <= ord(" ")) | (byte == ord(","))

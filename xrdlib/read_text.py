@@ -25,7 +25,6 @@ _DIALECTS = {
     )
 }
 _ONE_NUMBER = re.compile(rf"\s*(?:{_POINT}|{_COMMA})\s*[,;]?\s*", re.IGNORECASE)
-_DECIMAL = str.maketrans(",dD", ".ee")
 
 
 def decode(content):
@@ -72,23 +71,20 @@ def parse(text, axis=None):
     lines = _lines(text)
     dialect = _dialect(lines)
     header, rows, numbers = _split(lines, dialect)
-    table = [_fields(row, dialect[0]) for row in rows]
-    width = len(table[len(table) // 2])
-    for row, number in zip(table, numbers, strict=True):
-        if len(row) != width:
+    separator, number = dialect
+    width = len(_fields(rows[len(rows) // 2], separator))
+    columns = axis_of_columns([line for line in header if line.strip()], width, separator, axis)
+    x, y = [], []
+    for row, line in zip(rows, numbers, strict=True):
+        values = _fields(row, separator)
+        if len(values) != width:
             raise XrdlibError(
-                f"line {number} has {len(row)} columns where others have {width}; repair it"
+                f"line {line} has {len(values)} columns where others have {width}; repair it"
             )
-    columns = axis_of_columns([line for line in header if line.strip()], width, dialect[0], axis)
-    metadata = fields(header)
-    return Scan(
-        [columns.factor * _number(row[columns.x]) for row in table],
-        [_number(row[columns.y]) for row in table],
-        "text",
-        columns.axis,
-        wavelength_in(header),
-        {"header": metadata} if metadata else {},
-    )
+        x.append(columns.factor * _number(values[columns.x], number is _COMMA))
+        y.append(_number(values[columns.y], number is _COMMA))
+    metadata = {"header": said} if (said := fields(header)) else {}
+    return Scan(x, y, "text", columns.axis, wavelength_in(header), metadata)
 
 
 def _lines(text):
@@ -149,7 +145,10 @@ def _fields(row, separator):
     return values if values[-1].strip() else values[:-1]
 
 
-def _number(value):
-    value = value.strip()
-    # "nan" and "inf" hold no sign or exponent to translate.
-    return float(value if value[-1:] in "fFnNyY" and value else value.translate(_DECIMAL))
+def _number(value, decimal_comma):
+    if decimal_comma:
+        value = value.replace(",", ".")
+    try:
+        return float(value)
+    except ValueError:  # Fortran's exponent, "1.5D+03"
+        return float(value.upper().replace("D", "E"))

@@ -67,7 +67,7 @@ def read_xrdml(content, scan=None):
     if root.tag != "xrdMeasurements":
         raise XrdlibError(f"is XML of another kind (<{root.tag[:40]}>) than XRDML; export XRDML")
     x, y = arrays(content, "scan.xrdml", scan)
-    owners = [m for m in root.iter("xrdMeasurement") for _ in m.findall("scan")]
+    owners = [m for m in root.findall("xrdMeasurement") for _ in m.findall("scan")]
     owner = owners[(scan or 1) - 1]
     used = owner.find("usedWavelength")
     line, wavelength = "kAlpha1", None
@@ -88,9 +88,8 @@ def read_ras(content, text, scan=None):
     XrdlibError
     """
     x, y = arrays(content, "scan.ras", scan)
-    header, rows = (_RAS_SCAN.findall(text.replace("\r", "\n")) or [("", "")])[
-        0 if scan is None else scan - 1
-    ]
+    scans = _RAS_SCAN.findall(text.replace("\r", "\n"))
+    header, rows = scans[(scan or 1) - 1] if (scan or 1) <= len(scans) else ("", "")
     said = dict(re.findall(r'^\*(\w+) +"?([^"\n]*)"?', header, re.MULTILINE))
     check_attenuation(rows)
     anode = said.get("HW_XG_TARGET_NAME")

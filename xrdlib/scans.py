@@ -9,7 +9,7 @@ from .errors import XrdlibError
 from .patterns import CU_KA1, MIN_POINTS
 
 AXES = ("two_theta", "d", "q")
-MAX_ROWS = 1_000_000  # a step of 0.0002 degrees over the whole circle
+MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180
 _ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag")
 _MEAN_TOLERANCE = 3e-4  # angstrom; 1.5418 to 1.5420 are all in use for the mean of copper's doublet
 _NEGATIVE = 0.5  # of the strongest line: noise about a subtracted background goes less deep
@@ -120,8 +120,8 @@ def checked(scan, wavelength=None):
     metadata = {"format": scan.format, "axis": scan.axis, **scan.metadata}
     if wavelength is None and scan.wavelength is not None:
         wavelength = stated_wavelength(scan.wavelength)
-        if wavelength != scan.wavelength:
-            metadata["stated_wavelength"] = scan.wavelength
+    if scan.wavelength not in (None, wavelength):
+        metadata["stated_wavelength"] = scan.wavelength
     x, y = _rising(x, y)
     if scan.axis != "two_theta":
         wavelength = CU_KA1 if wavelength is None else wavelength
