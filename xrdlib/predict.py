@@ -1,25 +1,35 @@
-"""From a measured pattern to ranked extinction groups: a trained model with its calibration."""
+"""From a measured pattern to ranked extinction groups: a calibrated network, and retrieval.
+
+The network reads symmetry from the pattern; retrieval compares it with known structures. Both are
+fused with weights that were fitted on calibration patterns, see `fusion`.
+"""
+
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from . import checkpoint, decode, groups, paths, priors
+from . import calibrate, checkpoint, decode, groups, library, paths, priors
 from .calibrate import Calibration
 from .diffraction import resolve_wavelength
 from .errors import XrdlibError
-from .patterns import Grid, normalise, to_grid
+from .fusion import Fusion
+from .patterns import GRID, Grid, normalise, to_grid
+from .retrieval import Retrieval
 
-DEFAULT = paths.MODELS / "laptop.safetensors"
+DEFAULT = paths.MODELS / "released.safetensors"
 _BATCH = 64
 
 
-def load_predictor(weights=None):
+def load_predictor(weights=None, retrieval=True):
     """A predictor from a file written by the pipeline.
 
     Parameters
     ----------
     weights : path-like, optional
         A ``predictor.safetensors``; by default the one in models/.
+    retrieval : bool
+        Whether to use the library of known structures that the file names, if it names one.
 
     Returns
     -------
@@ -28,13 +38,20 @@ def load_predictor(weights=None):
     Raises
     ------
     XrdlibError
-        If the file is missing, damaged, or holds no calibrated model.
+        If a file is missing or damaged, holds no calibrated model, or the library beside it is
+        not the one that it was calibrated with.
     """
-    path = DEFAULT if weights is None else weights
+    path = Path(DEFAULT if weights is None else weights)
     model, metadata = checkpoint.load_weights(path), checkpoint.load_metadata(path)
     if "calibration" not in metadata:
         raise XrdlibError(f"{path} holds a model without calibration; give a predictor file.")
-    return Predictor(model, metadata)
+    if not retrieval or "library" not in metadata:
+        return Predictor(model, metadata)
+    file = path.with_name(metadata["library"]["file"])
+    known, about = library.load(file)
+    if about != metadata["library"]["about"]:
+        raise XrdlibError(f"{file} is not the library that {path.name} was calibrated with.")
+    return Predictor(model, metadata, Retrieval(known))
 
 
 class Predictor:
@@ -44,14 +61,18 @@ class Predictor:
     ----------
     model : torch.nn.Module
     metadata : dict
-        "calibration" (T, w, a), "training_prior" and "minerals" (99 probabilities each).
+        "calibration" (T, w, a), "training_prior" and "minerals" (99 probabilities each), and with
+        retrieval "fusion" (network, similarity, prior).
+    retrieval : Retrieval, optional
     """
 
-    def __init__(self, model, metadata):
+    def __init__(self, model, metadata, retrieval=None):
         self.model, self.metadata = model.eval(), metadata
         start, step, size = model.config.grid
         self.grid = Grid(start, round(start + step * (size - 1), 6), step)
         self.calibration = Calibration(**metadata["calibration"])
+        self.retrieval = retrieval
+        self.fusion = Fusion(**metadata["fusion"]) if retrieval else None
 
     def predict(self, two_theta, intensity, wavelength="CuKa1", prior="minerals", top_k=5):
         """The most probable extinction groups of one pattern.
@@ -108,12 +129,46 @@ class Predictor:
         """
         target = priors.resolve_prior(prior, self.metadata["minerals"])
         ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
-        patterns = to_grid(two_theta, intensities, resolve_wavelength(wavelength), self.grid)
-        x = normalise(torch.from_numpy(np.atleast_2d(patterns)))
-        return np.exp(self.calibration.apply(*self._evidence(x), ratio))
+        evidence, similarity, _ = self.evidence(two_theta, intensities, wavelength)
+        if self.retrieval is None:
+            return np.exp(self.calibration.apply(None, evidence, ratio))
+        return np.exp(self.fusion.apply(evidence, similarity, ratio))
+
+    def evidence(self, two_theta, intensities, wavelength="CuKa1"):
+        """What the network reads and what retrieval finds, before any prior.
+
+        Parameters
+        ----------
+        two_theta, intensities, wavelength
+            As for `predict_proba`.
+
+        Returns
+        -------
+        evidence : ndarray, (n, 99) float64
+            Log-probabilities of the network, both heads fused, training prior divided out.
+        similarity : ndarray, (n, 99) float32, or None without retrieval
+            See `retrieval.Retrieval.similarities`.
+        nearest : list of str, or None
+            The structure in the library that is most like each pattern.
+
+        Raises
+        ------
+        XrdlibError
+            As for `predict`.
+        """
+        wavelength = resolve_wavelength(wavelength)
+        patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, self.grid))
+        heads = self._heads(normalise(torch.from_numpy(patterns)))
+        evidence = calibrate.fuse(*heads, self.calibration.a)
+        if self.retrieval is None:
+            return evidence, None, None
+        if self.grid != GRID:
+            patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
+        similarity, rows = self.retrieval.similarities(patterns)
+        return evidence, similarity, self.retrieval.name[rows].tolist()
 
     @torch.inference_mode()
-    def _evidence(self, x):
+    def _heads(self, x):
         """Log-probabilities of the rule head (or None) and the auxiliary one, prior divided out."""
         heads = {"rule": [], "aux": []}
         for part in x.split(_BATCH):

@@ -15,6 +15,7 @@ from . import config, paths
 from .errors import XrdlibError
 
 MODELS = (
+    "released",
     "physics transformer",
     "prior only",
     "shuffled",

@@ -7,9 +7,10 @@ import pandas as pd
 import torch
 
 from . import datasets, records, searchmatch
-from .banks import load_amcsd
+from .banks import build, load_amcsd
 from .crystals import detected_space_groups, generate_balanced
 from .diffraction import reflections
+from .entries_bgmn import bgmn_entries
 from .experiment import (
     HELD_OUT,
     PatternSet,
@@ -98,6 +99,25 @@ def write_compounds(config):
     alike = [(g, *z) in held_out for g, z in zip(about["group"], about["elements"], strict=True)]
     bank = reflections(compounds.take(~np.array(alike)))
     records.save(bank, folder(config, "bank") / "compounds.npz")
+    return bank
+
+
+def write_refinements(config):
+    """Reflections of further phases, in the file refinements; None where not asked for.
+
+    Their cells were measured. They are for retrieval alone.
+
+    Returns
+    -------
+    Reflections or None
+    """
+    if not config.synthesis.refinements:
+        return None
+    _, known = load_amcsd(folder(config, "amcsd"))
+    names = set(known["mineral"]) - {""}
+    crystals, table = build(bgmn_entries(datasets.path("bgmn"), names))
+    bank = reflections(crystals.take(np.flatnonzero(table["agrees"])))
+    records.save(bank, folder(config, "bank") / "refinements.npz")
     return bank
 
 

@@ -1,0 +1,125 @@
+"""Retrieval beside a trained network: the library of a profile, and the weights of both."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from . import fusion, library, predict, priors, released, stages
+from .experiment import MEASURED, folder, load_bank
+from .groups import N_GROUPS
+from .outcomes import RECOGNISED
+from .patterns import GRID
+from .retrieval import Retrieval
+
+FILE, PREDICTOR = "library.safetensors", "fused.safetensors"
+# Bank of a profile -> what its structures are, and whether their cells were computed.
+SOURCES = {
+    "library": ("minerals of the AMCSD file, nine sites or fewer", False),
+    "refinements": ("phases of the BGMN structure files", False),
+    "compounds": ("compounds of the Open Quantum Materials Database", True),
+}
+
+
+def build_library(config):
+    """All structures that a profile knows, and where they come from.
+
+    Returns
+    -------
+    library : library.Library
+    about : dict
+        "sources": list of {"structures", "what", "computed"}.
+    """
+    parts, sources = [], []
+    for bank, (what, computed) in SOURCES.items():
+        if not getattr(config.synthesis, bank, True):
+            continue
+        parts.append(library.from_reflections(load_bank(config, bank), computed))
+        sources.append({"structures": len(parts[-1]), "what": what, "computed": computed})
+    return library.join(parts), {"sources": sources}
+
+
+def build(config, measured_sets, prior, calibration):
+    """A predictor with retrieval, weighed on the calibration patterns.
+
+    Parameters
+    ----------
+    config : namespace
+    measured_sets : dict of str to rruff.Measured
+        Weights are fitted on `rruff-calibration` alone.
+    prior : array_like, (99,)
+        Distribution that "minerals" stands for.
+    calibration : calibrate.Calibration
+        Of the network alone.
+
+    Returns
+    -------
+    predict.Predictor
+    """
+    model, about = stages.load_model(config, "stage2")
+    known, sources = build_library(config)
+    folder_ = folder(config, "models")
+    library.save(folder_ / FILE, known, sources)
+    patterns = measured_sets[MEASURED[0]]
+    metadata = {
+        "calibration": asdict(calibration),
+        "training_prior": about["training_prior"],
+        "minerals": np.asarray(prior).tolist(),
+        "fusion": asdict(fusion.Fusion(1.0, 1.0, 1.0)),
+    }
+    predictor = predict.Predictor(model, metadata, Retrieval(known))
+    evidence, similarity, _ = predictor.evidence(GRID.two_theta, patterns.intensity)
+    ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
+    labels = patterns.group.astype(int) - 1
+    both = fusion.fit(evidence, similarity, labels, ratio)
+    alone = fusion.fit(np.zeros_like(evidence), similarity, labels, ratio)
+    predict.write(
+        folder_ / PREDICTOR,
+        model,
+        calibration,
+        about["training_prior"],
+        prior,
+        fusion=asdict(both),
+        retrieval_alone=asdict(alone),
+        library={"file": FILE, "about": sources},
+        profile=config.profile,
+        chosen_on=MEASURED[0],
+    )
+    return predict.load_predictor(folder_ / PREDICTOR)
+
+
+def table(config, predictor, measured_sets, prior):
+    """Rows of a predictor with retrieval, of its parts and of the nulls, on the test patterns.
+
+    Parameters
+    ----------
+    config : namespace
+    predictor : predict.Predictor
+    measured_sets : dict of str to rruff.Measured
+    prior : dict
+        results/PROFILE/prior.json.
+
+    Returns
+    -------
+    list of dict
+        For the test set, its halves by search-match, and the set cropped to a shorter range.
+    """
+    name = MEASURED[1]
+    patterns = measured_sets[name]
+    logp = released.log_probs(predictor, patterns.intensity)
+    search, best = released.search_match(
+        load_bank(config, "library"), measured_sets, prior["minerals"]
+    )
+    logp["search-match"] = search[name]
+    options = {
+        "null": prior["null"],
+        "n_boot": config.evaluate.bootstrap,
+        "n_shuffles": config.evaluate.shuffles,
+        "seed": config.seed,
+    }
+    rows = []
+    for subset, index in released.subsets(name, best[name], RECOGNISED).items():
+        rows += released.rows(logp, subset, patterns, index, **options)
+    short = released.log_probs(predictor, released.cropped(patterns.intensity))
+    every = np.arange(len(patterns.group))
+    rows += released.rows(short, f"{name}, {released.CROPPED}", patterns, every, **options)
+    return rows

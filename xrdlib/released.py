@@ -1,0 +1,147 @@
+"""How the released predictor does on measured patterns, with and without retrieval."""
+
+import numpy as np
+
+from . import calibrate, nulls, priors, rruff, searchmatch
+from .datasets import MissingData
+from .experiment import MEASURED
+from .fusion import Fusion
+from .groups import N_GROUPS
+from .metrics import evaluate
+from .patterns import GRID
+
+FUSED, NETWORK, RETRIEVAL = "released", "released, network alone", "released, retrieval alone"
+CROPPED = "10 to 80 degrees"  # of the subset whose patterns are cut to that
+_CROP = (10.0, 80.0)
+
+
+def measured():
+    """Measured patterns on `patterns.GRID`, split by family.
+
+    Returns
+    -------
+    dict of str to rruff.Measured
+        Empty where there are none at hand.
+    """
+    try:
+        return dict(zip(MEASURED, rruff.split(rruff.load()), strict=True))
+    except MissingData:
+        return {}
+
+
+def cropped(intensity):
+    """Patterns on `patterns.GRID` as if measured from 10 to 80 degrees alone, (n, 4251)."""
+    inside = (GRID.two_theta >= _CROP[0]) & (GRID.two_theta <= _CROP[1])
+    return np.where(inside, intensity, 0)
+
+
+def log_probs(predictor, intensity, prior="minerals"):
+    """Calibrated log-probabilities with retrieval, and of each part alone.
+
+    Parameters
+    ----------
+    predictor : predict.Predictor
+        With retrieval.
+    intensity : ndarray, (n, 4251)
+        On `patterns.GRID`.
+    prior
+        As for `priors.resolve_prior`.
+
+    Returns
+    -------
+    dict of str to ndarray, (n, 99)
+        `FUSED`, `NETWORK` and `RETRIEVAL`.
+    """
+    evidence, similarity, _ = predictor.evidence(GRID.two_theta, intensity)
+    target = priors.resolve_prior(prior, predictor.metadata["minerals"])
+    ratio = priors.log_ratio(target, np.full(N_GROUPS, 1 / N_GROUPS))
+    alone = Fusion(**predictor.metadata["retrieval_alone"])
+    return {
+        FUSED: predictor.fusion.apply(evidence, similarity, ratio),
+        NETWORK: predictor.calibration.apply(None, evidence, ratio),
+        RETRIEVAL: alone.apply(np.zeros_like(evidence), similarity, ratio),
+    }
+
+
+def predictions(predictor, measured_sets):
+    """Fused log-probabilities of measured sets, a dict by name of (n, 99)."""
+    return {
+        name: log_probs(predictor, patterns.intensity)[FUSED]
+        for name, patterns in measured_sets.items()
+    }
+
+
+def subsets(name, best, recognised):
+    """Rows of a measured set: all, those a mineral of the AMCSD resembles, and the others.
+
+    Parameters
+    ----------
+    name : str
+    best : ndarray, (n,)
+        Similarity of the best search-match.
+    recognised : float
+        Similarity from which a mineral resembles a pattern.
+
+    Returns
+    -------
+    dict of str to ndarray of int
+    """
+    halves = {"": best > -np.inf, ", recognised": best >= recognised, ", unlike": best < recognised}
+    return {f"{name}{which}": np.flatnonzero(mask) for which, mask in halves.items() if mask.any()}
+
+
+def rows(logp, subset, patterns, index, null, n_boot=1000, n_shuffles=200, seed=0):
+    """Table rows of predictions on one subset, with the prior alone and shuffled predictions.
+
+    Parameters
+    ----------
+    logp : dict of str to ndarray, (n, 99)
+        The first one is shuffled.
+    subset : str
+    patterns : rruff.Measured
+    index : ndarray of int
+        Rows that make the subset.
+    null : array_like, (99,)
+        The prior-only prediction.
+
+    Returns
+    -------
+    list of dict
+    """
+    told = (patterns.group[index].astype(int) - 1, patterns.family[index], np.log(null))
+    options = {"n_boot": n_boot, "seed": seed}
+    found = [evaluate(title, subset, p[index], *told, **options) for title, p in logp.items()]
+    first = next(iter(logp.values()))[index]
+    found.append(nulls.prior_only(subset, null, *told, **options))
+    found.append(nulls.shuffled(subset, first, *told, n_shuffles=n_shuffles, **options))
+    return found
+
+
+def search_match(bank, measured_sets, prior):
+    """The baseline without learning, calibrated on the calibration patterns.
+
+    Parameters
+    ----------
+    bank : records.Reflections
+        The mineral structures of the AMCSD.
+    measured_sets : dict of str to rruff.Measured
+    prior : array_like, (99,)
+        Target prior.
+
+    Returns
+    -------
+    logp : dict of str to ndarray, (n, 99)
+    best : dict of str to ndarray, (n,)
+        Similarity to the most similar mineral.
+    """
+    known = searchmatch.library(bank)
+    ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
+    evidence, best = {}, {}
+    for name, patterns in measured_sets.items():
+        similarity = searchmatch.similarities(searchmatch.measured(patterns.intensity), known)
+        evidence[name] = searchmatch.log_probs(searchmatch.class_scores(similarity, bank.group))
+        best[name] = similarity.max(axis=1)
+    calibration = MEASURED[0]
+    labels = measured_sets[calibration].group.astype(int) - 1
+    chosen = calibrate.fit(None, evidence[calibration], labels, ratio)
+    return {name: chosen.apply(None, e, ratio) for name, e in evidence.items()}, best
