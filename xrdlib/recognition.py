@@ -4,10 +4,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from . import fusion, library, predict, priors, released, stages
+from . import fusion, library, predict, priors, stages
 from .experiment import MEASURED, folder, load_bank
 from .groups import N_GROUPS
-from .outcomes import RECOGNISED
 from .patterns import GRID
 from .retrieval import Retrieval
 
@@ -85,41 +84,3 @@ def build(config, measured_sets, prior, calibration):
         chosen_on=MEASURED[0],
     )
     return predict.load_predictor(folder_ / PREDICTOR)
-
-
-def table(config, predictor, measured_sets, prior):
-    """Rows of a predictor with retrieval, of its parts and of the nulls, on the test patterns.
-
-    Parameters
-    ----------
-    config : namespace
-    predictor : predict.Predictor
-    measured_sets : dict of str to rruff.Measured
-    prior : dict
-        results/PROFILE/prior.json.
-
-    Returns
-    -------
-    list of dict
-        For the test set, its halves by search-match, and the set cropped to a shorter range.
-    """
-    name = MEASURED[1]
-    patterns = measured_sets[name]
-    logp = released.log_probs(predictor, patterns.intensity)
-    search, best = released.search_match(
-        load_bank(config, "library"), measured_sets, prior["minerals"]
-    )
-    logp["search-match"] = search[name]
-    options = {
-        "null": prior["null"],
-        "n_boot": config.evaluate.bootstrap,
-        "n_shuffles": config.evaluate.shuffles,
-        "seed": config.seed,
-    }
-    rows = []
-    for subset, index in released.subsets(name, best[name], RECOGNISED).items():
-        rows += released.rows(logp, subset, patterns, index, **options)
-    short = released.log_probs(predictor, released.cropped(patterns.intensity))
-    every = np.arange(len(patterns.group))
-    rows += released.rows(short, f"{name}, {released.CROPPED}", patterns, every, **options)
-    return rows
