@@ -105,6 +105,28 @@ def test_cif_may_name_the_radiation_in_another_block(read, radiation):
     assert pattern.wavelength == CU_KA1
 
 
+def test_cif_of_the_newer_dictionary_and_with_a_repeated_tag(read):
+    text = pattern_files.cif(SCAN).decode()
+    same(read(text.replace("_pd_proc_", "_pd_proc.")), SCAN)
+    same(read(text.replace("loop_", "_a_tag 1\n_a_tag 2\nloop_")), SCAN)
+
+
+def test_cif_on_a_d_or_q_axis(read):
+    text = pattern_files.cif([on_axis("d", SCAN[0], 0.7093), SCAN[1]]).decode()
+    pattern = read(text.replace("_2theta_corrected", "_d_spacing"))
+    same(pattern, SCAN, tolerance=1e-4)  # six decimals are written
+    assert (pattern.metadata["axis"], pattern.wavelength) == ("d", 0.7093)
+    text = pattern_files.cif([on_axis("q", SCAN[0], 0.7093), SCAN[1]]).decode()
+    same(read(text.replace("_2theta_corrected", "_recip_len_Q"), axis="q"), SCAN, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["RAS", "UXD", "GSAS", "XRDML"])
+def test_old_encodings_of_text_formats(read, kind):
+    name, write = pattern_files.FORMATS[kind]
+    text = write(SCAN).decode().replace("salt", "M\u00fcller \u00b0").replace("UTF-8", "ISO-8859-1")
+    same(read(text.encode("latin-1"), name), SCAN)
+
+
 def test_a_mean_wavelength_stands_for_the_strong_line_of_its_doublet(read):
     for anode in ("Cu", "Co", "Mo"):
         mean = round(WAVELENGTHS[f"{anode}Ka"], 4)

@@ -16,7 +16,7 @@ from .diffraction import resolve_wavelength
 from .errors import XrdlibError
 from .scans import AXES, checked
 
-MAX_BYTES = 64 * 2**20  # the longest scans are some 10 MB
+MAX_BYTES = 64_000_000  # the longest scans are some 10 MB
 _FOREIGN = {
     b"\x1f\x8b": "is compressed with gzip; unpack it first",
     b"BZh": "is compressed with bzip2; unpack it first",
@@ -166,13 +166,13 @@ def _parse_text(text, content, suffix, axis, scan):
     if start.startswith("<"):
         return read_vendor.read_xrdml(content, scan)
     if start.startswith("*RAS_"):
-        return read_vendor.read_ras(content, text, scan)
+        return read_vendor.read_ras(text, scan)
     if read_cif.looks_like_cif(text, suffix):
         return read_cif.parse(text, axis, scan)
     if read_vendor.looks_like_gsas(text):
-        return read_vendor.read_gsas(content, text, scan)
+        return read_vendor.read_gsas(text, scan)
     if suffix == ".uxd" or start.startswith("_FILEVERSION") or "\n_FILEVERSION" in text[:4096]:
-        return read_vendor.read_uxd(content, text, scan)
+        return read_vendor.read_uxd(text, scan)
     if scan not in (None, 1):
         raise XrdlibError(f"scan {scan} was asked for and a text file holds one")
     return read_text.parse(text, axis)

@@ -1,6 +1,7 @@
 """Measured profiles in powder CIF (Toby, in International Tables for Crystallography, volume G)."""
 
 import re
+from collections import Counter
 
 import gemmi
 import numpy as np
@@ -63,8 +64,9 @@ def parse(text, axis=None, scan=None):
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
     try:
-        document = gemmi.cif.read_string(text)
-    except (ValueError, RuntimeError) as error:  # gemmi: syntax, and tags or blocks given twice
+        # Level 0: many a published CIF repeats a tag; that matters only where it is one of ours.
+        document = gemmi.cif.read_string(text, check_level=0)
+    except (ValueError, RuntimeError) as error:  # what gemmi raises for damaged syntax
         reason = " ".join(str(error).split()).removeprefix("string:")[:200]
         raise XrdlibError(f"cannot be read as CIF (line {reason}); repair it") from None
     found = [(block, profile) for block in document if (profile := _profile(block, axis))]
@@ -78,6 +80,7 @@ def parse(text, axis=None, scan=None):
     if (scan or 1) > len(found):
         raise XrdlibError(f"has no scan {scan}; it holds {len(found)}")
     block, (kind, x, y) = found[(scan or 1) - 1]
+    _check_tags(block)
     known = np.isfinite(x) & np.isfinite(y)
     metadata = {"block": block.name}
     if probes := {p.lower() for name in _PROBE for p in block.find_values(name)} - {"?", "."}:
@@ -90,12 +93,12 @@ def parse(text, axis=None, scan=None):
 def _profile(block, axis):
     """(axis, positions, intensities) of a block, or None."""
     for name in _INTENSITIES:
-        if not (y := _column(block, name)).size:
+        if not np.isfinite(y := _column(block, name)).any():
             continue
         for kind, names in _POSITIONS.items():
             for position in names if axis in (None, kind) else ():
                 x = _column(block, position)
-                if len(x) == len(y):
+                if len(x) == len(y) and np.isfinite(x).any():
                     return kind, x, y
         if axis in (None, "two_theta"):
             if (x := _stepped(block, len(y))) is not None:
@@ -124,13 +127,33 @@ def _stepped(block, n):
 
 def _column(block, name):
     """Values of a loop; NaN where the CIF leaves them open or gives text."""
-    return np.array([gemmi.cif.as_number(value) for value in block.find_loop(name)])
+    loops = [block.find_loop(tag) for tag in (name, _dotted(name))]
+    return np.array([gemmi.cif.as_number(value) for loop in loops for value in loop])
 
 
 def _value(block, name):
-    value = block.find_value(name)
+    value = block.find_value(name) or block.find_value(_dotted(name))
     number = gemmi.cif.as_number(value) if value else float("nan")
     return number if np.isfinite(number) else None
+
+
+def _dotted(name):
+    """A tag as the newer dictionary writes it: _pd_proc.d_spacing."""
+    return re.sub(r"^(_pd_(?:proc|meas))_", r"\1.", name)
+
+
+def _check_tags(block):
+    loops = (item.loop.tags if item.loop else [item.pair[0]] for item in block if _has_tags(item))
+    tags = Counter(tag.lower() for names in loops for tag in names)
+    repeated = [
+        tag for tag, n in tags.items() if n > 1 and tag.startswith(("_pd_meas", "_pd_proc"))
+    ]
+    if repeated:
+        raise XrdlibError(f"its block {block.name} gives {repeated[0]} twice; keep one")
+
+
+def _has_tags(item):
+    return item.loop is not None or item.pair is not None
 
 
 def _wavelength(block, document):

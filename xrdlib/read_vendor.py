@@ -47,6 +47,14 @@ def xml(content, what="file"):
     return root
 
 
+def _as_utf8(content):
+    """XML that has been parsed already, in an encoding that `arrays` knows."""
+    declared = re.match(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[^>]*\?>", content)
+    if declared is None or declared[1].lower() in (b"utf-8", b"utf-16"):
+        return content
+    return content[declared.end() :].decode(declared[1].decode()).encode()
+
+
 def number(text):
     """A positive number in a text or None, or None."""
     try:
@@ -66,7 +74,7 @@ def read_xrdml(content, scan=None):
     root = xml(content)
     if root.tag != "xrdMeasurements":
         raise XrdlibError(f"is XML of another kind (<{root.tag[:40]}>) than XRDML; export XRDML")
-    x, y = arrays(content, "scan.xrdml", scan)
+    x, y = arrays(_as_utf8(content), "scan.xrdml", scan)
     owners = [m for m in root.findall("xrdMeasurement") for _ in m.findall("scan")]
     owner = owners[(scan or 1) - 1]
     used = owner.find("usedWavelength")
@@ -80,14 +88,14 @@ def read_xrdml(content, scan=None):
     return Scan(x, y, "XRDML", wavelength=wavelength, metadata=_said(metadata))
 
 
-def read_ras(content, text, scan=None):
+def read_ras(text, scan=None):
     """Rigaku RAS.
 
     Raises
     ------
     XrdlibError
     """
-    x, y = arrays(content, "scan.ras", scan)
+    x, y = arrays(text.encode(), "scan.ras", scan)
     scans = _RAS_SCAN.findall(text.replace("\r", "\n"))
     header, rows = scans[(scan or 1) - 1] if (scan or 1) <= len(scans) else ("", "")
     said = dict(re.findall(r'^\*(\w+) +"?([^"\n]*)"?', header, re.MULTILINE))
@@ -123,14 +131,14 @@ def looks_like_gsas(text):
     return bool(_BANK.search(text, 0, 20_000))
 
 
-def read_gsas(content, text, scan=None):
+def read_gsas(text, scan=None):
     """GSAS powder data with constant steps (STD, ESD) or given angles (FXYE).
 
     Raises
     ------
     XrdlibError
     """
-    x, y = arrays(content, "scan.gsas", scan)
+    x, y = arrays(text.encode(), "scan.gsas", scan)
     header = text[: _BANK.search(text).start()].splitlines()
     return Scan(
         x,
@@ -141,14 +149,14 @@ def read_gsas(content, text, scan=None):
     )
 
 
-def read_uxd(content, text, scan=None):
+def read_uxd(text, scan=None):
     """Bruker UXD.
 
     Raises
     ------
     XrdlibError
     """
-    x, y = arrays(content, "scan.uxd", scan)
+    x, y = arrays(text.encode(), "scan.uxd", scan)
     header = [line for line in text[:20_000].splitlines() if line.startswith(("_", ";"))]
     said = fields(header)
     metadata = {"anode": said.get("ANODE"), "sample": said.get("SAMPLE")}
