@@ -24,7 +24,7 @@ unexport PYTHONPATH
 # Threads that wait should sleep: spinning ones make a shared machine several times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup data repro test figures lab bench lint format
+.PHONY: setup data repro test figures lab page bench lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -56,6 +56,10 @@ figures: setup
 
 lab: setup
 	$(BIN)/jupyter lab notebooks
+
+# Your own pattern in the browser; with a page template that needs nothing from the network.
+page: setup
+	JUPYTER_PATH=notebooks/jupyter $(BIN)/voila --template=offline notebooks/predict_your_pattern.ipynb
 
 bench: setup
 	mkdir -p results

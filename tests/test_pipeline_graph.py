@@ -12,7 +12,7 @@ from xrdlib import deps
 from xrdlib.config import PROFILES
 from xrdlib.paths import ROOT
 
-NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 PARTS = ["xrdlib", "notebooks", "dvc.yaml", "params.yaml", ".dvcignore"]
 
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS)

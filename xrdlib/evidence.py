@@ -110,7 +110,7 @@ def evidence(two_theta, intensity, wavelength, cell, labels):
             impossible.append(int(label))
             continue
         states = [_state(label, change, hkl, line) for change in choices]
-        free = [(s == 0) & ~_near(position, position[s == 1]) for s in states]
+        free = [(s < 1) & ~_near(position, position[s == 1]) for s in states]
         best = int(np.argmin([strength[f].sum() for f in free]))
         number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
         stated = "; ".join(map(str, conditions(number, _hashable(choices[best])))) or "none"

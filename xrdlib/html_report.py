@@ -96,6 +96,25 @@ def section(predictor, found, pattern, request):
     return Markup(text)
 
 
+def fragment(title, section="", problem=None):
+    """A section with its style, to stand alone in a notebook; or a problem in its place.
+
+    Parameters
+    ----------
+    title : str
+    section : markupsafe.Markup
+        From `section`.
+    problem : str or Exception, optional
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    template = _environment().get_template("fragment.html")
+    return template.render(style=style(), title=title, section=section, problem=problem)
+
+
 def style():
     """The style sheet of the report, as markup."""
     from markupsafe import Markup

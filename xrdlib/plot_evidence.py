@@ -45,8 +45,9 @@ def evidence(two_theta, intensity, found):
     Returns
     -------
     matplotlib.figure.Figure
-        Ticks are dark where a candidate allows a line, and crosses where it forbids one; lines
-        that decide are marked through the figure and named, with a triangle where a peak is.
+        Ticks where a candidate allows a line, crosses where it forbids one that its centring
+        allows, small crosses where the centring forbids one that decides. Lines that decide are
+        marked through the figure and named, the triangle is filled where a peak is.
     """
     rows = len(found.candidates)
     fig, (ax, ticks) = plt.subplots(
@@ -78,9 +79,16 @@ def evidence(two_theta, intensity, found):
         ax.text(found.two_theta[k], 1.13 * top, name, rotation=90, ha="center", va="bottom",
                 fontsize=6.5)  # fmt: skip
     for row, candidate in enumerate(found.candidates):
-        allowed, extinct = (found.two_theta[candidate.state == state] for state in (1, 0))
-        ticks.plot(allowed, np.full(len(allowed), -row), "|", color=COLOURS["black"], ms=7, mew=0.8)
-        ticks.plot(extinct, np.full(len(extinct), -row), "x", color=COLOURS["vermillion"], ms=4)
+        state = candidate.state
+        left_out = np.zeros_like(state, dtype=bool)
+        left_out[found.decisive] = state[found.decisive] == -1
+        for lines, marker, colour, size in (
+            (state == 1, "|", "black", 7),
+            (state == 0, "x", "vermillion", 4.5),
+            (left_out, "x", "grey", 3),
+        ):
+            at = found.two_theta[lines]
+            ticks.plot(at, np.full(len(at), -row), marker, color=COLOURS[colour], ms=size, mew=0.9)
     names = [f"{typeset(symbols()[c.label - 1])}  ({c.label})" for c in found.candidates]
     ticks.set_yticks(-np.arange(rows), names)
     ticks.tick_params(axis="y", length=0)
