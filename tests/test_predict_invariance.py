@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xrdlib.patterns import CU_KA1
 
-FEW = settings(max_examples=12, deadline=None)
+FEW = settings(max_examples=12, deadline=None, derandomize=True)
 ANGLES = np.linspace(4.0, 95.0, 4551)  # 0.02 degrees
 
 
@@ -92,24 +92,12 @@ def test_what_lies_outside_the_trained_range_does_not_matter(probabilities, seed
 
 
 @FEW
-@given(seed=SEEDS, depth=st.floats(0, 0.3))
-def test_negative_counts_are_no_counts(probabilities, seed, depth):
-    y = pattern(ANGLES, seed)
-    y = y - np.quantile(y, 0.3)
-    below = np.where(y < 0, -depth * y.max(), y)
-    # Only next to a line can an average over a cell tell them apart; the angles are the grid's.
-    np.testing.assert_allclose(
-        probabilities(ANGLES, np.maximum(y, 0)), probabilities(ANGLES, below), atol=0.02
-    )
-
-
-@FEW
 @given(seed=SEEDS, share=st.floats(0, 0.005))
 def test_a_small_added_constant_moves_little(probabilities, seed, share):
     # A constant is not taken off: patterns come with their background. One of half a per cent of
     # the strongest line may move some of the probability, and no more.
     y = pattern(ANGLES, seed)
-    assert distance(probabilities(ANGLES, y), probabilities(ANGLES, y + share * y.max())) < 0.25
+    assert distance(probabilities(ANGLES, y), probabilities(ANGLES, y + share * y.max())) < 0.1
 
 
 @FEW

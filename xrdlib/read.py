@@ -5,6 +5,7 @@ unpacked to disk, and refused with one sentence where it is not a pattern.
 """
 
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +164,8 @@ def _parse(content, suffix, axis, scan):
 
 def _parse_text(text, content, suffix, axis, scan):
     start = text[:4096].lstrip()
+    if re.match(r"<(?:!doctype )?html\b", start, re.IGNORECASE):
+        raise XrdlibError("is a web page; download the file itself")
     if start.startswith("<"):
         return read_vendor.read_xrdml(content, scan)
     if start.startswith("*RAS_"):

@@ -10,7 +10,7 @@ from .read_native import arrays, check_amount
 from .read_vendor import check_attenuation, number, xml
 from .scans import Scan, anode_line
 
-MAX_UNPACKED = 128 * 2**20  # bytes of all members together
+MAX_UNPACKED = 128_000_000  # bytes of all members together
 MAX_MEMBERS = 5000
 _DAMAGED = "is a damaged or cut-off zip archive; copy or export it again"
 

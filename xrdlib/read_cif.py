@@ -67,8 +67,8 @@ def parse(text, axis=None, scan=None):
         # Level 0: many a published CIF repeats a tag; that matters only where it is one of ours.
         document = gemmi.cif.read_string(text, check_level=0)
     except (ValueError, RuntimeError) as error:  # what gemmi raises for damaged syntax
-        reason = " ".join(str(error).split()).removeprefix("string:")[:200]
-        raise XrdlibError(f"cannot be read as CIF (line {reason}); repair it") from None
+        reason = re.sub(r"^string:(\d+)\S*", r"line \1:", " ".join(str(error).split()))[:200]
+        raise XrdlibError(f"cannot be read as CIF ({reason}); repair it") from None
     found = [(block, profile) for block in document if (profile := _profile(block, axis))]
     if not found:
         raise XrdlibError(

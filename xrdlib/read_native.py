@@ -4,6 +4,8 @@ geddes gives positions in degrees 2theta and intensities, nothing else; its read
 refuse XML document types and check every offset. What it does not bound is how much is in a file.
 """
 
+import re
+
 import geddes
 import numpy as np
 
@@ -11,7 +13,7 @@ from .errors import XrdlibError
 
 MAX_NUMBERS = 2_000_000  # words of one file, numbers or not
 MAX_ELEMENTS = 500_000  # of one XML document, and as many attributes
-MAX_BINARY = 16 * 2**20  # bytes; four of them are a point
+MAX_BINARY = 16_000_000  # bytes; four of them are a point
 _ADVICE = "export it again, as XY if nothing else helps"
 
 
@@ -52,8 +54,10 @@ def _read(content, hint, index):
         pattern = geddes.read_bytes(content, hint, index=index)
     except (ValueError, OSError) as error:  # what geddes documents for damaged content
         reason = " ".join(str(error).removeprefix("Parse error: ").split()).rstrip(".")[:200]
-        if index and "out of range" in reason:
-            raise XrdlibError(f"has no scan {index + 1}; choose a smaller number") from None
+        if "out of range" in reason:
+            what = f"has no scan {index + 1}; choose a smaller number"
+            raise XrdlibError(what if index else f"holds no {kind} scan; {_ADVICE}") from None
+        reason = re.sub(rf"^(?:Bruker )?{kind}\b:? ?", "", reason)
         raise XrdlibError(f"cannot be read as {kind} ({reason}); {_ADVICE}") from None
     except OverflowError:
         raise XrdlibError(f"has no scan {index + 1}; choose a smaller number") from None

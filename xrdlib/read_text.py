@@ -73,6 +73,11 @@ def parse(text, axis=None):
     header, rows, numbers = _split(lines, dialect)
     separator, number = dialect
     width = len(_fields(rows[len(rows) // 2], separator))
+    if separator == "," and width >= 4 and width % 2 == 0 and not any("." in row for row in rows):
+        raise XrdlibError(
+            "uses the comma both inside numbers and between them; separate columns by semicolon "
+            "or tab"
+        )
     columns = axis_of_columns([line for line in header if line.strip()], width, separator, axis)
     x, y = [], []
     for row, line in zip(rows, numbers, strict=True):
