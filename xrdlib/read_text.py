@@ -7,6 +7,7 @@ from .read_header import axis_of_columns, fields, wavelength_in
 from .scans import MAX_ROWS, Scan
 
 MAX_LINE = 4000  # characters; a row of a table is shorter
+_MAX_HEADER = 2000  # lines that are searched for a wavelength
 _SAMPLE = 500  # lines that decide on the dialect
 _COMMENT = ("#", "!", "%", "'", "//", "*", "@", ";")
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
@@ -79,6 +80,7 @@ def parse(text, axis=None):
             "or tab"
         )
     columns = axis_of_columns([line for line in header if line.strip()], width, separator, axis)
+    header = header[:_MAX_HEADER]
     x, y = [], []
     for row, line in zip(rows, numbers, strict=True):
         values = _fields(row, separator)
