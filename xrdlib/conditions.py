@@ -105,6 +105,7 @@ def conditions(number, change=None):
     change = np.eye(3, dtype=np.int64) if change is None else np.array(change)
     inverse = np.rint(np.linalg.inv(change)).astype(np.int64)
     rotations = change @ np.unique(groups.operations(number)[0], axis=0) @ inverse
+    equivalents = [_HKL @ rotation for rotation in rotations]
     absent = groups.absent(number, _HKL @ change)
     explained = np.zeros_like(absent)
     found = []
@@ -114,17 +115,15 @@ def conditions(number, change=None):
             best, gain = None, 0
             for form, modulus in _FORMS:
                 condition = Condition(zone, form, modulus)
-                broken = _broken(condition, rotations)
+                # What equivalents of a reflection do it does too, so its own absence is enough.
+                if (condition.violated(_HKL) & ~absent).any():
+                    continue
+                broken = np.any([condition.violated(hkl) for hkl in equivalents], axis=0)
                 new = int((broken & ~explained).sum())
-                if new > gain and not (broken & ~absent).any():
+                if new > gain:
                     best, gain, explains = condition, new, broken
             if best is None:
                 break  # a more special zone explains the rest
             found.append(best)
             explained |= explains
     return tuple(found)
-
-
-def _broken(condition, rotations):
-    """Reflections of `_HKL` of which an equivalent breaks a condition, (n,) bool."""
-    return np.any([condition.violated(_HKL @ rotation) for rotation in rotations], axis=0)
