@@ -9,7 +9,7 @@ import torch
 from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
 from pymatgen.core import Element, Lattice, Structure
 
-from xrdlib import banks, datasets, structure_factors
+from xrdlib import datasets, structure_factors, unit_cells
 from xrdlib.diffraction import two_theta
 from xrdlib.entries import Entry, Unreadable, amcsd_entries, element
 from xrdlib.errors import XrdlibError
@@ -130,7 +130,7 @@ def as_gemmi(entry):
         site.element = gemmi.Element(element(label, entry.formula))
         site.fract = gemmi.Fractional(*x)
         # gemmi adds up all images, of which a special position has several in one place.
-        images = banks.expand(x, rotations, translations, lattice)
+        images = unit_cells.expand(x, rotations, translations, lattice)
         site.occ = occupancy * len(images) / len(ops)
         small.add_site(site)
     small.setup_cell_images()

@@ -8,7 +8,7 @@ import spglib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrdlib import banks, datasets
+from xrdlib import banks, datasets, unit_cells
 from xrdlib.entries import Entry, Unreadable, amcsd_entries
 from xrdlib.errors import XrdlibError
 from xrdlib.groups import group_of_space_group
@@ -127,9 +127,9 @@ def test_number_of_images_divides_the_group_order(frac, number):
     lattice = np.diag([6.0, 6.0, 9.0])
     if number == 167:
         lattice[1] = [-3, 27**0.5, 0]
-    images = banks.expand(frac, rotations, translations, lattice)
+    images = unit_cells.expand(frac, rotations, translations, lattice)
     assert len(op) % len(images) == 0
-    again = banks.expand(images[-1], rotations, translations, lattice)
+    again = unit_cells.expand(images[-1], rotations, translations, lattice)
     assert len(again) == len(images)
 
 
@@ -165,9 +165,9 @@ def test_nothing_usable_is_an_error():
 
 def test_stated_space_group_falls_back_on_the_operators():
     ops = tuple(o.triplet() for o in gemmi.find_spacegroup_by_name("P n m a").operations())
-    assert banks.stated_space_group("P n m a", ()) == 62
-    assert banks.stated_space_group("P 1 n m a 1", ops) == 62
-    assert banks.stated_space_group("Q", ops[:-1]) == 0
+    assert unit_cells.stated_space_group("P n m a", ()) == 62
+    assert unit_cells.stated_space_group("P 1 n m a 1", ops) == 62
+    assert unit_cells.stated_space_group("Q", ops[:-1]) == 0
 
 
 def test_families_join_an_unnamed_structure_to_its_mineral():

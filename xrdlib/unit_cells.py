@@ -1,0 +1,165 @@
+"""From a published asymmetric unit to a filled unit cell whose symmetry is checked."""
+
+from functools import cache
+
+import gemmi
+import numpy as np
+import spglib
+
+from .entries import Unreadable, element
+from .errors import XrdlibError
+from .groups import half_rotations, operations
+from .overlap import overlap
+
+SAME_POSITION = 0.01  # angstrom; images of a site that are closer are one atom
+SYMPREC = 0.01  # angstrom; tolerance of the symmetry that spglib detects
+METRIC = 1e-3  # relative tolerance of a metric that a rotation should leave as it is
+
+
+@cache
+def stated_space_group(symbol, operators):
+    """Space-group number of a Hermann-Mauguin symbol, or else of the operators.
+
+    Returns
+    -------
+    int
+        0 where neither can be told.
+    """
+    found = gemmi.find_spacegroup_by_name(symbol)
+    if found:
+        return found.number
+    rotations, translations = _parsed(operators)
+    kind = spglib.get_spacegroup_type_from_symmetry(rotations, translations, symprec=1e-4)
+    # A list of operators that is no group is matched to one of its subgroups.
+    if kind and _order(rotations) == _order(operations(kind.number)[0]):
+        return kind.number
+    return 0
+
+
+def _order(rotations):
+    return len(np.unique(rotations, axis=0))
+
+
+def expand(frac, rotations, translations, lattice):
+    """All distinct images of one site in the unit cell.
+
+    Parameters
+    ----------
+    frac : array_like, (3,)
+    rotations, translations : ndarray, (k, 3, 3) and (k, 3)
+        Operations x' = W x + w.
+    lattice : ndarray, (3, 3)
+        Rows a, b, c in angstrom.
+
+    Returns
+    -------
+    ndarray, (m, 3) float64
+        In [0, 1); images within `SAME_POSITION` of each other are one.
+    """
+    images = (rotations @ np.asarray(frac, dtype=np.float64) + translations) % 1
+    near = _distances(images, images, lattice) < SAME_POSITION
+    return images[near.argmax(1) == np.arange(len(images))]
+
+
+def _distances(a, b, lattice):
+    """Distances (len(a), len(b)) in angstrom, to the nearest translate along each axis."""
+    difference = a[:, None] - b[None]
+    return np.linalg.norm((difference - np.rint(difference)) @ lattice, axis=-1)
+
+
+@cache
+def _parsed(operators):
+    """Rotations (k, 3, 3) int and translations (k, 3) of triplets."""
+    try:
+        parsed = [gemmi.Op(triplet) for triplet in operators]
+    except RuntimeError:
+        raise Unreadable("an operator that cannot be parsed") from None
+    rotations, translations = (np.array([getattr(op, a) for op in parsed]) for a in ("rot", "tran"))
+    return rotations // gemmi.Op.DEN, translations / gemmi.Op.DEN
+
+
+def fill(entry):
+    """Atoms of the unit cell, lattice, rotations and detected symmetry of one structure.
+
+    Parameters
+    ----------
+    entry : entries.Entry
+
+    Returns
+    -------
+    dict
+        "lattice" (3, 3), "number", "frac" and "occupancy" of every atom, "rotations" as in
+        `records.Crystals`, and "detected", the space group that spglib finds (0 for none).
+
+    Raises
+    ------
+    Unreadable
+        With the reason, where the structure contradicts itself.
+    """
+    cell = gemmi.UnitCell(*entry.cell)
+    if min(entry.cell) <= 0 or not cell.volume > 1:
+        raise Unreadable("an impossible cell")
+    if abs(entry.volume / cell.volume - 1) > 0.01:
+        raise Unreadable("a cell that contradicts the stated volume")
+    if not np.isfinite(entry.frac).all():
+        raise Unreadable("a site without coordinates")
+    lattice = np.array(cell.orth.mat.tolist()).T
+    rotations, translations = _parsed(entry.operators)
+    species = np.array([element(label, entry.formula) for label in entry.labels])
+    images = []  # of each site; sites that share a position share its images
+    for site in entry.frac:
+        shared = (i for i in images if _distances(site[None] % 1, i, lattice).min() < SAME_POSITION)
+        found = next(shared, None)
+        images.append(expand(site, rotations, translations, lattice) if found is None else found)
+    # An occupancy above 1 is a refined scale; an empty site scatters nothing.
+    occupancy = np.clip(entry.occupancy, 0, 1)
+    filled = [k for k in range(len(images)) if occupancy[k] > 0]
+    if not filled:
+        raise Unreadable("no atoms")
+    counts = [len(images[k]) for k in filled]
+    try:
+        half = half_rotations(rotations)
+    except XrdlibError:
+        raise Unreadable("operators that form no group") from None
+    lattice = _symmetric(lattice, half)
+    frac = np.concatenate([images[k] for k in filled])
+    shares = np.repeat(occupancy[filled], counts)
+    if overlap(lattice, frac, shares):
+        raise Unreadable("atoms that lie upon each other")
+    return {
+        "lattice": lattice,
+        "number": np.repeat(species[filled], counts),
+        "frac": frac,
+        "occupancy": shares,
+        "rotations": half,
+        "detected": _detected(lattice, images, species, occupancy),
+    }
+
+
+def _symmetric(lattice, rotations):
+    """The lattice, its published digits rounded so that all rotations W keep its metric M.
+
+    Raises
+    ------
+    Unreadable
+        If some W^T M W differs from M by more than rounding.
+    """
+    metric = lattice @ lattice.T
+    turned = rotations.transpose(0, 2, 1) @ metric @ rotations
+    length = np.sqrt(np.diag(metric))
+    if (np.abs(turned - metric) > METRIC * length[:, None] * length).any():
+        raise Unreadable("operators that contradict the cell")
+    return np.linalg.cholesky(turned.mean(0))
+
+
+def _detected(lattice, images, species, occupancy):
+    """Space-group number that spglib finds from the atoms, 0 where it finds none."""
+    content = {}  # position -> what sits there; a mixed site is a kind of atom of its own
+    for points, z, share in zip(images, species, occupancy, strict=True):
+        content.setdefault(id(points), (points, []))[1].append((int(z), round(float(share), 3)))
+    sites = [(points, tuple(sorted(kinds))) for points, kinds in content.values()]
+    kinds = {kind: number for number, kind in enumerate(sorted({kind for _, kind in sites}), 1)}
+    numbers = np.repeat([kinds[kind] for _, kind in sites], [len(points) for points, _ in sites])
+    positions = np.concatenate([points for points, _ in sites])
+    dataset = spglib.get_symmetry_dataset((lattice, positions, numbers), symprec=SYMPREC)
+    return dataset.number if dataset else 0
