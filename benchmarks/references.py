@@ -9,7 +9,7 @@ import torch
 from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
 from pymatgen.core import Element, Lattice, Structure
 
-from xrdlib import datasets, structure_factors, unit_cells
+from xrdlib import banks, datasets, structure_factors, unit_cells
 from xrdlib.diffraction import two_theta
 from xrdlib.entries import Entry, Unreadable, amcsd_entries, element
 from xrdlib.errors import XrdlibError
