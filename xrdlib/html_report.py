@@ -150,7 +150,8 @@ def _effect(predictor, found, pattern, request):
 
 def _evidence(found, two_theta, intensity, request):
     labels = [row["group"] for row in found["predictions"][:_CANDIDATES]]
-    shown = {"cell": ", ".join(f"{value:g}" for value in request.cell), "problems": []}
+    cell = ", ".join(f"{value:g}" for value in request.cell)
+    shown = {"cell": cell, "problems": [], "picture": None}
     try:
         lines = evidence(two_theta, intensity, found["wavelength"], request.cell, labels)
     except XrdlibError as problem:
