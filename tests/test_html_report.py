@@ -13,6 +13,7 @@ import pytest
 from xrdlib import html_report
 from xrdlib.answer import FLAGS, Request, answer
 from xrdlib.errors import XrdlibError
+from xrdlib.output import percent
 from xrdlib.plot_evidence import thinned
 from xrdlib.widgets import quartz
 
@@ -90,8 +91,9 @@ def test_each_file_has_its_ranking_set_and_warnings(page, made):
     text = " ".join(" ".join(Reader(page).text).split())
     for found, _ in made[2]:
         for row in found["predictions"]:
-            assert f"{100 * row['probability']:.1f} %" in text and row["symbol"] in text
-        assert f"90 % set, {len(found['set'])} groups" in text
+            assert percent(row["probability"]) in text and row["symbol"] in text
+        count = f"{len(found['set'])} groups" if len(found["set"]) > 1 else "one group"
+        assert f"90 % set, {count}:" in text
         assert all(FLAGS[flag] in text for flag in found["flags"])
     assert {"no_peaks", "short_range", "wavelength_assumed"} <= set(made[2][1][0]["flags"])
 
@@ -103,7 +105,7 @@ def test_the_effect_of_the_prior_stands_beside_the_uniform_one(page, made):
     sample = answered[0][1]
     for prior in ("minerals", "uniform"):
         p = predictor.predict_proba(sample.two_theta, [sample.intensity], prior=prior)[0]
-        assert f"{100 * p.max():.1f} %" in text
+        assert percent(p.max()) in text
 
 
 def test_pictures_are_well_formed_and_small(page):

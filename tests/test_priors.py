@@ -138,6 +138,12 @@ def test_what_is_left_out_stays_possible(spec):
     assert (prior > 0).all() and prior.sum() == pytest.approx(1)
 
 
+def test_what_is_known_weighs_more_than_what_is_thought_likely():
+    outside = groups.group_of_space_group()[227] - 1
+    thought, known = (priors.resolve_prior(spec)[outside] for spec in ({"P21/c": 1}, "sg=14"))
+    assert 0 < known < 1e-50 * thought
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -11,7 +11,7 @@ from . import __version__, groups, plot_evidence
 from .answer import FLAGS, posterior, ranking
 from .errors import XrdlibError
 from .evidence import evidence
-from .output import sentences
+from .output import percent, sentences
 from .plot_style import RC, plt
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -210,5 +210,6 @@ def _environment():
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined
     )
+    environment.filters["percent"] = percent
     environment.filters["symbol"] = groups.reference_symbol
     return environment

@@ -44,7 +44,7 @@ def _one(answer):
     for rank, row in enumerate(answer["predictions"], 1):
         lines.append(
             f"  {rank:4}  {row['group']:5}  {row['symbol']:15}  {row['crystal_system']:12}"
-            f"  {100 * row['probability']:9.1f} %  {members(row['space_groups'])}"
+            f"  {percent(row['probability']):>11}  {members(row['space_groups'])}"
         )
     lines += ["", *(f"  {sentence}" for sentence in sentences(answer)), ""]
     return "\n".join(lines)
@@ -65,6 +65,13 @@ def sentences(answer):
     if len(labels) > 1:
         found.append(_in_common(answer))
     return found + [FLAGS[flag] for flag in answer["flags"]]
+
+
+def percent(probability):
+    """A probability for people: never quite 0 or 100 %."""
+    if probability < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if probability > 0.9995 else f"{100 * probability:.1f} %"
 
 
 def members(space_groups, most=6):

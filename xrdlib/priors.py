@@ -9,6 +9,9 @@ from . import groups
 from .errors import XrdlibError
 from .metrics import logsumexp
 
+# What is known beforehand leaves the rest next to nothing; zero would have no logarithm.
+_KNOWN = 1e-100
+
 
 def smooth_prior(counts, strength=1.0, base=None):
     """Class probabilities from counts, drawn towards a base distribution.
@@ -85,8 +88,8 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
     minerals : array_like, (99,), optional
         The distribution that "minerals" stands for.
     floor : float
-        Share spread evenly over all 99 groups unless the prior is named, so that groups left out
-        stay possible.
+        Share spread evenly over all 99 groups where weights are given, so that groups left out
+        stay possible. Where it is known what to consider, they are not: the share is 1e-100 of it.
 
     Returns
     -------
@@ -104,7 +107,9 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
         prior = np.asarray(named[spec], dtype=np.float64)
         return prior / prior.sum()
     base = uniform if minerals is None else np.asarray(minerals, dtype=np.float64)
-    weights = _weights(_parsed(spec) if isinstance(spec, str) else spec, base)
+    spec = _parsed(spec) if isinstance(spec, str) else spec
+    weights = _weights(spec, base)
+    floor = floor if isinstance(spec, Mapping) else _KNOWN * floor
     if not weights.any():
         raise XrdlibError("The prior's weights are all zero; give one group or more a weight.")
     return (1 - floor) * weights / weights.sum() + floor * uniform
