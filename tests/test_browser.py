@@ -37,19 +37,20 @@ def local(address):
     return parts.scheme in ("file", "data", "about", "blob") or parts.hostname == "127.0.0.1"
 
 
-@pytest.fixture
-def report(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
     pattern = widgets.quartz()
     rows = zip(pattern.two_theta, pattern.intensity, strict=True)
     # The name of a file is the user's and may look like a script.
-    file = tmp_path / "<img src=x onerror=alert(1)>.xy"
+    file = folder / "<img src=x onerror=alert(1)>.xy"
     file.write_text("\n".join(f"{x:.2f} {y:g}" for x, y in rows))
-    cell = "4.916,4.916,5.4054,90,90,120"
-    arguments = ["predict", str(file), str(tmp_path / "none"), "--cell", cell]
+    arguments = ["predict", str(file), str(folder / "none"), "--html", str(folder / "report.html")]
     predictor = bundled.predictor()
-    monkeypatch.setattr(predict, "load_predictor", lambda weights: predictor)
-    assert cli.main([*arguments, "--html", str(tmp_path / "report.html")]) == 2
-    return tmp_path / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predict, "load_predictor", lambda weights: predictor)
+        assert cli.main([*arguments, "--cell", "4.916,4.916,5.4054,90,90,120"]) == 2
+    return folder / "report.html"
 
 
 def test_the_report_shows_everything_and_asks_for_nothing(page, report, tmp_path):

@@ -12,6 +12,7 @@ import sys
 import bundled
 import pytest
 
+import xrdlib
 from xrdlib import cli, datasets, groups, paths, predict
 from xrdlib.widgets import quartz
 
@@ -203,6 +204,12 @@ def test_help_shows_examples_that_parse(command, capsys):
     for example in examples:
         typed = re.split(r"\s{2,}|[>|]", example)[0]
         assert cli._parser().parse_args(shlex.split(typed)[1:]).run, example
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0 and capsys.readouterr().out == f"xrdlib {xrdlib.__version__}\n"
 
 
 def module(*arguments, code=0):

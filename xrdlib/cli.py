@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from . import __version__
 from .errors import XrdlibError
 
 EXAMPLES = """examples:
@@ -128,6 +129,7 @@ def _parser():
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"xrdlib {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     command = _command(commands, predict, "rank the groups of patterns", PREDICT, PREDICT_EXAMPLES)
     _predict_options(command)

@@ -87,7 +87,7 @@ def evidence(two_theta, intensity, found):
             (state == 0, "x", "vermillion", 4.5),
             (left_out, "x", "grey", 3),
         ):
-            at = found.two_theta[lines]
+            at = found.two_theta[lines & (found.two_theta <= last)]
             ticks.plot(at, np.full(len(at), -row), marker, color=COLOURS[colour], ms=size, mew=0.9)
     names = [f"{typeset(symbols()[c.label - 1])}  ({c.label})" for c in found.candidates]
     ticks.set_yticks(-np.arange(rows), names)
