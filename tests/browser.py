@@ -53,14 +53,15 @@ class Page:
     Attributes
     ----------
     requests : list of str
-        Addresses that the page has asked for, also those that were not answered.
+        Addresses that the page has asked for, also those that were not answered, but not those
+        that its own content security policy kept from being asked.
     errors : list of str
         Exceptions of its scripts.
     """
 
     def __init__(self, socket):
         self.socket, self.number = socket, itertools.count(1)
-        self.requests, self.errors = [], []
+        self.asked, self.errors = {}, []
         for domain in ("Page", "Network", "Runtime"):
             self.command(f"{domain}.enable")
 
@@ -70,15 +71,24 @@ class Page:
         self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
             message = json.loads(self.socket.recv(timeout=60))
+            given = message.get("params", {})
             if message.get("method") == "Network.requestWillBeSent":
-                self.requests.append(message["params"]["request"]["url"])
+                # A redirection keeps its number.
+                self.asked.setdefault(given["requestId"], []).append(given["request"]["url"])
             elif message.get("method") == "Network.webSocketCreated":
-                self.requests.append(message["params"]["url"])
+                self.asked[given["requestId"]] = [given["url"]]
+            elif message.get("method") == "Network.loadingFailed":
+                if given.get("blockedReason") == "csp":
+                    self.asked.pop(given["requestId"])
             elif message.get("method") == "Runtime.exceptionThrown":
-                self.errors.append(json.dumps(message["params"]))
+                self.errors.append(json.dumps(given))
             elif message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]
+
+    @property
+    def requests(self):
+        return [url for urls in self.asked.values() for url in urls]
 
     def open(self, address, width=1100, height=900):
         """Go to an address, in a window of a size."""
