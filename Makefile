@@ -15,7 +15,7 @@ PIPELINE := notebooks/dvc.yaml
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
 # The default profile is what the dvc.yaml of the project's root stands for.
-TARGET := $(if $(filter laptop,$(PROFILE)),dvc.yaml,$(PIPELINE):12_figures@$(PROFILE))
+TARGET := $(if $(filter laptop,$(PROFILE)),dvc.yaml,$(PIPELINE):13_figures@$(PROFILE))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A kernel registered elsewhere under the name python3 must not run our notebooks.
@@ -51,8 +51,8 @@ test: setup
 	$(BIN)/python -m pytest
 
 figures: setup
-	$(BIN)/dvc repro --single-item $(PIPELINE):strip@12_figures
-	$(BIN)/dvc repro --single-item --force $(PIPELINE):12_figures@$(PROFILE)
+	$(BIN)/dvc repro --single-item $(PIPELINE):strip@13_figures
+	$(BIN)/dvc repro --single-item --force $(PIPELINE):13_figures@$(PROFILE)
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

@@ -111,7 +111,7 @@ def test_every_figure_is_drawn_and_kept_twice(cfg):
 
 
 def test_the_pipeline_declares_exactly_these_files():
-    stage = YAML(typ="safe", pure=True).load(ROOT / "notebooks/dvc.yaml")["stages"]["12_figures"]
+    stage = YAML(typ="safe", pure=True).load(ROOT / "notebooks/dvc.yaml")["stages"]["13_figures"]
     declared = {key.rsplit("/", 1)[1] for plot in stage["do"]["plots"] for key in plot}
     assert declared == {f"{name}.{kind}" for name in gallery.FIGURES for kind in ("png", "svg")}
 

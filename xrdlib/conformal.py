@@ -1,9 +1,9 @@
 """Conformal prediction sets: groups that hold the true one with a stated probability.
 
-A pattern's score is the probability that must be added up, from the most probable group on, until
-the true group is reached (adaptive prediction sets, Romano, Sesia & Candes 2020). Sets that go up
-to the right quantile of the scores of calibration patterns hold the true group with that
-frequency. Patterns of one mineral family are alike, so a family has one vote, shared by its
+A pattern's score is the probability of all groups that are ranked above the true one (adaptive
+prediction sets, Romano, Sesia & Candes 2020, without their random part). Sets that go on up to the
+right quantile of the scores of calibration patterns hold the true group with that frequency, or
+a higher one. Patterns of one mineral family are alike, so a family has one vote, shared by its
 patterns, and the promise is about families not seen before.
 """
 
@@ -14,7 +14,7 @@ from .metrics import check
 
 
 def scores(logp, labels):
-    """Probability added up until the true group is reached, (n,) in (0, 1].
+    """Probability of the groups above the true one, (n,) in [0, 1): 0 where it is ranked first.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def scores(logp, labels):
     logp, labels = check(logp, labels)
     p = np.exp(logp)
     own = p[np.arange(len(p)), labels]
-    return np.minimum((p * (p >= own[:, None])).sum(axis=1), 1.0)
+    return (p * (p > own[:, None])).sum(axis=1)
 
 
 def quantile(values, families, coverage):
@@ -77,7 +77,7 @@ def members(probability, threshold):
     Returns
     -------
     ndarray, (n, 99) bool
-        The most probable groups, as many as are needed to reach the threshold, at least one.
+        The groups above which no more probability lies than the threshold.
     """
     probability = np.asarray(probability, dtype=np.float64)
     order = np.argsort(-probability, axis=1, kind="stable")
@@ -85,6 +85,5 @@ def members(probability, threshold):
     before = np.cumsum(ranked, axis=1) - ranked
     inside = np.zeros(probability.shape, dtype=bool)
     # Rounding must not leave out a group that a score of the same sum let in.
-    np.put_along_axis(inside, order, before < threshold - 1e-9, axis=1)
-    np.put_along_axis(inside, order[:, :1], True, axis=1)
+    np.put_along_axis(inside, order, before <= threshold + 1e-9, axis=1)
     return inside

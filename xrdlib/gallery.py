@@ -120,6 +120,24 @@ def _crystal_statistics(config):
     return plots.crystal_statistics(read(config, "simulator")["crystals"])
 
 
+def _retrieval(config):
+    rows = read(config, "retrieval")["rows"]
+    if not rows:
+        return plots.note("No measured patterns were at hand.")
+    return plots.nulls([row for row in rows if row["subset"] == rows[0]["subset"]])
+
+
+def _released(draw, *keys):
+    def from_file(config):
+        found = read(config, "released")
+        # Without measured patterns the file has no rows.
+        if not found["rows"]:
+            return plots.note("No measured patterns were at hand.")
+        return draw(*(found[key] for key in keys))
+
+    return from_file
+
+
 FIGURES = {
     "dag": _dag,
     "class_histogram": _class_histogram,
@@ -132,6 +150,9 @@ FIGURES = {
     "reliability": _reliability,
     "confusion": _confusion,
     "dag_errors": _dag_errors,
+    "retrieval": _retrieval,
+    "released_coverage": _released(plots.coverage, "coverage", "answered"),
+    "released_mistakes": _released(plots.mistakes, "mistakes"),
     "simulator": _simulator,
     "simulator_cost": _simulator_cost,
     "crystal_statistics": _crystal_statistics,

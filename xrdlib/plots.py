@@ -4,6 +4,7 @@ from .plot_calibration import reliability, temperature
 from .plot_crystals import crystal_statistics
 from .plot_errors import confusion, dag_errors
 from .plot_patterns import example_patterns
+from .plot_released import coverage, mistakes
 from .plot_scores import curriculum, decoders, learning_curves, nulls
 from .plot_simulator import simulator, simulator_cost
 from .plot_style import note, save
@@ -12,6 +13,7 @@ from .plot_symmetry import class_histogram, dag
 __all__ = [
     "class_histogram",
     "confusion",
+    "coverage",
     "crystal_statistics",
     "curriculum",
     "dag",
@@ -19,6 +21,7 @@ __all__ = [
     "decoders",
     "example_patterns",
     "learning_curves",
+    "mistakes",
     "note",
     "nulls",
     "reliability",

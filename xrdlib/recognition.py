@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from . import fusion, library, predict, priors, stages
+from . import conformal, fusion, library, predict, priors, stages
 from .experiment import MEASURED, folder, load_bank
 from .groups import N_GROUPS
 from .patterns import GRID
@@ -69,8 +69,9 @@ def build(config, measured_sets, prior, calibration):
     evidence, similarity, _ = predictor.evidence(GRID.two_theta, patterns.intensity)
     ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
     labels = patterns.group.astype(int) - 1
-    both = fusion.fit(evidence, similarity, labels, ratio)
-    alone = fusion.fit(np.zeros_like(evidence), similarity, labels, ratio)
+    both = fusion.fit(evidence, similarity, labels, ratio, patterns.family)
+    alone = fusion.fit(np.zeros_like(evidence), similarity, labels, ratio, patterns.family)
+    unseen = fusion.cross_fitted(evidence, similarity, labels, ratio, patterns.family)
     predict.write(
         folder_ / PREDICTOR,
         model,
@@ -79,6 +80,10 @@ def build(config, measured_sets, prior, calibration):
         prior,
         fusion=asdict(both),
         retrieval_alone=asdict(alone),
+        conformal={
+            "scores": conformal.scores(unseen, labels).round(9).tolist(),
+            "families": patterns.family.astype(str).tolist(),
+        },
         library={"file": FILE, "about": sources},
         profile=config.profile,
         chosen_on=MEASURED[0],

@@ -53,6 +53,11 @@ def log_probs(predictor, intensity, prior="minerals"):
         `FUSED`, `NETWORK` and `RETRIEVAL`.
     """
     evidence, similarity, _ = predictor.evidence(GRID.two_theta, intensity)
+    return weighed(predictor, evidence, similarity, prior)
+
+
+def weighed(predictor, evidence, similarity, prior="minerals"):
+    """As `log_probs`, from what `predict.Predictor.evidence` found."""
     target = priors.resolve_prior(prior, predictor.metadata["minerals"])
     ratio = priors.log_ratio(target, np.full(N_GROUPS, 1 / N_GROUPS))
     alone = Fusion(**predictor.metadata["retrieval_alone"])

@@ -1,0 +1,251 @@
+"""Where the released predictor can be believed: by kind of pattern, by coverage, by mistake."""
+
+import numpy as np
+
+from . import conformal
+from .breakdown import per_class
+from .dag import relation
+from .experiment import MEASURED
+from .groups import crystal_systems, symbols
+from .metrics import check, credit, log_likelihood
+from .patterns import GRID
+from .released import FUSED, weighed
+
+SIMILAR = (-1.0, 0.5, 0.6, 0.7, 0.8, 1.01)  # edges of similarity to the nearest structure
+COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+ALIKE = 0.8  # similarity from which a structure of another group casts doubt on a label
+
+
+def appraise(predictor, measured_sets):
+    """All that is asked of the released predictor, from the measured patterns.
+
+    Parameters
+    ----------
+    predictor : predict.Predictor
+        With retrieval and conformal scores.
+    measured_sets : dict of str to rruff.Measured
+        As from `released.measured`.
+
+    Returns
+    -------
+    dict
+        "kinds" (dict of tables), "groups", "coverage", "answered": on the test patterns;
+        "mistakes": on the calibration patterns.
+    """
+    calibration, test = (measured_sets[name] for name in MEASURED)
+    logp, similarity, _ = _read(predictor, test)
+    labels = test.group.astype(int) - 1
+    edges = np.quantile(noise(calibration.intensity), (1 / 3, 2 / 3))
+    told = predictor.metadata["conformal"]
+    own, own_similarity, nearest = _read(predictor, calibration)
+    return {
+        "kinds": {
+            name: breakdown(logp, labels, test.family, kind)
+            for name, kind in kinds(test, similarity, edges).items()
+        },
+        "groups": per_class(logp, labels),
+        "coverage": coverage(told["scores"], told["families"], logp, labels, test.family),
+        "answered": answered(logp, labels),
+        "mistakes": mistakes(own, calibration, own_similarity, nearest),
+    }
+
+
+def noise(intensity):
+    """Noise of patterns as a share of their strongest line, (n,).
+
+    The median of absolute differences of neighbouring points, in units of a standard deviation.
+
+    Parameters
+    ----------
+    intensity : array_like, (n, m)
+        On an even grid.
+    """
+    intensity = np.asarray(intensity, dtype=np.float64)
+    difference = np.abs(np.diff(intensity, axis=1))
+    return 1.4826 / np.sqrt(2) * np.median(difference, axis=1) / intensity.max(axis=1)
+
+
+def kinds(patterns, similarity, edges):
+    """What tells patterns apart: crystal system, nearness of a known structure, noise.
+
+    Parameters
+    ----------
+    patterns : rruff.Measured
+    similarity : ndarray, (n,)
+        To the nearest structure of the library.
+    edges : (low, high)
+        Noise levels between which a pattern is of middling quality.
+
+    Returns
+    -------
+    dict of str to ndarray of str, (n,)
+    """
+    systems = np.array(crystal_systems())[patterns.group.astype(int) - 1]
+    names = [
+        f"below {high:g}" if low < 0 else f"{low:g} to {min(high, 1):g}"
+        for low, high in zip(SIMILAR, SIMILAR[1:], strict=False)
+    ]
+    level = np.digitize(noise(patterns.intensity), edges)
+    return {
+        "crystal system": systems,
+        "similarity to the nearest known structure": np.array(names)[
+            np.digitize(similarity, SIMILAR) - 1
+        ],
+        "noise": np.array(["low", "middling", "high"])[level],
+    }
+
+
+def breakdown(logp, labels, families, kind):
+    """Scores of the patterns of each kind.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+    labels, families : array_like, (n,)
+    kind : array_like, (n,) of str
+
+    Returns
+    -------
+    list of dict
+        "kind", "n", "families", "top1" and "top5" (percent), "nll" (nats); in order of name.
+    """
+    logp, labels = check(logp, labels)
+    first, fifth = (credit(logp, labels, k) for k in (1, 5))
+    cost = -log_likelihood(logp, labels)
+    kind, families = np.asarray(kind), np.asarray(families)
+    return [
+        {
+            "kind": str(name),
+            "n": int((mine := kind == name).sum()),
+            "families": len(set(families[mine])),
+            "top1": 100 * float(first[mine].mean()),
+            "top5": 100 * float(fifth[mine].mean()),
+            "nll": float(cost[mine].mean()),
+        }
+        for name in np.unique(kind)
+    ]
+
+
+def coverage(values, families, logp, labels, test_families, levels=COVERAGES):
+    """Conformal sets on test patterns: promised and met coverage, size of the sets.
+
+    Parameters
+    ----------
+    values, families : array_like, (m,)
+        Scores of the calibration patterns (`conformal.scores`) and their families.
+    logp, labels, test_families
+        Of the test patterns.
+    levels : sequence of float
+        Promised coverages.
+
+    Returns
+    -------
+    list of dict
+        "promised", "patterns" and "families" (frequency with which the set holds the true group,
+        over patterns and over families), "size" (mean), "single" (share of sets of one group).
+    """
+    logp, labels = check(logp, labels)
+    _, member, size = np.unique(test_families, return_inverse=True, return_counts=True)
+    weight = 1 / size[member] / len(size)
+    rows = []
+    for level in levels:
+        inside = conformal.members(np.exp(logp), conformal.quantile(values, families, level))
+        hit = inside[np.arange(len(labels)), labels]
+        rows.append(
+            {
+                "promised": float(level),
+                "patterns": float(hit.mean()),
+                "families": float((hit * weight).sum()),
+                "size": float(inside.sum(axis=1).mean()),
+                "single": float((inside.sum(axis=1) == 1).mean()),
+            }
+        )
+    return rows
+
+
+def answered(logp, labels):
+    """Accuracy of the most confident part of the patterns, from a tenth to all of them.
+
+    Returns
+    -------
+    dict of list
+        "share" of patterns answered, "top1" among them, "confidence" of the least sure of them.
+    """
+    logp, labels = check(logp, labels)
+    confidence, hit = np.exp(logp.max(axis=1)), credit(logp, labels, 1)
+    order = np.argsort(-confidence, kind="stable")
+    counts = np.unique(np.ceil(np.linspace(0.1, 1, 19) * len(labels)).astype(int))
+    return {
+        "share": (counts / len(labels)).tolist(),
+        "top1": [float(hit[order[:n]].mean()) for n in counts],
+        "confidence": [float(confidence[order[n - 1]]) for n in counts],
+    }
+
+
+def mistakes(logp, patterns, similarity, nearest, n=20, every=5):
+    """The most confident mistakes, with what may have gone wrong.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+    patterns : rruff.Measured
+    similarity : ndarray, (n,)
+        To the nearest structure.
+    nearest : sequence of str
+        Its name.
+    n : int
+    every : int
+        Keep every such point of the patterns.
+
+    Returns
+    -------
+    list of dict
+        "source", "true" and "predicted" (symbols), "probability", "relation" of the predicted
+        group to the true one, "nearest", "similarity", "why", "two_theta", "intensity".
+    """
+    labels = patterns.group.astype(int) - 1
+    logp, labels = check(logp, labels)
+    guess, names = logp.argmax(axis=1), symbols()
+    wrong = np.flatnonzero(guess != labels)
+    wrong = wrong[np.argsort(-logp[wrong, guess[wrong]], kind="stable")][:n]
+    angles = GRID.two_theta[::every].round(3).tolist()
+    rows = []
+    for i in wrong:
+        how = str(relation(int(labels[i]) + 1, int(guess[i]) + 1))
+        curve = patterns.intensity[i] / patterns.intensity[i].max()
+        curve = curve[: len(angles) * every]
+        rows.append(
+            {
+                "source": str(patterns.source[i]),
+                "true": names[labels[i]],
+                "predicted": names[guess[i]],
+                "probability": float(np.exp(logp[i, guess[i]])),
+                "relation": how,
+                "nearest": str(nearest[i]),
+                "similarity": float(similarity[i]),
+                "why": _why(float(similarity[i]), how),
+                "two_theta": angles,
+                "intensity": curve[::every].astype(float).round(4).tolist(),
+            }
+        )
+    return rows
+
+
+def _read(predictor, patterns):
+    """Log-probabilities, similarity to the nearest structure, and its name."""
+    evidence, similarity, nearest = predictor.evidence(GRID.two_theta, patterns.intensity)
+    logp = weighed(predictor, evidence, similarity)[FUSED]
+    return logp, similarity.max(axis=1), nearest
+
+
+def _why(similarity, relation):
+    """A first guess at the reason, from the nearest structure and the two groups."""
+    if similarity >= ALIKE:
+        if relation in ("ancestor", "descendant"):
+            return "a known structure of a related group fits well: pseudo-symmetry or the label"
+        return "a known structure of another group fits well: the label is doubtful, or a mixture"
+    if relation == "ancestor":
+        return "taken for more symmetric than it is: weak lines were missed"
+    if relation == "descendant":
+        return "taken for less symmetric than it is: an impurity or noise passed for lines"
+    return "no known structure is like it, and the network was misled"
