@@ -17,7 +17,7 @@ from .patterns import CU_KA1
 
 LINES = 100  # a structure; a large cell has hundreds more, which overlap to a hum
 _RANGE = (4.0, 92.0)  # degrees of Cu K-alpha1, a little more than patterns reach
-_STEPS = 2**16 - 1
+POSITIONS = 2**16
 _CHUNK = 2000  # crystals at a time, so that memory stays small
 
 
@@ -53,13 +53,17 @@ class Library:
     @property
     def angles(self):
         """2theta of every line in degrees, (m,) float32."""
-        low, high = _RANGE
-        return (low + (high - low) / _STEPS * self.position).astype(np.float32)
+        return position_angles().astype(np.float32)[self.position]
 
     @property
     def intensities(self):
         """Intensity of every line, 1 for the strongest of its structure, (m,) float32."""
         return np.square(self.height / 255, dtype=np.float32)
+
+
+def position_angles():
+    """2theta in degrees that each value of `Library.position` stands for, (POSITIONS,) float64."""
+    return np.linspace(*_RANGE, POSITIONS)
 
 
 def from_reflections(reflections, computed=False):
@@ -120,7 +124,14 @@ def save(path, library, about):
     library : Library
     about : dict
         Of JSON values: where the structures come from.
+
+    Raises
+    ------
+    XrdlibError
+        If a name holds a line break, or the file cannot be written.
     """
+    if np.char.find(library.name, "\n").max(initial=-1) >= 0:
+        raise XrdlibError("A structure's name holds a line break; give it a plain name.")
     tensors = {
         "counts": torch.from_numpy(np.diff(library.start).astype(np.uint8)),
         # safetensors knows signed 16-bit numbers in every version.
@@ -180,6 +191,6 @@ def _strongest(reflections):
     low, high = _RANGE
     return (
         np.bincount(owner[kept], minlength=n),
-        np.rint((angle[kept] - low) / (high - low) * _STEPS).astype(np.uint16),
+        np.rint((angle[kept] - low) / (high - low) * (POSITIONS - 1)).astype(np.uint16),
         np.rint(255 * relative).astype(np.uint8),
     )

@@ -6,16 +6,15 @@ off first. Cells are allowed to be a little larger or smaller than the library h
 ones more than measured ones.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
-import torch
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from .errors import XrdlibError
 from .groups import N_GROUPS
+from .library import POSITIONS, position_angles
 from .patterns import CU_KA1, GRID, Grid
-from .profiles import render
 
 COARSE = Grid(5.0, 90.0, 0.1)
 POWER = 0.3
@@ -28,9 +27,9 @@ STRETCH_MEASURED = tuple(np.linspace(-0.004, 0.004, 5).tolist())
 STRETCH_COMPUTED = tuple(np.linspace(-0.02, 0.02, 9).tolist())
 NARROWEST = 5.0  # degrees; fewer of them hold too few lines to compare
 _DOUBLET = ((1.0, 2 / 3), (1.544427 / CU_KA1, 1 / 3))
-_FWHM = float(np.sqrt(8 * np.log(2)))
-_CHUNK = 2048  # structures rendered at a time
+_CHUNK = 512  # structures at a time, so that memory stays small and in the cache
 _KERNEL_REACH = 4.0  # standard deviations
+_MARGIN = 10  # coarse points beside the grid: what is left of a line there, to the power, is 1e-3
 
 
 class Retrieval:
@@ -39,13 +38,20 @@ class Retrieval:
     Parameters
     ----------
     library : library.Library
+
+    Raises
+    ------
+    XrdlibError
+        If the library is empty.
     """
 
     def __init__(self, library):
+        if len(library) == 0:
+            raise XrdlibError("A library without structures finds nothing; give one with some.")
         # Rows of one class lie together, measured cells before computed ones.
         order = np.lexsort((library.group, library.computed))
         self.name, self.group = library.name[order], library.group[order]
-        self.patterns = _rendered(library)[order]
+        self.patterns = _rendered(library, order)
         n_measured = int((~library.computed).sum())
         self.parts = [
             (slice(first, last), stretches)
@@ -55,8 +61,9 @@ class Retrieval:
             )
             if last > first
         ]
-        # Norms belong to a range of angles, which most patterns share.
-        self._norms = lru_cache(maxsize=64)(self._norms)
+        # Norms belong to a range of angles, which most patterns share. A cache around a method of
+        # `self` would be a cycle, which keeps the patterns until the garbage collector comes by.
+        self._norms = lru_cache(maxsize=32)(partial(_norms, self.patterns))
 
     def similarities(self, intensities):
         """Best similarity within each class, and the structure that is most alike.
@@ -79,81 +86,101 @@ class Retrieval:
         XrdlibError
             If the shape is wrong, a value is not finite, or a pattern covers too little.
         """
-        intensities = np.asarray(intensities, dtype=np.float32)
+        try:
+            with np.errstate(over="ignore"):  # infinity is told below
+                intensities = np.asarray(intensities, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise XrdlibError("Retrieval needs intensities that are plain numbers.") from None
         if intensities.ndim != 2 or intensities.shape[1] != GRID.size:
             raise XrdlibError(
                 f"Intensities of shape {intensities.shape} given; retrieval needs (n, {GRID.size})."
             )
         if not np.isfinite(intensities).all():
             raise XrdlibError("Retrieval needs finite intensities; take out what is not a number.")
-        found = [self._one(row) for row in intensities]
+        found = [self._one(i, row) for i, row in enumerate(intensities)]
         scores, nearest = zip(*found, strict=True) if found else ((), ())
         return (
             np.array(scores, dtype=np.float32).reshape(-1, N_GROUPS),
             np.array(nearest, dtype=np.int64),
         )
 
-    def _one(self, row):
-        smooth, low, high = _comparable(row)
+    def _one(self, i, row):
+        smooth, low, high = _comparable(i, row)
         scores = np.full(N_GROUPS, -np.inf, dtype=np.float32)
         best, nearest = -np.inf, -1
         for rows, stretches in self.parts:
-            views, norms = [], []
-            for stretch in stretches:
-                view, span = _stretched(smooth, low, high, stretch)
-                views.append(view)
-                norms.append(self._norms(rows.start, rows.stop, *span))
-            cosines = (np.stack(views) @ self.patterns[rows].T / np.stack(norms)).max(0)
+            found = [_stretched(smooth, low, high, stretch) for stretch in stretches]
+            views, spans = zip(*found, strict=True)
+            norms = self._norms(rows.start, rows.stop, spans)
+            cosines = (np.stack(views) @ self.patterns[rows].T / norms).max(0)
             group = self.group[rows]
             first = np.flatnonzero(np.diff(group, prepend=0))
             at = group[first] - 1
             scores[at] = np.maximum(scores[at], np.maximum.reduceat(cosines, first))
-            if (top := int(cosines.argmax())) >= 0 and cosines[top] > best:
+            if cosines[top := int(cosines.argmax())] > best:
                 best, nearest = cosines[top], rows.start + top
         return np.where(np.isinf(scores), scores[np.isfinite(scores)].min(), scores), nearest
 
-    def _norms(self, start, stop, first, last):
-        """Norm of each pattern over columns first to last, its mean there taken off."""
-        part = self.patterns[start:stop, first:last]
-        spread = np.square(part).sum(1) - np.square(part.sum(1)) / part.shape[1]
-        return np.sqrt(np.maximum(spread, 1e-12))
+
+def _norms(patterns, start, stop, spans):
+    """Norms (len(spans), stop - start) of patterns over spans of columns, their means taken off."""
+    inside = np.zeros((COARSE.size, len(spans)), dtype=np.float32)
+    for column, (first, last) in enumerate(spans):
+        inside[first:last, column] = 1
+    norms = np.empty((len(spans), stop - start), dtype=np.float32)
+    for first in range(start, stop, _CHUNK):
+        part = patterns[first : min(first + _CHUNK, stop)]
+        spread = np.square(part) @ inside - np.square(part @ inside) / inside.sum(0)
+        norms[:, first - start : first - start + len(part)] = np.sqrt(np.maximum(spread, 1e-12)).T
+    return norms
 
 
-def _rendered(library):
-    """(n, COARSE.size) float32: calculated patterns with both K-alpha lines, to the power."""
-    parts = []
+def _rendered(library, order):
+    """(n, COARSE.size) float32: calculated patterns with both K-alpha lines, to the power.
+
+    Lines go to the nearest three points with the weights of a quadratic B-spline, whose variance is
+    a quarter of a squared step wherever the line lies; a narrower Gaussian does the rest.
+    """
+    lines = sparse.csr_array(
+        (library.intensities, library.position.astype(np.int32), library.start),
+        shape=(len(library), POSITIONS),
+    )[order]
+    spread = _spread()
+    sigma = np.sqrt((SIGMA_SIMULATED / COARSE.step) ** 2 - 0.25)
+    patterns = np.empty((len(library), COARSE.size), dtype=np.float32)
     for first in range(0, len(library), _CHUNK):
-        last = min(first + _CHUNK, len(library))
-        rows = slice(library.start[first], library.start[last])
-        sine = np.sin(np.radians(library.angles[rows] / 2))
-        owner = np.repeat(np.arange(last - first), np.diff(library.start[first : last + 1]))
-        lines = []
-        for ratio, share in _DOUBLET:
-            seen = sine * ratio < 1
-            angle = 2 * np.degrees(np.arcsin(sine[seen] * ratio))
-            lines.append((angle, share * library.intensities[rows][seen], owner[seen]))
-        angle, height, owner = (np.concatenate(columns) for columns in zip(*lines, strict=True))
-        width = torch.tensor([[_FWHM * SIGMA_SIMULATED]])
-        pattern = render(
-            torch.from_numpy(angle).float(),
-            torch.from_numpy(height).float(),
-            torch.from_numpy(owner),
-            last - first,
-            COARSE,
-            width,
-            torch.zeros_like(width),
-        )
-        parts.append(_power(pattern.numpy()))
-    return np.concatenate(parts)
+        rows = slice(first, first + _CHUNK)
+        wide = ndimage.gaussian_filter1d((lines[rows] @ spread).toarray(), sigma, radius=_MARGIN)
+        patterns[rows] = _power(wide[:, _MARGIN:-_MARGIN])
+    return patterns
 
 
-def _comparable(row):
+def _spread():
+    """What a line at each position of a library puts where, sparse (POSITIONS, points)."""
+    size = COARSE.size + 2 * _MARGIN
+    sine = np.sin(np.radians(position_angles() / 2))
+    parts = []
+    for ratio, share in _DOUBLET:
+        angle = 2 * np.degrees(np.arcsin(sine * ratio))
+        x = (angle - COARSE.start) / COARSE.step + _MARGIN
+        nearest = np.rint(x).astype(np.int32)
+        t = x - nearest
+        weights = ((0.5 - t) ** 2 / 2, 0.75 - t**2, (0.5 + t) ** 2 / 2)
+        parts += [(share * w, nearest + k) for w, k in zip(weights, (-1, 0, 1), strict=True)]
+    weight, point = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    row = np.tile(np.arange(POSITIONS, dtype=np.int32), len(parts))
+    seen = (point >= 0) & (point < size)
+    weight = weight[seen].astype(np.float32)
+    return sparse.csr_array((weight, (row[seen], point[seen])), shape=(POSITIONS, size))
+
+
+def _comparable(i, row):
     """Background off and smoothed, on COARSE; first and last measured angle."""
     measured = np.flatnonzero(row)
     if not len(measured) or GRID.step * (measured[-1] - measured[0]) < NARROWEST:
         raise XrdlibError(
-            f"A pattern covers less than {NARROWEST:g} degrees between {GRID.start:g} and "
-            f"{GRID.stop:g}; measure a wider range."
+            f"Pattern {i} is zero but for less than {NARROWEST:g} degrees between {GRID.start:g} "
+            f"and {GRID.stop:g}; measure a wider range, or leave the background in."
         )
     span = slice(measured[0], measured[-1] + 1)
     signal = np.zeros_like(row)
@@ -167,10 +194,11 @@ def _comparable(row):
 
 def _background(row):
     """Morphological opening: the highest curve below the data that no line fits under."""
-    size = round(BACKGROUND / GRID.step)
+    size = round(BACKGROUND / GRID.step) | 1  # odd: both passes are centred on the same point
     calm = ndimage.uniform_filter1d(row, round(_CALM / GRID.step), mode="nearest")
-    low = ndimage.minimum_filter1d(calm, size, mode="nearest")
-    opened = ndimage.maximum_filter1d(low, size, mode="nearest")
+    # Beyond the ends, too, or a slope would be missed there.
+    low = ndimage.minimum_filter1d(np.pad(calm, size, mode="edge"), size)
+    opened = ndimage.maximum_filter1d(low, size)[size:-size]
     return ndimage.uniform_filter1d(opened, size, mode="nearest")
 
 
@@ -189,6 +217,5 @@ def _stretched(smooth, low, high, stretch):
 
 
 def _power(patterns):
-    """Each row over its maximum, to the power; rounding below zero is taken for zero."""
-    patterns = np.maximum(patterns, 0)
+    """Each row over its maximum, to the power."""
     return (patterns / np.maximum(patterns.max(1, keepdims=True), 1e-30)) ** np.float32(POWER)
