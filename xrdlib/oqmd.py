@@ -7,6 +7,7 @@ functional theory, volumes some per cent off, and every site is fully occupied.
 import json
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import gemmi
@@ -30,7 +31,7 @@ _ONE_EACH = "SELECT numbers, positions, cell, key_value_pairs FROM systems ORDER
 
 
 def build_oqmd(database, limit=None):
-    """Read the structures that could be minerals, in the reference setting of their space groups.
+    """Read the structures that could be minerals, on the reference axes of their space groups.
 
     Left out are organic compounds (carbon and hydrogen together), metals, compounds far from
     stability, cells of more than `MAX_ATOMS` atoms, and structures in which spglib finds another
@@ -57,9 +58,9 @@ def build_oqmd(database, limit=None):
         If the file is not that database, or holds nothing usable.
     """
     try:
-        connection = sqlite3.connect(f"{Path(database).resolve().as_uri()}?mode=ro", uri=True)
-        rows = connection.execute(_ONE_EACH).fetchall()
-        connection.close()
+        uri = f"{Path(database).resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            rows = connection.execute(_ONE_EACH).fetchall()
     except sqlite3.Error as error:
         raise XrdlibError(
             f"{database} is not the expected database ({error}); fetch it again."
@@ -82,18 +83,23 @@ def build_oqmd(database, limit=None):
 
 
 def _standard(numbers, positions, cell, about):
-    """One structure in the reference setting, or the reason why it is left out."""
-    # json reads the NaNs that the file writes for what was not computed.
-    about = json.loads(about)
-    z = np.frombuffer(numbers, "<i4")
+    """One structure on the reference axes, origin choice 1, or the reason why it is left out."""
+    try:
+        about = json.loads(about)  # which reads the NaNs written for what was not computed
+        z = np.frombuffer(numbers, "<i4")
+        lattice = np.frombuffer(cell, "<f8").reshape(3, 3)
+        frac = np.frombuffer(positions, "<f8").reshape(len(z), 3) @ np.linalg.inv(lattice)
+        unstable = not about.get("stability", np.inf) < UNSTABLE
+    except (AttributeError, TypeError, ValueError):  # a singular cell among them
+        return "not readable"
+    if not (np.isfinite(frac).all() and np.isfinite(lattice).all()):  # spglib would crash
+        return "not readable"
     if not np.isin(z, ANIONS).any():
         return "a metal"
     if {_CARBON, _HYDROGEN} <= set(z.tolist()):
         return "organic"
-    if not about.get("stability", np.inf) < UNSTABLE:
+    if unstable:
         return "far from stability"
-    lattice = np.frombuffer(cell, "<f8").reshape(3, 3)
-    frac = np.frombuffer(positions, "<f8").reshape(-1, 3) @ np.linalg.inv(lattice)
     found = spglib.get_symmetry_dataset((lattice, frac, z), symprec=SYMPREC)
     if found is None or found.number != about.get("spacegroup"):
         return "another space group than stated"
