@@ -28,7 +28,7 @@ KEPT = {
     "pyrite": ("S2Fe 205", 205, 2),
     "calcite": ("CO3Ca 167", 167, 3),
     "forsterite": ("O3Mg2Si 62", 62, 5),
-    "scheelite": ("O4CaW 88", 88, 3),
+    "scheelite": ("O2CaW 88", 88, 3),
     "tremolite-like": (None, 12, 4),
 }
 
