@@ -90,6 +90,27 @@ def cfg(tmp_path, monkeypatch):
     crystals = [generate_balanced(shipped(), 30, seed) for seed in (0, 1)]
     content = {"comparison": comparison, "costs": costs}
     write(cfg, "simulator", content | {"crystals": crystal_statistics.compare(*crystals)})
+    write(cfg, "retrieval", {"rows": [main, null]})
+    appraised = {
+        "rows": [main, null],
+        "coverage": [
+            {"promised": p, "patterns": p, "families": p, "size": 9 * p} for p in (0.5, 0.9)
+        ],
+        "answered": {"share": [0.5, 1.0], "top1": [0.9, 0.6], "confidence": [0.9, 0.2]},
+        "mistakes": [
+            {
+                "true": "P - - -",
+                "predicted": "P -",
+                "probability": 0.9,
+                "nearest": "halite",
+                "similarity": 0.8,
+                "two_theta": angle.tolist(),
+                "intensity": (1 + np.cos(angle)).tolist(),
+            }
+        ]
+        * 3,
+    }
+    write(cfg, "released", appraised)
     return cfg
 
 

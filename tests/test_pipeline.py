@@ -23,7 +23,7 @@ from xrdlib.errors import XrdlibError
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(900)]
 ROOT = paths.ROOT
-NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 KEYS = ("n", "top1", "top5", "top1_ci95", "balanced_top1", "nll", "ece", "bits_over_prior")
 NEEDS_MODELS = ("physics transformer", "search-match", "resnet", "plain transformer")
 
@@ -88,7 +88,7 @@ def repro(folder, stage, *options, data=None):
 def project(tmp_path_factory, amcsd):
     """A copy in which the tiny profile has run from beginning to end."""
     folder = copy(tmp_path_factory.mktemp("pipeline"), amcsd)
-    ran, _ = repro(folder, "11_figures@tiny")
+    ran, _ = repro(folder, "13_figures@tiny")
     # 01_symmetry stands apart: nothing reads what it writes.
     alone = {"01_symmetry"}
     expected = {f"{n}@tiny" for n in NOTEBOOKS if n not in alone}
@@ -195,7 +195,7 @@ def test_no_notebook_failed_or_says_where_it_ran(project):
 def test_a_second_run_does_nothing(project):
     for path in (project / "xrdlib").glob("*.py"):
         path.touch()
-    ran, shown = repro(project, "11_figures@tiny")
+    ran, shown = repro(project, "13_figures@tiny")
     assert ran == [] and "up to date" in shown
 
 
@@ -205,11 +205,11 @@ def test_a_plot_module_concerns_only_what_draws_with_it(project):
     sources = {n: (project / f"notebooks/{n}.ipynb").read_text() for n in NOTEBOOKS}
     drawing = {f"{n}@tiny" for n, text in sources.items() if "plot_calibration" in text}
     path.write_text(before + "\n# A remark.\n")
-    ran, _ = repro(project, "11_figures@tiny", "--dry")
+    ran, _ = repro(project, "13_figures@tiny", "--dry")
     path.write_text(before)
     assert 0 < len(drawing) < 4
-    assert set(ran) == drawing | {"11_figures@tiny"}
-    assert repro(project, "11_figures@tiny", "--dry")[0] == []
+    assert set(ran) == drawing | {"13_figures@tiny"}
+    assert repro(project, "13_figures@tiny", "--dry")[0] == []
 
 
 def test_a_comment_in_the_training_loop_costs_no_training(project, tmp_path):

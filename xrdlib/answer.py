@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import groups, priors
+from . import conformal, groups, priors
 from .diffraction import resolve_wavelength
 from .errors import XrdlibError
 from .patterns import CU_KA1, to_grid
@@ -12,6 +12,7 @@ from .peaks import profile
 
 ASSUMED = "CuKa1"  # radiation where neither the user nor the file names one
 COVERAGE = 0.9
+_UNLIKE = 0.5  # similarity to the nearest structure, below which few answers are right
 _FEW = 5  # fewer peaks than this leave the symmetry open
 # Scans that begin later or end earlier, in degrees as seen with Cu K-alpha, were not trained on.
 _LATEST, _EARLIEST = 15.0, 60.0
@@ -21,6 +22,8 @@ FLAGS = {
     "background: the pattern says nothing, and the ranking is the prior alone.",
     "few_peaks": f"Fewer than {_FEW} peaks stand out, too few to tell groups apart: trust the "
     "ranking little.",
+    "unlike": "No known structure resembles the pattern, so that the ranking rests on less: trust "
+    "it little. Such patterns are complex structures, mixtures, or not minerals.",
     "short_range": f"The scan begins above {_LATEST:g} or ends below {_EARLIEST:g} degrees (as "
     "with Cu radiation), outside of what was trained on: lines that decide may be missing.",
     "range_cut": "What was measured outside 5 to 90 degrees (as with Cu radiation) was not used.",
@@ -85,8 +88,8 @@ def answer(predictor, file, pattern, request=None):
     dict
         Of values that JSON knows. "file"; "predictions", a list of dicts "group", "symbol",
         "crystal_system", "space_groups", "probability", the most probable first; "set", labels;
-        "flags", keys of `FLAGS`; "coverage"; "at_least" and "at_most", see `common`; "wavelength"
-        in angstrom.
+        "flags", keys of `FLAGS`; "coverage"; "at_least" and "at_most", see `common`; "nearest",
+        the known structure that is most like it ("name", "similarity"); "wavelength" in angstrom.
 
     Raises
     ------
@@ -97,23 +100,46 @@ def answer(predictor, file, pattern, request=None):
     request.check(predictor)
     wavelength, flags = used_wavelength(pattern, request)
     flags = pattern_flags(pattern, wavelength, predictor.grid) + flags
-    probability = posterior(predictor, pattern, wavelength, request.prior, flags)
+    probability, nearest = posterior(predictor, pattern, wavelength, request.prior, flags)
+    if nearest and nearest["similarity"] < _UNLIKE:
+        flags.append("unlike")
+    if "no_peaks" in flags:  # a statement about the prior, not about patterns like those of old
+        inside = conformal.members(probability[None], request.coverage)[0]
+    else:
+        inside = predictor.prediction_sets(probability[None], request.coverage)[0]
+    order = np.argsort(-probability, kind="stable")
+    labels = (order[inside[order]] + 1).tolist()
     return {
         "file": str(file),
         "predictions": ranking(probability, request.top_k),
-        **set_and_flags(probability, flags, request.coverage),
+        "set": labels,
+        "flags": flags,
+        "coverage": request.coverage,
+        **common(labels),
+        "nearest": nearest,
         "wavelength": wavelength,
     }
 
 
 def posterior(predictor, pattern, wavelength, prior, flags=()):
-    """Probabilities of the groups, (99,): those of the prior where the pattern has no peaks.
+    """Probabilities of the groups, and the known structure that is most like the pattern.
 
     Parameters and errors are as for `answer`; `flags` are those of the pattern.
+
+    Returns
+    -------
+    probability : ndarray, (99,)
+        Those of the prior where the pattern has no peaks.
+    nearest : dict or None
+        "name" and "similarity"; None without retrieval or peaks.
     """
     if "no_peaks" in flags:
-        return priors.resolve_prior(prior, predictor.metadata["minerals"])
-    return predictor.predict_proba(pattern.two_theta, [pattern.intensity], wavelength, prior)[0]
+        return priors.resolve_prior(prior, predictor.metadata["minerals"]), None
+    probability, nearest = predictor.recognise(
+        pattern.two_theta, [pattern.intensity], wavelength, prior
+    )
+    found = nearest and {"name": nearest[0][0], "similarity": round(nearest[0][1], 4)}
+    return probability[0], found
 
 
 def used_wavelength(pattern, request):
@@ -121,46 +147,6 @@ def used_wavelength(pattern, request):
     given = pattern.wavelength if request.wavelength is None else request.wavelength
     flags = ["wavelength_assumed"] if given is None else []
     return resolve_wavelength(ASSUMED if given is None else given), flags
-
-
-def set_and_flags(probability, flags, coverage=COVERAGE):
-    """The part of an answer that says how far to trust it.
-
-    Parameters
-    ----------
-    probability : array_like, (99,)
-        Calibrated.
-    flags : list of str
-        Keys of `FLAGS`.
-    coverage : float
-
-    Returns
-    -------
-    dict
-        "set", "flags", "coverage", "at_most", "at_least".
-    """
-    labels = credible_set(probability, coverage)
-    return {"set": labels, "flags": list(flags), "coverage": coverage, **common(labels)}
-
-
-def credible_set(probability, coverage=COVERAGE):
-    """Fewest groups whose probabilities add up to the coverage.
-
-    Parameters
-    ----------
-    probability : array_like, (99,)
-    coverage : float
-        Above 0 and below 1.
-
-    Returns
-    -------
-    list of int
-        Labels 1..99, the most probable first.
-    """
-    probability = np.asarray(probability, dtype=np.float64)
-    order = np.argsort(-probability, kind="stable")
-    reached = np.cumsum(probability[order]) / probability.sum()
-    return (order[: 1 + int((reached < coverage).sum())] + 1).tolist()
 
 
 def common(labels):

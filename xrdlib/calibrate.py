@@ -8,7 +8,6 @@ the model has already absorbed the prior that it was trained with (Saerens et al
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
 
 from .errors import XrdlibError
 from .metrics import check, ece, logsumexp, nll, top_k
@@ -98,6 +97,8 @@ def fit(rule_logp, aux_logp, labels, log_ratio):
     Calibration
         Within `T_RANGE` and `W_RANGE`; a is 1 or 0 where only one head is given.
     """
+    from scipy.optimize import minimize_scalar  # slow to load, and a prediction needs none of it
+
     if rule_logp is None or aux_logp is None:
         return _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(aux_logp is None))[1]
     grid = profile_fusion(rule_logp, aux_logp, labels, log_ratio)
@@ -162,6 +163,8 @@ def _scores(logp, labels):
 
 def _fit_scale(rule_logp, aux_logp, labels, ratio, a):
     """(NLL, Calibration) of the best T and w at fusion weight a."""
+    from scipy.optimize import minimize
+
     z, labels = check(fuse(rule_logp, aux_logp, a), labels)
     ratio = np.asarray(ratio, dtype=np.float64)
     rows = np.arange(len(labels))

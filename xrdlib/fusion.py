@@ -8,7 +8,6 @@ t(x) = -log(1 + e - x). Three weights are all that is fitted, in a convex proble
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from .errors import XrdlibError
 from .metrics import check, logsumexp
@@ -69,6 +68,8 @@ def fit(logp, similarity, labels, log_ratio, families=None):
     XrdlibError
         If the shapes disagree.
     """
+    from scipy.optimize import minimize  # slow to load, and a prediction needs none of it
+
     terms = np.stack(np.broadcast_arrays(*_terms(logp, similarity, log_ratio)), axis=-1)
     _, labels = check(terms[..., 0] - logsumexp(terms[..., 0])[:, None], labels)
     votes = _votes(len(labels) if families is None else families)

@@ -64,6 +64,8 @@ def sentences(answer):
     found = [f"{100 * answer['coverage']:g} % set, {count}: {named}{more}."]
     if len(labels) > 1:
         found.append(_in_common(answer))
+    if nearest := answer["nearest"]:
+        found.append(f"Most like: {nearest['name']} (similarity {nearest['similarity']:.2f}).")
     return found + [FLAGS[flag] for flag in answer["flags"]]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import calibrate, checkpoint, decode, groups, library, paths, priors
+from . import calibrate, checkpoint, conformal, decode, groups, library, paths, priors
 from .calibrate import Calibration
 from .diffraction import resolve_wavelength
 from .errors import XrdlibError
@@ -127,12 +127,47 @@ class Predictor:
         XrdlibError
             As for `predict`.
         """
+        return self.recognise(two_theta, intensities, wavelength, prior)[0]
+
+    def recognise(self, two_theta, intensities, wavelength="CuKa1", prior="minerals"):
+        """As `predict_proba`, with the structure in the library that is most like each pattern.
+
+        Returns
+        -------
+        probability : ndarray, (n, 99) float64
+        nearest : list of (str, float), or None without retrieval
+            Name of the structure, and its similarity to the pattern, -1 to 1.
+        """
         target = priors.resolve_prior(prior, self.metadata["minerals"])
         ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
-        evidence, similarity, _ = self.evidence(two_theta, intensities, wavelength)
+        evidence, similarity, names = self.evidence(two_theta, intensities, wavelength)
         if self.retrieval is None:
-            return np.exp(self.calibration.apply(None, evidence, ratio))
-        return np.exp(self.fusion.apply(evidence, similarity, ratio))
+            return np.exp(self.calibration.apply(None, evidence, ratio)), None
+        nearest = list(zip(names, similarity.max(axis=1).tolist(), strict=True))
+        return np.exp(self.fusion.apply(evidence, similarity, ratio)), nearest
+
+    def prediction_sets(self, probability, coverage=0.9):
+        """Groups that hold the true one with a stated probability, for minerals not seen before.
+
+        Conformal sets where the predictor was calibrated for them (`conformal`), else the groups
+        above which no more probability lies than the coverage.
+
+        Parameters
+        ----------
+        probability : array_like, (n, 99)
+            As from `predict_proba`, under the default prior: another one changes the coverage.
+        coverage : float
+            Above 0 and below 1.
+
+        Returns
+        -------
+        ndarray, (n, 99) bool
+        """
+        if told := self.metadata.get("conformal"):
+            threshold = conformal.quantile(told["scores"], told["families"], coverage)
+        else:
+            threshold = coverage
+        return conformal.members(probability, threshold)
 
     def evidence(self, two_theta, intensities, wavelength="CuKa1"):
         """What the network reads and what retrieval finds, before any prior.
