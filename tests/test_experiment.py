@@ -10,6 +10,7 @@ from xrdlib.crystals import generate_balanced
 from xrdlib.diffraction import reflections
 from xrdlib.errors import XrdlibError
 from xrdlib.experiment import PatternSet
+from xrdlib.prototype_bank import aflow_bank
 from xrdlib.recipes import shipped
 from xrdlib.stream import mineral_weights
 
@@ -151,6 +152,20 @@ def bank():
     return made
 
 
+@pytest.fixture(scope="module")
+def aflow():
+    """Some prototypes of the AFLOW library."""
+    found = aflow_bank()
+    return found.take(np.arange(0, len(found), 9))
+
+
+def compounds(bank):
+    """The first crystals of the bank, posing as compounds."""
+    some = bank.take(np.arange(25))
+    some.name = np.array([f"compound {i}" for i in range(25)])
+    return some
+
+
 def test_stage_1_shows_random_crystals_alone(cfg):
     stream = experiment.stage1_stream(cfg)
     x, label = stream.batch(0)
@@ -170,6 +185,60 @@ def test_stage_2_shows_minerals_and_a_share_of_random_crystals(cfg, bank):
     weights = mineral_weights(bank.group, bank.name, 0.0)
     by_hand = 0.75 * np.bincount(bank.group - 1, weights, 99) + 0.25 / 99
     assert np.allclose(stream.class_probabilities, by_hand)
+
+
+def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, bank, aflow):
+    for name, record in (("train", bank), ("compounds", compounds(bank)), ("prototypes", aflow)):
+        records.save(record, experiment.folder(cfg, "bank") / f"{name}.npz")
+    section = cfg.stage2
+    section.random_share, section.prototype_share, section.compound_share = 0.2, 0.3, 0.4
+    section.temper, cfg.synthesis.chunk = 0.5, 60
+    stream = experiment.stage2_stream(cfg, 8)
+    names = stream.crystals(np.arange(1200)).name
+    told = {
+        "random": np.char.startswith(names, "random").mean(),
+        "compound": np.char.startswith(names, "compound").mean(),
+        "mineral": np.char.startswith(names, "mineral").mean(),
+    }
+    told["prototype"] = 1 - sum(told.values())
+    wanted = {"random": 0.2, "compound": 0.4, "mineral": 0.1, "prototype": 0.3}
+    for kind, share in wanted.items():
+        assert abs(told[kind] - share) < 4 * np.sqrt(share * (1 - share) / 1200)
+    by_hand = 0.1 * np.bincount(bank.group - 1, mineral_weights(bank.group, bank.name, 0.5), 99)
+    more = compounds(bank)
+    by_hand += 0.4 * np.bincount(more.group - 1, mineral_weights(more.group, more.name, 0.5), 99)
+    by_hand += 0.2 / 99
+    by_hand += 0.3 * experiment.prototypes(cfg, "stage2", 0.5).class_probabilities
+    assert np.allclose(stream.class_probabilities, by_hand)
+
+
+def test_stage_1_takes_a_share_of_prototypes(cfg, aflow):
+    records.save(aflow, experiment.folder(cfg, "bank") / "prototypes.npz")
+    cfg.stage1.prototype_share, cfg.synthesis.chunk = 0.4, 60
+    names = experiment.stage1_stream(cfg).crystals(np.arange(800)).name
+    share = 1 - np.char.startswith(names, "random").mean()
+    assert abs(share - 0.4) < 4 * np.sqrt(0.4 * 0.6 / 800)
+
+
+def test_prototypes_of_the_stages_are_decorated_differently(cfg, aflow):
+    records.save(aflow, experiment.folder(cfg, "bank") / "prototypes.npz")
+    cfg.synthesis.chunk = 60
+    index = np.arange(60)
+    one, other, again = (
+        experiment.prototypes(cfg, stage).crystals(index)
+        for stage in ("stage1", "stage2", "stage1")
+    )
+    assert np.array_equal(one.lattice, again.lattice) and np.array_equal(one.number, again.number)
+    volume = [set(np.linalg.det(c.lattice).round(6).tolist()) for c in (one, other)]
+    assert not volume[0] & volume[1]
+
+
+@pytest.mark.parametrize("asked", ["prototype_share", "compound_share"])
+def test_a_source_that_was_not_written_is_told(cfg, bank, asked):
+    records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
+    setattr(cfg.stage2, asked, 0.1)
+    with pytest.raises(XrdlibError, match=r"s\.npz does not exist; run the stage"):
+        experiment.stage2_stream(cfg, 8)
 
 
 def test_the_streams_of_the_stages_share_no_crystal(cfg, bank):

@@ -95,7 +95,7 @@ def test_the_gradient_that_the_optimiser_is_told_is_right(parts, monkeypatch):
         seen.append(cost)
         return minimize(cost, start, **options)
 
-    monkeypatch.setattr(fusion, "minimize", spy)
+    monkeypatch.setattr("scipy.optimize.minimize", spy)
     labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 3)[:300]
     few = parts[0][:300], parts[1][:300], parts[2]
     fusion.fit(few[0], few[1], labels, few[2])
@@ -153,3 +153,34 @@ def test_shapes_that_disagree_are_told(parts, k):
 def test_labels_that_are_none_are_told(parts, labels):
     with pytest.raises(XrdlibError, match="[Ll]abels"):
         fusion.fit(parts[0][:9], parts[1][:9], labels, parts[2])
+
+
+def test_a_family_counts_once_however_many_patterns_it_has(parts):
+    labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 7)[:200]
+    few = parts[0][:200], parts[1][:200], labels
+    each = fusion.fit(*few, parts[2])
+    again = np.repeat(np.arange(200), np.arange(200) % 4 + 1)
+    names = np.array([f"family {i}" for i in again])
+    repeated = fusion.fit(*(x[again] for x in few), parts[2], names)
+    assert np.allclose(astuple(repeated), astuple(each), atol=1e-3)
+    assert not np.allclose(
+        astuple(fusion.fit(*(x[again] for x in few), parts[2])), astuple(each), atol=1e-3
+    )
+    with pytest.raises(XrdlibError, match="200 patterns and 199 families"):
+        fusion.fit(*few, parts[2], np.arange(199))
+
+
+def test_cross_fitted_predictions_know_nothing_of_their_own_family(parts):
+    labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 8)[:90]
+    few, families = (parts[0][:90], parts[1][:90]), np.arange(90) // 3
+    before = fusion.cross_fitted(*few, labels, parts[2], families)
+    assert np.allclose(np.exp(before).sum(1), 1)
+    own = families == 11
+    others = np.where(own, (labels + 5) % 99, labels)
+    after = fusion.cross_fitted(*few, others, parts[2], families)
+    assert np.array_equal(after[own], before[own]) and not np.array_equal(after, before)
+    # As many folds as families: each is left out alone.
+    alone = fusion.cross_fitted(*few, labels, parts[2], families, folds=90)
+    rest = ~own
+    chosen = fusion.fit(few[0][rest], few[1][rest], labels[rest], parts[2], families[rest])
+    assert np.allclose(alone[own], chosen.apply(few[0][own], few[1][own], parts[2]))

@@ -124,7 +124,7 @@ def load_predictions(config, model, name):
 
 
 def load_bank(config, name):
-    """Reflections that the synthesis stage wrote: train, holdout, library or compounds."""
+    """Reflections that the synthesis stage wrote, by name, as train or compounds."""
     return records.load(records.Reflections, folder(config, "bank") / f"{name}.npz")
 
 
