@@ -59,6 +59,26 @@ def test_a_pattern_does_not_depend_on_the_batch_it_comes_in(bank, batch):
     assert (x[1:] - x[:-1]).abs().amax(1).min() > 0.1
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_parts_of_several_processes_are_the_batch(bank, count):
+    # Step 2 holds the border of chunks at 96.
+    source = mixed(bank, 40)
+    whole, label = source.raw(2)
+    parts = [source.part(rank, count).raw(2) for rank in range(count)]
+    assert {len(x) for x, _ in parts} == {40 // count}
+    assert torch.equal(torch.cat([labels for _, labels in parts]), label)
+    assert torch.allclose(torch.cat([x for x, _ in parts]), whole, rtol=1e-4, atol=1e-2)
+    if count > 1:
+        assert not torch.equal(parts[0][0], parts[1][0])
+    # Which part a process draws says nothing about the run.
+    assert source.part(count - 1, count).config == source.config
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(bank):
+    with pytest.raises(XrdlibError, match="40 patterns cannot be divided evenly among 3"):
+        mixed(bank, 40).part(0, 3)
+
+
 def test_a_batch_does_not_depend_on_what_was_asked_before(bank):
     used, fresh = mixed(bank, 32), mixed(bank, 32)
     for step in (0, 3, 7):

@@ -100,6 +100,27 @@ def test_a_write_that_fails_harms_nothing(tmp_path, monkeypatch, call):
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["file"]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_device_without_room_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    tensorfile.write(path, TENSORS, HEADER)
+    before = path.read_bytes()
+    (tmp_path / f"file.{os.getpid()}.tmp").symlink_to("/dev/full")
+    with pytest.raises(XrdlibError, match="cannot be written .No space left"):
+        tensorfile.write(path, {"other": torch.zeros(3)}, {}, keep_as=tmp_path / "kept")
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["file"]
+
+
+def test_sweeping_removes_unfinished_files_of_that_name_only(tmp_path):
+    path = tmp_path / "file"
+    tensorfile.write(path, TENSORS, HEADER)
+    others = {"other.12.tmp", "file.previous", "files.1.tmp"}
+    for name in {"file.12.tmp", "file.345.tmp"} | others:
+        (tmp_path / name).write_text("half")
+    tensorfile.sweep(path)
+    assert set(os.listdir(tmp_path)) == {"file"} | others
+
+
 def test_the_replaced_file_is_kept_only_if_whole(tmp_path):
     path, kept = tmp_path / "file", tmp_path / "kept"
     for value in (1, 2, 3):

@@ -40,9 +40,11 @@ class History:
 class Run:
     """What changes in training: model, optimiser, average of the weights, history."""
 
-    def __init__(self, model, settings, device, operators):
-        self.model = model.to(device).train()
-        self.settings, self.device, self.operators = settings, device, operators.to(device)
+    def __init__(self, model, settings, ranks, operators):
+        self.ranks, self.settings, self.device = ranks, settings, ranks.device
+        self.model = model.to(self.device).train()
+        self.operators = operators.to(self.device)
+        self.network = ranks.wrap(self.model)  # what averages gradients over processes
         self.parameters = list(model.parameters())
         self.optimiser = OPTIMISERS[settings.optimiser](
             self.parameters, settings.lr, weight_decay=settings.weight_decay, fused=True
@@ -57,14 +59,15 @@ class Run:
         x, labels = (t.to(self.device, non_blocking=True) for t in (x, labels))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        outputs = self.forward(x)
+        self.ranks.reseed(self.settings.seed, self.history.step)
+        outputs = self.forward(self.network, x)
         total, parts = decode.loss(outputs, labels, self.operators, self.settings.smoothing)
         self.optimiser.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
         self.optimiser.step()
         self.history.step += 1
-        self.history.patterns += len(labels)
+        self.history.patterns += len(labels) * self.ranks.count
         if self.average:
             # A short memory at first, or the average would be made of the initial weights.
             decay = min(self.settings.ema, self.history.step / (10 + self.history.step))
@@ -73,10 +76,10 @@ class Run:
         self.sums = {k: self.sums[k] + v if self.sums else v for k, v in terms.items()}
         return terms["loss"]
 
-    def forward(self, x):
-        """Outputs of the model, in bfloat16 where the settings and autocast agree to it."""
+    def forward(self, model, x):
+        """Outputs of a model, in bfloat16 where the settings and autocast agree to it."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
-            return self.model(x)
+            return model(x)
 
     def finite(self, number):
         """A scalar as a float, or the end of training."""
@@ -89,12 +92,13 @@ class Run:
 
     def add_row(self, validate, fusion):
         """Mean losses since the row before, and validation, into the history."""
-        means = {k: self.finite(v / self.sums["steps"]) for k, v in self.sums.items()}
+        steps = self.sums["steps"]
+        means = {k: self.finite(self.ranks.mean(v / steps)) for k, v in self.sums.items()}
         del means["steps"]
         row = {k: getattr(self.history, k) for k in ("step", "patterns", "seconds")}
         row |= {"lr": self.optimiser.param_groups[0]["lr"], **means}
         self.sums = {}
-        if validate is not None:
+        if validate is not None and self.ranks.first:
             row |= self.validated(validate, fusion)
         self.history.rows.append(row)
 
@@ -109,7 +113,8 @@ class Run:
             result = validate(self.model)
         else:
             x, labels = validate
-            outputs = (self.forward(part.to(self.device)) for part in x.split(VALIDATION_BATCH))
+            parts = (part.to(self.device) for part in x.split(VALIDATION_BATCH))
+            outputs = (self.forward(self.model, part) for part in parts)
             logp = torch.cat([decode.log_probs(output, fusion).cpu() for output in outputs])
             result = decode.scores(logp, labels.cpu())
         self.model.train()

@@ -1,9 +1,10 @@
 """Endless, seeded batches of simulated patterns: crystals and banks in, network input out.
 
 A pattern depends on the seed and its global number alone, so a batch is a pure function of the
-step: a resumed run, another batch size or another number of workers see the same sequence.
+step: a resumed run, another batch size or another number of processes see the same sequence.
 """
 
+import copy
 from dataclasses import asdict
 
 import numpy as np
@@ -135,6 +136,34 @@ class PatternStream:
         self.share = share / share.sum()
         self.realism, self.seed, self.batch_size = realism, seed, batch
         self.impurities, self.device, self.grid = impurities, device, grid
+        self._rows = slice(None)
+
+    def part(self, rank, count):
+        """The same stream, drawn in parts: the batches of one of several processes.
+
+        Parameters
+        ----------
+        rank, count : int
+            Which part of how many; joined in order, the parts of a batch are the batch.
+
+        Returns
+        -------
+        PatternStream
+            Whose batches hold ``batch_size / count`` patterns.
+
+        Raises
+        ------
+        XrdlibError
+            If a batch cannot be divided evenly.
+        """
+        if self.batch_size % count:
+            raise XrdlibError(
+                f"A batch of {self.batch_size} patterns cannot be divided evenly among {count} "
+                "processes; change one of the two numbers."
+            )
+        size, part = self.batch_size // count, copy.copy(self)
+        part._rows = slice(rank * size, (rank + 1) * size)
+        return part
 
     @property
     def config(self):
@@ -169,7 +198,7 @@ class PatternStream:
 
     def raw(self, step):
         """Intensities on the grid before normalisation, and class indices, of one batch."""
-        number = step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)
+        number = step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)[self._rows]
         main = self.crystals(number)
         impurity = None
         if self.impurities is not None:

@@ -17,6 +17,7 @@ from .errors import XrdlibError
 
 # One key for checksum and header: safetensors writes several in no settled order.
 _HEADER = "xrdlib"
+_UNFINISHED = ".tmp"
 
 
 def write(path, tensors, header, keep_as=None):
@@ -41,7 +42,7 @@ def write(path, tensors, header, keep_as=None):
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     text = canonical(header)
     content = save(tensors, {_HEADER: f"{fingerprint(tensors, text)}\n{text}"})
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{_UNFINISHED}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -88,6 +89,13 @@ def read(path):
     if checksum != fingerprint(tensors, text):
         raise XrdlibError(f"{path} is damaged: its contents do not match its checksum.")
     return tensors, json.loads(text)
+
+
+def sweep(path):
+    """Remove what writers of a file left that were killed; only while no other writes it."""
+    path = Path(path)
+    for left in path.parent.glob(f"{path.name}.*{_UNFINISHED}"):
+        left.unlink(missing_ok=True)
 
 
 def canonical(value):

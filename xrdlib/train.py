@@ -2,7 +2,8 @@
 
 The stream is a pure function of the step and everything else that changes from step to step is
 in the checkpoint, so a run that was killed and started again goes on where it was: with a limit
-in steps, on a CPU with a fixed number of threads, to bitwise the same weights.
+in steps, on a CPU with a fixed number of threads, to bitwise the same weights. Under a launcher
+such as ``accelerate launch`` the processes divide each batch, see `ranks`.
 """
 
 import math
@@ -20,7 +21,8 @@ from types import SimpleNamespace
 import torch
 from tqdm import tqdm
 
-from . import checkpoint, decode, identity
+from . import checkpoint, decode, identity, lock, tensorfile
+from . import ranks as processes
 from .errors import XrdlibError
 from .run import OPTIMISERS, Run
 
@@ -82,6 +84,7 @@ def train(
     stream : object
         ``batch(step)`` gives x (B, n_points) float32 and labels (B,) int64 in 0..98, a pure
         function of the step. A dict in ``stream.config`` becomes part of the run's identity.
+        For several processes, ``part(rank, count)`` gives the stream of one of them.
     steps, max_minutes : int, float, optional
         Limits; one at least. The schedule follows the one that is nearer its end.
     lr : float
@@ -105,10 +108,12 @@ def train(
         Of dropout.
     amp : bool
         Forward pass in bfloat16 where that is safe.
+    device : str
+        "cpu" or "cuda"; of several processes each takes a GPU of its own.
     folder : path-like, optional
         Checkpoints go to a subfolder named by the hash of the run's configuration: arguments,
         model, initial weights, stream, code of the training path. Another configuration thus
-        never meets them. A finished run returns at once.
+        never meets them. A finished run returns at once. Several processes must all see it.
     every_minutes : float
         Time between checkpoints.
     config : dict, optional
@@ -131,8 +136,9 @@ def train(
     Raises
     ------
     XrdlibError
-        If arguments are impossible, a checkpoint is damaged beyond use, or the loss is no longer
-        finite (the last good checkpoint is kept).
+        If arguments are impossible, another run holds the folder, a checkpoint is damaged beyond
+        use or cannot be written, the loss is no longer finite, or another process of this run
+        is lost. The last good checkpoint is kept.
     KeyboardInterrupt, SystemExit
         On SIGINT and SIGTERM, after a checkpoint was written.
     """
@@ -147,39 +153,45 @@ def train(
         own = identity.of_run(model, stream, settings, class_probabilities, config)
         path = Path(folder) / checkpoint.config_hash(own) / FILE
     operators = decode.positive_weights(class_probabilities)
-    run = Run(model, SimpleNamespace(**settings), torch.device(device), operators)
-    history = run.history
 
     with ExitStack() as stack:
+        ranks = processes.join(device)
+        stack.enter_context(ranks.together())
+        if path is not None and ranks.first:
+            stack.enter_context(lock.held(path.parent))
+            tensorfile.sweep(path)
+        stream = ranks.part(stream)
+        run = Run(model, SimpleNamespace(**settings), ranks, operators)
+        history = run.history
         cuda = [run.device] if run.device.type == "cuda" else []
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         torch.manual_seed(seed)
-        if path is not None and not run.resume(path, own):
+        if path is not None and not run.resume(path, own) and ranks.first:
             _mention_other_code(path, own)
         batches = stack.enter_context(closing(_batches(stream, history.step, prefetch)))
         caught = stack.enter_context(_deferred_signals())
-        bar = stack.enter_context(_bar(steps, history.step, progress))
+        bar = stack.enter_context(_bar(steps, history.step, progress and ranks.first))
         first, started = history.patterns, time.monotonic()
         begun, saved = started - history.seconds, started
         while not history.complete:
             before = limit.progress(history)
             loss = run.step(*next(batches), lr * _factor(before, history.step, warmup, schedule))
-            history.seconds = time.monotonic() - begun
+            history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
             now = limit.progress(history)
             history.complete = now >= 1
             # Reading a number back makes a GPU wait, so there it is done now and then.
             if run.device.type == "cpu" or history.step % 20 == 0:
                 speed = (history.patterns - first) / (time.monotonic() - started)
-                _report(bar, history, run.finite(loss), speed, max_minutes)
+                _report(bar, history, run.finite(ranks.mean(loss)), speed, max_minutes)
             if history.complete or int(now * rows) > int(before * rows):
                 run.add_row(validate, fusion)
-                history.seconds = time.monotonic() - begun
-            due = time.monotonic() - saved >= 60 * every_minutes
-            if path is not None and (history.complete or due or caught):
+                history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
+            due = ranks.first and time.monotonic() - saved >= 60 * every_minutes
+            if path is not None and ranks.first and (history.complete or due or stop):
                 run.save(path, own)
                 saved = time.monotonic()
-            if caught and not history.complete:
-                raise caught[0]
+            if stop and not history.complete:
+                raise caught[0] if caught else SystemExit(1)
     run.finish()
     return history
 
