@@ -15,18 +15,8 @@ from . import banks, config, datasets, predict, released, report
 from .diffraction import reflections
 from .errors import XrdlibError
 from .experiment import MEASURED, load_bank
+from .headline import headline
 from .outcomes import RECOGNISED, SEARCH, null_prior
-
-# The best balanced model of arXiv 2604.23811 on its own 325 measured patterns, as published there.
-PUBLISHED = {"top1": 10.46, "top5": 43.69, "ece": 3.8, "nll": 3.69}
-_LINES = (
-    ("top-1 %", "", "top1", 1),
-    ("top-5 %", "", "top5", 1),
-    ("ECE %", "", "ece", 1),
-    ("bits over the prior", "", "bits_over_prior", 2),
-    ("top-1 % where no mineral of the AMCSD resembles the pattern", ", unlike", "top1", 1),
-    ("top-1 % on patterns cut to 10-80 degrees", f", {released.CROPPED}", "top1", 1),
-)
 
 
 def table(settings, predictor, measured_sets, bank):
@@ -78,29 +68,6 @@ def mineral_bank(settings):
             crystals, about = banks.build_amcsd(datasets.fetch("amcsd"), folder)
         known = about["stated_group"].to_numpy() > 0
         return reflections(crystals.take(known))
-
-
-def headline(rows):
-    """The few numbers that matter, as markdown: prior only, published, search-match, ours."""
-    subset = MEASURED[1]
-    models = ("prior only", SEARCH, released.NETWORK, released.FUSED)
-    found = {(row["subset"], row["model"]): row for row in rows}
-    lines = [
-        "| | prior only | the paper's best (its 325 patterns) | search-match | network alone | "
-        "**released** |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for title, part, key, digits in _LINES:
-        cells = []
-        for model in models:
-            row = found.get((subset + part, model), {})
-            cells.append("-" if row.get(key) is None else f"{row[key]:.{digits}f}")
-            if model == released.FUSED and (ends := row.get(f"{key}_ci95")):
-                cells[-1] += f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
-        published = PUBLISHED.get(key) if not part else None
-        cells.insert(1, "-" if published is None else f"{published:.{digits}f}")
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def main(arguments=None):

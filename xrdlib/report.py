@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import config, paths
 from .errors import XrdlibError
+from .headline import headline
 
 MODELS = (
     "released",
@@ -114,6 +115,8 @@ def load(profile):
         result = json.loads(path.read_text(encoding="utf-8"))
         if (errors := path.with_name("dag_errors.json")).is_file():
             result["dag_errors"] = json.loads(errors.read_text(encoding="utf-8"))
+        if (released := path.with_name("released.json")).is_file():
+            result["released"] = json.loads(released.read_text(encoding="utf-8"))["rows"]
         return result
     except FileNotFoundError:
         raise XrdlibError(f"{path} does not exist; run `make repro PROFILE={profile}`.") from None
@@ -142,8 +145,8 @@ def as_text(result):
 
 
 def as_markdown(result):
-    """A summary as markdown tables, for the README."""
-    parts = []
+    """A summary as markdown tables, for the README; first the released predictor's headline."""
+    parts = [headline(rows)] if (rows := result.get("released")) else []
     for subset, rows in _by_subset(result):
         head, *body = _cells(rows)
         rule = ["---", *("---:" for _ in head[1:])]
