@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from . import checkpoint, decode, paths, results, tensorfile
+from . import checkpoint, decode, paths, ranks, results, tensorfile
 from .baselines import build
 from .experiment import folder, grid
 from .priors import smooth_prior
@@ -27,6 +27,8 @@ def new_model(config, section):
 
 def run(config, stage, name, model, stream, validation):
     """Train a model on a stage's stream and write its weights and its history.
+
+    Of several processes, see `ranks`, the first one writes.
 
     Parameters
     ----------
@@ -67,6 +69,8 @@ def run(config, stage, name, model, stream, validation):
         device=config.device,
     )
     model.cpu().eval()
+    if not ranks.is_first():
+        return history
     metadata = {
         "name": name,
         "stream": stream.config,
