@@ -14,6 +14,8 @@ from xrdlib.prototype_bank import aflow_bank
 from xrdlib.recipes import shipped
 from xrdlib.stream import mineral_weights
 
+pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
+
 
 @pytest.fixture
 def cfg(tmp_path, monkeypatch):
