@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from xrdlib import config, metrics, paths, report
+from xrdlib import card, config, metrics, paths, report
 from xrdlib.errors import XrdlibError
 
 
@@ -125,11 +125,19 @@ def test_a_damaged_file_is_named(project):
         report.load("tiny")
 
 
-@pytest.mark.parametrize("page", ["README.md", "models/README.md"])
-def test_the_tables_of_a_page_are_those_of_the_committed_results(page):
+def between_the_marks(page):
     text = (paths.ROOT / page).read_text(encoding="utf-8")
-    between = text.split(report.BEGIN)[1].split(report.END)[0].strip()
-    assert between == report.as_markdown(report.load("laptop"))
+    return text.split(report.BEGIN)[1].split(report.END)[0].strip()
+
+
+def test_the_tables_of_the_readme_are_those_of_the_committed_results():
+    assert between_the_marks("README.md") == report.as_markdown(report.load("laptop"))
+
+
+def test_the_tables_of_the_model_card_are_those_of_the_committed_results():
+    found = json.loads((paths.results("laptop") / "released.json").read_text())
+    assert between_the_marks("models/README.md") == card.tables(found)
+    assert len(found["rows"]) > 10 and "| cubic |" in card.tables(found)
 
 
 def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):

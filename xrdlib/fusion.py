@@ -1,7 +1,7 @@
 """What a network read and what retrieval found, weighed by the likelihood of calibration patterns.
 
 The scores of class k are s_k = b log p_k + c t(similarity_k) + w (log pi_target,k - log pi_train,k)
-with the network's evidence p. Retrieval's part grows without bound as a match becomes perfect:
+with the network's evidence p. Retrieval's part grows faster the better the match:
 t(x) = -log(1 + e - x). Three weights are all that is fitted, in a convex problem.
 """
 

@@ -1,0 +1,83 @@
+"""The tables of the model card, from results/PROFILE/released.json.
+
+python -m xrdlib.card
+"""
+
+import argparse
+import json
+import sys
+
+from . import paths, report
+from .errors import XrdlibError
+from .experiment import MEASURED
+from .headline import headline
+
+CARD = paths.MODELS / "README.md"
+_KINDS = ("kind", "n", "families", "top1", "top5", "nll")
+_GROUPS = ("symbol", "n", "predicted", "top1", "top5", "nll")
+_COVERAGE = ("promised", "families", "patterns", "size", "single")
+_MISTAKES = ("source", "true", "predicted", "probability", "nearest", "similarity", "why")
+_PERCENT = ("promised", "families", "patterns", "single", "probability")
+
+
+def tables(found):
+    """All tables of the card as markdown.
+
+    Parameters
+    ----------
+    found : dict
+        Content of released.json.
+
+    Returns
+    -------
+    str
+    """
+    if not found["rows"]:
+        return "No measured patterns were at hand."
+    rows = {"rows": found["rows"], "notes": []}
+    parts = [headline(found["rows"]), report.as_markdown(rows)]
+    parts += [
+        f"**By {name}** ({MEASURED[1]}; rates in percent)\n\n{_table(_KINDS, kind)}"
+        for name, kind in found["kinds"].items()
+    ]
+    parts.append(f"**By group** ({MEASURED[1]})\n\n{_table(_GROUPS, found['groups'])}")
+    parts.append(
+        f"**Sets** ({MEASURED[1]}): promised and met coverage over families and over patterns, "
+        f"mean number of groups, share of sets of one group\n\n"
+        f"{_table(_COVERAGE, found['coverage'], _PERCENT)}"
+    )
+    parts.append(
+        f"**The most confident mistakes** ({MEASURED[0]}; doubtful labels are listed, none was "
+        f"dropped)\n\n{_table(_MISTAKES, found['mistakes'], _PERCENT)}"
+    )
+    return "\n\n".join(parts)
+
+
+def main(arguments=None):
+    """Bring the tables of models/README.md up to date (command line)."""
+    parser = argparse.ArgumentParser(prog="python -m xrdlib.card", description=main.__doc__)
+    parser.add_argument("--profile", default="laptop", help="whose results to read")
+    options = parser.parse_args(arguments)
+    path = paths.results(options.profile) / "released.json"
+    try:
+        report.insert(CARD, tables(json.loads(path.read_text(encoding="utf-8"))))
+    except FileNotFoundError:
+        sys.exit(f"{path} does not exist; run `make repro` first.")
+    except (XrdlibError, json.JSONDecodeError) as error:
+        sys.exit(str(error))
+
+
+def _table(columns, rows, percent=()):
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1)]
+    lines += [[_cell(row[key], key in percent) for key in columns] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value, percent):
+    if isinstance(value, float):
+        return f"{100 * value:.0f} %" if percent else f"{value:.2f}"
+    return str(value).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()
