@@ -62,7 +62,9 @@ def main(arguments=None):
     try:
         history = start(chosen.profile, chosen.stage)
     except XrdlibError as problem:
-        sys.exit(f"xrdlib.launch: {problem}")
+        # At once, since a launcher that lost one process soon ends the others.
+        print(f"xrdlib.launch: {problem}", file=sys.stderr, flush=True)
+        sys.exit(1)
     finally:
         ranks.leave()
     if ranks.is_first():
