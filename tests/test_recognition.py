@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from xrdlib import (
+    ablation,
+    appraisal,
     calibrate,
     checkpoint,
     config,
@@ -237,3 +239,37 @@ def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank
     everything = by_subset[name]
     assert everything[released.RETRIEVAL]["top1"] > 60 > 30 > everything["shuffled"]["top1"]
     assert abs(everything["prior only"]["bits_over_prior"]) < 1e-9
+
+
+def test_each_row_of_the_ablation_lacks_its_part(cfg, made, measured_sets):
+    known, about = library.load(file(cfg, recognition.FILE))
+    rows = ablation.rows(made, known, about["sources"], measured_sets, MINERALS, n_boot=10)
+    by_name = {row["model"]: row for row in rows}
+    whole = released.log_probs(made, measured_sets[MEASURED[1]].intensity)
+    labels = measured_sets[MEASURED[1]].group.astype(int) - 1
+    for title, logp in (
+        ("everything", whole[released.FUSED]),
+        ("without the network", whole[released.RETRIEVAL]),
+    ):
+        # Absent classes are filled source by source, so that far from any match digits may differ.
+        nll = -logp[np.arange(N), labels].mean()
+        assert by_name[title]["nll"] == pytest.approx(nll, rel=0.1)
+    names = [source["what"] for source in about["sources"]]
+    assert {f"without {name}" for name in names[1:]} | {f"{names[0]} alone"} <= set(by_name)
+    # Half of the patterns are of structures that the first source lacks.
+    assert by_name[f"{names[0]} alone"]["top1"] < by_name["everything"]["top1"] - 20
+    assert by_name["without retrieval"]["top1"] < 30
+
+
+def test_the_appraisal_covers_every_pattern_and_lists_what_was_missed(made, measured_sets):
+    found = appraisal.appraise(made, measured_sets)
+    for table in found["kinds"].values():
+        assert sum(row["n"] for row in table) == N
+    assert sum(row["n"] for row in found["groups"]) == N
+    calibration = measured_sets[MEASURED[0]]
+    logp = released.log_probs(made, calibration.intensity)[released.FUSED]
+    wrong = logp.argmax(1) != calibration.group.astype(int) - 1
+    assert len(found["mistakes"]) == min(20, wrong.sum())
+    told = [row["probability"] for row in found["mistakes"]]
+    assert told == sorted(told, reverse=True)
+    assert {row["source"] for row in found["mistakes"]} <= set(calibration.source[wrong])
