@@ -43,8 +43,8 @@ def test_what_json_cannot_hold_is_refused():
 
 def test_the_code_of_training_counts_and_that_of_plots_does_not():
     names = {file.name for file in identity.training_files()}
-    assert {"groups.py", "model.py", "train.py", "stream.py", "symmetry.json"} <= names
-    assert not names & {"plots.py", "metrics.py", "checkpoint.py"}
+    assert {"groups.py", "model.py", "ranks.py", "train.py", "stream.py", "symmetry.json"} <= names
+    assert not names & {"plots.py", "metrics.py", "checkpoint.py", "lock.py"}
 
 
 def test_digests_see_code_and_not_its_looks(tmp_path):
