@@ -24,7 +24,7 @@ unexport PYTHONPATH
 # Threads that wait should sleep: spinning ones make a shared machine several times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup data repro test figures lab page bench lint format
+.PHONY: setup data repro test figures release lab page bench lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -53,6 +53,12 @@ test: setup
 figures: setup
 	$(BIN)/dvc repro --single-item $(PIPELINE):strip@13_figures
 	$(BIN)/dvc repro --single-item --force $(PIPELINE):13_figures@$(PROFILE)
+
+# Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
+release: setup
+	$(BIN)/dvc repro $(PIPELINE):11_retrieval@released
+	cp runs/released/models/fused.safetensors models/released.safetensors
+	cp runs/released/models/library.safetensors models/library.safetensors
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

@@ -338,3 +338,13 @@ def test_gpu_gives_the_same(known):
     np.testing.assert_array_equal(gpu.hkl, known.hkl)
     scale = np.repeat(np.maximum.reduceat(known.f2, known.start[:-1]), np.diff(known.start))
     np.testing.assert_allclose(gpu.f2 / scale, known.f2 / scale, atol=2e-6)
+
+
+@pytest.mark.parametrize("anode", ["Cu", "Co", "Mo"])
+def test_a_doublet_is_read_at_its_stronger_line(anode):
+    first = diffraction.WAVELENGTHS[f"{anode}Ka1"]
+    assert diffraction.strong_line(f"{anode}Ka") == diffraction.strong_line(first) == first
+    assert diffraction.strong_line(diffraction.WAVELENGTHS[f"{anode}Ka"] + 1e-4) == first
+    second = diffraction.WAVELENGTHS[f"{anode}Ka2"]
+    assert diffraction.strong_line(f"{anode}Ka2") == second
+    assert diffraction.strong_line(0.5) == 0.5

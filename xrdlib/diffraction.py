@@ -25,6 +25,7 @@ WAVELENGTHS = {
     for anode, (first, second) in _DOUBLETS.items()
     for line, value in (("1", first), ("2", second), ("", (2 * first + second) / 3))
 }
+_MEAN_TOLERANCE = 3e-4  # angstrom; how far stated means of a doublet differ
 _MAX_REFLECTIONS = 2e6  # of one crystal's half-sphere; memory for more is not worth it
 _NEGLIGIBLE = 1e-9  # of the crystal's strongest |F|^2: rounding where the sum should vanish
 
@@ -48,6 +49,19 @@ def resolve_wavelength(wavelength):
         value = float("nan")
     if not 0.1 <= value <= 5.0:
         raise XrdlibError(f"Wavelength {wavelength!r} is not a number of angstrom from 0.1 to 5.")
+    return value
+
+
+def strong_line(wavelength):
+    """As `resolve_wavelength`, with K-alpha1 for the mean of a K-alpha doublet ("CuKa", 1.5418).
+
+    That is where a measured peak has its top, and where the models' grid has it.
+    """
+    value = resolve_wavelength(wavelength)
+    for anode, (first, second) in _DOUBLETS.items():
+        # The copper mean is given as 1.5418 to 1.5420.
+        if abs(value - (2 * first + second) / 3) < _MEAN_TOLERANCE:
+            return WAVELENGTHS[f"{anode}Ka1"]
     return value
 
 

@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .diffraction import WAVELENGTHS
+from .diffraction import WAVELENGTHS, strong_line
 from .errors import XrdlibError
 from .patterns import CU_KA1, MIN_POINTS
 
 AXES = ("two_theta", "d", "q")
 MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180
 _ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag")
-_MEAN_TOLERANCE = 3e-4  # angstrom; 1.5418 to 1.5420 are all in use for the mean of copper's doublet
 _NEGATIVE = 0.5  # of the strongest line: noise about a subtracted background goes less deep
 
 
@@ -68,8 +67,6 @@ def stated_wavelength(value):
     """
     for anode in _ANODES:
         strong = WAVELENGTHS[f"{anode}Ka1"]
-        if abs(value - WAVELENGTHS[f"{anode}Ka"]) < _MEAN_TOLERANCE:
-            return strong
         if abs(10 * value / strong - 1) < 1e-3:
             raise XrdlibError(
                 f"the file states a wavelength of {value:g}, which is {anode} K-alpha in "
@@ -80,7 +77,7 @@ def stated_wavelength(value):
             f"the file states a wavelength of {value:g} angstrom, outside 0.1 to 5; give "
             "wavelength= yourself"
         )
-    return value
+    return strong_line(value)
 
 
 def checked(scan, wavelength=None):
