@@ -69,6 +69,8 @@ def test_an_answer_is_what_the_predictor_says_and_json_knows_it(predictor):
     assert sorted(found["set"]) == (np.flatnonzero(inside) + 1).tolist()
     assert (np.diff(p[np.array(found["set"]) - 1]) <= 0).all()
     assert "quartz" in found["nearest"]["name"].lower() or found["nearest"]["similarity"] > 0.8
+    named = np.isin(predictor.retrieval.name, found["nearest"]["name"])
+    assert found["nearest"]["group"] in predictor.retrieval.group[named]
     assert found["at_least"] == common(found["set"])["at_least"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from xrdlib import groups
 from xrdlib.errors import XrdlibError
 from xrdlib.evidence import evidence, lines, settings
+from xrdlib.plot_evidence import hkl_name
 from xrdlib.widgets import quartz
 
 WAVELENGTH = 1.540593
@@ -136,6 +137,13 @@ def test_quartz_tells_its_screw_axis():
     screw, rhombohedral = found.candidates
     assert screw.conditions == "00l: l = 3n" and not screw.contradicted.any()
     assert rhombohedral.contradicted.sum() > 3
+
+
+def test_indices_of_two_digits_stand_apart():
+    assert [hkl_name(h) for h in ([1, 1, 2], [1, 11, 2], [11, 1, 2])] == [
+        "112", "1\u200911\u20092", "11\u20091\u20092",
+    ]  # fmt: skip
+    assert hkl_name(np.array([0, -3, 1])) == r"0$\bar{3}$1"
 
 
 @pytest.mark.parametrize(

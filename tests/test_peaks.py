@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrdlib.peaks import profile
+from xrdlib.peaks import background, profile
 
 STEP = 0.04
 ANGLES = 5 + STEP * np.arange(2126)
@@ -19,10 +19,10 @@ def lines(places, heights, width):
 
 
 @pytest.mark.parametrize("width", [0.1, 0.25, 0.8])
-@pytest.mark.parametrize("background", [0, 300])
-def test_what_was_put_in_is_found_where_it_is(width, background):
+@pytest.mark.parametrize("level", [0, 300])
+def test_what_was_put_in_is_found_where_it_is(width, level):
     places = np.array([20.02, 31.5, 44.0, 47.1, 60.3, 80.9])
-    clean = lines(places, [1000, 500, 400, 600, 2000, 300], width) + background
+    clean = lines(places, [1000, 500, 400, 600, 2000, 300], width) + level
     for x in (clean, np.random.default_rng(1).poisson(clean)):
         found = ANGLES[profile(x, STEP).peaks]
         assert np.allclose(found, places, atol=max(0.08, width / 4))
@@ -61,3 +61,17 @@ def test_noise_is_measured():
     noise = profile(np.random.default_rng(3).normal(0, 7, 2126), STEP).noise
     # Smoothed over three points of the grid.
     assert np.isclose(np.median(noise), 7 / np.sqrt(3), rtol=0.1)
+
+
+def test_the_background_is_what_lines_stand_on():
+    slope = 300 - 2 * ANGLES
+    x = slope + lines([20.02, 31.5, 60.3], [1000, 500, 2000], 0.2)
+    x[:250] = x[2000:] = 0  # not measured
+    found = background(x, STEP)
+    assert (found <= x).all() and not found[:250].any() and not found[2000:].any()
+    inside = slice(250, 2000)
+    assert np.abs(found - slope)[inside].max() < 4  # the slope within two degrees
+    rng = np.random.default_rng(0)
+    noisy = np.where(x > 0, x + rng.normal(0, 3, len(x)), 0)
+    assert not background(np.zeros(2126), STEP).any()
+    assert np.abs(background(noisy, STEP) - slope)[inside].max() < 20

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import conformal, groups, priors
-from .diffraction import resolve_wavelength
+from .diffraction import resolve_wavelength, strong_line
 from .errors import XrdlibError
 from .patterns import CU_KA1, to_grid
 from .peaks import profile
 
-ASSUMED = "CuKa1"  # radiation where neither the user nor the file names one
+ASSUMED = "CuKa"  # radiation where neither the user nor the file names one
 COVERAGE = 0.9
 _UNLIKE = 0.5  # similarity to the nearest structure, below which few answers are right
 _FEW = 5  # fewer peaks than this leave the symmetry open
@@ -89,7 +89,8 @@ def answer(predictor, file, pattern, request=None):
         Of values that JSON knows. "file"; "predictions", a list of dicts "group", "symbol",
         "crystal_system", "space_groups", "probability", the most probable first; "set", labels;
         "flags", keys of `FLAGS`; "coverage"; "at_least" and "at_most", see `common`; "nearest",
-        the known structure that is most like it ("name", "similarity"); "wavelength" in angstrom.
+        the known structure that is most like it ("name", "group", "similarity"), or None;
+        "wavelength" in angstrom.
 
     Raises
     ------
@@ -131,14 +132,14 @@ def posterior(predictor, pattern, wavelength, prior, flags=()):
     probability : ndarray, (99,)
         Those of the prior where the pattern has no peaks.
     nearest : dict or None
-        "name" and "similarity"; None without retrieval or peaks.
+        "name", "group" and "similarity"; None without retrieval or peaks.
     """
     if "no_peaks" in flags:
         return priors.resolve_prior(prior, predictor.metadata["minerals"]), None
     probability, nearest = predictor.recognise(
         pattern.two_theta, [pattern.intensity], wavelength, prior
     )
-    found = nearest and {"name": nearest[0][0], "similarity": round(nearest[0][1], 4)}
+    found = nearest and nearest[0] | {"similarity": round(nearest[0]["similarity"], 4)}
     return probability[0], found
 
 
@@ -146,7 +147,7 @@ def used_wavelength(pattern, request):
     """Wavelength in angstrom, and the flags that its choice raises."""
     given = pattern.wavelength if request.wavelength is None else request.wavelength
     flags = ["wavelength_assumed"] if given is None else []
-    return resolve_wavelength(ASSUMED if given is None else given), flags
+    return strong_line(ASSUMED if given is None else given), flags
 
 
 def common(labels):

@@ -51,8 +51,7 @@ def profile(intensity, step):
         A peak rises ten times its noise and 1 % of the strongest above the background.
     """
     x = np.asarray(intensity, dtype=np.float64)
-    width = max(1, round(_SMOOTH / step) | 1)
-    smooth = np.convolve(np.pad(x, width // 2, mode="edge"), np.full(width, 1 / width), "valid")
+    smooth, width = _smoothed(x, step)
     sharp, height = (smooth - _opening(smooth, round(w / step) | 1) for w in (_SHARP, _BROAD))
     noise = _noise(x, round(_CHUNK / step)) / np.sqrt(width)
     rises = (height[1:-1] > height[:-2]) & (height[1:-1] >= height[2:])
@@ -61,6 +60,37 @@ def profile(intensity, step):
     strongest = height[candidates].max(initial=0.0)
     candidates = candidates[height[candidates] > _WEAK * strongest]
     return Profile(height, noise, _separate(candidates, height))
+
+
+def background(intensity, step):
+    """What a pattern's lines stand on: its lower envelope, never above the pattern.
+
+    Parameters
+    ----------
+    intensity : array_like, (n,)
+        On even steps, finite; zero where nothing was measured.
+    step : float
+        Degrees.
+
+    Returns
+    -------
+    ndarray, (n,) float64
+        In the units of `intensity`.
+    """
+    x = np.asarray(intensity, dtype=np.float64)
+    found, measured = np.zeros_like(x), np.flatnonzero(x)
+    if len(measured):
+        span = slice(measured[0], measured[-1] + 1)
+        smooth, _ = _smoothed(x[span], step)
+        found[span] = np.minimum(_opening(smooth, round(_SHARP / step) | 1), x[span])
+    return found
+
+
+def _smoothed(x, step):
+    """Running mean, and over how many points."""
+    width = max(1, round(_SMOOTH / step) | 1)
+    padded = np.pad(x, width // 2, mode="edge")
+    return np.convolve(padded, np.full(width, 1 / width), "valid"), width
 
 
 def _opening(x, width):

@@ -75,9 +75,8 @@ def evidence(two_theta, intensity, found):
             color=COLOURS["blue"],
             mfc=COLOURS["blue"] if found.seen[k] else "white",
         )
-        name = r"".join(rf"$\bar{{{-i}}}$" if i < 0 else str(i) for i in found.hkl[k].tolist())
-        ax.text(found.two_theta[k], 1.13 * top, name, rotation=90, ha="center", va="bottom",
-                fontsize=6.5)  # fmt: skip
+        ax.text(found.two_theta[k], 1.13 * top, hkl_name(found.hkl[k]), rotation=90, ha="center",
+                va="bottom", fontsize=6.5)  # fmt: skip
     for row, candidate in enumerate(found.candidates):
         state = candidate.state
         left_out = np.zeros_like(state, dtype=bool)
@@ -97,6 +96,13 @@ def evidence(two_theta, intensity, found):
     ax.set(ylabel="intensity", ylim=(min(0.0, y[shown].min(initial=0)), 1.45 * top))
     ax.yaxis.set_major_locator(plt.MaxNLocator(4))
     return fig
+
+
+def hkl_name(hkl):
+    """Indices of a reflection, negative ones with a bar; apart where one has two digits."""
+    indices = np.asarray(hkl).tolist()
+    between = "\u2009" if max(map(abs, indices)) > 9 else ""
+    return between.join(rf"$\bar{{{-i}}}$" if i < 0 else str(i) for i in indices)
 
 
 def thinned(x, y, columns=_COLUMNS):

@@ -11,7 +11,7 @@ import torch
 
 from . import calibrate, checkpoint, conformal, decode, groups, library, paths, priors
 from .calibrate import Calibration
-from .diffraction import resolve_wavelength
+from .diffraction import strong_line
 from .errors import XrdlibError
 from .fusion import Fusion
 from .patterns import GRID, Grid, normalise, to_grid
@@ -74,7 +74,7 @@ class Predictor:
         self.retrieval = retrieval
         self.fusion = Fusion(**metadata["fusion"]) if retrieval else None
 
-    def predict(self, two_theta, intensity, wavelength="CuKa1", prior="minerals", top_k=5):
+    def predict(self, two_theta, intensity, wavelength="CuKa", prior="minerals", top_k=5):
         """The most probable extinction groups of one pattern.
 
         Parameters
@@ -82,7 +82,7 @@ class Predictor:
         two_theta, intensity : array_like, (m,)
             Degrees, and counts or any linear scale, with or without background.
         wavelength : str or float
-            A named anode or line, or angstrom.
+            A named anode or line, or angstrom. A K-alpha doublet is read at its stronger line.
         prior : str or mapping
             As for `priors.resolve_prior`: "minerals", "uniform", or weights by group.
         top_k : int
@@ -107,7 +107,7 @@ class Predictor:
         table.insert(0, "rank", np.arange(1, top_k + 1))
         return table.assign(probability=probability[order])
 
-    def predict_proba(self, two_theta, intensities, wavelength="CuKa1", prior="minerals"):
+    def predict_proba(self, two_theta, intensities, wavelength="CuKa", prior="minerals"):
         """Probabilities of the 99 groups for patterns on the same angles.
 
         Parameters
@@ -129,21 +129,29 @@ class Predictor:
         """
         return self.recognise(two_theta, intensities, wavelength, prior)[0]
 
-    def recognise(self, two_theta, intensities, wavelength="CuKa1", prior="minerals"):
+    def recognise(self, two_theta, intensities, wavelength="CuKa", prior="minerals"):
         """As `predict_proba`, with the structure in the library that is most like each pattern.
 
         Returns
         -------
         probability : ndarray, (n, 99) float64
-        nearest : list of (str, float), or None without retrieval
-            Name of the structure, and its similarity to the pattern, -1 to 1.
+        nearest : list of dict, or None without retrieval
+            "name" of the structure, its extinction "group" 1..99, and its "similarity" to the
+            pattern, -1 to 1.
         """
         target = priors.resolve_prior(prior, self.metadata["minerals"])
         ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
-        evidence, similarity, names = self.evidence(two_theta, intensities, wavelength)
+        evidence, similarity, rows = self._look_up(two_theta, intensities, wavelength)
         if self.retrieval is None:
             return np.exp(self.calibration.apply(None, evidence, ratio)), None
-        nearest = list(zip(names, similarity.max(axis=1).tolist(), strict=True))
+        nearest = [
+            {
+                "name": str(self.retrieval.name[row]),
+                "group": int(self.retrieval.group[row]),
+                "similarity": float(own.max()),
+            }
+            for row, own in zip(rows, similarity, strict=True)
+        ]
         return np.exp(self.fusion.apply(evidence, similarity, ratio)), nearest
 
     def prediction_sets(self, probability, coverage=0.9):
@@ -169,7 +177,7 @@ class Predictor:
             threshold = coverage
         return conformal.members(probability, threshold)
 
-    def evidence(self, two_theta, intensities, wavelength="CuKa1"):
+    def evidence(self, two_theta, intensities, wavelength="CuKa"):
         """What the network reads and what retrieval finds, before any prior.
 
         Parameters
@@ -191,7 +199,12 @@ class Predictor:
         XrdlibError
             As for `predict`.
         """
-        wavelength = resolve_wavelength(wavelength)
+        evidence, similarity, rows = self._look_up(two_theta, intensities, wavelength)
+        return evidence, similarity, None if rows is None else self.retrieval.name[rows].tolist()
+
+    def _look_up(self, two_theta, intensities, wavelength):
+        """As `evidence`, with the structures' rows in place of their names."""
+        wavelength = strong_line(wavelength)
         patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, self.grid))
         heads = self._heads(normalise(torch.from_numpy(patterns)))
         evidence = calibrate.fuse(*heads, self.calibration.a)
@@ -199,8 +212,7 @@ class Predictor:
             return evidence, None, None
         if self.grid != GRID:
             patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
-        similarity, rows = self.retrieval.similarities(patterns)
-        return evidence, similarity, self.retrieval.name[rows].tolist()
+        return evidence, *self.retrieval.similarities(patterns)
 
     @torch.inference_mode()
     def _heads(self, x):

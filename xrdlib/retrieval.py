@@ -25,6 +25,7 @@ _CALM = 0.2  # degrees; the average over which noise does not pull the backgroun
 # Relative changes of all cell edges.
 STRETCH_MEASURED = tuple(np.linspace(-0.004, 0.004, 5).tolist())
 STRETCH_COMPUTED = tuple(np.linspace(-0.02, 0.02, 9).tolist())
+_FINER = 10  # times finer are the steps for the one structure that is shown
 NARROWEST = 5.0  # degrees; fewer of them hold too few lines to compare
 _DOUBLET = ((1.0, 2 / 3), (1.544427 / CU_KA1, 1 / 3))
 _CHUNK = 512  # structures at a time, so that memory stays small and in the cache
@@ -51,6 +52,7 @@ class Retrieval:
         # Rows of one class lie together, measured cells before computed ones.
         order = np.lexsort((library.group, library.computed))
         self.name, self.group = library.name[order], library.group[order]
+        self._library, self._order = library, order
         self.patterns = _rendered(library, order)
         n_measured = int((~library.computed).sum())
         self.parts = [
@@ -103,6 +105,53 @@ class Retrieval:
             np.array(scores, dtype=np.float32).reshape(-1, N_GROUPS),
             np.array(nearest, dtype=np.int64),
         )
+
+    def lines(self, row):
+        """Calculated lines of one structure.
+
+        Parameters
+        ----------
+        row : int
+            As `similarities` gives it.
+
+        Returns
+        -------
+        two_theta : ndarray, (k,) float64
+            Degrees for Cu K-alpha1, ascending.
+        intensity : ndarray, (k,) float32
+            1 for the strongest.
+        """
+        at = self._order[row]
+        span = slice(self._library.start[at], self._library.start[at + 1])
+        angle = position_angles()[self._library.position[span]]
+        order = np.argsort(angle, kind="stable")
+        return angle[order], np.square(self._library.height[span] / np.float32(255))[order]
+
+    def computed(self, row):
+        """Whether the cell of a structure was computed, not measured."""
+        return bool(self._library.computed[self._order[row]])
+
+    def stretch(self, intensity, row):
+        """Relative change of a structure's cell edges that makes it most like a pattern.
+
+        Parameters
+        ----------
+        intensity : array_like, (4251,)
+            As for `similarities`.
+        row : int
+
+        Returns
+        -------
+        float
+            Positive where the specimen's cell is the larger one. Of finer steps than
+            `similarities` takes, but from the same range.
+        """
+        smooth, low, high = _comparable(0, np.asarray(intensity, dtype=np.float32))
+        coarse = next(found for rows, found in self.parts if rows.start <= row < rows.stop)
+        tried = np.linspace(coarse[0], coarse[-1], _FINER * (len(coarse) - 1) + 1)
+        views, spans = zip(*(_stretched(smooth, low, high, s) for s in tried), strict=True)
+        norms = _norms(self.patterns, row, row + 1, spans)[:, 0]
+        return float(tried[np.argmax(np.stack(views) @ self.patterns[row] / norms)])
 
     def _one(self, i, row):
         smooth, low, high = _comparable(i, row)
