@@ -62,7 +62,7 @@ def test_the_report_shows_everything_and_asks_for_nothing(page, report, tmp_path
     assert page.evaluate(EXTERNAL) == []
     assert page.evaluate("document.scripts.length") == 0 and not page.errors
     pictures = page.evaluate(PICTURES)
-    assert len(pictures) == 2 and all(pictures)
+    assert len(pictures) == 3 and all(pictures)
     text = page.evaluate("document.body.innerText")
     assert "<img src=x onerror=alert(1)>.xy" in text and "none: does not exist" in text
     assert page.evaluate("document.querySelectorAll('table').length") >= 4
@@ -118,7 +118,7 @@ def test_the_voila_page_answers_and_asks_for_nothing_elsewhere(page, served, tmp
     assert "quartz" in page.evaluate("document.querySelector('.xrdlib').innerText")
     assert "import" not in page.evaluate("document.body.innerText")
     pictures = page.evaluate(PICTURES)
-    assert len(pictures) >= 2 and all(pictures)
+    assert len(pictures) >= 3 and all(pictures)
     # Another prior, chosen as a person does: the kernel answers and the page changes.
     page.evaluate(
         """(() => {

@@ -10,7 +10,7 @@ import bundled
 import numpy as np
 import pytest
 
-from xrdlib import html_report
+from xrdlib import groups, html_report, output
 from xrdlib.answer import FLAGS, Request, answer
 from xrdlib.errors import XrdlibError
 from xrdlib.output import percent
@@ -110,7 +110,8 @@ def test_the_effect_of_the_prior_stands_beside_the_uniform_one(page, made):
 
 def test_pictures_are_well_formed_and_small(page):
     pictures = [a["src"] for tag, a in Reader(page).elements if tag == "img"]
-    assert len(pictures) == 4  # each file has its pattern and the lines of the cell
+    # Each file has its pattern and the lines of the cell; of noise the network reads nothing.
+    assert len(pictures) == 5
     for picture in pictures:
         kind, content = picture.split(",", 1)
         assert kind == "data:image/svg+xml;base64"
@@ -130,7 +131,8 @@ def test_a_cell_that_cannot_be_is_said_in_its_place(made):
     predictor, _, answered = made
     request = Request(cell=(5, 5, -5, 90, 90, 90))
     section = html_report.section(predictor, *answered[0], request)
-    assert "is impossible" in section and section.count("<img") == 1
+    assert "is impossible" in section
+    assert section.count("<img") == 2 and "Ticks: lines of the cell" not in section
 
 
 def test_a_cell_of_another_system_leaves_candidates_out(made):
@@ -138,7 +140,84 @@ def test_a_cell_of_another_system_leaves_candidates_out(made):
     request = Request(prior="system=cubic", cell=CELL, top_k=3)
     found = answer(predictor, "x", answered[0][1], request)
     section = html_report.section(predictor, found, answered[0][1], request)
-    assert "Not of the crystal system of this cell" in section and section.count("<img") == 1
+    assert "Not of the crystal system of this cell" in section and section.count("<img") == 2
+
+
+def words(section):
+    """Text of a fragment without its markup and line ends."""
+    return " ".join("".join(Reader(section).text).split())
+
+
+def asked(predictor, pattern, **wish):
+    """Text about a pattern; its figures are drawn, but not written."""
+    request = Request(**wish)
+    found = answer(predictor, "x", pattern, request)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html_report, "picture", lambda figure: html_report.plt.close(figure))
+        return words(html_report.section(predictor, found, pattern, request))
+
+
+def test_the_promise_of_the_set_is_that_of_its_prior(made, monkeypatch):
+    predictor, _, answered = made
+    sample, noise = answered[0][1], answered[1][1]
+    promise = "hold the true group of 80 % of mineral families not met before, under the default"
+    if not predictor.metadata.get("conformal"):
+        pytest.skip("the bundled predictor has no conformal sets")
+    assert promise in asked(predictor, sample, coverage=0.8)
+    other = asked(predictor, sample, coverage=0.8, prior="uniform")
+    assert promise not in other and "is not promised under this one" in other
+    empty = asked(predictor, noise, coverage=0.8)
+    assert "conformal" not in empty and "80 % of the prior" in empty
+    bare = {k: v for k, v in predictor.metadata.items() if k != "conformal"}
+    monkeypatch.setattr(predictor, "metadata", bare)
+    plain = asked(predictor, sample, coverage=0.8)
+    assert "conformal" not in plain and "80 % of the probability" in plain
+
+
+def test_the_nearest_structure_is_named_with_its_group_and_what_it_leaves(made):
+    predictor, _, answered = made
+    if predictor.retrieval is None:
+        pytest.skip("the bundled predictor has no library")
+    found, sample = answered[0]
+    near, text = found["nearest"], asked(predictor, answered[0][1])
+    symbol = groups.symbols()[near["group"] - 1]
+    assert f"{near['name']}, {symbol} ({near['group']}), similarity" in text
+    assert "clear peaks lies at one of them" in text
+    # Halite beside it: lines that quartz does not have.
+    strange = SimpleNamespace(**vars(sample))
+    for at in (31.70, 45.45, 56.48):
+        shape = np.exp(-(((sample.two_theta - at) / 0.06) ** 2))
+        strange.intensity = strange.intensity + 2000 * shape
+    assert "3 of " in asked(predictor, strange)
+    assert "clear peaks lie at none of them" in asked(predictor, strange)
+
+
+def test_what_the_network_reads_is_told_and_that_it_is_not_all(made):
+    predictor, request, answered = made
+    text = words(html_report.section(predictor, *answered[0], request))
+    first = answered[0][0]["predictions"][0]
+    assert f"speak to the network for {first['symbol']} ({first['group']})" in text
+    assert "The network is one part of the answer only" in text
+    assert "What the network reads" not in asked(predictor, answered[1][1])
+    # With one group there is none to hold it against.
+    assert "What the network reads" not in asked(predictor, answered[0][1], top_k=1)
+
+
+def test_groups_that_diffraction_cannot_tell_apart_are_not_held_against_each_other(made):
+    predictor, _, answered = made
+    twins = asked(predictor, answered[0][1], prior="P3121=1,P6222=1", top_k=3)
+    assert "Diffraction cannot tell P 31 - - (72, trigonal) from P 62 - - (78, hexagonal)" in twins
+    ranked = answer(predictor, "x", answered[0][1], Request(prior="P3121=1,P6222=1", top_k=3))
+    assert {row["group"] for row in ranked["predictions"][:2]} == {72, 78}
+    third = ranked["predictions"][2]
+    assert f"and which for {third['symbol']} ({third['group']})" in twins
+
+
+def test_each_pair_is_told_once_and_other_groups_are_not():
+    assert output.twins(range(1, 72)) == [] and output.twins([]) == []
+    (both,) = output.twins([83, 82])
+    assert "P 21 - - (82, cubic) from P 42 - - (83, cubic)" in both
+    assert len(output.twins(range(1, 100))) == 2
 
 
 def test_a_place_that_cannot_be_written_is_refused(made, tmp_path):

@@ -34,7 +34,8 @@ def test_it_begins_with_quartz_and_its_evidence(page):
     assert page.answer["file"] == "quartz (simulated)" and page.answer["flags"] == []
     shown = page.shown.value
     assert "Most probable extinction groups" in shown and "What the prior does" in shown
-    assert "Lines of the cell 4.916" in shown and shown.count("<img") == 2
+    assert "Lines of the cell 4.916" in shown and shown.count("<img") == 3
+    assert "What the network reads" in shown and "Diffraction cannot tell P 31 - -" in shown
 
 
 def test_controls_change_the_answer(page):
@@ -53,7 +54,7 @@ def test_an_upload_is_answered_under_its_own_name(page):
     upload(page, "mine.xy", table(widgets.quartz(seed=4)))
     assert page.answer["file"] == "mine.xy" and page.cell.value == ""
     assert page.answer["flags"] == ["wavelength_assumed"]
-    assert page.shown.value.count("<img") == 1
+    assert page.shown.value.count("<img") == 2
 
 
 @pytest.mark.parametrize("name", ["empty.xy", "../../<b>.xy", "x" * 300 + ".xy", "no_suffix"])

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, groups, plot_evidence
+from . import __version__, groups, plot_evidence, plot_match
 from .answer import FLAGS, posterior, ranking
+from .attribution import attribute
 from .errors import XrdlibError
 from .evidence import evidence
+from .matched import match
 from .output import percent, sentences
 from .plot_style import RC, plt
 
@@ -74,22 +76,23 @@ def section(predictor, found, pattern, request):
 
     two_theta, intensity = (np.asarray(x) for x in (pattern.two_theta, pattern.intensity))
     flags = [FLAGS[flag] for flag in found["flags"]]
+    first, *others = (sentence for sentence in sentences(found) if sentence not in flags)
+    lines, evidence_ = _evidence(found, two_theta, intensity, request)
     text = (
         _environment()
         .get_template("section.html")
         .render(
             answer=found,
             flags=flags,
-            sentences=[sentence for sentence in sentences(found) if sentence not in flags],
+            sentences=[f"{first} {_promise(predictor, found, request)}", *others],
             points=len(two_theta),
             first=two_theta.min(),
             last=two_theta.max(),
             prior=_prior_name(request.prior),
-            pattern=picture(plot_evidence.pattern(two_theta, intensity)),
+            match=_match(predictor, found, two_theta, intensity),
             effect=_effect(predictor, found, pattern, request),
-            evidence=None
-            if request.cell is None
-            else _evidence(found, two_theta, intensity, request),
+            evidence=evidence_,
+            attribution=_attribution(predictor, found, two_theta, intensity, lines),
         )
     )
     # The template has escaped what it was given.
@@ -148,20 +151,74 @@ def _effect(predictor, found, pattern, request):
     return {"names": list(priors), "rows": rows}
 
 
+def _promise(predictor, found, request):
+    """What the coverage of the set means."""
+    often = f"{100 * found['coverage']:g} %"
+    if "no_peaks" in found["flags"]:
+        return f"It holds {often} of the prior."
+    if not predictor.metadata.get("conformal"):
+        return f"It holds {often} of the probability."
+    if request.prior == "minerals":
+        return (
+            f"The set is conformal: made in this way, sets hold the true group of {often} of "
+            "mineral families not met before, under the default prior."
+        )
+    return (
+        f"The set is conformal, but calibrated under the default prior: that it holds the true "
+        f"group of {often} of mineral families not met before is not promised under this one."
+    )
+
+
+def _match(predictor, found, two_theta, intensity):
+    """The pattern, above the lines of the nearest known structure where there is one."""
+    if found["nearest"] is None:
+        return {"picture": picture(plot_evidence.pattern(two_theta, intensity))}
+    near = match(predictor.retrieval, two_theta, intensity, found["wavelength"])
+    return {
+        "picture": picture(plot_match.match(two_theta, intensity, near)),
+        "computed": near.computed,
+        "stretch": 100 * near.stretch,
+        "peaks": len(near.peaks),
+        "explained": int(near.explained.sum()),
+    }
+
+
+def _attribution(predictor, found, two_theta, intensity, lines):
+    """What the network reads of the pattern; None where there are no two groups to tell apart."""
+    first, *others = (row["group"] for row in found["predictions"])
+    classes = groups.diffraction_classes()
+    others = [label for label in others if classes[label - 1] != classes[first - 1]]
+    if not others or "no_peaks" in found["flags"]:
+        return None
+    parts = attribute(predictor, two_theta, intensity, found["wavelength"], first, others[0])
+    return {
+        "picture": picture(plot_match.attribution(two_theta, intensity, parts, lines)),
+        "first": _named([parts.first]),
+        "second": _named([parts.second]),
+        "prefers": _named([parts.first if parts.log_odds > 0 else parts.second]),
+        "log_odds": parts.log_odds,
+        "without_lines": parts.without_lines,
+        "ticks": lines is not None and bool(lines.candidates),
+    }
+
+
 def _evidence(found, two_theta, intensity, request):
+    """Lines of the cell, and what is told of them; None where no cell is given."""
+    if request.cell is None:
+        return None, None
     labels = [row["group"] for row in found["predictions"][:_CANDIDATES]]
     cell = ", ".join(f"{value:g}" for value in request.cell)
     shown = {"cell": cell, "problems": [], "picture": None}
     try:
         lines = evidence(two_theta, intensity, found["wavelength"], request.cell, labels)
     except XrdlibError as problem:
-        return shown | {"problems": [str(problem)]}
+        return None, shown | {"problems": [str(problem)]}
     symbols = groups.symbols()
     if lines.impossible:
         named = ", ".join(f"{symbols[k - 1]} ({k})" for k in lines.impossible)
         shown["problems"] = [f"Not of the crystal system of this cell: {named}."]
     if not lines.candidates:
-        return shown
+        return lines, shown
     decisive = [
         {
             "hkl": " ".join(map(str, lines.hkl[k].tolist())),
@@ -184,7 +241,7 @@ def _evidence(found, two_theta, intensity, request):
         }
         for c in lines.candidates
     ]
-    return shown | {
+    return lines, shown | {
         "picture": picture(plot_evidence.evidence(two_theta, intensity, lines)),
         "candidates": candidates,
         "decisive": decisive,

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 
+import numpy as np
+
 from . import groups
 from .answer import FLAGS
 
@@ -64,9 +66,37 @@ def sentences(answer):
     found = [f"{100 * answer['coverage']:g} % set, {count}: {named}{more}."]
     if len(labels) > 1:
         found.append(_in_common(answer))
+    found += twins([row["group"] for row in answer["predictions"] if row["group"] in labels])
     if nearest := answer["nearest"]:
-        found.append(f"Most like: {nearest['name']} (similarity {nearest['similarity']:.2f}).")
+        group = f"{symbols[nearest['group'] - 1]} ({nearest['group']})"
+        found.append(
+            f"Most like: {nearest['name']}, {group}, similarity {nearest['similarity']:.2f}."
+        )
     return found + [FLAGS[flag] for flag in answer["flags"]]
+
+
+def twins(labels):
+    """A sentence for each pair of groups with the same absences that a label belongs to.
+
+    Parameters
+    ----------
+    labels : sequence of int
+        Groups 1..99.
+
+    Returns
+    -------
+    list of str
+    """
+    symbols, systems = groups.symbols(), groups.crystal_systems()
+    classes = groups.diffraction_classes()
+    said = []
+    for label in labels:
+        alike = np.flatnonzero(classes == classes[label - 1])
+        if len(alike) > 1:
+            named = " from ".join(f"{symbols[i]} ({i + 1}, {systems[i]})" for i in alike)
+            sentence = f"Diffraction cannot tell {named}: both forbid the same reflections."
+            said += [sentence] if sentence not in said else []
+    return said
 
 
 def percent(probability):
