@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
 import sys
 from dataclasses import asdict
 
@@ -184,3 +185,30 @@ def test_without_accelerate_several_processes_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(XrdlibError, match="needs the package accelerate"):
         run(tiny(), Stream(), steps=1)
+
+
+BARE = """
+import sys
+absent = "accelerate dvc gemmi huggingface_hub matplotlib networkx pandas pooch pyarrow pymatgen"
+absent += " ruamel scipy spglib yaml"
+for name in absent.split():
+    sys.modules[name] = None  # importing it fails
+from xrdlib.baselines import build
+from xrdlib.patterns import Grid
+from xrdlib.realism import Realism
+from xrdlib.recipes import shipped
+from xrdlib.stream import PatternStream, RandomCrystalSource
+from xrdlib.train import train
+grid = Grid(5.0, 90.0, 0.5)
+source = RandomCrystalSource(shipped(), seed=1, chunk=12)
+stream = PatternStream([(source, 1)], Realism(), 1, 4, grid=grid)
+model = build("physics", {"grid": (grid.start, grid.step, grid.size), "width": 16, "depth": 1})
+print(train(model, stream, steps=2, folder=sys.argv[1], progress=False).complete)
+"""
+
+
+def test_one_process_needs_only_torch_numpy_safetensors_and_tqdm(tmp_path):
+    env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
+    command = [sys.executable, "-c", BARE, str(tmp_path)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr

@@ -111,6 +111,13 @@ def test_a_device_without_room_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["file"]
 
 
+def test_a_folder_that_is_a_file_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(XrdlibError, match="cannot be written .File exists"):
+        tensorfile.write(tmp_path / "file/inner", TENSORS, HEADER)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_sweeping_removes_unfinished_files_of_that_name_only(tmp_path):
     path = tmp_path / "file"
     tensorfile.write(path, TENSORS, HEADER)

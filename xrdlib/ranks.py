@@ -33,9 +33,15 @@ def join(device):
     return Several(device) if _world() > 1 else Alone(device)
 
 
+def place():
+    """Rank of this process and how many there are, (0, 1) without a launcher."""
+    count = _world()
+    return (int(os.environ["RANK"]), count) if count > 1 else (0, 1)
+
+
 def is_first():
     """Whether this is the process that writes: the first one, or the only one."""
-    return _world() == 1 or int(os.environ["RANK"]) == 0
+    return place()[0] == 0
 
 
 def leave():

@@ -7,6 +7,7 @@ one or the new one and never a part of either.
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -55,7 +56,8 @@ def write(path, tensors, header, keep_as=None):
         os.replace(temporary, path)
         _flush_folder(path.parent)  # else a power cut could undo the renaming
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise XrdlibError(
             f"{path} cannot be written ({error.strerror}); make room or choose another folder. "
             "What was saved before is untouched."
