@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-SIZES = {"31 million": 31e6, "1 billion": 1e9}
+# Stages 1 and 2 of the profile paper: (10,781 + 22,266) batches of 128; and larger ones.
+SIZES = {"4.2 million": 4.23e6, "31 million": 31e6, "1 billion": 1e9}
 PROCESSES = (1, 2, 4, 8, 64)
 POINTS, BYTES = 8501, 2  # of a stored pattern at 0.01 degrees, float16
 BEGIN, END = "<!-- plan: python benchmarks/plan.py --into FILE -->", "<!-- end of plan -->"

@@ -29,12 +29,12 @@ def test_hours_are_those_of_the_rates(plan):
     rows = plan.table({"laptop": case(3.6), "paper": case(36.0)})
     text = {label.split(",")[0]: row for label, row in rows.items()}
     # 3.6 ms x 31e6 = 111,600 s = 31 hours; 3.6 ms x 1e9 = 1000 hours.
-    assert text["train the laptop model on CPU cores"] == ["31", "1,000"]
-    assert text["train the paper model on CPU cores"] == ["310", "10,000"]
+    assert text["train the laptop model on CPU cores"] == ["4", "31", "1,000"]
+    assert text["train the paper model on CPU cores"] == ["42", "310", "10,000"]
     # 0.5 + 0.1 ms in one process, 0.125 + 0.1 ms in four.
-    assert text["draw in 1 process"] == ["5.2", "166.7"]
-    assert text["draw in 4 processes"] == ["1.9", "62.5"]
-    assert text["keep them as float16"] == ["0.53", "17.00"]
+    assert text["draw in 1 process"] == ["0.7", "5.2", "166.7"]
+    assert text["draw in 4 processes"] == ["0.3", "1.9", "62.5"]
+    assert text["keep them as float16"] == ["0.07", "0.53", "17.00"]
 
 
 def test_more_processes_draw_faster_and_never_beyond_the_crystals(plan):
