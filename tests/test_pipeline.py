@@ -130,7 +130,9 @@ def test_numbers_are_possible_and_the_nulls_know_nothing(summary, subset):
     found = rows(summary, subset)
     if subset == "rruff-test" and not measured_at_hand():
         pytest.skip("there are no measured patterns on this machine")
-    assert sorted(found) == sorted(report.MODELS)
+    # The released predictor knows the structures behind the simulated patterns.
+    known = set() if subset == "rruff-test" else {"released"}
+    assert set(found) == set(report.MODELS) - known
     assert len({row["n"] for row in found.values()}) == 1
     for row in found.values():
         assert all(finite(row[key]) for key in KEYS)
