@@ -123,12 +123,20 @@ def test_angles_are_those_of_the_measurement(predictor, parts):
     assert found.log_odds == pytest.approx(parts.log_odds, abs=0.05)
 
 
+def test_a_doublet_is_read_at_its_stronger_line(predictor, parts):
+    sample = quartz()
+    found = attribute(predictor, sample.two_theta, sample.intensity, "CuKa", 72, 71)
+    assert np.array_equal(found.values, parts.values)
+
+
 def test_bars_of_the_figure_add_up_and_ticks_are_the_lines_that_are_allowed(parts):
     sample = quartz()
     cell = evidence(sample.two_theta, sample.intensity, "CuKa1", CELL, [72, 71, 75])
     figure = plot_match.attribution(sample.two_theta, sample.intensity, parts, cell)
     _, bars, ticks = figure.axes
-    heights = np.array([patch.get_height() for patch in bars.patches])
+    up, down = (patch.get_data().values for patch in bars.patches)
+    assert (up >= 0).all() and (down <= 0).all() and not (up * down).any()
+    heights = up + down
     assert heights.sum() == pytest.approx(parts.log_odds - parts.without_lines, abs=0.01)
     low, high = bars.get_ylim()
     assert low < heights.min() and heights.max() < high

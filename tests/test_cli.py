@@ -81,7 +81,7 @@ def test_text_names_groups_in_order_with_their_space_groups(run, files):
     assert code == 0
     places = [out.index(f"{row['group']:5}  {row['symbol']} ") for row in answer["predictions"]]
     assert places == sorted(places)
-    assert "CuKa1 is assumed" in out and "90 % set" in out
+    assert "CuKa is assumed" in out and "90 % set" in out
 
 
 def test_a_bad_file_gets_one_sentence_and_the_others_an_answer(run, files, tmp_path):

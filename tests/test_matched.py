@@ -116,6 +116,12 @@ def test_points_may_come_in_any_order_and_lines_beyond_the_scan_are_left_out(ban
     assert near.two_theta.min() >= 20 and near.two_theta.max() <= angles.max()
 
 
+def test_a_doublet_is_read_at_its_stronger_line(bank, found):
+    counts = drawn(bank, 2)
+    one, two = (match(found, ANGLES, counts, name) for name in ("CuKa", "CuKa1"))
+    assert one.stretch == two.stretch and np.array_equal(one.two_theta, two.two_theta)
+
+
 def test_peaks_beyond_the_calculated_lines_are_not_held_against_it(bank, found):
     angles = np.arange(5, 120, 0.02)
     beyond = [100.0, 110.0]  # more than 90 degrees with copper, and no line there is known

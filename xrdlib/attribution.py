@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from . import decode
-from .diffraction import resolve_wavelength
+from .diffraction import strong_line
 from .patterns import CU_KA1, normalise, to_grid
 from .peaks import background
 
@@ -55,7 +55,7 @@ def attribute(predictor, two_theta, intensity, wavelength, first, second):
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
     wavelength : str or float
-        A named line, or angstrom.
+        A named anode or line, or angstrom.
     first, second : int
         Groups 1..99.
 
@@ -68,7 +68,7 @@ def attribute(predictor, two_theta, intensity, wavelength, first, second):
     XrdlibError
         If the pattern or the wavelength makes no sense.
     """
-    wavelength, grid = resolve_wavelength(wavelength), predictor.grid
+    wavelength, grid = strong_line(wavelength), predictor.grid
     on_grid = to_grid(two_theta, intensity, wavelength, grid)
     x = normalise(torch.from_numpy(on_grid))
     share = background(on_grid, grid.step).clip(min=0) / on_grid.max()

@@ -165,7 +165,7 @@ def _predict_options(command):
     for name, about, settings in (
         (
             "wavelength",
-            "a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else CuKa1",
+            "a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else CuKa",
             {"type": _wavelength, "metavar": "W"},
         ),
         (

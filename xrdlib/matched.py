@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .diffraction import WAVELENGTHS, resolve_wavelength
+from .diffraction import WAVELENGTHS, strong_line
 from .patterns import CU_KA1, GRID, to_grid
 from .peaks import profile
 
@@ -58,7 +58,7 @@ def match(retrieval, two_theta, intensity, wavelength):
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
     wavelength : str or float
-        A named line, or angstrom.
+        A named anode or line, or angstrom.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def match(retrieval, two_theta, intensity, wavelength):
     XrdlibError
         If the pattern makes no sense, or is too short to compare.
     """
-    wavelength = resolve_wavelength(wavelength)
+    wavelength = strong_line(wavelength)
     on_grid = to_grid(two_theta, intensity, wavelength, GRID)
     scores, rows = retrieval.similarities(on_grid[None])
     row = int(rows[0])

@@ -88,8 +88,8 @@ def attribution(two_theta, intensity, found, cell=None):
     bars, _ = np.histogram(found.two_theta, edges, weights=found.values)
     centres = (edges[1:] + edges[:-1]) / 2
     for sign, (label, colour), side in ((1, sides[0], "left"), (-1, sides[1], "right")):
-        own = sign * bars > 0
-        axes[1].bar(centres[own], bars[own], width=_BIN, color=COLOURS[colour], lw=0)
+        own = np.where(sign * bars > 0, bars, 0)
+        axes[1].stairs(own, edges, fill=True, color=COLOURS[colour], lw=0)
         axes[1].set_title(
             f"{'up' if sign > 0 else 'down'}: for {typeset(symbols()[label - 1])} ({label})",
             loc=side, color=COLOURS[colour], fontsize=7, pad=2,

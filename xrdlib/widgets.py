@@ -15,7 +15,7 @@ from .groups import SYSTEMS
 from .patterns import CALCULATION_GRID
 from .predict import load_predictor
 
-_FROM_FILE = "as the file says, else CuKa1"
+_FROM_FILE = "as the file says, else CuKa"
 # a and c in angstrom; Levien, Prewitt & Weidner, American Mineralogist 65, 920 (1980).
 _QUARTZ = (4.9160, 4.9160, 5.4054, 90.0, 90.0, 120.0)
 
