@@ -13,6 +13,8 @@ READY := $(VENV)/.ready
 BROKEN := $(VENV)/.unfinished
 PIPELINE := notebooks/dvc.yaml
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+# The registry holds hashes, which look like keys; pictures and data hold no text.
+TEXTS = $(shell git ls-files '*.py' '*.md' '*.toml' '*.yml' '*.yaml' '*.ipynb' '*.txt' '*.cff' Makefile .ci .dvc)
 NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
 # The default profile is what the dvc.yaml of the project's root stands for.
 TARGET := $(if $(filter laptop,$(PROFILE)),dvc.yaml,$(PIPELINE):13_figures@$(PROFILE))
@@ -24,7 +26,7 @@ unexport PYTHONPATH
 # Threads that wait should sleep: spinning ones make a shared machine several times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup data repro test figures release lab page bench lint format
+.PHONY: setup data repro test figures release lab page bench audit secrets lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -71,7 +73,15 @@ bench: setup
 	mkdir -p results
 	$(BIN)/python benchmarks/bench_simulator.py --json results/bench.json
 
-lint: setup
+# Packages with known weaknesses (needs the network), and what looks like a password or a key.
+audit: setup
+	$(BIN)/python -m pip check
+	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
+
+secrets: setup
+	$(BIN)/detect-secrets-hook --exclude-files '^xrdlib/registry.py$$' $(TEXTS)
+
+lint: setup secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(NBSTRIPOUT) --verify $(NOTEBOOKS)

@@ -84,6 +84,22 @@ def costs():
 
 
 HISTORY = [{"patterns": 10 * i, "loss": 5 - i, "top1": 9 * i} for i in range(4)]
+
+
+def mistake(seed):
+    angle = np.arange(5, 90, 0.1)
+    lines = np.random.default_rng(seed).uniform(10, 80, 12)
+    told = {"true": "P -", "predicted": "C - 1 1", "nearest": "halite"}
+    intensity = sum(np.exp(-(((angle - x) / 0.2) ** 2)) for x in lines)
+    return {
+        **told,
+        "probability": 0.8,
+        "similarity": 0.7,
+        "two_theta": angle.tolist(),
+        "intensity": (intensity / intensity.max()).tolist(),
+    }
+
+
 FIGURES = {
     "class_histogram": lambda: plots.class_histogram(
         {"minerals": np.round(1000 * PRIOR), "stage 1": np.full(99, 20)}
@@ -111,6 +127,14 @@ FIGURES = {
         crystal_statistics.compare(*[generate_balanced(shipped(), 60, seed) for seed in (0, 1)])
     ),
     "learning_curves": lambda: plots.learning_curves({"stage 1": HISTORY, "stage 2": HISTORY[1:]}),
+    "coverage": lambda: plots.coverage(
+        [
+            {"promised": p, "patterns": p, "families": p - 0.1, "size": 9 * p}
+            for p in (0.5, 0.7, 0.9)
+        ],
+        {"share": [0.2, 0.6, 1.0], "top1": [1.0, 0.9, 0.6], "confidence": [1.0, 0.8, 0.1]},
+    ),
+    "mistakes": lambda: plots.mistakes([mistake(i) for i in range(5)]),
     "note": lambda: plots.note("There is nothing to draw, and this says why."),
 }
 
