@@ -28,7 +28,7 @@ def coverage(rows, answered):
         met = [100 * row[key] for row in rows]
         left.plot(promised, met, marker=marker, color=COLOURS[colour], label=f"over {key}")
     left.set(xlabel="promised coverage (%)", ylabel="true group in the set (%)")
-    left.legend(loc="upper left")
+    left.legend(loc="lower right")
     middle.plot(promised, [row["size"] for row in rows], marker="D", color=COLOURS["green"])
     middle.set(xlabel="promised coverage (%)", ylabel="groups in a set (mean)", ylim=(0, None))
     share = [100 * s for s in answered["share"]]
@@ -62,16 +62,17 @@ def mistakes(rows):
     columns = 2 if len(rows) > 1 else 1
     lines = -(-len(rows) // columns)
     width = PAGE if columns == 2 else COLUMN
-    fig, axes = plt.subplots(lines, columns, figsize=(width, 1.15 * lines + 0.4), squeeze=False)
+    fig, axes = plt.subplots(
+        lines, columns, figsize=(width, 0.95 * lines + 0.5), squeeze=False, sharex=True
+    )
     for ax, row in zip(axes.flat, rows, strict=False):
         ax.plot(row["two_theta"], row["intensity"], color=COLOURS["black"], lw=0.5)
         ax.set_title(
             f"{row['true']}, said {row['predicted']} ({100 * row['probability']:.0f} %)\n"
             f"nearest: {row['nearest'][:34]} ({row['similarity']:.2f})",
-            fontsize=6.5,
+            fontsize=7,
         )
         ax.set(xlim=(5, 90), yticks=[], ylim=(0, 1.05))
-        ax.tick_params(labelsize=6)
     for ax in axes.flat[len(rows) :]:
         ax.axis("off")
     for ax in axes[-1]:
