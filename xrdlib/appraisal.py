@@ -195,7 +195,7 @@ def mistakes(logp, patterns, similarity, nearest, n=20, every=5):
         Its name.
     n : int
     every : int
-        Keep every such point of the patterns.
+        Points of which the highest is kept.
 
     Returns
     -------
@@ -208,12 +208,12 @@ def mistakes(logp, patterns, similarity, nearest, n=20, every=5):
     guess, names = logp.argmax(axis=1), symbols()
     wrong = np.flatnonzero(guess != labels)
     wrong = wrong[np.argsort(-logp[wrong, guess[wrong]], kind="stable")][:n]
-    angles = GRID.two_theta[::every].round(3).tolist()
+    blocks = GRID.size // every
+    angles = GRID.two_theta[every // 2 :: every][:blocks].round(3).tolist()
     rows = []
     for i in wrong:
         how = str(relation(int(labels[i]) + 1, int(guess[i]) + 1))
-        curve = patterns.intensity[i] / patterns.intensity[i].max()
-        curve = curve[: len(angles) * every]
+        curve = patterns.intensity[i][: blocks * every] / patterns.intensity[i].max()
         rows.append(
             {
                 "source": str(patterns.source[i]),
@@ -225,7 +225,7 @@ def mistakes(logp, patterns, similarity, nearest, n=20, every=5):
                 "similarity": float(similarity[i]),
                 "why": _why(float(similarity[i]), how),
                 "two_theta": angles,
-                "intensity": curve[::every].astype(float).round(4).tolist(),
+                "intensity": curve.reshape(blocks, every).max(1).astype(float).round(4).tolist(),
             }
         )
     return rows

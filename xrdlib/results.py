@@ -1,6 +1,7 @@
 """The compact results of a profile: one JSON file a stage, which tables and figures read."""
 
 import json
+import os
 
 import numpy as np
 
@@ -23,7 +24,14 @@ def write(config, name, content):
         text = json.dumps(content, indent=1, allow_nan=False, default=_plain) + "\n"
     except (TypeError, ValueError) as error:
         raise XrdlibError(f"{path} cannot be written: {error}.") from None
-    path.write_text(text, encoding="utf-8")
+    # In one step, so that a full disk or a kill leaves the old file or the new one.
+    partial = path.with_suffix(".tmp")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise XrdlibError(f"{path} cannot be written: {error}.") from None
 
 
 def read(config, name):
