@@ -36,8 +36,13 @@ def test_noise_is_its_deviation_over_the_strongest_line(sigma):
 def test_scores_of_each_kind_are_those_of_its_patterns():
     labels = np.array([0, 1, 2, 3, 4, 5])
     logp = certain(np.array([0, 1, 2, 9, 9, 9]))
-    rows = appraisal.breakdown(logp, labels, list("aabbbc"), ["x", "x", "x", "x", "y", "y"])
-    assert [(r["kind"], r["n"], r["families"]) for r in rows] == [("x", 4, 2), ("y", 2, 2)]
+    null = np.full(99, 0.5 / 98)
+    null[3] = 0.5  # what the prior alone says is the fourth class, which one pattern of four has
+    kind = ["x", "x", "x", "x", "y", "y"]
+    rows = appraisal.breakdown(logp, labels, list("aabbbc"), kind, null, n_boot=20)
+    assert [(r["kind"], r["n"], r["n_families"]) for r in rows] == [("x", 4, 2), ("y", 2, 2)]
+    assert [r["prior_top1"] for r in rows] == [25, 0]
+    assert rows[0]["top1_ci95"][0] <= 75 <= rows[0]["top1_ci95"][1]
     assert [r["top1"] for r in rows] == [75, 0]
     assert rows[1]["nll"] == pytest.approx(-np.log(0.1 / 98))
 
@@ -99,7 +104,7 @@ def test_the_headline_sets_ours_beside_the_nulls_and_the_published_numbers():
 
 
 def test_the_card_shows_every_table():
-    kind = {"kind": "cubic", "n": 9, "families": 3, "top1": 50.0, "top5": 80.0, "nll": 2.0}
+    kind = {**row("cubic"), "kind": "cubic", "prior_top1": 4.0, "bits_ci95": None}
     group = {"symbol": "P -", "n": 9, "predicted": 1, "top1": 50.0, "top5": 80.0, "nll": 2.0}
     mistake = dict.fromkeys(("source", "true", "predicted", "nearest", "why"), "a|b")
     found = {
@@ -112,7 +117,7 @@ def test_the_card_shows_every_table():
         "mistakes": [{**mistake, "probability": 0.8, "similarity": 0.7}],
     }
     text = card.tables(found)
-    assert "| cubic | 9 | 3 | 50.00 | 80.00 | 2.00 |" in text
+    assert "| cubic | 9 | 3 | 50.00 | [40.0, 60.0] | 4.00 | 80.00 | 1.25 | - | 2.00 |" in text
     assert "| 90 % | 88 % | 90 % | 4.20 | 50 % |" in text
     assert "a\\|b" in text and "| P - | 9 | 1 |" in text
     assert card.tables({"rows": []}) == "No measured patterns were at hand."

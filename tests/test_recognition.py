@@ -262,7 +262,7 @@ def test_each_row_of_the_ablation_lacks_its_part(cfg, made, measured_sets):
 
 
 def test_the_appraisal_covers_every_pattern_and_lists_what_was_missed(made, measured_sets):
-    found = appraisal.appraise(made, measured_sets)
+    found = appraisal.appraise(made, measured_sets, MINERALS)
     for table in found["kinds"].values():
         assert sum(row["n"] for row in table) == N
     assert sum(row["n"] for row in found["groups"]) == N

@@ -7,7 +7,7 @@ from .breakdown import per_class
 from .dag import relation
 from .experiment import MEASURED
 from .groups import crystal_systems, symbols
-from .metrics import check, credit, log_likelihood
+from .metrics import check, credit, evaluate, top_k
 from .patterns import GRID
 from .released import FUSED, weighed
 
@@ -16,7 +16,7 @@ COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 ALIKE = 0.8  # similarity from which a structure of another group casts doubt on a label
 
 
-def appraise(predictor, measured_sets):
+def appraise(predictor, measured_sets, null):
     """All that is asked of the released predictor, from the measured patterns.
 
     Parameters
@@ -25,6 +25,8 @@ def appraise(predictor, measured_sets):
         With retrieval and conformal scores.
     measured_sets : dict of str to rruff.Measured
         As from `released.measured`.
+    null : array_like, (99,)
+        The prior-only prediction, see `evaluate.null`.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def appraise(predictor, measured_sets):
     own, own_similarity, nearest = _read(predictor, calibration)
     return {
         "kinds": {
-            name: breakdown(logp, labels, test.family, kind)
+            name: breakdown(logp, labels, test.family, kind, null)
             for name, kind in kinds(test, similarity, edges).items()
         },
         "groups": per_class(logp, labels),
@@ -95,35 +97,35 @@ def kinds(patterns, similarity, edges):
     }
 
 
-def breakdown(logp, labels, families, kind):
-    """Scores of the patterns of each kind.
+def breakdown(logp, labels, families, kind, null, n_boot=1000, seed=0):
+    """Scores of the patterns of each kind, beside those of the prior alone.
 
     Parameters
     ----------
     logp : array_like, (n, 99)
     labels, families : array_like, (n,)
     kind : array_like, (n,) of str
+    null : array_like, (99,)
+        The prior-only prediction, over which bits are counted.
+    n_boot, seed
+        As for `metrics.evaluate`.
 
     Returns
     -------
     list of dict
-        "kind", "n", "families", "top1" and "top5" (percent), "nll" (nats); in order of name.
+        Rows of `metrics.evaluate` in order of name, with "kind" and "prior_top1" (percent).
     """
     logp, labels = check(logp, labels)
-    first, fifth = (credit(logp, labels, k) for k in (1, 5))
-    cost = -log_likelihood(logp, labels)
     kind, families = np.asarray(kind), np.asarray(families)
-    return [
-        {
-            "kind": str(name),
-            "n": int((mine := kind == name).sum()),
-            "families": len(set(families[mine])),
-            "top1": 100 * float(first[mine].mean()),
-            "top5": 100 * float(fifth[mine].mean()),
-            "nll": float(cost[mine].mean()),
-        }
-        for name in np.unique(kind)
-    ]
+    prior = np.tile(np.log(null), (len(labels), 1))
+    rows = []
+    for name in np.unique(kind):
+        mine = kind == name
+        told = (labels[mine], families[mine], np.log(null))
+        row = evaluate(str(name), MEASURED[1], logp[mine], *told, n_boot=n_boot, seed=seed)
+        alone = 100 * top_k(prior[mine], labels[mine])
+        rows.append({"kind": str(name), "prior_top1": float(alone), **row})
+    return rows
 
 
 def coverage(values, families, logp, labels, test_families, levels=COVERAGES):

@@ -13,7 +13,10 @@ from .experiment import MEASURED
 from .headline import headline
 
 CARD = paths.MODELS / "README.md"
-_KINDS = ("kind", "n", "families", "top1", "top5", "nll")
+_KINDS = (
+    *("kind", "n", "n_families", "top1", "top1_ci95", "prior_top1", "top5"),
+    *("bits_over_prior", "bits_ci95", "nll"),
+)
 _GROUPS = ("symbol", "n", "predicted", "top1", "top5", "nll")
 _COVERAGE = ("promised", "families", "patterns", "size", "single")
 _MISTAKES = ("source", "true", "predicted", "probability", "nearest", "similarity", "why")
@@ -74,6 +77,10 @@ def _table(columns, rows, percent=()):
 
 
 def _cell(value, percent):
+    if isinstance(value, list):
+        return f"[{value[0]:.1f}, {value[1]:.1f}]"
+    if value is None:  # an interval over a single family
+        return "-"
     if isinstance(value, float):
         return f"{100 * value:.0f} %" if percent else f"{value:.2f}"
     return str(value).replace("|", "\\|")

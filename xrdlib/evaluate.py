@@ -43,9 +43,8 @@ def table(settings, predictor, measured_sets, bank):
     minerals = predictor.metadata["minerals"]
     search, best = released.search_match(bank, measured_sets, minerals)
     logp = {**released.log_probs(predictor, patterns.intensity), SEARCH: search[name]}
-    labels = measured_sets[MEASURED[0]].group.astype(int) - 1
     options = {
-        "null": null_prior(settings, labels, minerals),
+        "null": null(settings, predictor, measured_sets),
         "n_boot": settings.evaluate.bootstrap,
         "n_shuffles": settings.evaluate.shuffles,
         "seed": settings.seed,
@@ -57,6 +56,12 @@ def table(settings, predictor, measured_sets, bank):
     every = np.arange(len(patterns.group))
     rows += released.rows(short, f"{name}, {released.CROPPED}", patterns, every, **options)
     return rows
+
+
+def null(settings, predictor, measured_sets):
+    """The prior-only prediction, (99,): groups of the calibration patterns and of minerals."""
+    labels = measured_sets[MEASURED[0]].group.astype(int) - 1
+    return null_prior(settings, labels, predictor.metadata["minerals"])
 
 
 def mineral_bank(settings):

@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 import zlib
+from contextlib import contextmanager
 
 from .errors import XrdlibError
 from .read_native import arrays, check_amount
@@ -37,23 +38,30 @@ def read_archive(content, scan=None):
 
 def _members(content):
     """Content of the XML and text members by name, after a check of all of them."""
+    found = {}
+    with _told(), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        _check_entries(entries)
+        for entry in entries:
+            # Reading checks the length and the checksum; it stops at the length declared.
+            data = archive.read(entry)
+            wanted = entry.filename.lower().endswith((".xml", ".txt"))
+            if wanted:
+                check_amount(data)
+            found[entry.filename] = data if wanted else b""
+    return found
+
+
+@contextmanager
+def _told():
+    """Say in one sentence what the standard library raises for an archive that is damaged."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()
-            _check_entries(entries)
-            found = {}
-            for entry in entries:
-                # Reading checks the length and the checksum; it stops at the length declared.
-                data = archive.read(entry)
-                if entry.filename.lower().endswith((".xml", ".txt")):
-                    check_amount(data)
-                    found[entry.filename] = data
-                else:
-                    found[entry.filename] = b""
-            return found
+        yield
     except XrdlibError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError):
+    # In turn: no archive or a wrong checksum, bad compressed data, cut off within a member, offsets
+    # outside the file (two kinds), a version of the format that does not exist.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
         raise XrdlibError(_DAMAGED) from None
 
 
