@@ -1,13 +1,13 @@
 """All figures of a profile, drawn from its files in results/ alone.
 
-python -m xrdlib.gallery [--profile PROFILE] [NAME ...]
+python -m xrdlib.gallery [--profile PROFILE] [--studies] [NAME ...]
 """
 
 import argparse
 import sys
 
 from . import config as configuration
-from . import dag, paths, plots
+from . import dag, gallery_studies, paths, plots
 from .errors import XrdlibError
 from .results import MAIN, read
 
@@ -26,7 +26,7 @@ def draw(config, names=None):
     ----------
     config : namespace
     names : iterable of str, optional
-        Keys of `FIGURES`; all by default.
+        Keys of `FIGURES`, all of which are drawn by default, or of `gallery_studies.STUDIES`.
 
     Returns
     -------
@@ -39,9 +39,10 @@ def draw(config, names=None):
         If a name is unknown or a result file is missing.
     """
     names = list(names or FIGURES)
-    if unknown := sorted(set(names) - set(FIGURES)):
-        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(FIGURES)}.")
-    figures = {name: FIGURES[name](config) for name in names}
+    known = FIGURES | {name: gallery_studies.draw_from(name) for name in gallery_studies.STUDIES}
+    if unknown := sorted(set(names) - set(known)):
+        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(known)}.")
+    figures = {name: known[name](config) for name in names}
     for name, figure in figures.items():
         plots.save(figure, paths.figures(config.profile), name)
     return figures
@@ -163,11 +164,13 @@ def main(arguments=None):
     """Redraw figures from results/ (command line)."""
     parser = argparse.ArgumentParser(prog="python -m xrdlib.gallery", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
+    parser.add_argument("--studies", action="store_true", help="those of all studies at hand")
     parser.add_argument("--profile", choices=configuration.PROFILES, help="as in params.yaml")
     options = parser.parse_args(arguments)
     try:
         config = configuration.load(options.profile)
-        for name in draw(config, options.names):
+        names = options.names + (gallery_studies.at_hand(config) if options.studies else [])
+        for name in draw(config, names):
             print(paths.figures(config.profile) / f"{name}.png")
     except XrdlibError as error:
         sys.exit(str(error))

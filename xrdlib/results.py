@@ -51,6 +51,11 @@ def read(config, name):
         raise XrdlibError(f"{path} is not JSON ({error}); run its stage again.") from None
 
 
+def exists(config, name):
+    """Whether there is a results/PROFILE/NAME.json."""
+    return (paths.results(config.profile) / f"{name}.json").exists()
+
+
 def _plain(value):
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
