@@ -108,6 +108,17 @@ REGISTRY = {
             origin="465 measured, background-subtracted patterns, half of those published with "
             "the cited paper, as a bundle that is put into the data folder by hand",
         ),
+        # A fixed hash: the published predictions are a record and cannot change.
+        Dataset(
+            name="rruff325",
+            file="reference/rruff325_cases.csv",
+            sha256="5c64c0c16957595925612d5d11a536b24ce42889e87e843902c9f1b938ca697f",
+            licence="MIT",
+            citation="Attention Is Not All You Need for Diffraction (2026), arXiv 2604.23811",
+            origin="the 325 measured cases of the cited paper with fit quality and the five first "
+            "predictions of its best balanced model, from its companion repository, as a table "
+            "that is put into the data folder by hand",
+        ),
         _rruff_zip("rruff-raw", "XY_RAW.zip", "measured patterns as they came"),
         _rruff_zip("rruff-processed", "XY_Processed.zip", "patterns with the background removed"),
         _rruff_zip("rruff-dif", "DIF.zip", "refined cells and space groups"),
