@@ -47,7 +47,7 @@ def load(profile=None, path=None):
         raise XrdlibError(f"Unknown profile {profile!r}; choose one of {', '.join(PROFILES)}.")
     merged = _merge(params["shared"] or {}, params[profile] or {})
     # `general` is a section for DVC's sake only, which tracks parameters by section.
-    return _namespace({**merged, **merged.pop("general", {}), "profile": profile})
+    return namespace({**merged, **merged.pop("general", {}), "profile": profile})
 
 
 def _merge(base, over):
@@ -58,7 +58,8 @@ def _merge(base, over):
     return merged
 
 
-def _namespace(value):
+def namespace(value):
+    """A dict, and dicts in it, as namespaces; anything else as it is."""
     if isinstance(value, dict):
-        return SimpleNamespace(**{k: _namespace(v) for k, v in value.items()})
+        return SimpleNamespace(**{k: namespace(v) for k, v in value.items()})
     return value

@@ -46,6 +46,8 @@ class TransformerConfig:
         Give 37 rule logits beside the 99 class logits.
     dropout : float
         In attention and MLP outputs.
+    classes : int
+        Outputs of the auxiliary head: the 99 extinction groups, or 230 space groups.
     """
 
     grid: tuple[float, float, int] = (5.0, 0.02, 4251)
@@ -59,6 +61,7 @@ class TransformerConfig:
     physics_position: bool = True
     rule_head: bool = True
     dropout: float = 0.0
+    classes: int = N_GROUPS
 
 
 def paper_config(**changes):
@@ -126,7 +129,7 @@ class PhysicsTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         if config.rule_head:
             self.rule = nn.Linear(width, N_RULES)
-        self.aux = nn.Linear(width, N_GROUPS)
+        self.aux = nn.Linear(width, config.classes)
         self.apply(initialise)
         self._balance()
 
@@ -170,7 +173,7 @@ class PhysicsTransformer(nn.Module):
         Returns
         -------
         dict
-            "aux": (B, 99); with a rule head "rule": (B, 37), ordered as `groups.TEMPLATE_BITS`.
+            "aux": (B, classes); with a rule head "rule": (B, 37), ordered as `groups.TEMPLATE_BITS`.
 
         Raises
         ------

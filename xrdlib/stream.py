@@ -196,9 +196,13 @@ class PatternStream:
             order.append(rows)
         return join(parts, order)
 
+    def numbers(self, step):
+        """Numbers in the whole stream of the patterns of one batch, (batch,) int64."""
+        return step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)[self._rows]
+
     def raw(self, step):
         """Intensities on the grid before normalisation, and class indices, of one batch."""
-        number = step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)[self._rows]
+        number = self.numbers(step)
         main = self.crystals(number)
         impurity = None
         if self.impurities is not None:

@@ -1,0 +1,71 @@
+"""What each part of the model and of its training is worth: one change at a time, equal patterns.
+
+Every variant learns from scratch unless it says otherwise, on the stream of stage 2; its
+temperature, prior weight and fusion are fitted on calibration patterns.
+"""
+
+from . import outcomes, stages, study
+from .experiment import MEASURED, stage2_stream
+from .space_group_target import N_SPACE_GROUPS, collapse, space_group_stream
+from .study import Training
+
+BASE = "as it is"
+# Of the physics that the paper is about; these are trained with every seed, the others with two.
+PHYSICS = {
+    BASE: {},
+    "no coordinate channel": {"model": {"coordinate_channel": False}},
+    "no physics position": {"model": {"physics_position": False}},
+    "neither": {"model": {"coordinate_channel": False, "physics_position": False}},
+    "no rule head": {"model": {"rule_head": False}},
+}
+SHAPE = {
+    "patches of 0.5 degree": {"model": {"stem": "patch", "patch": 12}},
+    "patches of 1 degree": {"model": {"stem": "patch", "patch": 25}},
+    "half the width": {"model": {"width": 48}},
+    "230 space groups": {"model": {"rule_head": False, "classes": 230}},
+}
+DATA = {
+    "random crystals alone": {"changes": {"stage2": {"random_share": 1.0}}},
+    "minerals alone": {"changes": {"stage2": {"random_share": 0.0}}},
+    "no texture": {"changes": {"stage2": {"realism": {"no_texture": 1.0}}}},
+    "no noise, no background": {
+        "changes": {"stage2": {"realism": {"noise": [1e-5, 0.0], "background": [1e-3, 0.0]}}}
+    },
+}
+# The paper's second stage starts from the balanced first one.
+CURRICULUM = {
+    "after stage 1: no texture": {
+        "start": "stage1",
+        "changes": {"stage2": {"realism": {"no_texture": 1.0}}},
+    },
+    "after stage 1: all textured": {
+        "start": "stage1",
+        "changes": {"stage2": {"realism": {"no_texture": 0.0}}},
+    },
+    "after stage 1: mixed": {"start": "stage1"},
+}
+VARIANTS = PHYSICS | SHAPE | DATA | CURRICULUM
+_FEWER = 2
+
+
+def trainings(config):
+    """All trainings of the study, seed by seed.
+
+    Returns
+    -------
+    list of study.Training
+    """
+    section = config.studies.ablations
+    found = []
+    for number in range(section.seeds):
+        for name in VARIANTS if number < _FEWER else PHYSICS:
+            change = VARIANTS[name]
+            whole = change.get("model", {}).get("classes") == N_SPACE_GROUPS
+            stream = space_group_stream if whole else stage2_stream
+            found.append(Training(name, number, section.patterns, stream, **change))
+    return found
+
+
+def train_one(config, training):
+    """Model, history and stream of one training, see `study.run`."""
+    return study.run(config, "ablations", training)

@@ -1,0 +1,173 @@
+"""Accuracy on balanced synthetic patterns against the number of training patterns.
+
+Three architectures read the same clean patterns of random crystals, uniform over the 99 groups, no
+crystal twice. Each size has trainings of its own, whose learning rate falls to zero at their end.
+"""
+
+import numpy as np
+import torch
+
+from . import stages, study
+from .experiment import PatternSet, grid, realism, seed
+from .metrics import nll, top_k
+from .recipes import shipped
+from .stream import PatternStream, RandomCrystalSource
+
+MODELS = {"physics transformer": "model", "resnet": "resnet", "plain transformer": "plain"}
+CURVE_ROWS = 12  # of the largest trainings
+_TEST_PART = 330
+# What is left when all that a diffractometer and a specimen do is taken away.
+CLEAN = {
+    "strain": (1e-6, 2e-6),
+    "smooth_error": 0.0,
+    "line_error": (0.0, 0.0),
+    "no_texture": 1.0,
+    "strong_texture": 0.0,
+    "single_line": 1.0,
+    "fwhm": (0.1, 0.0),
+    "caglioti": (0.0, 0.0),
+    "strain_width": (1e-3, 0.0),
+    "anisotropic": 0.0,
+    "zero_shift": 0.0,
+    "displacement": 0.0,
+    "asymmetry": (0.0, 0.0),
+    "transparency": (0.0, 0.0),
+    "background": (1e-3, 0.0),
+    "noise": (1e-5, 0.0),
+    "hump_probability": 0.0,
+    "residual": 0.0,
+    "impurity": 0.0,
+    "cropped": 0.0,
+    "coarse": 0.0,
+    "spikes": 0.0,
+}
+
+
+def trainings(config):
+    """All trainings of the study, small ones first.
+
+    Returns
+    -------
+    list of study.Training
+    """
+    section = config.studies.scaling
+    return [
+        study.Training(name, number, size, clean_stream, MODELS[name])
+        for size in section.sizes
+        for number in range(section.seeds)
+        for name in MODELS
+    ]
+
+
+def clean_stream(config, batch):
+    """Clean patterns of random crystals, each crystal once."""
+    source = RandomCrystalSource(
+        shipped(), seed(config, "stage1"), config.synthesis.chunk, reuse=1
+    )
+    return PatternStream(
+        [(source, 1.0)],
+        realism(config, "mild", **CLEAN),
+        seed(config, "stage1"),
+        batch,
+        grid=grid(config),
+    )
+
+
+def test_set(config, n=None):
+    """Clean patterns of random crystals that no training contains.
+
+    Parameters
+    ----------
+    n : int, optional
+        How many; as many as the profile's balanced set by default.
+
+    Returns
+    -------
+    PatternSet
+    """
+    n = n or config.synthesis.uniform_patterns
+    stream = clean_stream(config, min(n, _TEST_PART))
+    batches = [stream.batch(step) for step in range(-(-n // stream.batch_size))]
+    x = np.concatenate([x.half().numpy() for x, _ in batches])[:n]
+    label = np.concatenate([label.numpy() for _, label in batches])[:n]
+    name = np.array([f"random {i}" for i in range(n)])
+    return PatternSet(x, label, name, name)
+
+
+def train_one(config, training):
+    """Model and history of one training; of the largest size with a learning curve.
+
+    Returns
+    -------
+    model : torch.nn.Module
+    history : train.History
+    """
+    if training.patterns < max(config.studies.scaling.sizes):
+        return study.run(config, "scaling", training)[:2]
+    few = test_set(config, _TEST_PART)
+    validate = (torch.from_numpy(few.x).float(), torch.from_numpy(few.label))
+    return study.run(config, "scaling", training, validate, CURVE_ROWS)[:2]
+
+
+def rows(config, patterns):
+    """Scores of every training on a test set.
+
+    Parameters
+    ----------
+    patterns : PatternSet
+        As from `test_set`.
+
+    Returns
+    -------
+    list of dict
+        model, seed, patterns, seconds (of training), top1, top3, top5 (percent), nll (nats), and
+        curve: rows of the training history, where one was kept.
+    """
+    table = []
+    for training in trainings(config):
+        model, history = train_one(config, training)
+        logp = stages.predict(model, patterns)["aux"]
+        scores = {f"top{k}": 100 * top_k(logp, patterns.label, k) for k in (1, 3, 5)}
+        table.append(
+            {
+                "model": training.name,
+                "seed": training.seed,
+                "patterns": history.patterns,
+                "seconds": history.seconds,
+                **scores,
+                "nll": nll(logp, patterns.label),
+                "curve": history.rows if len(history.rows) > 1 else [],
+            }
+        )
+    return table
+
+
+def power_law(table, model, score="nll"):
+    """Fit of a score as a power of the number of patterns, score = a patterns^-b.
+
+    Parameters
+    ----------
+    table : list of dict
+        As from `rows`.
+    model : str
+    score : str
+        "nll", which falls, or a rate in percent, whose share of errors then falls.
+
+    Returns
+    -------
+    dict
+        a and b by least squares of the logarithms; b_range, the lowest and highest b when seeds are
+        fitted one at a time.
+    """
+    own = [row for row in table if row["model"] == model]
+    seeds = sorted({row["seed"] for row in own})
+
+    def fitted(chosen):
+        x = np.log([row["patterns"] for row in chosen])
+        y = np.array([row[score] for row in chosen], dtype=float)
+        slope, constant = np.polyfit(x, np.log(y if score == "nll" else 100 - y), 1)
+        return float(np.exp(constant)), float(-slope)
+
+    a, b = fitted(own)
+    alone = [fitted([row for row in own if row["seed"] == k])[1] for k in seeds]
+    return {"a": a, "b": b, "b_range": [min(alone), max(alone)]}
