@@ -2,12 +2,12 @@
 
 import multiprocessing
 import os
-import resource
 import signal
 import time
 
 import pytest
 import torch
+from full_disk import room_for
 from training import Stream, losses, run, same, tiny, weights
 
 from xrdlib import checkpoint, identity, lock
@@ -89,14 +89,9 @@ def test_a_full_disk_is_one_error_and_the_last_checkpoint_serves(tmp_path, undis
     with pytest.raises(SystemExit):
         run(tiny(dropout=0.1), stream, folder=tmp_path, **OPTIONS)
     before = files(tmp_path)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # No file may grow beyond half a checkpoint: the write fails midway, as on a full disk.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before[FILE]) // 2, limits[1]))
-    try:
+    with room_for(len(before[FILE]) // 2):
         with pytest.raises(XrdlibError, match="cannot be written .*make room"):
             run(tiny(dropout=0.1), Stream(), folder=tmp_path, **OPTIONS)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files(tmp_path) == before and set(before) == {FILE, f"{FILE}.previous"}
     model, stream = tiny(dropout=0.1), Stream()
     run(model, stream, folder=tmp_path, **OPTIONS)

@@ -1,12 +1,12 @@
 """Patterns kept in Parquet shards: what is read is what was drawn, and nothing half-written."""
 
 import os
-import resource
 
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 import torch
+from full_disk import room_for
 from training import run, tiny
 
 from xrdlib import shards
@@ -88,13 +88,9 @@ def test_no_room_is_one_error_and_finished_shards_stay(stream, tmp_path):
     write(stream, tmp_path / "set", 48)
     (tmp_path / "set/part-000002.parquet").unlink()
     before = contents(tmp_path / "set")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) // 2, limits[1]))
-    try:
+    with room_for(len(whole) // 2):
         with pytest.raises(XrdlibError, match="000002.parquet cannot be written.*same command"):
             write(stream, tmp_path / "set", 48)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert contents(tmp_path / "set") == before
     assert write(stream, tmp_path / "set", 48) == 1
 

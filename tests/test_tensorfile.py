@@ -118,16 +118,6 @@ def test_a_folder_that_is_a_file_is_an_error(tmp_path):
     assert (tmp_path / "file").read_text() == "kept"
 
 
-def test_sweeping_removes_unfinished_files_of_that_name_only(tmp_path):
-    path = tmp_path / "file"
-    tensorfile.write(path, TENSORS, HEADER)
-    others = {"other.12.tmp", "file.previous", "files.1.tmp"}
-    for name in {"file.12.tmp", "file.345.tmp"} | others:
-        (tmp_path / name).write_text("half")
-    tensorfile.sweep(path)
-    assert set(os.listdir(tmp_path)) == {"file"} | others
-
-
 def test_the_replaced_file_is_kept_only_if_whole(tmp_path):
     path, kept = tmp_path / "file", tmp_path / "kept"
     for value in (1, 2, 3):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from . import records
+from . import atomic, records
 from .entries import Unreadable, amcsd_entries, or_reason
 from .errors import XrdlibError
 from .groups import N_GROUPS, group_of_space_group
@@ -45,7 +45,8 @@ def build_amcsd(database, folder, limit=None):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     records.save(crystals, folder / CRYSTALS)
-    table.to_parquet(folder / TABLE)
+    with atomic.replacing(folder / TABLE) as file:
+        table.to_parquet(file)
     return crystals, table
 
 

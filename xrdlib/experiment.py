@@ -5,7 +5,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from . import paths, records
+from . import atomic, paths, records
 from .errors import XrdlibError
 from .patterns import Grid
 from .prototypes import Prototypes, PrototypeSource
@@ -68,8 +68,15 @@ def folder(config, name):
 
 
 def save_set(config, name, patterns):
-    """Write a `PatternSet` into the profile's sets."""
-    np.savez(_set_path(config, name), **asdict(patterns))
+    """Write a `PatternSet` into the profile's sets.
+
+    Raises
+    ------
+    XrdlibError
+        If the file cannot be written.
+    """
+    with atomic.replacing(_set_path(config, name)) as file:
+        np.savez(file, **asdict(patterns))
 
 
 def load_set(config, name):
@@ -105,11 +112,16 @@ def calibration_name(names):
 
 
 def save_predictions(config, model, predictions):
-    """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set."""
-    path = folder(config, "predictions") / model
-    path.mkdir(exist_ok=True)
+    """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set.
+
+    Raises
+    ------
+    XrdlibError
+        If a file cannot be written.
+    """
     for name, heads in predictions.items():
-        np.savez(path / f"{name}.npz", **heads)
+        with atomic.replacing(folder(config, "predictions") / model / f"{name}.npz") as file:
+            np.savez(file, **heads)
 
 
 def load_predictions(config, model, name):

@@ -11,7 +11,7 @@ from .paths import ROOT
 from .tensorfile import canonical, fingerprint
 
 # Modules that handle runs without a say in their numbers.
-_APART = ("checkpoint", "deps", "errors", "identity", "lock", "paths", "tensorfile")
+_APART = ("atomic", "checkpoint", "deps", "errors", "identity", "lock", "paths", "tensorfile")
 
 
 def of_run(model, stream, settings, class_probabilities=None, config=None):

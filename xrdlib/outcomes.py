@@ -8,7 +8,7 @@ infinite temperature the target prior alone is left.
 import numpy as np
 import pandas as pd
 
-from . import calibrate, nulls, paths, priors, results, searchmatch
+from . import atomic, calibrate, nulls, paths, priors, results, searchmatch
 from .experiment import HELD_OUT, MEASURED, grid, load_predictions
 from .metrics import evaluate, top_k
 from .results import MAIN
@@ -298,4 +298,5 @@ def write_predictions(config, patterns, logp_by_title):
         for k in range(5):
             table[f"{title} {k + 1}"] = order[:, k] + 1
             table[f"{title} p{k + 1}"] = np.exp(np.take_along_axis(logp, order, 1)[:, k]).round(5)
-    table.to_parquet(paths.results(config.profile) / "predictions.parquet", index=False)
+    with atomic.replacing(paths.results(config.profile) / "predictions.parquet") as file:
+        table.to_parquet(file, index=False)

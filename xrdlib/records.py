@@ -8,6 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from . import atomic
 from .errors import XrdlibError
 
 # Every crystallographic rotation group modulo inversion has an order that divides 24, so a group
@@ -121,14 +122,14 @@ def save(record, path):
     Raises
     ------
     XrdlibError
-        If an array holds Python objects, which only pickle could store.
+        If an array holds Python objects, which only pickle could store, or the file cannot be
+        written.
     """
     arrays = {f.name: np.asarray(getattr(record, f.name)) for f in fields(record)}
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise XrdlibError(f"{path}: the array {name!r} holds objects; give it a plain dtype.")
-    # An open file, because given a name savez would append .npz to it.
-    with open(path, "wb") as file:
+    with atomic.replacing(path) as file:
         np.savez(file, **arrays)
 
 

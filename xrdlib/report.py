@@ -6,12 +6,11 @@
 import argparse
 import json
 import math
-import os
 import sys
 import textwrap
 from pathlib import Path
 
-from . import config, paths
+from . import atomic, config, paths
 from .errors import XrdlibError
 from .headline import headline
 
@@ -95,10 +94,7 @@ def summary(rows, profile, missing=(), extra=None):
         text = json.dumps(result, indent=1, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise XrdlibError(f"The summary of {profile} cannot be written: {error}.") from None
-    path = paths.results(profile) / "summary.json"
-    partial = path.with_suffix(".tmp")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    atomic.write_text(paths.results(profile) / "summary.json", text)
     return result
 
 
@@ -171,7 +167,7 @@ def insert(path, text):
         raise XrdlibError(f"{path} does not exist; name the file that has the marks.") from None
     except ValueError:
         raise XrdlibError(f"{path} needs the lines {BEGIN} and {END}, once each.") from None
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    atomic.write_text(path, f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 def main(arguments=None):

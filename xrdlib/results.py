@@ -1,11 +1,10 @@
 """The compact results of a profile: one JSON file a stage, which tables and figures read."""
 
 import json
-import os
 
 import numpy as np
 
-from . import paths
+from . import atomic, paths
 from .errors import XrdlibError
 
 MAIN = "physics transformer"  # the model that the experiment is about, as tables name it
@@ -17,21 +16,14 @@ def write(config, name, content):
     Raises
     ------
     XrdlibError
-        If the content cannot be written as JSON.
+        If the content cannot be written as JSON, or the file cannot be written.
     """
     path = paths.results(config.profile) / f"{name}.json"
     try:
         text = json.dumps(content, indent=1, allow_nan=False, default=_plain) + "\n"
     except (TypeError, ValueError) as error:
         raise XrdlibError(f"{path} cannot be written: {error}.") from None
-    # In one step, so that a full disk or a kill leaves the old file or the new one.
-    partial = path.with_suffix(".tmp")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise XrdlibError(f"{path} cannot be written: {error}.") from None
+    atomic.write_text(path, text)
 
 
 def read(config, name):

@@ -7,16 +7,14 @@ The same under ``torchrun`` or ``accelerate launch``: each process writes its sh
 
 import argparse
 import json
-import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import config, experiment, ranks, tensorfile
+from . import atomic, config, experiment, ranks, tensorfile
 from .errors import XrdlibError
 from .stream import PatternStream
 
@@ -189,21 +187,9 @@ def _write(path, stream, header):
     table = pa.table({"number": number, "label": label, "pattern": pattern})
     metadata = {_HEADER: tensorfile.canonical(header), _DIGEST: _digest(x, label, header)}
     table = table.replace_schema_metadata(metadata)
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            parquet.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise XrdlibError(
-            f"{path} cannot be written ({error.strerror or error}); make room or choose another "
-            "folder, then go on with the same command. Finished shards stay."
-        ) from None
+    atomic.sweep(path)  # what a process left that was killed while it wrote
+    with atomic.replacing(path) as file:
+        parquet.write_table(table, file, compression="zstd")
 
 
 def main(arguments=None):

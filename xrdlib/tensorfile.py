@@ -1,24 +1,19 @@
-"""Named tensors and a JSON header in one checked file: safetensors with a SHA-256, no pickle.
-
-A file is written beside its final name, flushed to disk and renamed, so a reader finds the old
-one or the new one and never a part of either.
-"""
+"""Named tensors and a JSON header in one checked file: safetensors with a SHA-256, no pickle."""
 
 import hashlib
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from . import atomic
 from .errors import XrdlibError
 
 # One key for checksum and header: safetensors writes several in no settled order.
 _HEADER = "xrdlib"
-_UNFINISHED = ".tmp"
 
 
 def write(path, tensors, header, keep_as=None):
@@ -39,29 +34,17 @@ def write(path, tensors, header, keep_as=None):
     XrdlibError
         If the header holds other than JSON values or the file cannot be written.
     """
-    path = Path(path)
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     text = canonical(header)
     content = save(tensors, {_HEADER: f"{fingerprint(tensors, text)}\n{text}"})
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{_UNFINISHED}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+
+    def keep():
         # A damaged file must not take the place of the last good one.
-        if keep_as is not None and path.exists() and _is_whole(path):
+        if keep_as is not None and Path(path).exists() and _is_whole(path):
             os.replace(path, keep_as)
-        os.replace(temporary, path)
-        _flush_folder(path.parent)  # else a power cut could undo the renaming
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise XrdlibError(
-            f"{path} cannot be written ({error.strerror}); make room or choose another folder. "
-            "What was saved before is untouched."
-        ) from None
+
+    with atomic.replacing(path, before=keep) as file:
+        file.write(content)
 
 
 def read(path):
@@ -91,13 +74,6 @@ def read(path):
     if checksum != fingerprint(tensors, text):
         raise XrdlibError(f"{path} is damaged: its contents do not match its checksum.")
     return tensors, json.loads(text)
-
-
-def sweep(path):
-    """Remove what writers of a file left that were killed; only while no other writes it."""
-    path = Path(path)
-    for left in path.parent.glob(f"{path.name}.*{_UNFINISHED}"):
-        left.unlink(missing_ok=True)
 
 
 def canonical(value):
@@ -130,11 +106,3 @@ def _is_whole(path):
     except XrdlibError:
         return False
     return True
-
-
-def _flush_folder(folder):
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import torch
 from tqdm import tqdm
 
-from . import checkpoint, decode, identity, lock, tensorfile
+from . import atomic, checkpoint, decode, identity, lock
 from . import ranks as processes
 from .errors import XrdlibError
 from .run import OPTIMISERS, Run
@@ -159,7 +159,7 @@ def train(
         stack.enter_context(ranks.together())
         if path is not None and ranks.first:
             stack.enter_context(lock.held(path.parent))
-            tensorfile.sweep(path)
+            atomic.sweep(path)
         stream = ranks.part(stream)
         run = Run(model, SimpleNamespace(**settings), ranks, operators)
         history = run.history
