@@ -1,9 +1,15 @@
 """Figures of the studies: which file in results/ each is drawn from, and by what."""
 
-from . import results
+from . import plot_study, results
 
 # Figure: the result it is drawn from, and a function from that content to a figure.
-STUDIES = {}
+STUDIES = {
+    "scaling": ("scaling", plot_study.scaling),
+    "ablations": ("ablations", plot_study.ablations),
+    "positional": ("ablations", plot_study.positional),
+    "space_group_control": ("ablations", plot_study.space_group_control),
+    "curriculum_study": ("ablations", plot_study.curriculum_study),
+}
 
 
 def draw_from(name):

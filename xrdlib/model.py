@@ -173,7 +173,7 @@ class PhysicsTransformer(nn.Module):
         Returns
         -------
         dict
-            "aux": (B, classes); with a rule head "rule": (B, 37), ordered as `groups.TEMPLATE_BITS`.
+            "aux": (B, classes); with a rule head "rule": (B, 37), as in `groups.TEMPLATE_BITS`.
 
         Raises
         ------

@@ -14,6 +14,7 @@ from .recipes import shipped
 from .stream import PatternStream, RandomCrystalSource
 
 MODELS = {"physics transformer": "model", "resnet": "resnet", "plain transformer": "plain"}
+CONVOLUTION = "resnet"
 CURVE_ROWS = 12  # of the largest trainings
 _TEST_PART = 330
 # What is left when all that a diffractometer and a specimen do is taken away.
@@ -61,9 +62,7 @@ def trainings(config):
 
 def clean_stream(config, batch):
     """Clean patterns of random crystals, each crystal once."""
-    source = RandomCrystalSource(
-        shipped(), seed(config, "stage1"), config.synthesis.chunk, reuse=1
-    )
+    source = RandomCrystalSource(shipped(), seed(config, "stage1"), config.synthesis.chunk, reuse=1)
     return PatternStream(
         [(source, 1.0)],
         realism(config, "mild", **CLEAN),
@@ -171,3 +170,42 @@ def power_law(table, model, score="nll"):
     a, b = fitted(own)
     alone = [fitted([row for row in own if row["seed"] == k])[1] for k in seeds]
     return {"a": a, "b": b, "b_range": [min(alone), max(alone)]}
+
+
+def verdict(table):
+    """Whether attention beats convolution at the largest size, seed against seed.
+
+    Parameters
+    ----------
+    table : list of dict
+        As from `rows`.
+
+    Returns
+    -------
+    dict
+        patterns; top1 and nll by model, each a list over seeds; holds: "yes" if every seed of one
+        transformer is better in both than every seed of the ResNet, "no" if every seed of the
+        ResNet is better than all of both, else "not decided"; text.
+    """
+    largest = max(row["patterns"] for row in table)
+    own = [row for row in table if row["patterns"] == largest]
+    top1, cost = (
+        {name: [row[key] for row in own if row["model"] == name] for name in MODELS}
+        for key in ("top1", "nll")
+    )
+    attention = [name for name in MODELS if name != CONVOLUTION]
+
+    def better(one, other):
+        return min(top1[one]) > max(top1[other]) and max(cost[one]) < min(cost[other])
+
+    holds = "not decided"
+    if any(better(name, CONVOLUTION) for name in attention):
+        holds = "yes"
+    elif all(better(CONVOLUTION, name) for name in attention):
+        holds = "no"
+    means = ", ".join(
+        f"{name} {np.mean(top1[name]):.1f} % ({min(top1[name]):.1f} to {max(top1[name]):.1f})"
+        for name in MODELS
+    )
+    text = f"Attention beats convolution at {largest:,} patterns: {holds}. Top-1: {means}."
+    return {"patterns": largest, "top1": top1, "nll": cost, "holds": holds, "text": text}

@@ -1,0 +1,212 @@
+"""Tables of a study: each variant's scores, and what it differs by from the model as it is.
+
+Two trainings that read the same patterns are compared pattern by pattern, so the interval of a
+difference is much narrower than the difference of two intervals.
+"""
+
+import numpy as np
+import pandas as pd
+
+from . import calibrate, outcomes, paths
+from .metrics import check, credit, family_bootstrap, log_likelihood
+
+SCORES = ("top1", "top5", "bits")
+
+
+def per_pattern(logp, labels, null):
+    """What each pattern adds to the scores.
+
+    Parameters
+    ----------
+    logp : ndarray, (n, 99)
+    labels : ndarray, (n,)
+    null : array_like, (99,)
+        Prior-only prediction, over which bits are counted.
+
+    Returns
+    -------
+    dict of ndarray, (n,)
+        top1, top5 (percent) and bits.
+    """
+    logp, labels = check(logp, labels)
+    gain = log_likelihood(logp, labels) - np.log(np.asarray(null))[labels]
+    hits = {f"top{k}": 100 * credit(logp, labels, k) for k in (1, 5)}
+    return hits | {"bits": gain / np.log(2)}
+
+
+def scored(predictions, sets, prior, subset):
+    """Scores of every training on every pattern of a set, calibrated.
+
+    Parameters
+    ----------
+    predictions : list of dict
+        As from `ablations.predictions`.
+    sets : dict of str to PatternSet
+    prior : dict
+        results/PROFILE/prior.json.
+    subset : str
+
+    Returns
+    -------
+    dict of str to dict of str to ndarray, (seeds, n)
+        By variant, then by score.
+    """
+    target, null = outcomes.told_of(subset, prior)
+    ratio, found = outcomes.prior_ratio(target), {}
+    for one in predictions:
+        logp = one["calibration"].apply(*one["evidence"][subset], ratio)
+        values = per_pattern(logp, sets[subset].label, null)
+        found.setdefault(one["training"].name, []).append(values)
+    return {
+        name: {score: np.array([v[score] for v in values]) for score in SCORES}
+        for name, values in found.items()
+    }
+
+
+def table(scores, families, base, n_boot=1000, seed=0):
+    """A row a variant: mean over seeds, every seed, and the difference from the base.
+
+    Parameters
+    ----------
+    scores : dict
+        As from `scored`.
+    families : ndarray, (n,)
+    base : str
+        Variant that the others are compared with, seed by seed.
+
+    Returns
+    -------
+    list of dict
+        variant, seeds, and for each of `SCORES` NAME (mean), NAME_seeds (of each seed), NAME_ci95
+        (families resampled), NAME_change and NAME_change_ci95 (null for the base).
+    """
+    rows = []
+    options = {"families": families, "n_boot": n_boot, "seed": seed}
+    for variant, values in scores.items():
+        row = {"variant": variant, "seeds": len(values["top1"]), "n": len(families)}
+        row["n_families"] = len(np.unique(families))
+        for score, by_seed in values.items():
+            own = by_seed.mean(axis=0)
+            reference = scores[base][score][: len(by_seed)].mean(axis=0)
+            row[score], row[f"{score}_seeds"] = own.mean(), by_seed.mean(axis=1).tolist()
+            row[f"{score}_ci95"] = family_bootstrap(_mean_of(own), **options)
+            row[f"{score}_change"] = row[f"{score}_change_ci95"] = None
+            if variant != base:
+                change = own - reference
+                row[f"{score}_change"] = change.mean()
+                row[f"{score}_change_ci95"] = family_bootstrap(_mean_of(change), **options)
+        rows.append(row)
+    return rows
+
+
+def decoded(predictions, sets, prior, subset, names):
+    """Scores of some variants with and without prior and temperature.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Variants.
+
+    Returns
+    -------
+    list of dict
+        variant, decoding, and the mean over seeds of each of `SCORES`.
+    """
+    target, null = outcomes.told_of(subset, prior)
+    chosen_on, labels = prior["chosen_on"], sets[subset].label
+    with_prior = outcomes.prior_ratio(target)
+    without = np.zeros_like(with_prior)
+    rows = []
+    for name in names:
+        own = [one for one in predictions if one["training"].name == name]
+        found = {}
+        for one in own:
+            heads, rule = one["evidence"], one["calibration"].a
+            cold = calibrate.fit(*heads[chosen_on], sets[chosen_on].label, without)
+            plain = calibrate.Calibration(a=rule)
+            ways = {
+                "as it comes": (plain, without),
+                "with prior": (plain, with_prior),
+                "with temperature": (cold, without),
+                "with both": (one["calibration"], with_prior),
+            }
+            for way, (calibration, ratio) in ways.items():
+                values = per_pattern(calibration.apply(*heads[subset], ratio), labels, null)
+                found.setdefault(way, []).append(values)
+        for way, values in found.items():
+            means = {score: np.mean([v[score] for v in values]) for score in SCORES}
+            rows.append({"variant": name, "decoding": way, "n": len(labels), **means})
+    return rows
+
+
+def verdicts(rows):
+    """What a table says of each variant, in words.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As from `table`.
+
+    Returns
+    -------
+    dict of str to str
+        By variant, without the base.
+    """
+    found = {}
+    for row in rows:
+        if row["bits_change"] is None:
+            continue
+        low, high = row["bits_change_ci95"]
+        word = "worse" if high < 0 else "better" if low > 0 else "no difference shown"
+        found[row["variant"]] = (
+            f"{word} ({row['bits_change']:+.2f} bits [{low:+.2f}, {high:+.2f}], "
+            f"{row['seeds']} seeds, n = {row['n']})"
+        )
+    return found
+
+
+def nulls(sets, prior, subsets):
+    """The prior-only scores of sets, over which bits are counted.
+
+    Returns
+    -------
+    dict of str to dict
+        By set: n, top1, top5 (percent), bits (0).
+    """
+    found = {}
+    for name in subsets:
+        labels, null = sets[name].label, outcomes.told_of(name, prior)[1]
+        logp = np.repeat(np.log(null)[None], len(labels), axis=0)
+        values = per_pattern(logp, labels, null)
+        found[name] = {"n": len(labels)} | {key: v.mean() for key, v in values.items()}
+    return found
+
+
+def write_predictions(config, predictions, sets, prior, subsets):
+    """Write results/PROFILE/ablations.parquet: first group and log-likelihood, calibrated.
+
+    A row for each training and pattern.
+    """
+    parts = []
+    for subset in subsets:
+        labels = sets[subset].label
+        ratio = outcomes.prior_ratio(outcomes.told_of(subset, prior)[0])
+        for one in predictions:
+            logp = one["calibration"].apply(*one["evidence"][subset], ratio)
+            about = {"variant": one["training"].name, "seed": one["training"].seed}
+            found = {
+                "pattern": np.arange(len(labels), dtype=np.int16),
+                "label": (labels + 1).astype(np.int8),
+                "first": (logp.argmax(axis=1) + 1).astype(np.int8),
+                "log_likelihood": log_likelihood(logp, labels).astype(np.float32).round(4),
+            }
+            parts.append(pd.DataFrame({"subset": subset, **about, **found}))
+    whole = pd.concat(parts, ignore_index=True)
+    for column in ("subset", "variant"):
+        whole[column] = whole[column].astype("category")
+    path = paths.results(config.profile) / "ablations.parquet"
+    whole.to_parquet(path, index=False)
+
+
+def _mean_of(values):
+    return lambda weights: weights @ values / weights.sum(axis=1)
