@@ -7,24 +7,18 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 from full_disk import room_for
-from training import run, tiny
+from shard_sets import GRID, small_bank, write
 
 from xrdlib import shards
-from xrdlib.crystals import generate_balanced
-from xrdlib.diffraction import reflections
 from xrdlib.errors import XrdlibError
-from xrdlib.patterns import Grid
 from xrdlib.realism import Realism
-from xrdlib.recipes import shipped
-from xrdlib.shards import ShardStream
+from xrdlib.shard_stream import ShardStream
 from xrdlib.stream import BankSource, PatternStream
-
-GRID = Grid(5.0, 84.0, 1.0)
 
 
 @pytest.fixture(scope="module")
 def bank():
-    return reflections(generate_balanced(shipped(), 20, seed=3))
+    return small_bank()
 
 
 @pytest.fixture
@@ -34,10 +28,6 @@ def stream(bank):
     made.asked, draw = [], made.batch
     made.batch = lambda step: made.asked.append(step) or draw(step)
     return made
-
-
-def write(stream, folder, patterns=40, **options):
-    return shards.write(stream, folder, patterns, batches=3, progress=False, **options)
 
 
 def contents(folder):
@@ -53,7 +43,6 @@ def test_what_is_read_is_what_the_stream_gives(stream, tmp_path):
         (x, label), (drawn, expected) = kept.batch(step), stream.batch(step)
         assert x.dtype == torch.float32 and torch.equal(label, expected)
         assert torch.equal(x, drawn.half().float())
-    assert torch.equal(kept.batch(12 + 5)[0], kept.batch(5)[0])  # and again from the start
     numbers = [parquet.read_table(path)["number"].to_numpy() for path in sorted(tmp_path.iterdir())]
     assert (np.concatenate(numbers) == np.arange(48)).all()
 
@@ -148,17 +137,6 @@ def test_another_set_in_the_folder_is_refused_and_unharmed(stream, bank, tmp_pat
     os.replace(tmp_path / "other/part-000001.parquet", tmp_path / "part-000001.parquet")
     with pytest.raises(XrdlibError, match="belongs to another set"):
         ShardStream(tmp_path).batch(3)
-
-
-def test_a_model_trains_on_shards_also_in_parts(stream, tmp_path):
-    write(stream, tmp_path)
-    kept = ShardStream(tmp_path)
-    assert run(tiny(), kept, steps=3, folder=tmp_path / "c").patterns == 12
-    whole, parts = kept.batch(4), [kept.part(rank, 2).batch(4) for rank in range(2)]
-    for i in (0, 1):
-        assert torch.equal(torch.cat([part[i] for part in parts]), whole[i])
-    with pytest.raises(XrdlibError, match="cannot be divided evenly"):
-        kept.part(0, 3)
 
 
 def test_the_command_writes_a_stream_of_a_profile(tmp_path):

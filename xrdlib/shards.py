@@ -6,7 +6,6 @@ The same under ``torchrun`` or ``accelerate launch``: each process writes its sh
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -14,13 +13,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import atomic, config, experiment, ranks, tensorfile
+from . import config, experiment, ranks, shard_file
 from .errors import XrdlibError
-from .stream import PatternStream
 
 BATCHES = 64  # a shard, where nothing else is asked
-_HEADER, _DIGEST = b"xrdlib", b"sha256"
-_KEYS = {"stream", "batch", "shard", "shards", "batches", "class_probabilities"}
 
 
 def write(stream, folder, patterns, batches=BATCHES, progress=True):
@@ -60,105 +56,12 @@ def write(stream, folder, patterns, batches=BATCHES, progress=True):
     written = 0
     numbers = range(rank * count // processes, (rank + 1) * count // processes)
     for shard in tqdm(numbers, unit="shard", disable=not progress or rank > 0):
-        header = _header(stream, shard, count, batches)
-        path = _path(folder, shard)
+        header = shard_file.describe(stream, shard, count, batches)
+        path = shard_file.path_of(folder, shard)
         if not _is_written(path, header):
             _write(path, stream, header)
             written += 1
     return written
-
-
-class ShardStream:
-    """Batches read from shards, as `PatternStream` would draw them, in float16; without end.
-
-    Parameters
-    ----------
-    folder : path-like
-        As given to `write`.
-
-    Raises
-    ------
-    XrdlibError
-        If there is no first shard; from `batch`, if a shard is missing or damaged.
-    """
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        header = _read_header(_path(self.folder, 0))
-        self.batch_size, self.batches = header["batch"], header["batches"]
-        self.shards = header["shards"]
-        self.config = {k: header[k] for k in ("stream", "shards", "batches")}
-        self.class_probabilities = np.array(header["class_probabilities"])
-        self._rows, self._held = slice(None), (None, None, None)
-
-    def __len__(self):
-        return self.shards * self.batches * self.batch_size
-
-    part = PatternStream.part
-
-    def batch(self, step):
-        """Network input (batch, n_points) float32 and class indices (batch,) int64."""
-        shard, index = divmod(step % (self.shards * self.batches), self.batches)
-        if self._held[0] != shard:
-            self._held = (shard, *self._read(shard))
-        first = index * self.batch_size
-        rows = np.arange(first, first + self.batch_size)[self._rows]
-        x, label = (torch.from_numpy(array[rows]) for array in self._held[1:])
-        return x.float(), label
-
-    def _read(self, shard):
-        from pyarrow import ArrowException, parquet
-
-        path = _path(self.folder, shard)
-        header = _read_header(path)
-        if header["shard"] != shard or any(header[k] != v for k, v in self.config.items()):
-            raise XrdlibError(f"{path} belongs to another set; write the set again.")
-        try:
-            table = parquet.read_table(path)
-            flat = table["pattern"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-            x, label = flat.reshape(len(table), -1), table["label"].to_numpy()
-            stored = table.schema.metadata[_DIGEST].decode()
-        except (ArrowException, KeyError, OSError, ValueError) as error:
-            raise _damaged(path, error) from None
-        if stored != _digest(x, label, header):
-            raise _damaged(path, "its contents do not match its checksum")
-        return x, label.astype(np.int64)
-
-
-def _path(folder, shard):
-    return folder / f"part-{shard:06}.parquet"
-
-
-def _header(stream, shard, count, batches):
-    probabilities = [float(p) for p in stream.class_probabilities]
-    found = {"stream": stream.config, "batch": stream.batch_size, "shard": shard}
-    found |= {"shards": count, "batches": batches, "class_probabilities": probabilities}
-    return json.loads(tensorfile.canonical(found))
-
-
-def _digest(x, label, header):
-    arrays = {"x": torch.tensor(x), "label": torch.tensor(label)}
-    return tensorfile.fingerprint(arrays, tensorfile.canonical(header))
-
-
-def _read_header(path):
-    from pyarrow import ArrowException, parquet
-
-    try:
-        metadata = parquet.read_schema(path).metadata or {}
-        header = json.loads(metadata[_HEADER])
-    except FileNotFoundError:
-        raise XrdlibError(f"{path} does not exist; write the set again, the rest stays.") from None
-    except (ArrowException, KeyError, OSError, ValueError) as error:
-        raise _damaged(path, error) from None
-    if not isinstance(header, dict) or set(header) != _KEYS:
-        raise _damaged(path, "its description is not one of ours")
-    return header
-
-
-def _damaged(path, error):
-    reason = str(error).splitlines()[0]
-    return XrdlibError(f"{path} is damaged ({reason}); delete it and write the set again.")
 
 
 def _is_written(path, header):
@@ -166,7 +69,7 @@ def _is_written(path, header):
     if not path.exists():
         return False
     try:
-        found = _read_header(path)
+        found = shard_file.read_header(path)
     except XrdlibError:
         return False  # cut short: made again
     if found != header:
@@ -175,21 +78,11 @@ def _is_written(path, header):
 
 
 def _write(path, stream, header):
-    import pyarrow as pa
-    from pyarrow import parquet
-
     first = header["shard"] * header["batches"]
     drawn = [stream.batch(step) for step in range(first, first + header["batches"])]
     x = torch.cat([x for x, _ in drawn]).cpu().numpy().astype(np.float16)
     label = torch.cat([label for _, label in drawn]).cpu().numpy().astype(np.int16)
-    number = first * stream.batch_size + np.arange(len(x), dtype=np.int64)
-    pattern = pa.FixedSizeListArray.from_arrays(pa.array(x.reshape(-1)), x.shape[1])
-    table = pa.table({"number": number, "label": label, "pattern": pattern})
-    metadata = {_HEADER: tensorfile.canonical(header), _DIGEST: _digest(x, label, header)}
-    table = table.replace_schema_metadata(metadata)
-    atomic.sweep(path)  # what a process left that was killed while it wrote
-    with atomic.replacing(path) as file:
-        parquet.write_table(table, file, compression="zstd")
+    shard_file.write(path, x, label, header)
 
 
 def main(arguments=None):
@@ -203,6 +96,7 @@ def main(arguments=None):
     chosen = parser.parse_args(arguments)
     try:
         cfg = config.load(chosen.profile)
+        getattr(cfg, chosen.stage).shards = None  # drawn, also where the stage then reads them
         if chosen.stage == "stage1":
             stream = experiment.stage1_stream(cfg)
         else:
