@@ -1,0 +1,117 @@
+"""Errors on the graph, model by model: constructed predictors with known geometry."""
+
+import json
+
+import matplotlib
+import numpy as np
+import pytest
+
+from xrdlib import dag, dag_study, gallery_studies, groups, plot_dag_study
+from xrdlib.errors import XrdlibError
+
+matplotlib.use("Agg")
+GRAPH = dag.subgroup_dag()
+PRIOR = np.full(99, 1 / 99)
+SYSTEM = np.array(groups.crystal_systems())
+
+
+def truth(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    families = rng.integers(0, 70, n)
+    interior = [k for k in GRAPH if GRAPH.in_degree(k) and GRAPH.out_degree(k)]
+    return rng.choice(interior, size=70)[families] - 1, families
+
+
+def near(labels):
+    """A neighbour of the same crystal system where there is one, else any neighbour."""
+    found = []
+    for k in labels:
+        around = sorted({*GRAPH.successors(k + 1), *GRAPH.predecessors(k + 1)})
+        same = [g for g in around if SYSTEM[g - 1] == SYSTEM[k]]
+        found.append((same or around)[0] - 1)
+    return np.array(found)
+
+
+def study(predicted, labels, families, **options):
+    told = {"n_permutations": 200, "n_boot": 100, **options}
+    logp = dag_study.as_log_probs(predicted)
+    return dag_study.study("model", "set", logp, labels, families, PRIOR, **told)
+
+
+def test_log_probabilities_of_a_class():
+    logp = dag_study.as_log_probs([5, 0], p=0.7)
+    assert logp.argmax(1).tolist() == [5, 0]
+    assert np.exp(logp).sum(1) == pytest.approx(1) and np.exp(logp[0, 5]) == pytest.approx(0.7)
+
+
+def test_local_errors_are_local_in_the_systems_too():
+    labels, families = truth()
+    result = study(near(labels), labels, families)
+    assert result["summary"]["local"] == "holds"
+    assert result["ci95"]["mean_distance"] == [1, 1]
+    assert sum(row["n"] for row in result["system"]) == len(labels)
+    tested = [row for row in result["system"] if row["p"] is not None and row["null"] > 1.3]
+    assert tested and all(row["p"] < 0.05 and row["distance"] == 1 for row in tested)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_predictions_of_the_wrong_patterns_are_not_local():
+    labels, families = truth()
+    guess = np.random.default_rng(3).choice(labels, size=70)[families]
+    result = study(guess, labels, families)
+    assert set(result["summary"].values()) == {"does not hold"}
+    low, high = result["ci95"]["mean_distance"]
+    assert low < result["observed"]["value"]["mean_distance"] < high
+
+
+def test_a_model_that_keeps_only_the_system_does_not_hold_in_full():
+    labels, families = truth(300)
+    rng = np.random.default_rng(2)
+    guess = np.array([rng.choice(labels[SYSTEM[labels] == SYSTEM[k]]) for k in labels])
+    assert study(guess, labels, families)["summary"]["local"] == "holds in part"
+    wrong = [row for row in study(guess, labels, families)["system"] if row["p"] is not None]
+    assert all(row["p_holm"] > 0.05 for row in wrong)
+
+
+def test_counts_of_a_constant():
+    labels, families = truth()
+    result = study(np.full(len(labels), 3), labels, families)
+    assert result["n_predicted"] == 1 and result["most_predicted"]["share"] == 100
+    assert result["most_predicted"]["group"] == groups.symbols()[3]
+    hops = dag.distances()[labels, 3]
+    assert result["observed"]["value"]["mean_distance"] == pytest.approx(hops[hops > 0].mean())
+
+
+def test_few_errors_are_not_tested():
+    labels, families = truth()
+    guess = labels.copy()
+    guess[0] = near(labels[:1])[0]
+    rows = dag_study.by_system(guess, labels, families, 20)
+    assert [row["n_errors"] for row in rows if row["n_errors"]] == [1]
+    assert all(row["p"] is None and row["p_holm"] is None for row in rows)
+    with pytest.raises(XrdlibError, match="one length"):
+        dag_study.by_system(guess[1:], labels, families)
+
+
+def test_holm_by_hand():
+    rows = [{"p": 0.04}, {"p": 0.01}, {"p": 0.03}]
+    dag_study.holm(rows)
+    assert [row["p_holm"] for row in rows] == pytest.approx([0.06, 0.03, 0.06])
+
+
+def test_no_error_at_all():
+    labels, families = truth(60)
+    result = study(labels, labels, families)
+    assert set(result["summary"].values()) == {"no errors"} and result["n_errors"] == 0
+
+
+def test_figure_shows_every_model_and_its_subset():
+    labels, families = truth()
+    models = [study(near(labels), labels, families) | {"model": f"model {k}"} for k in range(3)]
+    assert gallery_studies.STUDIES["dag_study"] == ("dag_study", plot_dag_study.dag_study)
+    figure = plot_dag_study.dag_study({"models": models})
+    texts = " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+    for k in range(3):
+        assert f"model {k}\nset, {len(labels)} of {len(labels)}" in texts
+    with pytest.raises(XrdlibError, match="nothing to draw"):
+        plot_dag_study.dag_study({"models": []})
