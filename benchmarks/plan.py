@@ -9,7 +9,12 @@ parts, but each of them makes every random crystal. So a global pattern takes
 
 import argparse
 import json
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from xrdlib import report
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 # Stages 1 and 2 of the profile paper: (10,781 + 22,266) batches of 128; and larger ones.
@@ -93,20 +98,12 @@ def markdown(found):
     return "\n".join(lines)
 
 
-def put_into(path, text):
-    """Replace what stands between the marks in a file."""
-    content = path.read_text(encoding="utf-8")
-    before, rest = content.split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--into", type=Path, help="file with the marks between which it goes")
     into = parser.parse_args().into
     text = markdown(measured())
-    put_into(into, text) if into else print(text)
+    report.insert(into, text, (BEGIN, END)) if into else print(text)
 
 
 if __name__ == "__main__":

@@ -50,10 +50,3 @@ def test_the_check_says_how_far_the_model_was_off(plan):
     assert "expected to take 62 s" in text and "took 68 s (+10 %)" in text
     assert "do 80 % of the work" in text
     assert "more than 10,000 patterns/s; half of that is reached with 5.0 processes" in text
-
-
-def test_only_what_stands_between_the_marks_is_replaced(plan, tmp_path):
-    path = tmp_path / "a.md"
-    path.write_text(f"before\n{plan.BEGIN}\nold\n{plan.END}\nafter\n")
-    plan.put_into(path, "new")
-    assert path.read_text() == f"before\n{plan.BEGIN}\nnew\n{plan.END}\nafter\n"

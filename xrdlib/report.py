@@ -151,23 +151,30 @@ def as_markdown(result):
     return "\n\n".join([*parts, LEGEND, *(f"Note: {n}" for n in result["notes"])])
 
 
-def insert(path, text):
-    """Replace what stands between the marks `BEGIN` and `END` of a file.
+def insert(path, text, marks=(BEGIN, END)):
+    """Replace what stands between two marks in a file.
+
+    Parameters
+    ----------
+    path : path-like
+    text : str
+    marks : (str, str)
+        Lines that stay.
 
     Raises
     ------
     XrdlibError
-        If the file is missing or does not hold both marks once.
+        If the file is missing, does not hold both marks once, or cannot be written.
     """
-    path = Path(path)
+    path, (begin, end) = Path(path), marks
     try:
-        before, rest = path.read_text(encoding="utf-8").split(BEGIN)
-        _, after = rest.split(END)
+        before, rest = path.read_text(encoding="utf-8").split(begin)
+        _, after = rest.split(end)
     except FileNotFoundError:
         raise XrdlibError(f"{path} does not exist; name the file that has the marks.") from None
     except ValueError:
-        raise XrdlibError(f"{path} needs the lines {BEGIN} and {END}, once each.") from None
-    atomic.write_text(path, f"{before}{BEGIN}\n{text}\n{END}{after}")
+        raise XrdlibError(f"{path} needs the lines {begin} and {end}, once each.") from None
+    atomic.write_text(path, f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def main(arguments=None):
