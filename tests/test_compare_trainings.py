@@ -144,3 +144,12 @@ def test_the_scaling_figure_has_a_dot_for_each_training():
     assert sorted(len(line.get_xdata()) for line in dots) == [4, 4]
     assert "n = 7" in figure.get_suptitle()
     plt.close("all")
+
+
+def test_a_pair_is_compared_beside_the_base(study):
+    predictions, sets, prior = study
+    scores = compare_trainings.scored(predictions, sets, prior, SUBSET)
+    pairs = {"base": "other"}
+    base, other = compare_trainings.table(scores, FAMILIES, "base", pairs, n_boot=50)
+    assert other["against"] == {}
+    assert base["against"]["other"]["top1_change"] == pytest.approx(-other["top1_change"])

@@ -41,6 +41,12 @@ CURRICULUM = {
     "after stage 1: mixed": {"start": "stage1"},
 }
 VARIANTS = PHYSICS | SHAPE | DATA | CURRICULUM
+# Variants that are also compared with another than the base.
+PAIRS = {
+    "230 space groups": "no rule head",
+    "after stage 1: no texture": "after stage 1: mixed",
+    "after stage 1: all textured": "after stage 1: mixed",
+}
 _FEWER = 2
 
 

@@ -63,7 +63,7 @@ def scored(predictions, sets, prior, subset):
     }
 
 
-def table(scores, families, base, n_boot=1000, seed=0):
+def table(scores, families, base, pairs=None, n_boot=1000, seed=0):
     """A row a variant: mean over seeds, every seed, and the difference from the base.
 
     Parameters
@@ -73,30 +73,43 @@ def table(scores, families, base, n_boot=1000, seed=0):
     families : ndarray, (n,)
     base : str
         Variant that the others are compared with, seed by seed.
+    pairs : dict of str to str, optional
+        Variants that are also compared with another one.
 
     Returns
     -------
     list of dict
-        variant, seeds, and for each of `SCORES` NAME (mean), NAME_seeds (of each seed), NAME_ci95
-        (families resampled), NAME_change and NAME_change_ci95 (null for the base).
+        variant, seeds, n, n_families; for each of `SCORES` NAME (mean), NAME_seeds (of each seed),
+        NAME_ci95 (families resampled), NAME_change and NAME_change_ci95 (null for the base);
+        against: such changes by the other variant of a pair.
     """
-    rows = []
     options = {"families": families, "n_boot": n_boot, "seed": seed}
+    rows = []
     for variant, values in scores.items():
         row = {"variant": variant, "seeds": len(values["top1"]), "n": len(families)}
         row["n_families"] = len(np.unique(families))
         for score, by_seed in values.items():
-            own = by_seed.mean(axis=0)
-            reference = scores[base][score][: len(by_seed)].mean(axis=0)
-            row[score], row[f"{score}_seeds"] = own.mean(), by_seed.mean(axis=1).tolist()
-            row[f"{score}_ci95"] = family_bootstrap(_mean_of(own), **options)
-            row[f"{score}_change"] = row[f"{score}_change_ci95"] = None
-            if variant != base:
-                change = own - reference
-                row[f"{score}_change"] = change.mean()
-                row[f"{score}_change_ci95"] = family_bootstrap(_mean_of(change), **options)
+            row[score] = by_seed.mean()
+            row[f"{score}_seeds"] = by_seed.mean(axis=1).tolist()
+            row[f"{score}_ci95"] = family_bootstrap(_mean_of(by_seed.mean(axis=0)), **options)
+        row |= _change(values, None if variant == base else scores[base], options)
+        other = (pairs or {}).get(variant)
+        row["against"] = {other: _change(values, scores[other], options)} if other else {}
         rows.append(row)
     return rows
+
+
+def _change(values, reference, options):
+    """Differences of scores on the same patterns, over the seeds that both have."""
+    found = {}
+    for score, by_seed in values.items():
+        found[f"{score}_change"] = found[f"{score}_change_ci95"] = None
+        if reference is not None:
+            n = min(len(by_seed), len(reference[score]))
+            change = by_seed[:n].mean(axis=0) - reference[score][:n].mean(axis=0)
+            found[f"{score}_change"] = change.mean()
+            found[f"{score}_change_ci95"] = family_bootstrap(_mean_of(change), **options)
+    return found
 
 
 def decoded(predictions, sets, prior, subset, names):

@@ -1,0 +1,176 @@
+"""The paper's claims beside what this repository's runs say of each.
+
+A claim is judged by numbers in the files of results/ alone, by rules that are written down in
+`judges`; what has not been run is said to be so, never guessed.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from . import judges, results
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Attributes
+    ----------
+    name : str
+        A few words.
+    text : str
+        What the paper says, in our words.
+    needs : tuple of str
+        Files in results/PROFILE that hold the evidence.
+    judge : callable
+        Contents of those files to a `judges.Judgement`.
+    figure : str
+        Its picture in figures/.
+    notebook : str
+        The one that computes the evidence.
+    """
+
+    name: str
+    text: str
+    needs: tuple
+    judge: object
+    figure: str
+    notebook: str
+
+    def command(self, profile):
+        """One line that computes the evidence anew, with whatever it depends on."""
+        return f".venv/bin/dvc repro notebooks/dvc.yaml:{self.notebook}@{profile}"
+
+
+CLAIMS = (
+    Claim(
+        "attention and convolution",
+        "Attention beats convolution on this task.",
+        ("scaling",),
+        judges.attention,
+        "scaling",
+        "14_scaling",
+    ),
+    Claim(
+        "attention is not enough",
+        "A transformer trained on simulated patterns alone does not solve measured ones.",
+        ("retrieval",),
+        judges.not_enough,
+        "retrieval",
+        "11_retrieval",
+    ),
+    Claim(
+        "99 groups, not 230",
+        "The target to train on is the 99 extinction groups, not the 230 space groups.",
+        ("ablations", "symmetry"),
+        judges.target,
+        "space_group_control",
+        "15_ablations",
+    ),
+    Claim(
+        "coordinate channel",
+        "A channel of sin^2(theta) beside the intensity helps.",
+        ("ablations",),
+        judges.coordinate_channel,
+        "positional",
+        "15_ablations",
+    ),
+    Claim(
+        "physics position",
+        "A positional encoding computed from sin^2(theta) helps.",
+        ("ablations",),
+        judges.physics_position,
+        "positional",
+        "15_ablations",
+    ),
+    Claim(
+        "rule head",
+        "A head that learns crystal system, centring and symmetry elements helps the other.",
+        ("ablations", "calibration"),
+        judges.rule_head,
+        "decoders",
+        "15_ablations",
+    ),
+    Claim(
+        "curriculum",
+        "Balanced pretraining first, then realistic patterns with preferred orientation.",
+        ("ablations",),
+        judges.curriculum,
+        "curriculum_study",
+        "15_ablations",
+    ),
+    Claim(
+        "temperature",
+        "Temperature scaling is the key remaining ingredient.",
+        ("calibration_study",),
+        judges.temperature,
+        "calibration_study",
+        "17_calibration",
+    ),
+    Claim(
+        "local errors",
+        "Errors are local on the graph of symmetry lowering.",
+        ("dag_study",),
+        judges.local_errors,
+        "dag_study",
+        "23_published_errors",
+    ),
+    Claim(
+        "errors flow to lower symmetry",
+        "Errors go to subgroups rather than elsewhere.",
+        ("dag_study",),
+        judges.direction,
+        "dag_study",
+        "23_published_errors",
+    ),
+    Claim(
+        "paradox",
+        "How well a structure fits a pattern does not say how hard the pattern is to classify.",
+        ("paradox",),
+        judges.paradox,
+        "fit_quality",
+        "21_paradox",
+    ),
+    Claim(
+        "ceiling",
+        "About ten percent top-1 on measured patterns is a limit set by information.",
+        ("information", "retrieval", "dag_study"),
+        judges.ceiling,
+        "information",
+        "18_information",
+    ),
+)
+
+
+def table(config):
+    """Every claim with its verdict and evidence.
+
+    Parameters
+    ----------
+    config : namespace
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by the claim's name: claim, verdict ("holds", "holds in part", "does not hold",
+        "not decided" or "not run"), evidence, figure, results, command.
+    """
+    rows = {}
+    for claim in CLAIMS:
+        missing = [name for name in claim.needs if not results.exists(config, name)]
+        if missing:
+            found = judges.Judgement(NOT_RUN, f"There is no {missing[0]}.json; run the notebook.")
+        else:
+            found = claim.judge(*(results.read(config, name) for name in claim.needs))
+        rows[claim.name] = {
+            "claim": claim.text,
+            "verdict": found.verdict,
+            "evidence": found.evidence,
+            "figure": f"figures/{claim.figure}.png",
+            "results": ", ".join(f"results/{config.profile}/{name}.json" for name in claim.needs),
+            "command": claim.command(config.profile),
+        }
+    return pd.DataFrame(rows).T.rename_axis("name")
