@@ -2,13 +2,21 @@
 
 A claim is judged by numbers in the files of results/ alone, by rules that are written down in
 `judges`; what has not been run is said to be so, never guessed.
+
+python -m xrdlib.claims [--profile PROFILE] [--into FILE]
 """
 
+import argparse
+import sys
 from dataclasses import dataclass
 
 import pandas as pd
 
-from . import judges, results
+from . import config as configuration
+from . import judges, report, results
+from .errors import XrdlibError
+
+BEGIN, END = "<!-- claims: python -m xrdlib.claims --into FILE -->", "<!-- end of claims -->"
 
 NOT_RUN = "not run"
 
@@ -57,10 +65,10 @@ CLAIMS = (
     Claim(
         "attention is not enough",
         "A transformer trained on simulated patterns alone does not solve measured ones.",
-        ("retrieval",),
+        ("released",),
         judges.not_enough,
-        "retrieval",
-        "11_retrieval",
+        "nulls",
+        "12_released",
     ),
     Claim(
         "99 groups, not 230",
@@ -137,7 +145,7 @@ CLAIMS = (
     Claim(
         "ceiling",
         "About ten percent top-1 on measured patterns is a limit set by information.",
-        ("information", "retrieval", "dag_study"),
+        ("information", "released", "dag_study"),
         judges.ceiling,
         "information",
         "18_information",
@@ -174,3 +182,55 @@ def table(config):
             "command": claim.command(config.profile),
         }
     return pd.DataFrame(rows).T.rename_axis("name")
+
+
+def as_markdown(rows):
+    """Claims, verdicts and figures as a table in Markdown."""
+    lines = ["| the paper's claim | here | figure |", "| --- | --- | --- |"]
+    for row in rows.to_dict("records"):
+        name = row["figure"].removeprefix("figures/").removesuffix(".png")
+        lines.append(f"| {row['claim']} | **{row['verdict']}** | [{name}]({row['figure']}) |")
+    return "\n".join(lines)
+
+
+def section(rows, name):
+    """One claim with its verdict, evidence and command as Markdown.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        As from `table`.
+    name : str
+
+    Returns
+    -------
+    IPython.display.Markdown
+    """
+    from IPython.display import Markdown  # of no use outside a notebook
+
+    row = rows.loc[name]
+    return Markdown(
+        f"> {row['claim']}\n\n**{row['verdict'].capitalize()}.** {row['evidence']}\n\n"
+        f"From {row['results']}; computed anew by `{row['command']}`."
+    )
+
+
+def main(arguments=None):
+    """Print the paper's claims with their verdicts (command line)."""
+    parser = argparse.ArgumentParser(prog="python -m xrdlib.claims", description=main.__doc__)
+    parser.add_argument("--profile", choices=configuration.PROFILES, help="as in params.yaml")
+    parser.add_argument("--into", metavar="FILE", help="put the table between the marks in FILE")
+    options = parser.parse_args(arguments)
+    try:
+        rows = table(configuration.load(options.profile))
+        if options.into:
+            report.insert(options.into, as_markdown(rows), (BEGIN, END))
+            return
+    except XrdlibError as error:
+        sys.exit(str(error))
+    for name, row in rows.iterrows():
+        print(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -36,9 +36,9 @@ def attention(scaling):
     return Judgement(verdict, text)
 
 
-def not_enough(retrieval):
+def not_enough(released):
     """A network alone beside the prior and beside search-match, on measured patterns."""
-    rows = {row["model"]: row for row in retrieval["rows"] if row["subset"] == MEASURED}
+    rows = {row["model"]: row for row in released["rows"] if row["subset"] == MEASURED}
     if not rows:
         return Judgement(OPEN, "No measured patterns were at hand.")
     network, search = rows["released, network alone"], rows["search-match"]
@@ -48,7 +48,7 @@ def not_enough(retrieval):
     text = (
         f"{MEASURED}, n = {network['n']}: our longest-trained network alone has {_top1(network)} "
         f"and {_bits(network)}, search-match, which learns nothing, {_top1(search)} and "
-        f"{_bits(search)}, the two together {_top1(rows['released'])} and "
+        f"{_bits(search)}, network and retrieval together {_top1(rows['released'])} and "
         f"{_bits(rows['released'])}, the prior only {_top1(rows['prior only'])}."
     )
     return Judgement(verdict, text)
@@ -57,16 +57,16 @@ def not_enough(retrieval):
 def target(ablations, symmetry):
     """Trained on 230 space groups and collapsed, against trained on 99 groups."""
     changes = _changes(ablations, "230 space groups", "no rule head")
-    worse = [low_high[1] < 0 for _, low_high, _ in changes.values()]
-    better = [low_high[0] > 0 for _, low_high, _ in changes.values()]
+    worse = [high < 0 for _, (_, high), _ in changes.values()]
+    better = [low > 0 for _, (low, _), _ in changes.values()]
     verdict = HOLDS if all(worse) else IN_PART
     if any(better):
         verdict = NOT
     text = (
         f"By symmetry it is right: {symmetry['space_groups']} space groups fall into "
         f"{symmetry['diffraction_classes']} classes that absences can tell apart (the paper's "
-        f"{symmetry['extinction_groups']} labels split two of them). As a target for training it "
-        f"matters little here: 230 groups collapsed afterwards, against 99, {_shown(changes)}."
+        f"{symmetry['extinction_groups']} labels split two of them). Trained on 230 groups and "
+        f"collapsed afterwards, against trained on 99: {_shown(changes)}."
     )
     return Judgement(verdict, text)
 
@@ -130,9 +130,9 @@ def paradox(study):
     return Judgement(verdict, study["verdict"]["text"])
 
 
-def ceiling(information, retrieval, dag_study):
+def ceiling(information, released, dag_study):
     """What predictors reach beyond the supposed limit, and what exact readers would."""
-    rows = {row["model"]: row for row in retrieval["rows"] if row["subset"] == MEASURED}
+    rows = {row["model"]: row for row in released["rows"] if row["subset"] == MEASURED}
     published = [row for row in dag_study["models"] if row["model"] == PUBLISHED]
     if not rows or not published:
         return Judgement(OPEN, "The measured patterns or the published predictions are not here.")
@@ -149,8 +149,8 @@ def ceiling(information, retrieval, dag_study):
 def _removed(ablations, variant, words):
     """Whether a part helps: it is missed on all sets, on some, on none."""
     changes = _changes(ablations, variant)
-    missed = [ends[1] < 0 for _, ends, _ in changes.values()]
-    harmed = [ends[0] > 0 for _, ends, _ in changes.values()]
+    missed = [high < 0 for _, (_, high), _ in changes.values()]
+    harmed = [low > 0 for _, (low, _), _ in changes.values()]
     if any(harmed):
         verdict = IN_PART if any(missed) else NOT
     else:
