@@ -333,6 +333,19 @@ def test_answers_that_do_not_follow_absences_are_called_so(found):
     assert set(said) == {"readers", "network", "absences", "visible"}
 
 
+def test_the_ceiling_is_compared_with_the_lattice_pattern_by_pattern(found):
+    said = found[study.UNTOUCHED]
+    top = tables.ceiling(said.votes, uniform(), said.kept, 40)
+    row = {r["reader"]: r for r in top}
+    assert row[LATTICE]["over_lattice"] == 0
+    assert row[LATTICE]["over_lattice_ci95"] == [0, 0]
+    # A reader of the lattice under uniform classes is that very reader.
+    assert row[study.RELEASED]["over_lattice_ci95"] == [0, 0]
+    expected = row[BOTH]["top1"] - row[LATTICE]["top1"]
+    assert row[BOTH]["over_lattice"] == pytest.approx(expected)
+    assert row[BOTH]["top1"] == 100
+
+
 def test_the_figure_says_how_many(found):
     votes = found[study.UNTOUCHED].votes
     top = tables.ceiling(votes, uniform(), {"released": found[study.UNTOUCHED].kept["guess"]}, 40)

@@ -216,14 +216,20 @@ def ceiling(votes, prior, logp_by_title, n_boot=1000, seed=0):
     Returns
     -------
     list of dict
-        "reader" and a `information.score` each.
+        "reader", a `information.score`, and "over_lattice": how much more often the first answer
+        is right than that of a perfect reader of the Bravais lattice, in points, "_ci95".
     """
     known = {"prior only": np.zeros(N_GROUPS, dtype=np.int64), **information.readings()}
     logp = {name: posterior(reading, votes.label, prior) for name, reading in known.items()}
-    return [
-        {"reader": name, **score(values, prior, votes, n_boot, seed)}
-        for name, values in {**logp, **logp_by_title}.items()
-    ]
+    least = credit(logp[LATTICE], votes.label, 1)
+    table = []
+    for name, values in {**logp, **logp_by_title}.items():
+        more = 100 * (credit(values, votes.label, 1) - least)[:, None]
+        row = {"reader": name, **score(values, prior, votes, n_boot, seed)}
+        row["over_lattice"] = float(more.mean())
+        row["over_lattice_ci95"] = _interval(more, votes.family, n_boot, seed)[0]
+        table.append(row)
+    return table
 
 
 def _interval(columns, family, n_boot, seed):

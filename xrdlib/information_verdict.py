@@ -50,12 +50,13 @@ def verdict(readers, rows, shared, moves, visible, top):
     )
     strict = next(row for row in visible if row["limit"] == 0)
     seen = ", ".join(
-        f"{100 * row['limit']:g} % {row['top1']:.0f} %" for row in visible if row["limit"]
+        f"{row['top1']:.0f} % with lines down to {100 * row['limit']:g} % of the strongest"
+        for row in visible
+        if row["limit"]
     )
     told["visible"] = (
-        f"With the true cell and lattice of {strict['n']} simulated minerals, all absences would "
-        f"give {strict['top1']:.0f} % top-1; those that show where lines are seen from a part of "
-        f"the strongest one: {seen}."
+        f"Told the true cell and lattice of {strict['n']} simulated minerals, a reader of all "
+        f"absences would be right in {strict['top1']:.0f} %; one of those that show: {seen}."
     )
     if top:
         row = {r["reader"]: r for r in top}
@@ -65,11 +66,8 @@ def verdict(readers, rows, shared, moves, visible, top):
             f"On {best['n']} measured patterns, perfect reading of lattice and absences would give "
             f"{row[BOTH]['top1']:.1f} % top-1, the Bravais lattice alone "
             f"{row[LATTICE]['top1']:.1f} %; the best predictor reaches {best['top1']:.1f} %, "
-            f"{gap:.0f} points below. "
-            + (
-                "It is above a perfect reader of the lattice alone."
-                if best["top1"] > row[LATTICE]["top1"]
-                else "It is below a perfect reader of the lattice alone."
-            )
+            f"{gap:.0f} points below. Over a perfect reader of the lattice alone it has "
+            f"{best['over_lattice']:.0f} points (95 % interval "
+            f"{best['over_lattice_ci95'][0]:.0f} to {best['over_lattice_ci95'][1]:.0f})."
         )
     return told
