@@ -14,7 +14,6 @@ import torch
 from . import elements, lattices
 from .counter import normal, uniform
 from .groups import group_of_space_group, half_rotations, operations, reference_symbol
-from .minerals import fitted
 from .records import Crystals
 from .wyckoff import PROJECTION_UNIT, positions
 
@@ -135,7 +134,7 @@ def _fill_chunk(sites, labels, numbers, index, seed, slot, ranges):
     rank = column - (ends - multiplicity).gather(1, site)  # which atom of its site
     operation = t.operation[(t.first[sites].gather(1, site) + rank) * real]
 
-    kind = _kinds(labels, seed, index, slot)
+    kind = elements.draw(labels, seed, index, slot + _ELEMENT, slot + _ABUNDANCE)
     number, atom_volume, radius = (
         torch.from_numpy(elements.table()[name]).to(sites.device)[kind]
         for name in ("number", "volume", "radius")
@@ -245,36 +244,6 @@ def _nearest(places, atoms, lattice):
     _, yy, yz = metric[:, 1].unbind(1)
     zz = metric[:, 2, 2]
     return x * (xx * x + 2 * (xy * y + xz * z)) + y * (yy * y + 2 * yz * z) + zz * z * z
-
-
-def _kinds(labels, seed, index, slot):
-    """Row of `elements.table` of each site (b, s) from its label.
-
-    Elements are drawn one by one, each weighted by those before it, so that minerals' pairs come
-    out as often as in minerals. Label 0, which has the most atoms, goes to the element that
-    usually has the most, and so on, but for chance.
-    """
-    weight, pairs, abundance, spread = _chemistry(labels.device)
-    most = int(labels.max()) + 1
-    draws = uniform(seed, index, slot + _ELEMENT, most).double()
-    last = labels.amax(1)
-    score, drawn = weight[last.clamp(max=len(weight) - 1)], []
-    for k in range(most):
-        sums = torch.exp(score - score.amax(1, keepdim=True)).cumsum(1)
-        drawn.append((sums <= draws[:, k : k + 1] * sums[:, -1:]).sum(1))
-        score = (score + pairs[drawn[-1]]).scatter(1, drawn[-1][:, None], -torch.inf)
-    drawn = torch.stack(drawn, 1)
-    chance = spread * normal(seed, index, slot + _ABUNDANCE, most)
-    used = torch.arange(most, device=labels.device) <= last[:, None]
-    key = (abundance[drawn] + chance).masked_fill(~used, -torch.inf)
-    return drawn.gather(1, key.argsort(1, descending=True)).gather(1, labels)
-
-
-@cache
-def _chemistry(device):
-    table = elements.table()
-    columns = (torch.from_numpy(table[name]) for name in ("weight", "pairs", "abundance"))
-    return (*(column.to(device) for column in columns), fitted()["abundance_spread"])
 
 
 def _padded(recipes, chosen):
