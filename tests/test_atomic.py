@@ -7,7 +7,17 @@ import pandas as pd
 import pytest
 from full_disk import room_for
 
-from xrdlib import atomic, banks, config, experiment, outcomes, paths, records, report, results
+from xrdlib import (
+    atomic,
+    banks,
+    config,
+    experiment,
+    paths,
+    prediction_table,
+    records,
+    report,
+    results,
+)
 from xrdlib.errors import XrdlibError
 from xrdlib.experiment import PatternSet
 from xrdlib.records import Crystals
@@ -99,7 +109,7 @@ def save_bank(cfg, value):
 
 def save_table(cfg, value):
     logp = np.log(np.random.default_rng(value).dirichlet(np.ones(99), N))
-    outcomes.write_predictions(cfg, a_set(value), {"model": logp})
+    prediction_table.write(cfg, a_set(value), {"model": logp})
 
 
 def save_result(cfg, value):

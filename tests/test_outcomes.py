@@ -1,95 +1,29 @@
-"""From predictions to tables: Bayes by hand, search by hand, and what each row is made of."""
-
-from dataclasses import asdict
+"""From predictions to calibrated probabilities: Bayes by hand, and fits of known answers."""
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
-
-from xrdlib import (
-    calibrate,
-    checkpoint,
-    config,
-    experiment,
-    metrics,
-    outcomes,
-    paths,
-    released,
-    report,
-    results,
+from made_up_models import (
+    CHOSEN,
+    MINERALS,
+    NAMES,
+    NULL,
+    PRIOR,
+    TITLES,
+    TRAIN,
+    N,
+    a_set,
+    heads,
+    project,
+    softmax,
 )
-from xrdlib.baselines import build
+
+from xrdlib import calibrate, experiment, metrics, outcomes, paths
 from xrdlib.calibrate import Calibration
-from xrdlib.crystals import generate
-from xrdlib.diffraction import reflections
-from xrdlib.experiment import PatternSet
-from xrdlib.patterns import normalise
-from xrdlib.realism import Realism, measured_like
-from xrdlib.recipes import shipped
-
-N = 60
-TITLES = [outcomes.MAIN, "resnet", "plain transformer", outcomes.SEARCH]
-
-
-def softmax(scores):
-    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def distribution(seed):
-    return np.random.default_rng(seed).dirichlet(np.full(99, 2.0)) * 0.99 + 0.01 / 99
-
-
-def a_set(name, n=N):
-    rng = np.random.default_rng(len(name))
-    family = np.array([f"family {i // 3}" for i in range(n)])
-    ids = np.array([f"{name} {i}" for i in range(n)])
-    return PatternSet(np.zeros((n, 4), np.float16), rng.choice(99, n, p=MINERALS), family, ids)
-
-
-def heads(patterns, skill, seed, rule=True):
-    """Log-probabilities of a made-up model, which lean towards the truth."""
-    rng, found = np.random.default_rng(seed), {}
-    for head in ["aux", "rule"][: 1 + rule]:
-        scores = rng.normal(size=(len(patterns), 99))
-        scores[np.arange(len(patterns)), patterns.label] += skill
-        found[head] = np.log(softmax(scores)).astype(np.float32)
-    return found
-
-
-TRAIN, MINERALS = distribution(1), distribution(2)
-NULL = 0.9 * MINERALS + 0.1 * distribution(3)
-PRIOR = {"minerals": MINERALS.tolist(), "train": TRAIN.tolist(), "null": NULL.tolist()}
-PRIOR["null_held_out"] = PRIOR["null"][::-1]
-NAMES = ("rruff-test", "amcsd-test", "random-crystals")
-CHOSEN = Calibration(T=2.0, w=0.8, a=0.3)
 
 
 @pytest.fixture
 def cfg(tmp_path, monkeypatch):
-    """A temporary project in which every model has been trained, in a manner of speaking."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    cfg = config.load("tiny")
-    cfg.evaluate.bootstrap, cfg.evaluate.shuffles = 40, 4
-    shape = {"grid": (5.0, 1.0, 86), "widths": (2, 2, 2, 2)}
-    model = build("resnet", shape)
-    for name in ("stage2", "resnet", "plain"):
-        path = experiment.folder(cfg, "models") / f"{name}.safetensors"
-        checkpoint.save_weights(path, model, {"training_prior": TRAIN.tolist()})
-    sets = {name: a_set(name) for name in NAMES}
-    for i, name in enumerate(("stage1", "stage2", "resnet", "plain")):
-        found = {k: heads(s, 1 + i, i, rule=i < 2) for k, s in sets.items()}
-        experiment.save_predictions(cfg, name, found)
-    rng = np.random.default_rng(9)
-    scores = {
-        k: {"scores": rng.random((N, 99)).astype(np.float32), "best": np.linspace(0.4, 1.0, N)}
-        for k in sets
-    }
-    experiment.save_predictions(cfg, outcomes.SEARCH, scores)
-    results.write(cfg, "calibration", {"models": {outcomes.MAIN: asdict(CHOSEN)}})
-    results.write(cfg, "baselines", {"models": {title: asdict(CHOSEN) for title in TITLES[1:]}})
-    return cfg
+    return project(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -188,116 +122,6 @@ def test_the_main_model_needs_no_baselines(cfg, sets):
     assert set(found[outcomes.MAIN]) == set(NAMES)
 
 
-def test_the_table_has_every_model_and_null(cfg, sets):
-    logp = {t: s["rruff-test"] for t, s in outcomes.calibrated(cfg, sets, TITLES, PRIOR).items()}
-    table = outcomes.rows(cfg, "rruff-test", sets["rruff-test"], logp, NULL)
-    by_name = {row["model"]: row for row in table}
-    assert {*by_name, released.FUSED} == set(report.MODELS) and len(table) == len(by_name)
-    assert {row["subset"] for row in table} == {"rruff-test"}
-    assert {row["n"] for row in table} == {N} and {row["n_families"] for row in table} == {20}
-    assert abs(by_name["prior only"]["bits_over_prior"]) < 1e-9
-    label = sets["rruff-test"].label
-    for title in TITLES:
-        top1 = 100 * (logp[title].argmax(1) == label).mean()
-        assert np.isclose(by_name[title]["top1"], top1)
-    # The made-up models know the truth; dealt to other patterns they do not.
-    main, shuffled = by_name[outcomes.MAIN], by_name["shuffled"]
-    assert main["bits_ci95"][0] > 0 > shuffled["bits_over_prior"]
-    assert shuffled["top1"] < main["top1"] / 2
-
-
-def test_ways_of_injecting_a_prior_differ_by_the_prior_alone(cfg, sets):
-    patterns = sets["amcsd-test"]
-    stored = experiment.load_predictions(cfg, "plain", "amcsd-test")["aux"].astype(float)
-    found = outcomes.evidence(cfg, "plain transformer", ["amcsd-test"])["amcsd-test"]
-    table = outcomes.prior_rows(cfg, "amcsd-test", patterns, found, TRAIN, MINERALS, NULL)
-    # What each way multiplies the model's own predictions by.
-    ways = {
-        "as trained": 1,
-        "ratio to uniform": 1 / TRAIN,
-        "ratio to minerals": MINERALS / TRAIN,
-        "prior counted twice": MINERALS,
-    }
-    assert [row["model"] for row in table] == list(ways)
-    for row, factor in zip(table, ways.values(), strict=True):
-        p = np.exp(stored) * factor
-        true = (p / p.sum(1, keepdims=True))[np.arange(N), patterns.label]
-        assert np.isclose(row["nll"], -np.log(true).mean())
-
-
-def test_the_curriculum_goes_from_pretraining_to_calibration(cfg, sets):
-    patterns = sets["rruff-test"]
-    table = outcomes.curriculum(cfg, "rruff-test", patterns, PRIOR)
-    assert [r["model"] for r in table] == ["stage 1", "stage 2", "with prior", "with temperature"]
-    # The first two are the network's own words, the heads fused equally.
-    for row, stage in zip(table[:2], ("stage1", "stage2"), strict=True):
-        stored = experiment.load_predictions(cfg, stage, "rruff-test")
-        mixed = (np.exp(stored["rule"]) + np.exp(stored["aux"])) / 2
-        true = mixed[np.arange(N), patterns.label].astype(float)
-        assert np.isclose(row["nll"], -np.log(true).mean(), atol=1e-5)
-    final = outcomes.calibrated(cfg, sets, [outcomes.MAIN], PRIOR)[outcomes.MAIN]["rruff-test"]
-    assert np.isclose(table[3]["nll"], metrics.nll(final, patterns.label))
-    assert not np.isclose(table[2]["nll"], table[3]["nll"])
-    bits = (-np.log(NULL[patterns.label]).mean() - table[3]["nll"]) / np.log(2)
-    assert np.isclose(table[3]["bits_over_prior"], bits)
-
-
-def test_test_sets_are_named_measured_first_and_split_by_resemblance(cfg, sets):
-    found = outcomes.parts(cfg, {"random-crystals": sets["random-crystals"], **sets})
-    assert list(found) == [*NAMES, "rruff-test, recognised", "rruff-test, unlike"]
-    best = experiment.load_predictions(cfg, outcomes.SEARCH, "rruff-test")["best"]
-    for name in NAMES:
-        assert found[name][0] == name and (found[name][1] == np.arange(N)).all()
-    kinds = [found[f"rruff-test, {kind}"] for kind in ("recognised", "unlike")]
-    assert all(name == "rruff-test" for name, _ in kinds)
-    assert best[kinds[0][1]].min() >= outcomes.RECOGNISED > best[kinds[1][1]].max()
-    assert sorted(np.concatenate([index for _, index in kinds])) == list(range(N))
-
-
-def test_a_part_without_patterns_is_left_out(cfg, sets):
-    scores = {"scores": np.zeros((N, 99)), "best": np.full(N, 0.9)}
-    experiment.save_predictions(cfg, outcomes.SEARCH, {"rruff-test": scores})
-    assert list(outcomes.parts(cfg, sets)) == [*NAMES, "rruff-test, recognised"]
-
-
-def test_without_measured_patterns_held_out_minerals_come_first(cfg, sets):
-    del sets["rruff-test"]
-    sets["amcsd-calibration"] = sets["amcsd-test"]
-    assert list(outcomes.parts(cfg, sets)) == ["amcsd-test", "random-crystals"]
-
-
-@pytest.fixture(scope="module")
-def crystals():
-    """Ten crystals of ten extinction groups, and a pattern of each."""
-    numbers = [14, 62, 148, 167, 194, 225, 227, 136, 2, 19]
-    bank = reflections(generate(shipped(), numbers, 10, seed=8))
-    ranges = Realism.mild(strain=(1e-5, 2e-5), no_texture=1.0, subtracted=1.0)
-    raw = measured_like(bank, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny")))
-    name = np.array([f"pattern {i}" for i in range(10)])
-    return bank, PatternSet(normalise(raw).half().numpy(), bank.group - 1, name, name)
-
-
-def test_search_finds_each_crystal_among_all(cfg, crystals):
-    bank, patterns = crystals
-    found = outcomes.search(cfg, {"rruff-test": patterns}, bank, bank.take([0]))["rruff-test"]
-    assert (found["scores"].argmax(1) == patterns.label).all()
-    assert found["best"].min() > 0.8
-    assert np.allclose(found["best"], found["scores"].max(1))
-
-
-def test_held_out_minerals_are_not_searched_for_among_themselves(cfg, crystals):
-    bank, patterns = crystals
-    known = bank.take(np.arange(5))
-    sets = dict.fromkeys(["amcsd-test", "rruff-calibration", "random-crystals"], patterns)
-    found = outcomes.search(cfg, sets, bank, known)
-    assert set(found) == set(sets)
-    assert found["rruff-calibration"]["best"].min() > 0.8
-    for name in ("amcsd-test", "random-crystals"):
-        best = found[name]["best"]
-        assert best[:5].min() > 0.8 and best[5:].max() < best[:5].min()
-        assert not (found[name]["scores"].argmax(1) == patterns.label)[5:].any()
-
-
 def test_the_fusion_curve_ends_at_the_single_heads_and_bounds_the_fit(sets):
     patterns = sets["rruff-test"]
     rule, aux = (heads(patterns, 3, seed)["aux"] for seed in (1, 2))
@@ -314,21 +138,6 @@ def test_the_fusion_curve_ends_at_the_single_heads_and_bounds_the_fit(sets):
     assert metrics.nll(best, patterns.label) <= min(curve["nll"]) + 1e-6
     # Two heads with independent errors are better than either.
     assert min(curve["nll"]) < min(curve["nll"][0], curve["nll"][-1])
-
-
-def test_predictions_are_written_with_the_first_five_groups_of_each_model(cfg, sets):
-    patterns = sets["rruff-test"]
-    logp = {t: s["rruff-test"] for t, s in outcomes.calibrated(cfg, sets, TITLES, PRIOR).items()}
-    outcomes.write_predictions(cfg, patterns, logp)
-    table = pd.read_parquet(paths.results("tiny") / "predictions.parquet")
-    assert list(table["name"]) == list(patterns.name)
-    assert (table["label"] == patterns.label + 1).all() and table["label"].between(1, 99).all()
-    for title in TITLES:
-        assert (table[f"{title} 1"] == logp[title].argmax(1) + 1).all()
-        p = table[[f"{title} p{k}" for k in range(1, 6)]].to_numpy()
-        assert (np.diff(p, axis=1) <= 0).all() and (p.sum(1) <= 1 + 1e-4).all()
-        third = table[f"{title} 3"].to_numpy() - 1
-        assert np.allclose(p[:, 2], np.exp(logp[title])[np.arange(N), third], atol=6e-6)
 
 
 def test_the_ratio_is_taken_to_the_uniform_prior():

@@ -1,3 +1,5 @@
+"""Every format gives back the angles, counts and wavelength that were written."""
+
 import csv
 import os
 
@@ -6,34 +8,19 @@ import pattern_files
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reading import OTHER, SCAN, reader, same
 
 import xrdlib
 from xrdlib import paths
 from xrdlib.diffraction import WAVELENGTHS
 from xrdlib.errors import XrdlibError
 from xrdlib.patterns import CU_KA1
-from xrdlib.scans import Scan, checked, stated_wavelength
-
-SCAN = pattern_files.scan()
-OTHER = pattern_files.scan(n=160, start=20.0, step=0.1, seed=1)
+from xrdlib.scans import stated_wavelength
 
 
 @pytest.fixture
 def read(tmp_path):
-    """Write content to a file and read it back."""
-
-    def write_and_read(content, name="scan.txt", **options):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return xrdlib.read_pattern(path, **options)
-
-    return write_and_read
-
-
-def same(pattern, scan, tolerance=1e-9):
-    assert pattern.two_theta.dtype == pattern.intensity.dtype == np.float64
-    np.testing.assert_allclose(pattern.two_theta, scan[0], rtol=0, atol=tolerance)
-    np.testing.assert_array_equal(pattern.intensity, scan[1])
+    return reader(tmp_path)
 
 
 @pytest.mark.parametrize("kind", pattern_files.FORMATS)
@@ -72,52 +59,6 @@ def test_scans_are_counted_from_one(read, scan):
 @pytest.mark.parametrize("kind", ["STD", "ESD", "FXYE"])
 def test_gsas_in_its_three_layouts(read, kind):
     same(read(pattern_files.gsas(SCAN, kind=kind), "scan.gsa"), SCAN)
-
-
-def test_cif_with_constant_steps(read):
-    same(read(pattern_files.cif(SCAN, stepped=True), "scan.cif"), SCAN)
-
-
-def test_cif_takes_the_corrected_range_and_only_one_that_fits(read):
-    text = pattern_files.cif(SCAN, stepped=True).decode()
-    shifted = "\n".join(
-        f"_pd_proc_2theta_range_{end} {value:.6g}"
-        for end, value in (("min", SCAN[0][0] + 0.02), ("max", SCAN[0][-1] + 0.02), ("inc", 0.05))
-    )
-    text = text.replace("loop_", shifted + "\nloop_", 1)
-    same(read(text, "scan.cif"), (SCAN[0] + 0.02, SCAN[1]))
-    same(read(text.replace("_pd_proc_2theta_range_inc 0.05", "_pd_proc_2theta_range_inc 1")), SCAN)
-
-
-def test_cif_leaves_out_points_without_value_and_says_so(read):
-    lines = pattern_files.cif(SCAN).decode().splitlines()
-    row = next(i for i, line in enumerate(lines) if line.startswith("0 "))
-    lines[row + 5] = " ".join([*lines[row + 5].split()[:2], "?", "."])
-    pattern = read("\n".join(lines), "scan.cif")
-    same(pattern, [np.delete(values, 5) for values in SCAN])
-    assert pattern.metadata["points_without_value"] == 1
-
-
-@pytest.mark.parametrize("radiation", ["'Cu K\\a'", "CuK\\a~1~", "'Cu K\u03b1'", "'Cu Ka1'"])
-def test_cif_may_name_the_radiation_in_another_block(read, radiation):
-    text = pattern_files.cif(SCAN).decode().replace("_diffrn_radiation_wavelength 0.7093", "")
-    pattern = read(f"data_publ\n_diffrn_radiation_type {radiation}\n{text}", "scan.cif")
-    assert pattern.wavelength == CU_KA1
-
-
-def test_cif_of_the_newer_dictionary_and_with_a_repeated_tag(read):
-    text = pattern_files.cif(SCAN).decode()
-    same(read(text.replace("_pd_proc_", "_pd_proc.")), SCAN)
-    same(read(text.replace("loop_", "_a_tag 1\n_a_tag 2\nloop_")), SCAN)
-
-
-def test_cif_on_a_d_or_q_axis(read):
-    text = pattern_files.cif([on_axis("d", SCAN[0], 0.7093), SCAN[1]]).decode()
-    pattern = read(text.replace("_2theta_corrected", "_d_spacing"))
-    same(pattern, SCAN, tolerance=1e-4)  # six decimals are written
-    assert (pattern.metadata["axis"], pattern.wavelength) == ("d", 0.7093)
-    text = pattern_files.cif([on_axis("q", SCAN[0], 0.7093), SCAN[1]]).decode()
-    same(read(text.replace("_2theta_corrected", "_recip_len_Q"), axis="q"), SCAN, tolerance=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["RAS", "UXD", "GSAS", "XRDML"])
@@ -186,83 +127,6 @@ def test_attenuated_counts_of_xrdml_are_restored(read):
     same(read(text, "scan.xrdml"), (x, y * factor))
 
 
-HEADERS = {
-    "two_theta": ["2Theta", "2-theta (deg)", "TwoTheta", "2\u03b8 [\u00b0]", "2th", "Angle", "tth"],
-    "d": ["d", "d-spacing", "d (A)", "d [\u00c5]", "d_spacing", "dspacing"],
-    "q": ["Q", "Q (1/A)", "q [\u00c5-1]", "q(A^-1)", "Q_vector"],
-}
-
-
-def on_axis(kind, x, wavelength):
-    """Positions of the angles x on another axis, from Bragg's law."""
-    q = 4 * np.pi * np.sin(np.radians(x) / 2) / wavelength
-    return {"two_theta": x, "d": 2 * np.pi / q, "q": q}[kind]
-
-
-@pytest.mark.parametrize("kind,name", [(k, n) for k, names in HEADERS.items() for n in names])
-@pytest.mark.parametrize("sep", [",", ";", "\t", "   "])
-def test_the_header_names_the_axis(read, kind, name, sep):
-    x = on_axis(kind, SCAN[0], CU_KA1)
-    pattern = read(pattern_files.columns(x, SCAN[1], sep, f"{name}{sep}Intensity\n"))
-    same(pattern, SCAN)
-    assert pattern.metadata["axis"] == kind
-    assert pattern.wavelength == (None if kind == "two_theta" else CU_KA1)
-
-
-@pytest.mark.parametrize("kind", ["d", "q"])
-@pytest.mark.parametrize("wavelength", [None, "CoKa1", 1.2])
-def test_a_named_axis_becomes_angles_of_the_given_wavelength(read, kind, wavelength):
-    true = {None: CU_KA1, "CoKa1": WAVELENGTHS["CoKa1"]}.get(wavelength, wavelength)
-    x = on_axis(kind, SCAN[0], true)
-    pattern = read(pattern_files.columns(x, SCAN[1]), axis=kind, wavelength=wavelength)
-    same(pattern, SCAN)
-    assert pattern.wavelength == true
-
-
-@pytest.mark.parametrize(
-    ("name", "factor"), [("q (1/nm)", 10), ("Q (nm^-1)", 10), ("d (nm)", 0.1), ("2theta (rad)", 0)]
-)
-def test_units_of_the_axis(read, name, factor):
-    kind = {"q": "q", "d": "d", "2": "two_theta"}[name[0].lower()]
-    x = on_axis(kind, SCAN[0], CU_KA1) * (factor or np.pi / 180)
-    same(read(pattern_files.columns(x, SCAN[1], ",", f"{name},I\n")), SCAN)
-
-
-def test_points_that_no_angle_reaches_are_left_out_and_counted(read):
-    q = np.linspace(1, 10, 400)
-    pattern = read(pattern_files.columns(q, np.arange(400.0)), axis="q")
-    reached = int((q * CU_KA1 / (4 * np.pi) <= 1).sum())
-    assert len(pattern.two_theta) == reached < 400
-    assert pattern.metadata["points_beyond_reach"] == 400 - reached
-
-
-@pytest.mark.parametrize(
-    ("header", "order"),
-    [
-        (",2theta,intensity", "nxy"),
-        ("No.,Intensity,2Theta", "nyx"),
-        ("2Theta,I_calc,I_obs", "xny"),
-        ("d,2Theta,Counts", "nxy"),
-        ("2theta,background,counts", "xny"),
-        ("2theta,intensity,sigma", "xyn"),
-        ("a,b,c", "xyn"),
-    ],
-)
-def test_columns_are_found_by_name(read, header, order):
-    n = np.arange(len(SCAN[0])) + 1.0
-    table = {"x": SCAN[0], "y": SCAN[1], "n": n}
-    rows = zip(*(table[column].tolist() for column in order), strict=True)
-    same(read(header + "\n" + "\n".join(",".join(map(repr, row)) for row in rows)), SCAN)
-
-
-def test_the_axis_of_a_chi_file_is_its_second_line(read):
-    head = "frame.chi\n{}\nIntensity\n      151\n"
-    same(read(head.format("2-Theta Angle (Degrees)").encode() + pattern_files.columns(*SCAN)), SCAN)
-    q = on_axis("q", SCAN[0], CU_KA1)
-    content = head.format("q (nm^-1)").encode() + pattern_files.columns(10 * q, SCAN[1])
-    same(read(content), SCAN)
-
-
 DIALECTS = st.sampled_from(
     [(sep, ".") for sep in (" ", "\t", ",", ", ", ";", " ; ", "   ")]
     + [(sep, ",") for sep in (" ", "\t", ";", "  ")]
@@ -308,22 +172,6 @@ def test_every_dialect_of_text_comes_back_equal(
     text = header + "\n".join(rows) + "\n" + footer
     pattern = read(text.replace("\n", newline).encode(encoding))
     same(pattern, (x, y), tolerance=0)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    scale=st.floats(1e-6, 1e6),
-    n=st.integers(100, 200),
-    kind=st.sampled_from(["two_theta", "d", "q"]),
-)
-def test_order_and_scale_do_not_matter(scale, n, kind):
-    x = on_axis(kind, np.linspace(10, 80, n), 1.2)
-    y = np.sin(np.arange(n)) + 2
-    up = checked(Scan(x, y, "text", kind, 1.2))
-    down = checked(Scan(x[::-1], scale * y[::-1], "text", kind, 1.2))
-    np.testing.assert_array_equal(up[0], down[0])
-    np.testing.assert_allclose(down[1], scale * up[1])
-    assert (np.diff(up[0]) > 0).all()
 
 
 def test_metadata_holds_the_header(read):

@@ -1,9 +1,5 @@
 """Retrieval against brute force, and what it forgives: scale, background, texture, some strain."""
 
-import gc
-import tracemalloc
-import weakref
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,44 +7,32 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from retrieval_oracle import (
+    FINE,
+    N,
+    brute_force,
+    by_class,
+    calculated,
+    simulated,
+    small_bank,
+    small_library,
+)
 
-from xrdlib import library, retrieval
-from xrdlib.crystals import generate_balanced
-from xrdlib.diffraction import reflections
+from xrdlib import library
 from xrdlib.errors import XrdlibError
-from xrdlib.patterns import CU_KA1, GRID
+from xrdlib.patterns import GRID
 from xrdlib.realism import Realism, measured_like
-from xrdlib.recipes import shipped
 from xrdlib.retrieval import Retrieval
-
-N = 48  # half of them with measured cells
-COARSE = 5 + 0.1 * np.arange(851)
-FINE = 5 + 0.02 * np.arange(4251)
 
 
 @pytest.fixture(scope="module")
 def bank():
-    """Random crystals that no two of which are alike, in 99 groups with gaps."""
-    return reflections(generate_balanced(shipped(), N, seed=6))
+    return small_bank()
 
 
 @pytest.fixture(scope="module")
 def known(bank):
-    halves = bank.take(slice(0, N // 2)), bank.take(slice(N // 2, N))
-    return library.join(
-        [library.from_reflections(halves[0]), library.from_reflections(halves[1], computed=True)]
-    )
-
-
-@pytest.fixture(scope="module")
-def found(known):
-    return Retrieval(known)
-
-
-def simulated(bank, seed=1, **changes):
-    """Measured-looking patterns, (n, 4251), with the cells as they are."""
-    exact = {"strain": (1e-9, 2e-9), "zero_shift": 0.0, "displacement": 0.0, **changes}
-    return measured_like(bank, Realism.mild(**exact), seed, torch.arange(len(bank)), GRID).numpy()
+    return small_library(bank)
 
 
 @pytest.fixture(scope="module")
@@ -56,71 +40,14 @@ def patterns(bank):
     return simulated(bank)
 
 
-def windows(row, size, reduce):
-    """A reduction over `size` points around each point, the ends repeated."""
-    padded = np.pad(row, (size // 2, size - 1 - size // 2), mode="edge")
-    return reduce(np.lib.stride_tricks.sliding_window_view(padded, size), -1)
-
-
-def calculated(known, i):
-    """A structure's pattern on the coarse grid, line by line, to the power 0.3."""
-    total = np.zeros(851)
-    for k in range(known.start[i], known.start[i + 1]):
-        for wavelength, share in ((CU_KA1, 2 / 3), (1.544427, 1 / 3)):
-            sine = np.sin(np.radians(known.angles[k] / 2)) * wavelength / CU_KA1
-            centre = 2 * np.degrees(np.arcsin(sine))
-            line = np.exp(-((COARSE - centre) ** 2) / (2 * 0.15**2))
-            total += share * known.intensities[k] * line
-    return (total / total.max()) ** 0.3
+@pytest.fixture(scope="module")
+def found(known):
+    return Retrieval(known)
 
 
 @pytest.fixture(scope="module")
 def drawn(known):
     return [calculated(known, i) for i in range(N)]
-
-
-def opening(row, size):
-    """The highest of the least values in all windows that hold a point, the ends repeated."""
-    padded = np.pad(row, size, mode="edge")
-    least = np.lib.stride_tricks.sliding_window_view(padded, size).min(-1)
-    highest = np.lib.stride_tricks.sliding_window_view(least, size).max(-1)
-    return highest[1:-1]
-
-
-def brute_force(known, drawn, row):
-    """Best correlation of one pattern with each structure over all its stretches."""
-    first, *_, last = np.flatnonzero(row)
-    part = row[first : last + 1].astype(float)
-    opened = opening(windows(part, 10, np.mean), 101)
-    signal = np.zeros(4251)
-    signal[first : last + 1] = np.maximum(part - windows(opened, 101, np.mean), 0)
-    kernel = np.exp(-((np.arange(-20, 21) * 0.02) ** 2) / (2 * 0.1**2))
-    smooth = np.convolve(signal, kernel / kernel.sum(), mode="same")[::5]
-    best = np.full(len(known), -np.inf)
-    for i in range(len(known)):
-        reach, steps = (0.02, 9) if known.computed[i] else (0.004, 5)
-        for stretch in np.linspace(-reach, reach, steps):
-            sine = np.sin(np.radians(COARSE / 2)) / (1 + stretch)
-            source = 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))
-            inside = (source >= FINE[first]) & (source <= FINE[last])
-            view = np.interp(source[inside], COARSE, smooth)
-            view = (view / view.max()) ** 0.3
-            best[i] = max(best[i], correlation(view, drawn[i][inside]))
-    return best
-
-
-def correlation(a, b):
-    """Of two vectors, 0 where one is constant."""
-    a, b = a - a.mean(), b - b.mean()
-    return a @ b / max(np.sqrt((a @ a) * (b @ b)), 1e-12)
-
-
-def by_class(known, cosines):
-    """Largest cosine of each class; the smallest of all where there is none."""
-    scores = np.full(99, np.nan)
-    for group, cosine in zip(known.group, cosines, strict=True):
-        scores[group - 1] = np.nanmax([scores[group - 1], cosine])
-    return np.where(np.isnan(scores), np.nanmin(scores), scores)
 
 
 @pytest.mark.parametrize(("first", "last"), [(5, 90), (10, 80), (5, 20), (31.3, 47.7)])
@@ -317,53 +244,3 @@ def test_a_structure_without_lines_is_like_nothing(bank, patterns):
     pair.group[:] = 1, 2
     scores, nearest = Retrieval(library.from_reflections(pair)).similarities(patterns[:1])
     assert nearest[0] == 0 and (scores[:, 1] == 0).all() and scores[0, 0] > 0.8
-
-
-def test_patterns_do_not_depend_on_how_many_are_made_at_once(known, found, monkeypatch):
-    monkeypatch.setattr(retrieval, "_CHUNK", 5)
-    again = Retrieval(known)
-    assert np.abs(again.patterns - found.patterns).max() < 1e-6
-    assert list(again.name) == list(found.name)
-
-
-def test_threads_may_share_a_library(known, patterns):
-    shared = Retrieval(known)
-    rows = [np.where(FINE < 50 + i, row, 0) for i, row in enumerate(patterns[:24])]
-    with ThreadPoolExecutor(4) as pool:
-        at_once = list(pool.map(lambda row: shared.similarities([row]), rows))
-    fresh = Retrieval(known)
-    for row, (scores, nearest) in zip(rows, at_once, strict=True):
-        alone = fresh.similarities([row])
-        assert np.array_equal(scores, alone[0]) and nearest == alone[1]
-
-
-def test_a_library_is_freed_when_it_is_no_longer_used(known, patterns):
-    """Hundreds of megabytes may not wait for the garbage collector."""
-    gc.disable()
-    try:
-        used = Retrieval(known)
-        used.similarities(patterns[:1])
-        gone = weakref.ref(used)
-        del used
-        assert gone() is None
-    finally:
-        gc.enable()
-
-
-def test_memory_is_that_of_the_patterns(bank, patterns):
-    """Beside 3.4 kB a structure, a few megabytes for what is computed at a time."""
-    many = bank.take(np.tile(np.arange(N), 100))
-    known = library.from_reflections(many)
-    tracemalloc.start()
-    try:
-        made = Retrieval(known)
-        built, peak = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        made.similarities(patterns[:3])
-        after, searching = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    own = 4 * 851 * len(known)
-    assert made.patterns.nbytes == own and built < 1.2 * own
-    assert peak < built + 25e6
-    assert searching < built + 15e6 and after < built + 2e6

@@ -6,9 +6,8 @@ infinite temperature the target prior alone is left.
 """
 
 import numpy as np
-import pandas as pd
 
-from . import atomic, calibrate, nulls, paths, priors, results, searchmatch
+from . import calibrate, nulls, priors, results, searchmatch
 from .experiment import HELD_OUT, MEASURED, grid, load_predictions
 from .metrics import evaluate, top_k
 from .results import MAIN
@@ -286,17 +285,3 @@ def curriculum(config, name, patterns, prior):
         )
         for step, logp in steps.items()
     ]
-
-
-def write_predictions(config, patterns, logp_by_title):
-    """Write results/PROFILE/predictions.parquet: truth and the first five groups of each model."""
-    table = pd.DataFrame(
-        {"name": patterns.name, "family": patterns.family, "label": patterns.label + 1}
-    )
-    for title, logp in logp_by_title.items():
-        order = np.argsort(-logp, axis=1, kind="stable")[:, :5]
-        for k in range(5):
-            table[f"{title} {k + 1}"] = order[:, k] + 1
-            table[f"{title} p{k + 1}"] = np.exp(np.take_along_axis(logp, order, 1)[:, k]).round(5)
-    with atomic.replacing(paths.results(config.profile) / "predictions.parquet") as file:
-        table.to_parquet(file, index=False)

@@ -1,0 +1,32 @@
+"""What tests of reading share: a scan, a way to write and read it, a comparison."""
+
+import numpy as np
+import pattern_files
+
+import xrdlib
+
+SCAN = pattern_files.scan()
+OTHER = pattern_files.scan(n=160, start=20.0, step=0.1, seed=1)
+
+
+def reader(folder):
+    """Write content to a file and read it back."""
+
+    def write_and_read(content, name="scan.txt", **options):
+        path = folder / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return xrdlib.read_pattern(path, **options)
+
+    return write_and_read
+
+
+def same(pattern, scan, tolerance=1e-9):
+    assert pattern.two_theta.dtype == pattern.intensity.dtype == np.float64
+    np.testing.assert_allclose(pattern.two_theta, scan[0], rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(pattern.intensity, scan[1])
+
+
+def on_axis(kind, x, wavelength):
+    """Positions of the angles x on another axis, from Bragg's law."""
+    q = 4 * np.pi * np.sin(np.radians(x) / 2) / wavelength
+    return {"two_theta": x, "d": 2 * np.pi / q, "q": q}[kind]
