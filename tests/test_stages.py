@@ -201,3 +201,30 @@ def test_a_result_that_is_missing_or_damaged_is_named(cfg):
         results.read(cfg, "half")
     with pytest.raises(XrdlibError, match="does not exist"):
         stages.load_model(cfg, "absent")
+
+
+def test_rounds_go_on_with_the_weights_and_with_other_patterns(cfg, size, patterns):
+    seen = []
+
+    def make_stream(settings, batch):
+        stream = Stream(size, name=str(settings.seed))
+        seen.append((settings.seed, settings.stage1.lr, batch, stream))
+        return stream
+
+    cfg.stage1.rounds = [{"lr": 1e-3}, {"lr": 1e-4, "steps": 4}]
+    model = stages.new_model(cfg, "model")
+    history = stages.run_rounds(cfg, "stage1", "first", model, make_stream, patterns)
+    (first, lr, batch, _), (second, low, _, stream) = seen
+    assert first == cfg.seed != second and (lr, low, batch) == (1e-3, 1e-4, 4)
+    assert history.step == 12 and history.patterns == 48 and history.complete
+    assert [row["step"] for row in history.rows] == [4, 8, 10, 12]
+    assert history.rows == sorted(history.rows, key=lambda row: row["seconds"])
+    loaded, metadata = stages.load_model(cfg, "first")
+    assert same(weights(loaded), weights(model))
+    assert metadata["history"]["rows"] == history.rows == results.read(cfg, "first")["rows"]
+    assert metadata["stream"] == stream.config
+    # The first round alone is what a stage without rounds does.
+    cfg.stage1.rounds, cfg.stage1.lr = None, 1e-3
+    alone = stages.new_model(cfg, "model")
+    stages.run_rounds(cfg, "stage1", "second", alone, make_stream, patterns)
+    assert not same(weights(alone), weights(model))

@@ -35,14 +35,10 @@ def start(profile, stage):
     """
     cfg = config.load(profile)
     section = stage if stage.startswith("stage") else "baselines"
-    if stage == "stage1":
-        model, stream = stages.new_model(cfg, "model"), experiment.stage1_stream(cfg)
+    if stage == "stage2":
+        model, _ = stages.load_model(cfg, "stage1")
     else:
-        if stage == "stage2":
-            model, _ = stages.load_model(cfg, "stage1")
-        else:
-            model = stages.new_model(cfg, stage)
-        stream = experiment.stage2_stream(cfg, getattr(cfg, section).batch)
+        model = stages.new_model(cfg, "model" if stage == "stage1" else stage)
     name = "random-crystals" if stage == "stage1" else "amcsd-calibration"
     validation = experiment.load_set(cfg, name)
     if validation is None:
@@ -50,6 +46,13 @@ def start(profile, stage):
             f"The set {name} of the profile {profile} does not exist; make it with "
             f"`dvc repro notebooks/dvc.yaml:02_synthesis@{profile}`."
         )
+    if stage == "stage2":
+        make = experiment.stage2_stream
+        return stages.run_rounds(cfg, section, stage, model, make, validation)
+    if stage == "stage1":
+        stream = experiment.stage1_stream(cfg)
+    else:
+        stream = experiment.stage2_stream(cfg, cfg.baselines.batch)
     return stages.run(cfg, section, stage, model, stream, validation)
 
 

@@ -1,5 +1,6 @@
 """One stage of the pipeline: train a model on a stream, keep its weights, let it read the sets."""
 
+import copy
 import json
 from dataclasses import asdict
 
@@ -10,12 +11,14 @@ from . import checkpoint, decode, paths, ranks, results, tensorfile
 from .baselines import build
 from .experiment import folder, grid
 from .priors import smooth_prior
+from .run import History
 from .train import train
 
 _PREDICT_BATCH = 64
 _VALIDATION = 300  # patterns, enough to follow a run by
 # Pseudo-share of a uniform class distribution in a training prior, so that none is impossible.
 _FLOOR = 0.01
+_ROUND = 1000  # between the seeds of rounds, which so share no pattern
 
 
 def new_model(config, section):
@@ -25,7 +28,7 @@ def new_model(config, section):
     return build(name, {**shape, "grid": (points.start, points.step, points.size)}, config.seed)
 
 
-def run(config, stage, name, model, stream, validation):
+def run(config, stage, name, model, stream, validation, before=None):
     """Train a model on a stage's stream and write its weights and its history.
 
     Of several processes, see `ranks`, the first one writes.
@@ -42,10 +45,13 @@ def run(config, stage, name, model, stream, validation):
     stream : PatternStream
     validation : PatternSet
         Some of it is scored as training goes on.
+    before : train.History, optional
+        Of earlier rounds; it is kept together with this one's.
 
     Returns
     -------
     train.History
+        Of this call alone.
     """
     torch.set_num_threads(config.threads)
     section = getattr(config, stage)
@@ -71,17 +77,54 @@ def run(config, stage, name, model, stream, validation):
     model.cpu().eval()
     if not ranks.is_first():
         return history
+    whole = joined(before or History(), history)
     metadata = {
         "name": name,
         "stream": stream.config,
         "training_prior": prior.tolist(),
-        "history": asdict(history),
+        "history": asdict(whole),
     }
     checkpoint.save_weights(folder(config, "models") / f"{name}.safetensors", model, metadata)
     # In the order that a checkpoint gives back, so that a run that was resumed writes the same.
-    ordered = json.loads(tensorfile.canonical(asdict(history)))
+    ordered = json.loads(tensorfile.canonical(asdict(whole)))
     results.write(config, name, {"model": name, **ordered})
     return history
+
+
+def run_rounds(config, stage, name, model, make_stream, validation):
+    """Train a stage in one or more rounds; each is a training of its own on patterns of its own.
+
+    A round starts from the weights of the one before, its learning rate rises and falls anew.
+
+    Parameters
+    ----------
+    config, stage, name, model, validation
+        As for `run`. The stage's section has `rounds`: changes of it, a dict for each round.
+    make_stream : callable
+        Configuration and batch size to the stream of a round.
+
+    Returns
+    -------
+    train.History
+        Of all rounds, one after the other, as it is also kept.
+    """
+    whole = History()
+    for number, changes in enumerate(getattr(config, stage).rounds or [{}]):
+        own = copy.deepcopy(config)
+        vars(getattr(own, stage)).update(changes)
+        own.seed += _ROUND * number
+        stream = make_stream(own, getattr(own, stage).batch)
+        whole = joined(whole, run(own, stage, name, model, stream, validation, whole))
+    return whole
+
+
+def joined(first, second):
+    """Two histories as one, the second counted on from the first."""
+    counts = ("step", "patterns", "seconds")
+    base = {key: getattr(first, key) for key in counts}
+    later = [{**row, **{key: row[key] + base[key] for key in counts}} for row in second.rows]
+    totals = {key: base[key] + getattr(second, key) for key in counts}
+    return History(rows=[*first.rows, *later], complete=second.complete, **totals)
 
 
 def training_prior(stream):
