@@ -230,6 +230,7 @@ def test_verdict_counts_heads_beyond_the_null():
         return {"source": source, "absences": mean, "absences_p": p, "lines": 1.0}
 
     added = {"patterns": "all", "height": 0.1, "difference": -0.5, "p": 0.01}
+    added["difference_ci95"] = [-0.8, -0.2]
     added["change"] = {"absence": -0.6, "empty": -0.1, "line": 0.0}
     heads = [head(0.5, 0.01), head(-0.5, 0.01), head(0.5, 0.2), head(3.0, 0.001, "all tokens")]
     null = [head(0.1, 0.5)] * 3

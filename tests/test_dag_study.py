@@ -99,10 +99,26 @@ def test_holm_by_hand():
     assert [row["p_holm"] for row in rows] == pytest.approx([0.06, 0.03, 0.06])
 
 
+def test_the_reduced_graph_has_the_same_order_and_fewer_short_cuts():
+    full, few = dag.distances(), dag_study.reduced_distances()
+    assert (few >= full).all() and (few > full).any() and np.isfinite(few).all()
+    assert ((few == 0) == np.eye(99, dtype=bool)).all()
+    # P-1 is a maximal t-subgroup of P21/c and of P2/m; the group of P21/c also leads to it by
+    # those of Pc and P2/c and of P2 and Pm, so only the last step of that chain stays.
+    to = {number: groups.group_of_space_group()[number] - 1 for number in (10, 14)}
+    assert full[to[14], 98] == 1 < few[to[14], 98]
+    assert few[to[10], 98] == 1
+    labels, families = truth()
+    found = dag_study.reduced(near(labels), labels, families, 200)
+    assert found["mean_distance"]["p"] < 0.05
+    assert found["mean_distance"]["value"] < found["mean_distance"]["ci95"][0]
+
+
 def test_no_error_at_all():
     labels, families = truth(60)
     result = study(labels, labels, families)
     assert set(result["summary"].values()) == {"no errors"} and result["n_errors"] == 0
+    assert result["reduced"] == {"mean_distance": None, "within_two": None}
 
 
 def test_figure_shows_every_model_and_its_subset():

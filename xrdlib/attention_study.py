@@ -119,7 +119,7 @@ def attributed(model, fusion, training_prior, subjects, found, n_boot=1000, seed
     -------
     dict
         "absences" and "lines", each as `contrast.compare` gives it; the columns are the share in
-        percent and the signed value in nats.
+        percent and the signed value in nats. Empty with fewer than two families.
     """
     x = normalise(torch.from_numpy(subjects.intensity))
     rows = {"absences": [], "lines": []}
@@ -139,6 +139,8 @@ def attributed(model, fusion, training_prior, subjects, found, n_boot=1000, seed
                 rows["lines"].append(both[here.line[j]] - empty)
                 owner.append(i)
     family = subjects.family[owner]
+    if len(np.unique(family)) < 2:
+        return {}
     return {name: compare(r, family, n_boot, seed=seed) for name, r in rows.items()}
 
 
@@ -163,7 +165,7 @@ def intervened(read, subjects, found, n_boot=1000, seed=0):
     family, rows = subjects.family[owner], []
     for name, mask in (("all", right | True), ("named rightly", right)):
         if len(np.unique(family[mask])) < 2:
-            continue
+            continue  # no interval
         for h, height in enumerate(HEIGHTS):
             here = change[mask, h]
             values = np.column_stack([here, here[:, 0] - here[:, 1]])
@@ -184,16 +186,17 @@ def intervened(read, subjects, found, n_boot=1000, seed=0):
     return rows
 
 
-def example(model, subjects, found, i, every=8):
+def example(model, subjects, found, i, every=10):
     """One pattern with its lines and the attention that it gets.
 
     Returns
     -------
     dict
-        "title", "subset", "two_theta" and "intensity" (network input, every few points),
-        "first_edge" and "width" of the tokens (degrees), "rollout" (tokens,) and "blocks" (depth,
-        tokens), of the class token and the mean over heads, both in multiples of an even share;
-        "allowed" angles, and "absent" angles and "hkl" of the diagnostic ones.
+        "title", "subset", "intensity" (network input, the highest of every few points), "start"
+        and "step" of its angles (degrees), "first_edge" and "width" of the tokens (degrees),
+        "rollout" (tokens,) and "blocks" (depth, tokens), of the class token and the mean over
+        heads, both in multiples of an even share; "allowed" angles, and "absent" angles and "hkl"
+        of the diagnostic ones.
     """
     x = normalise(torch.from_numpy(subjects.intensity[i : i + 1]))
     heads, rolled = maps(model, x)
@@ -205,7 +208,8 @@ def example(model, subjects, found, i, every=8):
     return {
         "title": f"{subjects.crystals.name[i]}, {groups.symbols()[group - 1]}",
         "subset": subjects.subset,
-        "two_theta": subjects.grid.two_theta[every // 2 :: every][:blocks].round(3),
+        "start": subjects.grid.start,
+        "step": every * subjects.grid.step,
         "intensity": x[0, : blocks * every].view(blocks, every).amax(1).double().numpy().round(3),
         "first_edge": float(edges[0]),
         "width": width,

@@ -33,17 +33,22 @@ def study(title, model, metadata, subjects, measured=False, sizes=(50, 40), seed
 
     Returns
     -------
-    dict
-        "network", "subset", "n" patterns and "n_absences"; "heads" (`head_rows`), "exchanged" (the
-        same for absences of other patterns), "untrained" (of each seed the largest mean and the
-        number of significant heads), "intervention" and "intervention_untrained"
-        (`attention_study.intervened`), "attribution" (`attention_study.attributed`), "verdict".
+    dict or None
+        "network", "subset", "n" patterns, "n_families" and "n_absences"; "heads" (`head_rows`);
+        "exchanged" (those of the class token, for absences of other patterns); "untrained" (of
+        each seed the largest mean and the number of significant heads); "intervention" and
+        "intervention_untrained" (`attention_study.intervened`), "attribution"
+        (`attention_study.attributed`) and "verdict".
+        None where fewer than two families have diagnostic absences.
     """
     subjects, found = located(subjects, model, metadata["minerals"], measured)
+    if len(np.unique(subjects.family)) < 2:
+        return None
     told = metadata["calibration"]["a"], metadata["training_prior"]
     fresh = [build("physics", asdict(model.config), seed + k).eval() for k in range(seeds)]
     rows = _tested(model, subjects, found, seed)
     index, others = exchanged(found, seed)
+    null = subjects.take(index)
     some, few = (np.unique(np.linspace(0, len(found) - 1, n).astype(int)) for n in sizes)
     part = subjects.take(some), [found[i] for i in some]
     result = {
@@ -53,7 +58,7 @@ def study(title, model, metadata, subjects, measured=False, sizes=(50, 40), seed
         "n_families": len(np.unique(subjects.family)),
         "n_absences": sum(map(len, found)),
         "heads": rows,
-        "exchanged": _tested(model, subjects.take(index), others, seed),
+        "exchanged": _exchanged(model, null, others, seed),
         "untrained": [_extreme(_tested(network, subjects, found, seed)) for network in fresh],
         "intervention": intervened(reader(model, *told), *part, seed=seed),
         "intervention_untrained": intervened(reader(fresh[0], *told), *part, seed=seed),
@@ -83,14 +88,13 @@ def verdict(result):
     """
     own = [row for row in result["heads"] if row["source"] == SOURCES[0]]
     sure = [row for row in own if row["absences_p"] < SURE]
-    null = [row for row in result["exchanged"] if row["source"] == SOURCES[0]]
     largest = max(result["intervention"], key=lambda row: (row["patterns"] == "all", row["height"]))
     minds = largest["p"] < SURE and largest["difference"] < 0
     found = {
         "heads": len(own),
         "more": sum(row["absences"] > 0 for row in sure),
         "less": sum(row["absences"] < 0 for row in sure),
-        "exchanged": sum(row["absences_p"] < SURE for row in null),
+        "exchanged": sum(row["absences_p"] < SURE for row in result["exchanged"]),
         "largest_ratio": float(np.exp(max(row["absences"] for row in own))),
         "line_ratio": float(np.exp(max(row["lines"] for row in own))),
         "answer_minds": bool(minds),
@@ -98,7 +102,7 @@ def verdict(result):
     found["word"] = {2: "holds", 1: "holds in part", 0: "does not hold"}[
         int(found["more"] > found["exchanged"]) + minds
     ]
-    change = largest["change"]
+    change, (low, high) = largest["change"], largest["difference_ci95"]
     text = (
         f"{found['more']} of {found['heads']} heads give diagnostic absences significantly more "
         f"weight than empty places, {found['less']} less; with absences of other minerals "
@@ -106,7 +110,8 @@ def verdict(result):
         f"absence and {found['line_ratio']:.0f} for a line. A foreign line of "
         f"{100 * largest['height']:g} % changes the log-odds of the true group by "
         f"{change['absence']:+.2f} nats at an absence and {change['empty']:+.2f} at an empty place "
-        f"(difference {largest['difference']:+.2f}, p = {largest['p']:.2g})."
+        f"(difference {largest['difference']:+.2f}, 95 % {low:+.2f} to {high:+.2f}, "
+        f"p = {largest['p']:.2g})."
     )
     return {**found, "text": text}
 
@@ -147,6 +152,12 @@ def head_rows(model, absences, lines, family, n_boot=1000, seed=0):
 def _tested(model, subjects, found, seed):
     absences, lines, owner = looks(model, subjects, found)
     return head_rows(model, absences, lines, subjects.family[owner], seed=seed)
+
+
+def _exchanged(model, subjects, found, seed):
+    if len(np.unique(subjects.family)) < 2:
+        return []
+    return [r for r in _tested(model, subjects, found, seed) if r["source"] == SOURCES[0]]
 
 
 def _extreme(rows):

@@ -1,5 +1,8 @@
 """Errors on the subgroup graph, model by model, and system by system."""
 
+from functools import cache
+
+import networkx as nx
 import numpy as np
 
 from . import dag, groups, priors, published
@@ -38,8 +41,8 @@ def study(name, subset, logp, labels, families, prior, n_permutations=1000, n_bo
     dict
         "model", "subset", what `dag_errors.analyse` gives, "n_families", "n_predicted" (groups
         predicted at all), "most_predicted" ("group" and "share" in percent), "ci95" of each
-        statistic (bootstrap over families), "system" (see `by_system`), and "summary" (see
-        `summary`).
+        statistic (bootstrap over families), "reduced" (see `reduced`), "system" (see
+        `by_system`), and "summary" (see `summary`).
     """
     labels, families = np.asarray(labels), np.asarray(families)
     found = analyse(logp, labels, families, prior, n_permutations, seed)
@@ -56,6 +59,7 @@ def study(name, subset, logp, labels, families, prior, n_permutations=1000, n_bo
             "share": 100 * float(counts.max() / counts.sum()),
         },
         "ci95": intervals(predicted, labels, families, n_boot, seed),
+        "reduced": reduced(predicted, labels, families, n_permutations, seed),
         "system": by_system(predicted, labels, families, n_permutations, seed),
     }
     return {**result, "summary": summary(result)}
@@ -107,6 +111,49 @@ def intervals(predicted, labels, families, n_boot=1000, seed=0):
     }
 
 
+@cache
+def reduced_distances():
+    """Hops as `dag.distances` counts them, on the transitive reduction of the graph.
+
+    There an edge is left out if a longer way down joins the same groups.
+    """
+    graph = nx.transitive_reduction(dag.subgroup_dag()).to_undirected()
+    hops = np.zeros((groups.N_GROUPS, groups.N_GROUPS))
+    for source, reached in nx.all_pairs_shortest_path_length(graph):
+        for target, length in reached.items():
+            hops[source - 1, target - 1] = length
+    hops.flags.writeable = False
+    return hops
+
+
+def reduced(predicted, labels, families, n_permutations=1000, seed=0):
+    """Distance of errors on the reduced graph, against shuffling over all patterns.
+
+    Returns
+    -------
+    dict
+        "mean_distance" and "within_two" (percent), each a dict of "value", "shuffled" (mean),
+        "ci95" (of shuffled ones) and "p" (two-sided); null where there is no error.
+    """
+    _, family = np.unique(families, return_inverse=True)
+    rng, one, hops = np.random.default_rng(seed), np.zeros_like(family), reduced_distances()
+    dealt = [predicted[block_permutation(family, one, rng)] for _ in range(n_permutations)]
+    both = np.array([_hops(hops, labels, guess) for guess in (predicted, *dealt)])
+    if np.isnan(both[0]).any():
+        return {"mean_distance": None, "within_two": None}
+    found = {}
+    for name, column in zip(("mean_distance", "within_two"), both.T, strict=True):
+        null = column[1:][np.isfinite(column[1:])]
+        tails = (null <= column[0] + 1e-9).sum(), (null >= column[0] - 1e-9).sum()
+        found[name] = {
+            "value": float(column[0]),
+            "shuffled": float(null.mean()),
+            "ci95": np.percentile(null, [2.5, 97.5]).tolist(),
+            "p": min(1.0, float(2 * (1 + min(tails)) / (1 + len(null)))),
+        }
+    return found
+
+
 def by_system(predicted, labels, families, n_permutations=1000, seed=0):
     """Distance of errors inside each true crystal system, against shuffling inside it.
 
@@ -143,8 +190,8 @@ def by_system(predicted, labels, families, n_permutations=1000, seed=0):
         _, family = np.unique(families[mine], return_inverse=True)
         one = np.zeros_like(family)
         dealt = [guess[block_permutation(family, one, rng)] for _ in range(n_permutations)]
-        null = np.array([_mean_distance(hops, true, other) for other in dealt])
-        null, seen = null[np.isfinite(null)], _mean_distance(hops, true, guess)
+        null = np.array([_hops(hops, true, other)[0] for other in dealt])
+        null, seen = null[np.isfinite(null)], _hops(hops, true, guess)[0]
         n_errors = int((true != guess).sum())
         tested = n_errors >= LEAST and len(null) > 0
         rows.append(
@@ -218,6 +265,9 @@ def _per_pattern(predicted, labels):
     return {"mean_distance": distance, "within_two": 100.0 * (distance <= 2), **rates}
 
 
-def _mean_distance(hops, true, guess):
-    wrong = true != guess
-    return float(hops[true[wrong], guess[wrong]].mean()) if wrong.any() else np.nan
+def _hops(hops, true, guess):
+    """Mean distance of the errors, and percent of them within two hops."""
+    distance = hops[true, guess][true != guess]
+    if not len(distance):
+        return np.nan, np.nan
+    return float(distance.mean()), 100 * float((distance <= 2).mean())

@@ -3,9 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .plot_style import COLOURS, PAGE, need, styled
+from .plot_style import COLOURS, PAGE, note, styled
 
 _LOW, _HIGH = -1.5, 1.5  # of the decimal logarithm of a weight over an even share
+_APART, _LABELLED = 2.0, 45.0  # degrees between indices that are written, and up to where
 _KINDS = {
     "absence": ("vermillion", "at a diagnostic absence"),
     "empty": ("grey", "at an empty place"),
@@ -27,7 +28,8 @@ def attention(content):
     matplotlib.figure.Figure
     """
     maps, tests = content["examples"], content["tests"]
-    need(tests, "at least one test")
+    if not tests:
+        return note("No pattern had a diagnostic absence to test.")
     fig = plt.figure(figsize=(PAGE, 1.9 * len(maps) + 2.1 * len(tests) + 0.7))
     parts = fig.subfigures(2, 1, height_ratios=(max(1.9 * len(maps), 0.1), 2.1 * len(tests) + 0.7))
     if maps:
@@ -39,15 +41,17 @@ def attention(content):
     for (left, right), test in zip(rows, tests, strict=True):
         _heads(left, test)
         _lines(right, test)
-    for ax in rows[0]:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.12), ncols=2, fontsize=6)
+    drawn = [ax.get_legend_handles_labels() for ax in rows[0]]
+    handles, labels = (sum(both, []) for both in zip(*drawn, strict=True))
+    parts[1].legend(handles, labels, loc="outside upper center", ncols=3, fontsize=6.5)
     return fig
 
 
 def _map(figure, example):
     """A pattern over the attention that its tokens get."""
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    upper.plot(example["two_theta"], example["intensity"], color="black", lw=0.6)
+    places = example["start"] + example["step"] * (np.arange(len(example["intensity"])) + 0.5)
+    upper.plot(places, example["intensity"], color="black", lw=0.6)
     for angles, colour, depth, label in (
         (example["allowed"], "blue", -0.05, "allowed"),
         (example["absent"], "vermillion", -0.16, "diagnostic absence"),
@@ -55,20 +59,13 @@ def _map(figure, example):
         upper.plot(
             angles, [depth] * len(angles), "|", color=COLOURS[colour], ms=5, mew=0.8, label=label
         )
-    for angle, hkl in zip(example["absent"][:4], example["hkl"][:4], strict=True):
-        name = " ".join(map(str, hkl))
-        upper.annotate(
-            name,
-            (angle, -0.16),
-            (0, -5),
-            textcoords="offset points",
-            fontsize=5,
-            ha="center",
-            va="top",
-            color=COLOURS["vermillion"],
-            rotation=90,
-        )
-    upper.set(ylim=(-0.42, 1.05), ylabel="√intensity", yticks=(0, 0.5, 1))
+    last = -np.inf
+    for angle, hkl in zip(example["absent"], example["hkl"], strict=True):
+        if angle - last > _APART and angle < _LABELLED:
+            name, last = " ".join(map(str, hkl)), angle
+            style = {"fontsize": 5, "color": COLOURS["vermillion"], "rotation": 90}
+            upper.text(angle, -0.25, name, ha="center", va="top", **style)
+    upper.set(ylim=(-0.66, 1.05), ylabel="√intensity", yticks=(0, 0.5, 1))
     upper.set_title(f"{example['title']} ({example['subset']})", loc="left")
     upper.legend(loc="upper right", ncols=2, fontsize=6)
     weight = np.array([example["rollout"], *example["blocks"]])
@@ -93,12 +90,13 @@ def _map(figure, example):
 def _heads(ax, test):
     """Log-ratio of the class token's weight at absences to empty places, a point a head."""
     own = [row for row in test["heads"] if row["source"] == "class token"]
-    null = [row for row in test["exchanged"] if row["source"] == "class token"]
     x = np.arange(len(own))
     for rows, shift, colour, marker, label in (
-        (null, 0.2, "grey", "s", "absences of another mineral (null)"),
+        (test["exchanged"], 0.2, "grey", "s", "absences of another mineral (null)"),
         (own, -0.1, "vermillion", "o", "diagnostic absences"),
     ):
+        if not rows:
+            continue  # too few patterns share empty places
         values = np.array([row["absences"] for row in rows])
         low, high = np.transpose([row["absences_ci95"] for row in rows])
         error = np.clip([values - low, high - values], 0, None)
@@ -108,7 +106,9 @@ def _heads(ax, test):
         if row["absences_p"] < 0.05:
             ax.text(at - 0.1, row["absences_ci95"][1], "*", ha="center", va="bottom")
     widest = max(run["largest"] for run in test["untrained"])
-    ax.axhspan(-widest, widest, color=COLOURS["sky"], alpha=0.3, lw=0, label="untrained, largest")
+    ax.axhspan(
+        -widest, widest, color=COLOURS["sky"], alpha=0.3, lw=0, label="untrained networks, largest"
+    )
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xticks(x, [f"{row['block']}.{row['head']}" for row in own], rotation=90, fontsize=6)
     ax.set(xlabel="block.head", ylabel="ln(weight / empty place)")
@@ -130,7 +130,9 @@ def _lines(ax, test):
         ax.bar(place, values, 0.25, color=COLOURS[colour], label=label)
         ax.errorbar(place, values, error, fmt="none", ecolor="black", elinewidth=0.8)
         still = [row["change"][kind] for row in null]
-        ax.plot(place, still, "_", color="black", ms=7, label="untrained" if k == 2 else None)
+        ax.plot(
+            place, still, "_", color="black", ms=7, label="untrained network" if k == 2 else None
+        )
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xticks(x, [f"{100 * row['height']:g} %" for row in rows])
     ax.set(xlabel="height of the added line", ylabel="change of ln odds, true group")

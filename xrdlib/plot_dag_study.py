@@ -33,8 +33,8 @@ def dag_study(content):
     """
     rows = [row for row in content["models"] if row["n_errors"]]
     need(rows, "at least one model with errors")
-    fig = plt.figure(figsize=(PAGE, 2.6 + 0.32 * len(rows)))
-    upper, lower = fig.subfigures(2, 1, height_ratios=(0.8 + 0.32 * len(rows), 2.2))
+    fig = plt.figure(figsize=(PAGE, 2.9 + 0.32 * len(rows)))
+    upper, lower = fig.subfigures(2, 1, height_ratios=(1.0 + 0.32 * len(rows), 2.2))
     axes = upper.subplots(1, len(_PANELS), sharey=True)
     place = np.arange(len(rows))[::-1]
     for ax, (key, label) in zip(axes, _PANELS.items(), strict=True):
@@ -56,7 +56,7 @@ def dag_study(content):
     axes[0].set_yticks(place, names)
     axes[0].set_ylim(-0.7, len(rows) - 0.6)
     handles, labels = axes[0].get_legend_handles_labels()
-    upper.legend(handles[::-1], labels[::-1], loc="outside upper center", ncols=4)
+    upper.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4)
     upper.suptitle(
         "Errors on the graph of maximal t-subgroups; under each name: subset, errors of patterns\n"
         "bars: 95 % bootstrap over mineral families (model), 95 % of permutations (nulls)",
