@@ -26,7 +26,7 @@ unexport PYTHONPATH
 # Threads that wait should sleep: spinning ones make a shared machine several times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup data repro test figures release lab page bench audit secrets lint format
+.PHONY: setup data repro studies test figures release lab page bench audit secrets lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -55,6 +55,12 @@ test: setup
 figures: setup
 	$(BIN)/dvc repro --single-item $(PIPELINE):strip@13_figures
 	$(BIN)/dvc repro --single-item --force $(PIPELINE):13_figures@$(PROFILE)
+	$(BIN)/python -m xrdlib.gallery --profile $(PROFILE) --studies
+
+# The studies behind the paper's claims, after `make repro`: hours, resumed where they were.
+studies: repro
+	$(BIN)/dvc repro $(PIPELINE):24_companion@$(PROFILE)
+	$(BIN)/python -m xrdlib.claims --profile $(PROFILE)
 
 # Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
 release: setup
