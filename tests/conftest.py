@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from xrdlib import paths
+from xrdlib import config, paths
 
 # Reference and measured data may lie in a shared folder beside the checkout.
 SHARED = paths.ROOT.parent / "shared" / "data"
@@ -17,6 +17,13 @@ if not os.environ.get("XRDLIB_DATA") and SHARED.is_dir():
 def pytest_configure(config):
     about = "pipeline: runs the tiny pipeline, some minutes; -m 'not pipeline' leaves it out"
     config.addinivalue_line("markers", about)
+
+
+@pytest.fixture
+def cfg(tmp_path, monkeypatch):
+    """Configuration of the tiny profile, whose files go to a temporary project."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    return config.load("tiny")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from xrdlib import checkpoint, config, experiment, outcomes, paths, results
+from xrdlib import checkpoint, experiment, outcomes, results
 from xrdlib.baselines import build
 from xrdlib.calibrate import Calibration
 from xrdlib.experiment import PatternSet
@@ -47,10 +47,8 @@ NAMES = ("rruff-test", "amcsd-test", "random-crystals")
 CHOSEN = Calibration(T=2.0, w=0.8, a=0.3)
 
 
-def project(tmp_path, monkeypatch):
-    """A temporary project in which every model has been trained, in a manner of speaking."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    cfg = config.load("tiny")
+def train(cfg):
+    """Write what training would have written for every model of a project; its configuration."""
     cfg.evaluate.bootstrap, cfg.evaluate.shuffles = 40, 4
     shape = {"grid": (5.0, 1.0, 86), "widths": (2, 2, 2, 2)}
     model = build("resnet", shape)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from predictions import peaked
 
 from xrdlib import appraisal, card, headline, rruff
 from xrdlib.experiment import MEASURED
@@ -9,13 +10,6 @@ from xrdlib.groups import symbols
 from xrdlib.patterns import GRID
 
 RNG = np.random.default_rng(5)
-
-
-def certain(labels, p=0.9):
-    """Log-probabilities that give each row's label p and all others the rest."""
-    logp = np.full((len(labels), 99), np.log((1 - p) / 98))
-    logp[np.arange(len(labels)), labels] = np.log(p)
-    return logp
 
 
 def measured(groups, intensity=None):
@@ -35,7 +29,7 @@ def test_noise_is_its_deviation_over_the_strongest_line(sigma):
 
 def test_scores_of_each_kind_are_those_of_its_patterns():
     labels = np.array([0, 1, 2, 3, 4, 5])
-    logp = certain(np.array([0, 1, 2, 9, 9, 9]))
+    logp = peaked(np.array([0, 1, 2, 9, 9, 9]))
     null = np.full(99, 0.5 / 98)
     null[3] = 0.5  # what the prior alone says is the fourth class, which one pattern of four has
     kind = ["x", "x", "x", "x", "y", "y"]
@@ -62,7 +56,7 @@ def test_patterns_are_sorted_by_system_similarity_and_noise():
 
 def test_coverage_counts_patterns_and_families():
     labels = np.array([0, 0, 0, 5])
-    logp = certain(np.array([0, 0, 0, 7]))
+    logp = peaked(np.array([0, 0, 0, 7]))
     rows = appraisal.coverage([0.0] * 9, list("abcdefghi"), logp, labels, list("xxxy"), (0.5,))
     assert rows[0]["patterns"] == 0.75 and rows[0]["families"] == 0.5  # sets of the first group
     assert rows[0]["size"] == 1 and rows[0]["single"] == 1
@@ -73,7 +67,7 @@ def test_coverage_counts_patterns_and_families():
 
 def test_the_surest_are_answered_first():
     labels = np.arange(20)
-    logp = np.stack([certain([k if k < 10 else 50], 0.9 - 0.02 * k)[0] for k in labels])
+    logp = np.stack([peaked([k if k < 10 else 50], 0.9 - 0.02 * k)[0] for k in labels])
     found = appraisal.answered(logp, labels)
     assert found["share"][-1] == 1 and found["top1"][-1] == 0.5
     assert all(t == 1 for s, t in zip(found["share"], found["top1"], strict=True) if s <= 0.5)
@@ -82,7 +76,7 @@ def test_the_surest_are_answered_first():
 
 def test_mistakes_are_wrong_and_sorted_and_say_what_was_near():
     said = np.array([0, 7, 8, 3])
-    logp = np.stack([certain([k], p)[0] for k, p in zip(said, (0.9, 0.5, 0.8, 0.99), strict=True)])
+    logp = np.stack([peaked([k], p)[0] for k, p in zip(said, (0.9, 0.5, 0.8, 0.99), strict=True)])
     rows = appraisal.mistakes(logp, measured([1, 2, 3, 4]), [0.9] * 4, list("abcd"), n=5)
     assert [row["source"] for row in rows] == ["specimen 2", "specimen 1"]
     assert [row["nearest"] for row in rows] == ["c", "b"]

@@ -10,7 +10,6 @@ from full_disk import room_for
 from xrdlib import (
     atomic,
     banks,
-    config,
     experiment,
     paths,
     prediction_table,
@@ -62,13 +61,6 @@ def test_sweeping_removes_unfinished_files_of_that_name_only(tmp_path):
         (tmp_path / name).write_text("half")
     atomic.sweep(tmp_path / "file")
     assert set(os.listdir(tmp_path)) == others
-
-
-@pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    """Configuration of the tiny profile, whose files go to a temporary project."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    return config.load("tiny")
 
 
 N = 500

@@ -2,6 +2,7 @@ from collections import Counter
 from dataclasses import replace
 
 import gemmi
+import needed
 import numpy as np
 import pytest
 import spglib
@@ -190,10 +191,7 @@ def test_prior_gives_each_mineral_one_vote():
 
 @pytest.fixture(scope="module")
 def amcsd():
-    try:
-        return amcsd_entries(datasets.path("amcsd"))
-    except datasets.MissingData as missing:
-        pytest.skip(str(missing))
+    return amcsd_entries(needed.data("amcsd"))
 
 
 @pytest.fixture(scope="module")

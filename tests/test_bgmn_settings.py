@@ -1,11 +1,11 @@
 import zipfile
 
+import needed
 import numpy as np
 import pytest
 from bgmn_samples import CATALOGUE, HEXAGONAL, PBNM, PNMA, RHOMBOHEDRAL, TWO, space_group, structure
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from xrdlib import datasets
 from xrdlib.bgmn_settings import Catalogue
 from xrdlib.bgmn_text import evaluate
 from xrdlib.entries import Unreadable
@@ -60,11 +60,7 @@ def test_no_setting_is_told(words):
 
 def test_letters_of_the_package_have_the_stated_multiplicities():
     """In all space groups, by the operations; a few unusual settings are wrong in the package."""
-    try:
-        path = datasets.path("bgmn")
-    except datasets.MissingData as missing:
-        pytest.skip(str(missing))
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(needed.data("bgmn")) as archive:
         catalogue = Catalogue(archive.read(SETTINGS))
     variables, right = {"x": "0.1237", "y": "0.2713", "z": "0.3391"}, []
     for number in range(1, 231):

@@ -5,6 +5,7 @@ import json
 import networkx as nx
 import numpy as np
 import pytest
+from predictions import peaked
 
 from xrdlib import dag, dag_errors, groups
 from xrdlib.errors import XrdlibError
@@ -12,12 +13,6 @@ from xrdlib.errors import XrdlibError
 GRAPH = dag.subgroup_dag()
 PRIOR = np.full(99, 1 / 99)
 LOCAL, FLOW = "errors are local", "errors flow to lower symmetry"
-
-
-def predict(classes, p=0.9):
-    rows = np.full((len(classes), 99), (1 - p) / 98)
-    rows[np.arange(len(classes)), classes] = p
-    return np.log(rows)
 
 
 def truth(n=240, seed=0):
@@ -40,7 +35,7 @@ def test_counts_of_a_hand_made_case():
     related = nx.ancestors(GRAPH, 4) | nx.descendants(GRAPH, 4) | {4}
     branch = next(k for k in GRAPH if k not in related)
     predicted = np.array([4, 99, 99, ancestor, branch]) - 1
-    result = dag_errors.analyse(predict(predicted), np.full(5, 3), np.arange(5), PRIOR, 50)
+    result = dag_errors.analyse(peaked(predicted), np.full(5, 3), np.arange(5), PRIOR, 50)
     undirected = GRAPH.to_undirected()
     hops = [nx.shortest_path_length(undirected, 4, k) for k in (99, 99, ancestor, branch)]
     assert (result["n"], result["n_errors"], result["accuracy"]) == (5, 4, pytest.approx(20))
@@ -54,7 +49,7 @@ def test_local_errors_are_found_local():
     labels, families = truth()
     near = moved(labels, lambda k: {*GRAPH.successors(k), *GRAPH.predecessors(k)})
     predicted = np.where(np.arange(len(labels)) % 3 == 0, labels, near)
-    result = dag_errors.analyse(predict(predicted), labels, families, PRIOR, 500)
+    result = dag_errors.analyse(peaked(predicted), labels, families, PRIOR, 500)
     assert result["observed"]["value"]["mean_distance"] == 1
     for name in dag_errors.SHUFFLES:
         null = result["nulls"][name]
@@ -69,7 +64,7 @@ def test_local_errors_are_found_local():
 )
 def test_direction_of_flow_is_told_apart(step, head):
     labels, families = truth()
-    result = dag_errors.analyse(predict(moved(labels, step)), labels, families, PRIOR, 500)
+    result = dag_errors.analyse(peaked(moved(labels, step)), labels, families, PRIOR, 500)
     share = {"Supported.": 100, "Contradicted.": 0}[head]
     assert result["observed"]["value"]["descendant"] == share
     assert result["verdict"][FLOW].startswith(head)
@@ -82,7 +77,7 @@ def test_predictions_that_ignore_the_pattern_are_not_significant():
         rng = np.random.default_rng(seed)
         # Families share a guess, so their patterns are not independent evidence.
         guess = rng.choice(labels, size=80)[families]
-        result = dag_errors.analyse(predict(guess), labels, families, PRIOR, 199, seed)
+        result = dag_errors.analyse(peaked(guess), labels, families, PRIOR, 199, seed)
         for key, values in p.items():
             values.append(result["nulls"]["shuffled"]["p"][key])
     for values in p.values():
@@ -97,7 +92,7 @@ def test_shuffling_patterns_one_by_one_would_be_overconfident():
         labels, families = truth(seed=seed)
         guess = np.random.default_rng(seed).choice(labels, size=80)[families]
         lonely = np.arange(len(labels))
-        result = dag_errors.analyse(predict(guess), labels, lonely, PRIOR, 199, seed)
+        result = dag_errors.analyse(peaked(guess), labels, lonely, PRIOR, 199, seed)
         p.append(result["nulls"]["shuffled"]["p"]["mean_distance"])
     assert np.mean(np.array(p) < 0.05) > 0.15
 
@@ -108,7 +103,7 @@ def test_locality_of_the_crystal_system_alone_is_told_apart():
     system = np.array(groups.crystal_systems())
     rng = np.random.default_rng(2)
     predicted = np.array([rng.choice(labels[system[labels] == system[k]]) for k in labels])
-    result = dag_errors.analyse(predict(predicted), labels, families, PRIOR, 500)
+    result = dag_errors.analyse(peaked(predicted), labels, families, PRIOR, 500)
     assert result["nulls"]["shuffled"]["p"]["mean_distance"] < 0.01
     assert result["nulls"]["shuffled within system"]["p"]["mean_distance"] > 0.05
     assert "Within a crystal system the effect is not seen" in result["verdict"][LOCAL]
@@ -118,7 +113,7 @@ def test_a_constant_model_equals_the_constant_null():
     labels, families = truth()
     prior = np.eye(99)[3] + 1e-3
     constant = np.full(len(labels), 3)
-    result = dag_errors.analyse(predict(constant), labels, families, prior, 200)
+    result = dag_errors.analyse(peaked(constant), labels, families, prior, 200)
     for name, null in result["nulls"].items():
         assert set(null["p"].values()) == {1.0}, name
         for key, value in result["observed"]["value"].items():
@@ -130,7 +125,7 @@ def test_the_constant_is_compared_by_swapping():
     labels, families = truth()
     far = moved(labels, lambda k: np.flatnonzero(dag.distances()[k - 1] >= 3) + 1)
     hops = dag.distances()[labels].mean(axis=0)
-    result = dag_errors.analyse(predict(far), labels, families, -hops, 300)
+    result = dag_errors.analyse(peaked(far), labels, families, -hops, 300)
     null = result["nulls"]["constant"]
     assert null["value"]["mean_distance"] < result["observed"]["value"]["mean_distance"]
     assert null["p"]["mean_distance"] < 0.05
@@ -154,7 +149,7 @@ def test_block_permutation_keeps_strata_and_whole_families():
 
 def test_result_is_json_and_repeats():
     labels, families = truth(n=60)
-    args = (predict(np.roll(labels, 7)), labels, families, PRIOR, 100)
+    args = (peaked(np.roll(labels, 7)), labels, families, PRIOR, 100)
     first = dag_errors.analyse(*args)
     assert json.loads(json.dumps(first, allow_nan=False)) == first
     assert dag_errors.analyse(*args) == first
@@ -162,9 +157,9 @@ def test_result_is_json_and_repeats():
 
 def test_no_errors_and_bad_input():
     labels, families = truth(n=30)
-    perfect = dag_errors.analyse(predict(labels), labels, families, PRIOR, 10)
+    perfect = dag_errors.analyse(peaked(labels), labels, families, PRIOR, 10)
     assert perfect["n_errors"] == 0 and "no errors" in perfect["verdict"]["errors"]
     with pytest.raises(XrdlibError, match="as many families"):
-        dag_errors.analyse(predict(labels), labels, families[1:], PRIOR)
+        dag_errors.analyse(peaked(labels), labels, families[1:], PRIOR)
     with pytest.raises(XrdlibError, match="as many families"):
-        dag_errors.analyse(predict(labels), labels, families, PRIOR[1:])
+        dag_errors.analyse(peaked(labels), labels, families, PRIOR[1:])

@@ -1,10 +1,11 @@
 import zipfile
 
+import needed
 import numpy as np
 import pytest
 from bgmn_samples import ALBITE, HALITE, PNMA, QUARTZ, TABLE, read, space_group, structure
 
-from xrdlib import banks, datasets
+from xrdlib import banks
 from xrdlib.entries import Unreadable, amcsd_entries
 from xrdlib.entries_bgmn import FOLDER, SETTINGS, bgmn_entries
 from xrdlib.errors import XrdlibError
@@ -149,10 +150,7 @@ def test_unusable_packages_are_told(tmp_path):
 
 @pytest.fixture(scope="module")
 def collection():
-    try:
-        return bgmn_entries(datasets.path("bgmn"))
-    except datasets.MissingData as missing:
-        pytest.skip(str(missing))
+    return bgmn_entries(needed.data("bgmn"))
 
 
 def test_collection_has_its_size_and_nothing_restricted(collection):
@@ -172,10 +170,7 @@ def test_collection_letters_agree_with_the_operators(collection):
 
 def test_collection_has_the_cells_of_the_amcsd(collection):
     """A cell in the wrong unit or setting would not have the volume that others measured."""
-    try:
-        published = amcsd_entries(datasets.path("amcsd"))
-    except datasets.MissingData as missing:
-        pytest.skip(str(missing))
+    published = amcsd_entries(needed.data("amcsd"))
     volumes = {}
     for entry in published:
         if not isinstance(entry, Unreadable) and entry.mineral:

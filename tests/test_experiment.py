@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from xrdlib import config, experiment, paths, records
+from xrdlib import experiment, paths, records
 from xrdlib.crystals import generate_balanced
 from xrdlib.diffraction import reflections
 from xrdlib.errors import XrdlibError
@@ -15,13 +15,6 @@ from xrdlib.recipes import shipped
 from xrdlib.stream import mineral_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
-
-
-@pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    """Configuration of the tiny profile, whose files go to a temporary project."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    return config.load("tiny")
 
 
 def a_set(n, seed=0):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from made_up_models import project
+from made_up_models import train
 
 from xrdlib import config, experiment, outcomes
 from xrdlib.crystals import generate
@@ -15,8 +15,8 @@ from xrdlib.recipes import shipped
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    return project(tmp_path, monkeypatch)
+def cfg(cfg):
+    return train(cfg)
 
 
 @pytest.fixture(scope="module")

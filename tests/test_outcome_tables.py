@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from made_up_models import MINERALS, NAMES, NULL, PRIOR, TITLES, TRAIN, N, a_set, project
+from made_up_models import MINERALS, NAMES, NULL, PRIOR, TITLES, TRAIN, N, a_set, train
 
 from xrdlib import experiment, metrics, outcomes, released, report
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    return project(tmp_path, monkeypatch)
+def cfg(cfg):
+    return train(cfg)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from made_up_models import (
     N,
     a_set,
     heads,
-    project,
     softmax,
+    train,
 )
 
 from xrdlib import calibrate, experiment, metrics, outcomes, paths
@@ -22,8 +22,8 @@ from xrdlib.calibrate import Calibration
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    return project(tmp_path, monkeypatch)
+def cfg(cfg):
+    return train(cfg)
 
 
 @pytest.fixture

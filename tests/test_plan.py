@@ -1,18 +1,14 @@
 """The plan of large trainings: its arithmetic, and that the document holds it."""
 
-import importlib.util
-
 import pytest
+from scripts import benchmark
 
 from xrdlib.paths import ROOT
 
 
 @pytest.fixture(scope="module")
 def plan():
-    spec = importlib.util.spec_from_file_location("plan", ROOT / "benchmarks/plan.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("plan")
 
 
 def case(total, draw=0.5, crystals=0.1, patterns=1000):

@@ -1,8 +1,7 @@
 """What the profile paper shows to its models and costs: counts of the paper, hand-made sums."""
 
-import importlib.util
-
 import pytest
+from scripts import benchmark
 
 from xrdlib import config
 from xrdlib.paths import ROOT
@@ -10,10 +9,7 @@ from xrdlib.paths import ROOT
 
 @pytest.fixture(scope="module")
 def plan():
-    spec = importlib.util.spec_from_file_location("plan_paper", ROOT / "benchmarks/plan_paper.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("plan_paper")
 
 
 @pytest.fixture(scope="module")

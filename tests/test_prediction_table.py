@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_models import NAMES, PRIOR, TITLES, N, a_set, project
+from made_up_models import NAMES, PRIOR, TITLES, N, a_set, train
 
 from xrdlib import outcomes, paths, prediction_table
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    return project(tmp_path, monkeypatch)
+def cfg(cfg):
+    return train(cfg)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 import zipfile
 
+import needed
 import numpy as np
 import pytest
 
-from xrdlib import datasets, paths, rruff
+from xrdlib import paths, rruff
 from xrdlib.datasets import MissingData
 from xrdlib.errors import XrdlibError
 from xrdlib.groups import group_of_space_group
@@ -185,10 +186,7 @@ def test_split_is_by_family_and_does_not_depend_on_order(tmp_path):
 
 @pytest.fixture(scope="module")
 def collection():
-    try:
-        return rruff.load(datasets.path("rruff"), Grid(5.0, 90.0, 0.1))
-    except MissingData as missing:
-        pytest.skip(str(missing))
+    return rruff.load(needed.data("rruff"), Grid(5.0, 90.0, 0.1))
 
 
 def test_collection_is_split_near_the_middle(collection):

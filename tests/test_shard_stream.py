@@ -8,7 +8,7 @@ import torch
 from shard_sets import GRID, small_bank, small_stream, write
 from training import losses, run, same, tiny, weights
 
-from xrdlib import config, experiment, paths, records, tensorfile
+from xrdlib import experiment, records, tensorfile
 from xrdlib.errors import XrdlibError
 from xrdlib.shard_stream import ShardStream
 
@@ -129,12 +129,10 @@ def test_a_damaged_shard_stops_the_training_and_mended_it_goes_on(bank, tmp_path
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    """Configuration of the tiny profile on a coarse grid, in a temporary project."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    made = config.load("tiny")
-    made.grid_step = 1.0
-    return made
+def cfg(cfg):
+    """The tiny profile on a coarse grid."""
+    cfg.grid_step = 1.0
+    return cfg
 
 
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])

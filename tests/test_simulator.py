@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from xrdlib import config, experiment, paths, records, simulator
+from xrdlib import experiment, paths, records, simulator
 from xrdlib.banks import CRYSTALS, TABLE
 from xrdlib.crystals import generate_balanced
 from xrdlib.diffraction import reflections
@@ -19,9 +19,7 @@ N = 60
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    cfg = config.load("tiny")
+def cfg(cfg):
     cfg.grid_step = 0.05
     return cfg
 

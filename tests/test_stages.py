@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from xrdlib import config, decode, experiment, identity, paths, results, stages
+from xrdlib import decode, experiment, identity, paths, results, stages
 from xrdlib.errors import XrdlibError
 from xrdlib.experiment import PatternSet
 
@@ -34,12 +34,10 @@ class Stream:
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
+def cfg(cfg, monkeypatch):
     """The tiny profile on a coarse grid, in a temporary project, eight steps a stage."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
     # Runs are told apart by their code too; here it may change under the tests' feet.
     monkeypatch.setattr(identity, "code_digest", lambda files: "settled")
-    cfg = config.load("tiny")
     cfg.grid_step, cfg.threads = 0.2, 1
     for section in (cfg.stage1, cfg.baselines):
         section.steps, section.max_minutes, section.rows, section.batch = 8, None, 2, 4

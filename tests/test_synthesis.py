@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xrdlib import config, entries_bgmn, experiment, paths, prototype_bank, records, synthesis
+from xrdlib import entries_bgmn, experiment, prototype_bank, records, synthesis
 from xrdlib.banks import CRYSTALS, TABLE
 from xrdlib.crystals import generate_balanced
 from xrdlib.experiment import HELD_OUT, PatternSet
@@ -22,9 +22,7 @@ N = 72
 
 
 @pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    cfg = config.load("tiny")
+def cfg(cfg):
     cfg.grid_step = 0.05
     cfg.synthesis.uniform_patterns, cfg.synthesis.chunk = 40, 30
     return cfg

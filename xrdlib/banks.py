@@ -12,7 +12,7 @@ from . import atomic, records
 from .entries import Unreadable, amcsd_entries, or_reason
 from .errors import XrdlibError
 from .groups import N_GROUPS, group_of_space_group
-from .priors import smooth_prior
+from .priors import named_minerals, smooth_prior
 from .unit_cells import fill, stated_space_group
 
 HOLDOUT_PERCENT = 8
@@ -174,10 +174,7 @@ def minerals_prior(table, strength=50):
     XrdlibError
         If no named mineral has a known group.
     """
-    usable = table[(table["mineral"] != "") & (table["stated_group"] > 0)]
-    if usable.empty:
-        raise XrdlibError("No named mineral with a known space group; a prior needs some.")
-    vote = 1 / usable.groupby("mineral")["mineral"].transform("size")
+    usable, vote = named_minerals(table)
     votes = np.bincount(usable["stated_group"] - 1, vote, minlength=N_GROUPS)
     return smooth_prior(votes, strength)
 

@@ -16,7 +16,7 @@ from .derive import relabellings
 from .errors import XrdlibError
 from .groups import N_GROUPS
 from .metrics import credit, log_likelihood, resamples
-from .priors import smooth_prior
+from .priors import named_minerals, smooth_prior
 
 _REACH = 4  # indices up to it tell conditions modulo 2, 3, 4 and 6 apart
 _HKL = np.array(list(product(range(-_REACH, _REACH + 1), repeat=3)))
@@ -57,10 +57,7 @@ def mineral_votes(table):
     XrdlibError
         If no named mineral has a known group.
     """
-    usable = table[(table["mineral"] != "") & (table["stated_group"] > 0)]
-    if usable.empty:
-        raise XrdlibError("No named mineral with a known space group; frequencies need some.")
-    share = 1 / usable.groupby("mineral")["mineral"].transform("size")
+    usable, share = named_minerals(table)
     votes = usable.assign(vote=share).groupby(["mineral", "stated_group"])["vote"].sum()
     mineral, group = (votes.index.get_level_values(k) for k in (0, 1))
     return Votes(group.to_numpy(np.int64) - 1, mineral.to_numpy(str), votes.to_numpy())

@@ -233,3 +233,29 @@ def label_of(key):
             "only one group has, or 'sg' and a space-group number."
         )
     return int(next(iter(matches)))
+
+
+def named_minerals(table):
+    """Structures of named minerals with a known group, and the share of each in its mineral's vote.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As from `banks.build`.
+
+    Returns
+    -------
+    usable : pandas.DataFrame
+        Rows of the table.
+    share : pandas.Series of float64
+        Summing to 1 over the structures of a mineral.
+
+    Raises
+    ------
+    XrdlibError
+        If there is none.
+    """
+    usable = table[(table["mineral"] != "") & (table["stated_group"] > 0)]
+    if usable.empty:
+        raise XrdlibError("No named mineral with a known space group; frequencies need some.")
+    return usable, 1 / usable.groupby("mineral")["mineral"].transform("size")
