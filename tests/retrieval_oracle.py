@@ -42,10 +42,10 @@ def windows(row, size, reduce):
 
 def calculated(known, i):
     """A structure's pattern on the coarse grid, line by line, to the power 0.3."""
-    total = np.zeros(851)
+    total, angles = np.zeros(851), library.position_angles()[known.position]
     for k in range(known.start[i], known.start[i + 1]):
         for wavelength, share in ((CU_KA1, 2 / 3), (1.544427, 1 / 3)):
-            sine = np.sin(np.radians(known.angles[k] / 2)) * wavelength / CU_KA1
+            sine = np.sin(np.radians(angles[k] / 2)) * wavelength / CU_KA1
             centre = 2 * np.degrees(np.arcsin(sine))
             line = np.exp(-((COARSE - centre) ** 2) / (2 * 0.15**2))
             total += share * known.intensities[k] * line

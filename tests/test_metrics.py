@@ -9,6 +9,8 @@ from predictions import peaked
 from xrdlib import breakdown, groups, metrics
 from xrdlib.errors import XrdlibError
 
+UNIFORM = np.full(99, -np.log(99))
+
 
 def random_case(n=300, seed=0):
     rng = np.random.default_rng(seed)
@@ -21,7 +23,8 @@ def test_hand_counted_scores():
     # Four patterns: classes 0, 0, 0, 5; two hits of class 0, one miss, one hit of class 5.
     logp, labels = peaked([0, 0, 7, 5], p=0.5), np.array([0, 0, 0, 5])
     assert metrics.top_k(logp, labels) == pytest.approx(3 / 4)
-    assert metrics.balanced_top1(logp, labels) == pytest.approx((2 / 3 + 1) / 2)
+    measured = metrics.measure(logp, labels, UNIFORM)
+    assert measured["balanced_top1"] == pytest.approx(100 * (2 / 3 + 1) / 2)
     expected = -(3 * np.log(0.5) + np.log(0.5 / 98)) / 4
     assert metrics.nll(logp, labels) == pytest.approx(expected)
     assert metrics.ece(logp, labels) == pytest.approx(0.75 - 0.5)
@@ -216,4 +219,4 @@ def test_classes_average_to_the_whole():
     top1 = np.array([row["top1"] for row in table])
     assert n.sum() == len(labels)
     assert n @ top1 / n.sum() == pytest.approx(100 * metrics.top_k(logp, labels))
-    assert top1.mean() == pytest.approx(100 * metrics.balanced_top1(logp, labels))
+    assert top1.mean() == pytest.approx(metrics.measure(logp, labels, UNIFORM)["balanced_top1"])

@@ -59,7 +59,8 @@ def test_cosines_are_those_of_brute_force_over_the_measured_range(
     rows = np.where(inside, patterns[some] + 1e-3, 0)
     # In a short range a structure may show the tail of one line alone; the grid is coarse to that.
     owner = np.repeat(np.arange(N), np.diff(known.start))
-    seen = (known.angles > first + 1) & (known.angles < last - 1) & (known.intensities > 0.02)
+    angles = library.position_angles()[known.position]
+    seen = (angles > first + 1) & (angles < last - 1) & (known.intensities > 0.02)
     shy = np.setdiff1d(np.arange(N), owner[seen])
     sure = np.setdiff1d(known.group, known.group[shy]) - 1
     assert len(sure) > 10

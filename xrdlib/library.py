@@ -51,11 +51,6 @@ class Library:
         return len(self.group)
 
     @property
-    def angles(self):
-        """2theta of every line in degrees, (m,) float32."""
-        return position_angles().astype(np.float32)[self.position]
-
-    @property
     def intensities(self):
         """Intensity of every line, 1 for the strongest of its structure, (m,) float32."""
         return np.square(self.height / 255, dtype=np.float32)

@@ -107,12 +107,6 @@ def top_k(logp, labels, k=1, weights=None):
     return _mean(credit(logp, labels, k), weights)
 
 
-def balanced_top1(logp, labels, weights=None):
-    """Top-1 accuracy averaged over the classes that are present (in each resample)."""
-    logp, labels = check(logp, labels)
-    return _balanced(credit(logp, labels, 1), labels, weights)
-
-
 def nll(logp, labels, weights=None):
     """Mean negative log-likelihood in nats."""
     logp, labels = check(logp, labels)
