@@ -318,7 +318,7 @@ def test_shares_go_to_what_is_read_and_add_up(found):
     assert bits[study.RELEASED, "absences"] == bits["guess", "lattice"] == pytest.approx(0)
 
 
-def test_answers_that_do_not_follow_absences_are_called_so(found):
+def test_answers_that_pay_no_heed_to_absences_are_called_so(found):
     moves = tables.moved(found, n_boot=40)
     assert {row["n"] for row in moves} == {60}
     before, after = (row for row in moves if row["reader"] == study.RELEASED)
@@ -327,7 +327,13 @@ def test_answers_that_do_not_follow_absences_are_called_so(found):
     rows = tables.rows(found, uniform(), n_boot=40)
     shares = tables.shares(found, uniform(), n_boot=40)
     said = verdict(ideal, rows, shares, moves, [{"limit": 0.0, "top1": 99, "n": 7}], [])
-    assert "hardly follow" in said["absences"]
+    assert "hardly depend on" in said["absences"]
+    lost = [dict(row) for row in moves]
+    next(r for r in lost if r["patterns"] != study.UNTOUCHED)["own_ci95"] = [0, 0]
+    assert (
+        "depend on the absences, but"
+        in verdict(ideal, rows, shares, lost, [{"limit": 0.0, "top1": 99, "n": 7}], [])["absences"]
+    )
     assert "most come from the lattice" in said["network"]
     assert "without lattice 0.00" in said["network"]
     assert set(said) == {"readers", "network", "absences", "visible"}

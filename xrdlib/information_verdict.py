@@ -41,12 +41,17 @@ def verdict(readers, rows, shared, moves, visible, top):
         + "."
     )
     before, after = (row for row in moves if row["reader"] == RELEASED)
-    follows = after["bare_ci95"][0] > before["bare_ci95"][1]
+    if after["bare_ci95"][0] > before["bare_ci95"][1]:
+        follows = "follow the absences"
+    elif after["own_ci95"][1] < before["own_ci95"][0]:
+        follows = "depend on the absences, but seldom go where those point"
+    else:
+        follows = "hardly depend on the absences"
     told["absences"] = (
         f"Where absences of screws and glides are filled in, the released network names the group "
         f"without them in {after['bare']:.0f} % (untouched: {before['bare']:.0f} %) and the true "
         f"one in {after['own']:.0f} % (untouched: {before['own']:.0f} %) of {after['n']} "
-        f"minerals: its answers {'follow' if follows else 'hardly follow'} the absences."
+        f"minerals: its answers {follows}."
     )
     strict = next(row for row in visible if row["limit"] == 0)
     seen = ", ".join(
