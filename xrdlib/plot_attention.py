@@ -30,8 +30,8 @@ def attention(content):
     maps, tests = content["examples"], content["tests"]
     if not tests:
         return note("No pattern had a diagnostic absence to test.")
-    fig = plt.figure(figsize=(PAGE, 1.9 * len(maps) + 2.1 * len(tests) + 0.7))
-    parts = fig.subfigures(2, 1, height_ratios=(max(1.9 * len(maps), 0.1), 2.1 * len(tests) + 0.7))
+    fig = plt.figure(figsize=(PAGE, 2.0 * len(maps) + 2.1 * len(tests) + 0.7))
+    parts = fig.subfigures(2, 1, height_ratios=(max(2.0 * len(maps), 0.1), 2.1 * len(tests) + 0.7))
     if maps:
         for figure, example in zip(
             np.atleast_1d(parts[0].subfigures(len(maps), 1)), maps, strict=True
@@ -62,10 +62,10 @@ def _map(figure, example):
     last = -np.inf
     for angle, hkl in zip(example["absent"], example["hkl"], strict=True):
         if angle - last > _APART and angle < _LABELLED:
-            name, last = " ".join(map(str, hkl)), angle
+            name, last = _indices(hkl), angle
             style = {"fontsize": 5, "color": COLOURS["vermillion"], "rotation": 90}
-            upper.text(angle, -0.25, name, ha="center", va="top", **style)
-    upper.set(ylim=(-0.66, 1.05), ylabel="√intensity", yticks=(0, 0.5, 1))
+            upper.text(angle, -0.28, name, ha="center", va="top", **style)
+    upper.set(ylim=(-0.95, 1.05), ylabel="√intensity", yticks=(0, 0.5, 1))
     upper.set_title(f"{example['title']} ({example['subset']})", loc="left")
     upper.legend(loc="upper right", ncols=2, fontsize=6)
     weight = np.array([example["rollout"], *example["blocks"]])
@@ -85,6 +85,11 @@ def _map(figure, example):
     bar = figure.colorbar(image, ax=[upper, lower], fraction=0.03, pad=0.01)
     bar.set_label("weight / even share", fontsize=6)
     bar.set_ticks([-1, 0, 1], labels=["0.1", "1", "10"])
+
+
+def _indices(hkl):
+    """As crystallographers write them, with spaces only where an index has two digits."""
+    return ("" if max(map(abs, hkl)) < 10 else " ").join(map(str, hkl)).replace("-", "−")
 
 
 def _heads(ax, test):
