@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import experiment, groups, searchmatch
+from . import atomic, experiment, groups, searchmatch
 from .cell_metric import conventional, metric_system
 from .draws import draw
 from .extinction_scores import scores
@@ -166,7 +166,8 @@ def run(cases, path=None, error=ERROR):
         row = _one(cases.intensity[i], cases.cell[i], error)
         done = {key: np.append(done[key], [row[key]], 0) if done else row[key][None] for key in row}
         if path is not None and (i % _KEEP == 0 or i == len(cases) - 1):
-            np.savez(path, about=about, **done)
+            with atomic.replacing(path) as file:
+                np.savez(file, about=about, **done)
     return done
 
 

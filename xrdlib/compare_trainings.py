@@ -7,7 +7,7 @@ difference is much narrower than the difference of two intervals.
 import numpy as np
 import pandas as pd
 
-from . import calibrate, outcomes, paths
+from . import atomic, calibrate, outcomes, paths
 from .metrics import check, credit, family_bootstrap, log_likelihood
 
 SCORES = ("top1", "top5", "bits")
@@ -217,8 +217,8 @@ def write_predictions(config, predictions, sets, prior, subsets):
     whole = pd.concat(parts, ignore_index=True)
     for column in ("subset", "variant"):
         whole[column] = whole[column].astype("category")
-    path = paths.results(config.profile) / "ablations.parquet"
-    whole.to_parquet(path, index=False)
+    with atomic.replacing(paths.results(config.profile) / "ablations.parquet") as file:
+        whole.to_parquet(file, index=False)
 
 
 def _mean_of(values):
