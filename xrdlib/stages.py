@@ -37,7 +37,7 @@ def run(config, stage, name, model, stream, validation, before=None):
     ----------
     config : namespace
     stage : str
-        Section with lr, warmup, batch and the limits steps and max_minutes.
+        Section with optimiser, lr, warmup, batch and the limits steps and max_minutes.
     name : str
         Under which weights and history are kept.
     model : torch.nn.Module
@@ -62,6 +62,7 @@ def run(config, stage, name, model, stream, validation, before=None):
         stream,
         steps=section.steps,
         max_minutes=section.max_minutes,
+        optimiser=section.optimiser,
         lr=section.lr,
         warmup=section.warmup,
         ema=section.ema,
