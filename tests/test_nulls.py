@@ -77,3 +77,21 @@ def test_an_impossible_constant_is_refused():
         nulls.prior_only("s", np.eye(99)[0], labels, families, UNIFORM)
     with pytest.raises(XrdlibError, match="differ in length"):
         nulls.shuffled("s", certain(labels), labels, families[1:], UNIFORM)
+
+
+def test_chance_alone_moves_the_ece_of_a_calibrated_predictor():
+    rng = np.random.default_rng(0)
+    p = np.full((300, 99), 0.3 / 98)
+    p[:, 0] = 0.7
+    logp = np.log(p)
+    alone = nulls.calibrated_ece(logp, np.arange(300), 2000)
+    # One bin: the ECE is the distance of a mean of 300 draws from 0.7, a half-normal.
+    spread = 100 * np.sqrt(0.7 * 0.3 / 300)
+    np.testing.assert_allclose(alone[1], 0.674 * spread, rtol=0.15)
+    together = nulls.calibrated_ece(logp, np.arange(300) // 10, 2000)
+    np.testing.assert_allclose(together[1], np.sqrt(10) * alone[1], rtol=0.2)
+    hit = rng.random(300) < 0.7
+    found = metrics.ece(logp, np.where(hit, 0, 1))
+    assert alone[0] / 3 <= 100 * found <= 1.5 * alone[2]
+    sure = np.log(np.where(np.arange(99) == 0, 1 - 98e-12, 1e-12))[None].repeat(9, 0)
+    assert nulls.calibrated_ece(sure, np.arange(9))[2] < 1e-6

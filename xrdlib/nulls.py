@@ -7,7 +7,7 @@ import numpy as np
 
 from .errors import XrdlibError
 from .groups import N_GROUPS
-from .metrics import check, evaluate, measure, resamples, row
+from .metrics import N_BINS, check, confidence_bins, evaluate, measure, resamples, row
 
 
 def prior_only(subset, prior, labels, families, prior_logp, name="prior only", **bootstrap):
@@ -78,3 +78,31 @@ def shuffled(
             parts.append(measure(dealt, labels, prior_logp, weights))
     point = {key: np.mean([p[key] for p in points]) for key in points[0]}
     return {**row(name, subset, families, point, parts), "n_shuffles": n_shuffles}
+
+
+def calibrated_ece(logp, families, n_draws=1000, seed=0):
+    """ECE that a perfectly calibrated predictor of the same confidences would have by chance.
+
+    Few patterns fall into each bin of confidence, so even it is not at zero. Whether each answer
+    is right is drawn from its confidence; the patterns of a family, which are right and wrong
+    together, share their draw.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+    families : array_like, (n,)
+    n_draws, seed : int
+
+    Returns
+    -------
+    list of float
+        2.5th, 50th and 97.5th percentile, percent.
+    """
+    logp, _ = check(logp, np.zeros(len(logp), dtype=np.int64))
+    confidence, bins = confidence_bins(logp)
+    _, member = np.unique(families, return_inverse=True)
+    draws = np.random.default_rng(seed).random((n_draws, member.max() + 1))[:, member]
+    gap = confidence - (draws < confidence)
+    in_bin = (bins[:, None] == np.arange(N_BINS)).astype(np.float64)
+    ece = 100 * np.abs(gap @ in_bin).sum(axis=1) / len(confidence)
+    return np.percentile(ece, [2.5, 50, 97.5]).tolist()

@@ -112,10 +112,13 @@ def rows(logp, subset, patterns, index, null, n_boot=1000, n_shuffles=200, seed=
     Returns
     -------
     list of dict
+        Those of models also with "ece_if_calibrated", see `nulls.calibrated_ece`.
     """
     told = (patterns.group[index].astype(int) - 1, patterns.family[index], np.log(null))
     options = {"n_boot": n_boot, "seed": seed}
     found = [evaluate(title, subset, p[index], *told, **options) for title, p in logp.items()]
+    for one, p in zip(found, logp.values(), strict=True):
+        one["ece_if_calibrated"] = nulls.calibrated_ece(p[index], told[1], n_boot, seed)
     first = next(iter(logp.values()))[index]
     found.append(nulls.prior_only(subset, null, *told, **options))
     found.append(nulls.shuffled(subset, first, *told, n_shuffles=n_shuffles, **options))
