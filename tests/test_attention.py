@@ -242,3 +242,23 @@ def test_verdict_counts_heads_beyond_the_null():
     assert attention_verdict.verdict({**result, "intervention": [still]})["word"] == "holds in part"
     quiet = {**result, "heads": null, "intervention": [still]}
     assert attention_verdict.verdict(quiet)["word"] == "does not hold"
+
+
+def test_holm_by_hand():
+    rows = [{"p": 0.04}, {"p": 0.01}, {"p": 0.03}]
+    contrast.holm(rows)
+    assert [row["p_holm"] for row in rows] == pytest.approx([0.06, 0.03, 0.06])
+
+
+def test_one_small_p_of_many_tests_is_not_enough():
+    def one(p, difference=-0.2, more=0):
+        row = {"patterns": "all", "height": 0.1, "difference": difference, "p": p}
+        told = {"heads": 4, "more": more, "exchanged": 0}
+        return {"intervention": [row], "verdict": told}
+
+    still = [one(0.5)] * 3
+    assert attention_verdict.together([one(0.03), *still])["word"] == "does not hold"
+    found = attention_verdict.together([one(0.01), *still])
+    assert (found["word"], found["minded"], found["heads"]) == ("holds in part", 1, 16)
+    assert attention_verdict.together([one(0.01, 0.2), *still])["word"] == "does not hold"
+    assert attention_verdict.together([one(0.9, more=1)] * 2)["word"] == "holds"

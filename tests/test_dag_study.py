@@ -93,12 +93,6 @@ def test_few_errors_are_not_tested():
         dag_study.by_system(guess[1:], labels, families)
 
 
-def test_holm_by_hand():
-    rows = [{"p": 0.04}, {"p": 0.01}, {"p": 0.03}]
-    dag_study.holm(rows)
-    assert [row["p_holm"] for row in rows] == pytest.approx([0.06, 0.03, 0.06])
-
-
 def test_the_reduced_graph_has_the_same_order_and_fewer_short_cuts():
     full, few = dag.distances(), dag_study.reduced_distances()
     assert (few >= full).all() and (few > full).any() and np.isfinite(few).all()

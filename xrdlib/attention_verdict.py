@@ -7,7 +7,7 @@ import numpy as np
 from .attention import SOURCES
 from .attention_study import attributed, exchanged, intervened, located, looks
 from .baselines import build
-from .contrast import compare
+from .contrast import compare, holm
 from .intervention import reader
 
 SURE = 0.05
@@ -88,7 +88,7 @@ def verdict(result):
     """
     own = [row for row in result["heads"] if row["source"] == SOURCES[0]]
     sure = [row for row in own if row["absences_p"] < SURE]
-    largest = max(result["intervention"], key=lambda row: (row["patterns"] == "all", row["height"]))
+    largest = _largest(result)
     minds = largest["p"] < SURE and largest["difference"] < 0
     found = {
         "heads": len(own),
@@ -112,6 +112,47 @@ def verdict(result):
         f"{change['absence']:+.2f} nats at an absence and {change['empty']:+.2f} at an empty place "
         f"(difference {largest['difference']:+.2f}, 95 % {low:+.2f} to {high:+.2f}, "
         f"p = {largest['p']:.2g})."
+    )
+    return {**found, "text": text}
+
+
+def together(tests):
+    """What the tests of all networks and sets say, corrected for their number.
+
+    Parameters
+    ----------
+    tests : list of dict
+        As from `study`.
+
+    Returns
+    -------
+    dict
+        "tests", "heads" and "more" (sums over tests), "minded" (tests in which the answer minds a
+        line at an absence more than one at an empty place, p-values after Holm), "p_holm" (the
+        smallest), "word" and "text". "word" is "holds" if in every test heads attend or the answer
+        minds, "holds in part" if in some, else "does not hold".
+    """
+    rows = []
+    for test in tests:
+        largest = _largest(test)
+        rows.append({"p": largest["p"], "difference": largest["difference"]})
+    holm(rows)
+    minded = [row["p_holm"] < SURE and row["difference"] < 0 for row in rows]
+    more = [test["verdict"]["more"] > test["verdict"]["exchanged"] for test in tests]
+    yes = [a or b for a, b in zip(minded, more, strict=True)]
+    found = {
+        "tests": len(tests),
+        "heads": sum(test["verdict"]["heads"] for test in tests),
+        "more": sum(test["verdict"]["more"] for test in tests),
+        "minded": sum(minded),
+        "p_holm": min((row["p_holm"] for row in rows), default=None),
+        "word": "holds" if yes and all(yes) else "holds in part" if any(yes) else "does not hold",
+    }
+    text = (
+        f"{found['more']} of {found['heads']} heads (networks and sets together) give diagnostic "
+        f"absences significantly more weight than empty places. In {found['minded']} of "
+        f"{found['tests']} tests a line at an absence costs the true group significantly more than "
+        "one at an empty place, after Holm's correction."
     )
     return {**found, "text": text}
 
@@ -147,6 +188,11 @@ def head_rows(model, absences, lines, family, n_boot=1000, seed=0):
             }
         rows.append(row)
     return rows
+
+
+def _largest(result):
+    """Effect of the highest line on all patterns."""
+    return max(result["intervention"], key=lambda row: (row["patterns"] == "all", row["height"]))
 
 
 def _tested(model, subjects, found, seed):

@@ -72,3 +72,17 @@ def compare(values, families, n_boot=1000, n_flips=2000, seed=0):
         "p": (size >= size[0] - 1e-12).mean(axis=0).tolist(),
         "p_all": (size.max(axis=1)[:, None] >= size[0] - 1e-12).mean(axis=0).tolist(),
     }
+
+
+def holm(rows):
+    """Write "p_holm" into rows with "p": p-values that hold for all rows together (Holm 1979).
+
+    Parameters
+    ----------
+    rows : list of dict
+        Changed in place.
+    """
+    worst = 0.0
+    for k, row in enumerate(sorted(rows, key=lambda row: row["p"])):
+        worst = max(worst, min(1.0, row["p"] * (len(rows) - k)))
+        row["p_holm"] = worst

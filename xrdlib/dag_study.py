@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 
 from . import dag, groups, priors, published
+from .contrast import holm
 from .dag_errors import ALPHA, STATISTICS, analyse, block_permutation
 from .datasets import MissingData
 from .errors import XrdlibError
@@ -207,14 +208,6 @@ def by_system(predicted, labels, families, n_permutations=1000, seed=0):
         )
     holm([row for row in rows if row["p"] is not None])
     return [{"p_holm": None, **row} for row in rows]
-
-
-def holm(rows):
-    """Write "p_holm" into rows with "p": p-values that hold for all rows together (Holm 1979)."""
-    worst = 0.0
-    for k, row in enumerate(sorted(rows, key=lambda row: row["p"])):
-        worst = max(worst, min(1.0, row["p"] * (len(rows) - k)))
-        row["p_holm"] = worst
 
 
 def summary(result):
