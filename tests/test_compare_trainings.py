@@ -153,3 +153,15 @@ def test_a_pair_is_compared_beside_the_base(study):
     base, other = compare_trainings.table(scores, FAMILIES, "base", pairs, n_boot=50)
     assert other["against"] == {}
     assert base["against"]["other"]["top1_change"] == pytest.approx(-other["top1_change"])
+
+
+def test_intervals_know_of_seeds_and_of_families():
+    rng = np.random.default_rng(0)
+    families = np.arange(200)
+    alike = np.repeat(rng.normal(size=(1, 200)), 3, axis=0)
+    low, high = compare_trainings.interval(alike, families)
+    assert 0.6 < (high - low) / (2 * 1.96 * alike[0].std() / np.sqrt(200)) < 1.4
+    # Seeds that differ by far more than patterns do widen it to what they span.
+    apart = alike * 0.01 + np.array([[-1.0], [0.0], [1.0]])
+    low, high = compare_trainings.interval(apart, families)
+    assert -1.05 < low < -0.6 and 0.6 < high < 1.05

@@ -1,14 +1,15 @@
 """Tables of a study: each variant's scores, and what it differs by from the model as it is.
 
 Two trainings that read the same patterns are compared pattern by pattern, so the interval of a
-difference is much narrower than the difference of two intervals.
+difference is narrower than the difference of two intervals. Intervals resample both mineral
+families and seeds: trainings that differ in the seed alone can differ a lot.
 """
 
 import numpy as np
 import pandas as pd
 
 from . import atomic, calibrate, outcomes, paths
-from .metrics import check, credit, family_bootstrap, log_likelihood
+from .metrics import check, credit, log_likelihood, resamples
 
 SCORES = ("top1", "top5", "bits")
 
@@ -80,8 +81,8 @@ def table(scores, families, base, pairs=None, n_boot=1000, seed=0):
     -------
     list of dict
         variant, seeds, n, n_families; for each of `SCORES` NAME (mean), NAME_seeds (of each seed),
-        NAME_ci95 (families resampled), NAME_change and NAME_change_ci95 (null for the base);
-        against: such changes by the other variant of a pair.
+        NAME_ci95 (families and seeds resampled), NAME_change and NAME_change_ci95 (null for the
+        base); against: such changes by the other variant of a pair.
     """
     options = {"families": families, "n_boot": n_boot, "seed": seed}
     rows = []
@@ -91,12 +92,32 @@ def table(scores, families, base, pairs=None, n_boot=1000, seed=0):
         for score, by_seed in values.items():
             row[score] = by_seed.mean()
             row[f"{score}_seeds"] = by_seed.mean(axis=1).tolist()
-            row[f"{score}_ci95"] = family_bootstrap(_mean_of(by_seed.mean(axis=0)), **options)
+            row[f"{score}_ci95"] = interval(by_seed, **options)
         row |= _change(values, None if variant == base else scores[base], options)
         other = (pairs or {}).get(variant)
         row["against"] = {other: _change(values, scores[other], options)} if other else {}
         rows.append(row)
     return rows
+
+
+def interval(values, families, n_boot=1000, seed=0):
+    """95 % interval of a mean over patterns and seeds, both families and seeds resampled.
+
+    Parameters
+    ----------
+    values : ndarray, (seeds, n)
+    families : ndarray, (n,)
+    n_boot, seed : int
+
+    Returns
+    -------
+    list of float
+    """
+    weights = np.concatenate(list(resamples(families, n_boot, seed)))
+    means = weights @ values.T / weights.sum(axis=1, keepdims=True)
+    chosen = np.random.default_rng(seed).integers(len(values), size=means.shape)
+    drawn = np.take_along_axis(means, chosen, axis=1).mean(axis=1)
+    return np.percentile(drawn, [2.5, 97.5]).tolist()
 
 
 def _change(values, reference, options):
@@ -106,9 +127,9 @@ def _change(values, reference, options):
         found[f"{score}_change"] = found[f"{score}_change_ci95"] = None
         if reference is not None:
             n = min(len(by_seed), len(reference[score]))
-            change = by_seed[:n].mean(axis=0) - reference[score][:n].mean(axis=0)
+            change = by_seed[:n] - reference[score][:n]
             found[f"{score}_change"] = change.mean()
-            found[f"{score}_change_ci95"] = family_bootstrap(_mean_of(change), **options)
+            found[f"{score}_change_ci95"] = interval(change, **options)
     return found
 
 
@@ -219,7 +240,3 @@ def write_predictions(config, predictions, sets, prior, subsets):
         whole[column] = whole[column].astype("category")
     with atomic.replacing(paths.results(config.profile) / "ablations.parquet") as file:
         whole.to_parquet(file, index=False)
-
-
-def _mean_of(values):
-    return lambda weights: weights @ values / weights.sum(axis=1)
