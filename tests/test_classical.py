@@ -165,6 +165,17 @@ def test_the_verdict_says_who_wins(told):
     assert "is not told apart from" in said and "loses" not in said
 
 
+def test_claims_follow_the_intervals():
+    def row(other, low, high):
+        return {"subset": "s", "other": other, "top1": 0.0, "top1_ci95": [low, high]}
+
+    network = classical_study.WITH_CELL.format("released, network alone")
+    rows = [row(classical_study.CELL, 3, 9), row(network, -9, -1), row("BIC", 1, 2)]
+    rows.append(row(classical_study.WITH_CELL.format("search-match"), -1, 0))
+    found = [claim["verdict"] for claim in classical_study.claims(rows)]
+    assert found == ["holds", "does not hold", "not decided"]
+
+
 def test_kinds_count_their_patterns(told):
     found, logp = told
     systems = np.array(groups.crystal_systems())[found["amcsd-test"].label]

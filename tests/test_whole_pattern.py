@@ -243,7 +243,7 @@ def test_candidates_are_the_groups_that_the_cell_permits_with_their_lines():
     assert whole.all() and len(whole) == 1
 
 
-@pytest.mark.parametrize("number", [14, 62, 136, 167])
+@pytest.mark.parametrize("number", [14, 62, 167])
 def test_the_true_group_ranks_first_by_every_score_on_good_data(number):
     label = int(groups.group_of_space_group()[number])
     system = groups.space_group(number)["crystal_system"].replace("trigonal", "hexagonal")

@@ -17,7 +17,9 @@ WITH_PRIOR = "{}, minerals' prior"
 WITH_CELL = "{}, cell told"
 JOINT = "{}, with integrated likelihood"
 MAIN = WITH_PRIOR.format(INTEGRATED)
-LIMITS = {MEASURED[0]: 60, MEASURED[1]: None, HELD_OUT[0]: 30, HELD_OUT[1]: 120}
+LIMITS = {MEASURED[0]: None, MEASURED[1]: None, HELD_OUT[0]: 100, HELD_OUT[1]: 120}
+_CHOSEN = ". These patterns were chosen by search-match, which favours retrieval."
+_FEW = 6  # patterns of a set where there are few structures
 _LEAST = 5  # patterns in a row of a breakdown
 
 
@@ -28,7 +30,8 @@ def cases(config, limits=None):
     ----------
     config : namespace
     limits : dict, optional
-        Most patterns of each set; by default `LIMITS`.
+        Most patterns of each set; by default `LIMITS`, or a few where the profile limits the
+        number of structures.
 
     Returns
     -------
@@ -37,7 +40,9 @@ def cases(config, limits=None):
         Of measured sets: "n", and "with cell", patterns that a structure of their own group
         resembles.
     """
-    limits = LIMITS if limits is None else limits
+    if limits is None:
+        whole = config.synthesis.amcsd_limit is None
+        limits = LIMITS if whole else dict.fromkeys(LIMITS, _FEW)
     found, without = {}, {}
     patterns = released.measured()
     if patterns:
@@ -222,6 +227,35 @@ def differences(config, found, logp):
     return table
 
 
+def claims(differences):
+    """What may be claimed of the main score on each set, from paired differences.
+
+    Parameters
+    ----------
+    differences : list of dict
+        As from `differences`.
+
+    Returns
+    -------
+    list of dict
+        "subset", "claim" and "verdict": holds or does not hold where the interval of the difference
+        lies on one side of zero, else not decided.
+    """
+    network = WITH_CELL.format(released.NETWORK)
+    asked = {
+        CELL: "a fit of the pattern adds to what the cell's metric says",
+        network: "a fit in the cell beats the network that is told the cell's metric",
+        WITH_CELL.format(outcomes.SEARCH): "a fit in the cell beats search-match told the metric",
+    }
+    found = []
+    for row in differences:
+        if row["other"] in asked:
+            low, high = row["top1_ci95"]
+            said = "holds" if low > 0 else "does not hold" if high < 0 else "not decided"
+            found.append({"subset": row["subset"], "claim": asked[row["other"]], "verdict": said})
+    return found
+
+
 def verdict(differences):
     """One sentence a test set: against whom the main score wins, loses, or neither."""
     said = {}
@@ -231,10 +265,11 @@ def verdict(differences):
         said.setdefault(row["subset"], {}).setdefault(outcome, []).append(
             f"{row['other']} ({row['top1']:+.0f} points)"
         )
-    return {
-        subset: f"{MAIN}: " + "; ".join(f"{k} {', '.join(v)}" for k, v in found.items()) + "."
-        for subset, found in said.items()
-    }
+    texts = {}
+    for subset, found in said.items():
+        texts[subset] = f"{MAIN}: " + "; ".join(f"{k} {', '.join(v)}" for k, v in found.items())
+        texts[subset] += _CHOSEN if subset.startswith(MEASURED) else "."
+    return texts
 
 
 def _calibration(test):

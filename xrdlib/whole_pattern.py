@@ -20,7 +20,7 @@ from .line_profiles import Profiles, Shape, observed
 from .patterns import CU_KA1, GRID
 from .peaks import background, profile
 
-ERROR = 0.05  # of the profile; chosen on rruff-calibration
+ERROR = 0.05  # of the profile; twice as much does worse on rruff-calibration
 MAX_LINES = 250
 _KNOT = 8.0  # degrees between knots of the background
 _MERGED = 0.35  # of the width; lines closer than that cannot be told apart
