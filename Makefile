@@ -65,8 +65,8 @@ studies: repro
 # Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
 release: setup
 	$(BIN)/dvc repro $(PIPELINE):11_retrieval@released
-	cp runs/released/models/fused.safetensors models/released.safetensors
-	cp runs/released/models/library.safetensors models/library.safetensors
+	cp runs/released/retrieval/fused.safetensors models/released.safetensors
+	cp runs/released/retrieval/library.safetensors models/library.safetensors
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

@@ -84,7 +84,7 @@ def made(cfg, measured_sets):
 
 
 def file(cfg, name):
-    return experiment.folder(cfg, "models") / name
+    return experiment.folder(cfg, recognition.FOLDER) / name
 
 
 def test_the_library_holds_the_banks_and_says_where_they_come_from(cfg, bank):
@@ -273,3 +273,8 @@ def test_the_appraisal_covers_every_pattern_and_lists_what_was_missed(made, meas
     told = [row["probability"] for row in found["mistakes"]]
     assert told == sorted(told, reverse=True)
     assert {row["source"] for row in found["mistakes"]} <= set(calibration.source[wrong])
+
+
+def test_without_measured_patterns_nothing_is_built_and_the_folder_is_there(cfg):
+    assert recognition.build(cfg, {}, MINERALS, CHOSEN) is None
+    assert list(experiment.folder(cfg, recognition.FOLDER).iterdir()) == []

@@ -10,7 +10,7 @@ from .groups import N_GROUPS
 from .patterns import GRID
 from .retrieval import Retrieval
 
-FILE, PREDICTOR = "library.safetensors", "fused.safetensors"
+FOLDER, FILE, PREDICTOR = "retrieval", "library.safetensors", "fused.safetensors"
 # Bank of a profile -> what its structures are, and whether their cells were computed.
 SOURCES = {
     "library": ("minerals of the AMCSD file, nine sites or fewer", False),
@@ -44,7 +44,7 @@ def build(config, measured_sets, prior, calibration):
     ----------
     config : namespace
     measured_sets : dict of str to rruff.Measured
-        Weights are fitted on `rruff-calibration` alone.
+        Weights are fitted on `rruff-calibration` alone; if there is nothing, nothing is built.
     prior : array_like, (99,)
         Distribution that "minerals" stands for.
     calibration : calibrate.Calibration
@@ -52,11 +52,13 @@ def build(config, measured_sets, prior, calibration):
 
     Returns
     -------
-    predict.Predictor
+    predict.Predictor or None
     """
+    folder_ = folder(config, FOLDER)  # also where it stays empty, since the pipeline looks for it
+    if not measured_sets:
+        return None
     model, about = stages.load_model(config, "stage2")
     known, sources = build_library(config)
-    folder_ = folder(config, "models")
     library.save(folder_ / FILE, known, sources)
     patterns = measured_sets[MEASURED[0]]
     metadata = {
