@@ -136,7 +136,7 @@ def test_the_network_reads_what_it_was_trained_on(cfg, made, measured_sets):
     """Its evidence is the softmax with the training prior divided out."""
     x = measured_sets[MEASURED[1]].intensity[:4]
     evidence, _, _ = made.evidence(GRID.two_theta, x)
-    model = checkpoint.load_weights(file(cfg, "stage2.safetensors"))
+    model = checkpoint.load_weights(experiment.folder(cfg, "models") / "stage2.safetensors")
     inputs = preprocess(GRID.two_theta, x, grid=made.grid)
     with torch.inference_mode():
         p = torch.softmax(model.eval()(torch.from_numpy(inputs))["aux"], -1).numpy() / TRAIN
