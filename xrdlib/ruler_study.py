@@ -96,7 +96,8 @@ def verdict(trained, untrained):
         last, fresh = mine[-1], null[-1]
         better = last["rmse_ci95"][1] < fresh["rmse_range"][0]
         worse = last["rmse_ci95"][0] > fresh["rmse_range"][1]
-        compared = "better than" if better else "worse than" if worse else "no better than"
+        same = "worse than" if worse else "not shown to be better than"
+        compared = "better than" if better else same
         found[target] = {
             "readable": last["r2"] > 0.9,
             "better_than_untrained": bool(better),
