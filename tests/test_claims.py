@@ -176,3 +176,10 @@ def test_study_figures_are_drawn_where_their_results_are(cfg):
     assert gallery_studies.at_hand(cfg) == []
     with pytest.raises(XrdlibError, match="does not exist"):
         gallery.draw(cfg, ["scaling"])
+
+
+def test_the_readme_says_what_the_committed_results_say():
+    rows = claims.table(config.load("laptop"))
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{claims.BEGIN}\n{claims.as_markdown(rows)}\n{claims.END}" in text
+    assert claims.NOT_RUN not in set(rows.verdict)
