@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import networkx as nx
 import pytest
 from dvc.repo import Repo
 
@@ -91,12 +92,13 @@ def test_what_git_keeps_is_not_in_the_cache_and_the_rest_is(stages):
             assert out.use_cache == big
 
 
+def needed_by(index, stage):
+    """Names of all stages that a stage depends on, near and far."""
+    return {other.name for other in nx.descendants(index.graph, stage)}
+
+
 def test_a_bare_repro_is_the_laptop_profile(index, stages):
-    above, pending = set(), [stages["laptop"]]
-    while pending:
-        for stage in index.graph.successors(pending.pop()):
-            above.add(stage.name)
-            pending.append(stage)
+    above = needed_by(index, stages["laptop"])
     # The studies, which take hours, are asked for by name.
     quick = [name for name in NOTEBOOKS if name <= "13_figures"]
     wanted = {f"{n}@laptop" for n in quick} | {f"strip@{n}" for n in quick}
@@ -104,11 +106,7 @@ def test_a_bare_repro_is_the_laptop_profile(index, stages):
 
 
 def test_the_companion_needs_every_study(index, stages):
-    above, pending = set(), [stages["24_companion@laptop"]]
-    while pending:
-        for stage in index.graph.successors(pending.pop()):
-            above.add(stage.name)
-            pending.append(stage)
+    above = needed_by(index, stages["24_companion@laptop"])
     studies = {f"{name}@laptop" for name in NOTEBOOKS if "13_figures" < name < "24"}
     assert studies <= above and len(studies) == 10
 

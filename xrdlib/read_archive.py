@@ -39,12 +39,15 @@ def read_archive(content, scan=None):
 def _members(content):
     """Content of the XML and text members by name, after a check of all of them."""
     found = {}
-    with _told(), zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with _told():
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    with archive:
         entries = archive.infolist()
         _check_entries(entries)
         for entry in entries:
             # Reading checks the length and the checksum; it stops at the length declared.
-            data = archive.read(entry)
+            with _told():
+                data = archive.read(entry)
             wanted = entry.filename.lower().endswith((".xml", ".txt"))
             if wanted:
                 check_amount(data)
@@ -54,11 +57,12 @@ def _members(content):
 
 @contextmanager
 def _told():
-    """Say in one sentence what the standard library raises for an archive that is damaged."""
+    """Say in one sentence what the standard library raises for an archive that is damaged.
+
+    Nothing but one call of that library stands inside, so no error of ours is taken for damage.
+    """
     try:
         yield
-    except XrdlibError:
-        raise
     # In turn: no archive or a wrong checksum, bad compressed data, cut off within a member, offsets
     # outside the file (two kinds), a version of the format that does not exist.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
