@@ -6,11 +6,11 @@ where its interval (over mineral families) leaves out zero, or every seed agrees
 
 from dataclasses import dataclass
 
+from .dag_study import PUBLISHED
 from .results import MAIN
 
 HOLDS, IN_PART, NOT, OPEN = "holds", "holds in part", "does not hold", "not decided"
 MEASURED = "rruff-test"
-PUBLISHED = "published champion"  # as the study of errors on the graph names it
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def attention(scaling):
     text = (
         f"{scaling['verdict']['text']} n = {scaling['n']}; a constant: "
         f"{scaling['null']['top1']:.1f} %. Exponents of NLL against patterns: {slopes}. "
-        "The paper's sizes are a hundred times larger, and there the order may change."
+        "The paper trains on far more patterns, and there the order may change."
     )
     return Judgement(verdict, text)
 
