@@ -67,6 +67,7 @@ release: setup
 	$(BIN)/dvc repro $(PIPELINE):11_retrieval@released
 	cp runs/released/retrieval/fused.safetensors models/released.safetensors
 	cp runs/released/retrieval/library.safetensors models/library.safetensors
+	cp runs/released/retrieval/lattices.safetensors models/lattices.safetensors
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

@@ -85,7 +85,7 @@ def parts(predictor):
 
 def test_the_log_odds_are_those_of_the_predictor(predictor, parts):
     sample = quartz()
-    logp = predictor.evidence(sample.two_theta, [sample.intensity], "CuKa1")[0][0]
+    logp = predictor.evidence(sample.two_theta, [sample.intensity], "CuKa1").evidence[0]
     assert parts.log_odds == pytest.approx(logp[71] - logp[70], abs=1e-3)
     assert parts.values.sum() == pytest.approx(
         parts.log_odds - parts.without_lines, rel=0.01, abs=1e-3

@@ -13,6 +13,7 @@ from xrdlib import difficulty, difficulty_study, plot_difficulty
 from xrdlib.difficulty import association, explained, odds_ratio
 from xrdlib.errors import XrdlibError
 from xrdlib.patterns import GRID
+from xrdlib.predict import Seen
 from xrdlib.published import SEVERITIES, Published
 
 FEW = {"n_permutations": 200, "n_boot": 200}
@@ -146,7 +147,7 @@ class Half:
         self.fusion = self.calibration = self
 
     def evidence(self, two_theta, intensity):
-        return self.score, np.tile(np.linspace(0.5, 0.9, len(self.score))[:, None], 99), None
+        return Seen(self.score, np.tile(np.linspace(0.5, 0.9, len(self.score))[:, None], 99))
 
     def apply(self, *_):
         return self.score

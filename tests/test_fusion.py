@@ -1,4 +1,4 @@
-"""The fit of three weights: its optimum, what it recovers, and what it refuses."""
+"""The fit of the weights: its optimum, what it recovers, and what it refuses."""
 
 from dataclasses import astuple
 
@@ -35,11 +35,19 @@ def parts():
     return evidence, similarity, ratio
 
 
-def by_hand(weights, evidence, similarity, ratio):
+@pytest.fixture(scope="module")
+def lattice():
+    """A fourth part that knows nothing of the others."""
+    return normalised(2 * np.random.default_rng(6).normal(size=(N, 99)))
+
+
+def by_hand(weights, evidence, similarity, ratio, lattice=None):
     """Log-probabilities from the formula, one row at a time."""
     rows = []
-    for p, x in zip(evidence, similarity.astype(float), strict=True):
+    for i, (p, x) in enumerate(zip(evidence, similarity.astype(float), strict=True)):
         scores = weights[0] * p - weights[1] * np.log(1 + fusion.FLOOR - x) + weights[2] * ratio
+        if lattice is not None:
+            scores = scores + weights[3] * lattice[i]
         rows.append(scores - np.log(np.exp(scores).sum()))
     return np.array(rows)
 
@@ -69,14 +77,42 @@ def test_a_better_match_makes_a_class_more_probable(parts):
 @pytest.mark.parametrize("weights", [(1.2, 2.0, 0.8), (0.4, 0.5, 1.5), (2.0, 4.0, 0.1)])
 def test_the_weights_that_made_the_labels_are_recovered(parts, weights):
     labels = drawn(by_hand(weights, *parts), 1)
-    found = astuple(fusion.fit(parts[0], parts[1], labels, parts[2]))
+    *found, lattice = astuple(fusion.fit(parts[0], parts[1], labels, parts[2]))
     assert np.allclose(found, weights, atol=0.12, rtol=0.06)
+    assert lattice == 0  # nothing was said of lattices
+
+
+def test_four_weights_are_recovered_where_lattices_speak_too(parts, lattice):
+    weights = (0.8, 2.0, 0.6, 1.3)
+    logp = by_hand(weights, *parts, lattice)
+    assert np.allclose(Fusion(*weights).apply(*parts, lattice), logp)
+    labels = drawn(logp, 9)
+    found = astuple(fusion.fit(parts[0], parts[1], labels, parts[2], lattice=lattice))
+    assert np.allclose(found, weights, atol=0.12, rtol=0.06)
+    # A predictor that was fitted with lattices can do without.
+    assert np.allclose(Fusion(*weights).apply(*parts), by_hand(weights, *parts))
+
+
+def test_lattices_of_other_families_alone_weigh_a_prediction(parts, lattice):
+    labels = drawn(by_hand((0.5, 1.0, 0.5, 1.5), *parts, lattice), 10)[:120]
+    few, families = (parts[0][:120], parts[1][:120]), np.arange(120) // 2
+    about = labels, parts[2], families
+    found = fusion.cross_fitted(*few, *about, lattice[:120], folds=60)
+    for k in (0, 31):
+        rest = families != k
+        told = [x[rest] for x in few], labels[rest], parts[2], families[rest], lattice[:120][rest]
+        chosen = fusion.fit(*told[0], *told[1:])
+        own = chosen.apply(*(x[~rest] for x in few), parts[2], lattice[:120][~rest])
+        assert np.allclose(found[~rest], own)
+    without = fusion.cross_fitted(*few, *about)
+    rows = np.arange(120)
+    assert found[rows, labels].mean() > without[rows, labels].mean() + 0.3
 
 
 def test_the_fit_is_the_optimum(parts):
     labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 2)[:400]
     few = parts[0][:400], parts[1][:400], parts[2]
-    found = np.array(astuple(fusion.fit(few[0], few[1], labels, few[2])))
+    found = np.array(astuple(fusion.fit(few[0], few[1], labels, few[2])))[:3]
     least = nll(found, few, labels)
     for step in np.vstack([np.eye(3), -np.eye(3), np.random.default_rng(0).normal(size=(4, 3))]):
         assert nll(found + 0.05 * step, few, labels) > least
@@ -147,6 +183,11 @@ def test_shapes_that_disagree_are_told(parts, k):
         Fusion(1.0, 1.0, 1.0).apply(*wrong)
     with pytest.raises(XrdlibError, match="prior ratio for its columns"):
         fusion.fit(wrong[0], wrong[1], np.zeros(9, int), wrong[2])
+
+
+def test_lattices_of_another_shape_are_told(parts, lattice):
+    with pytest.raises(XrdlibError, match=r"columns; got \(9, 99\), \(9, 99\), \(8, 99\), \(99,\)"):
+        Fusion(1.0, 1.0, 1.0, 1.0).apply(parts[0][:9], parts[1][:9], parts[2], lattice[:8])
 
 
 @pytest.mark.parametrize("labels", [np.zeros(8, int), np.full(9, 99), np.full(9, -1)])

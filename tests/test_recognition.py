@@ -1,4 +1,4 @@
-"""A predictor with retrieval built from tiny banks and a tiny model, and its tables."""
+"""A predictor with retrieval and indexing, from tiny banks and models, and its tables."""
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from xrdlib import (
     evaluate,
     experiment,
     fusion,
+    index_sets,
+    indexing,
+    lattice_evidence,
     library,
     paths,
     predict,
@@ -75,6 +78,12 @@ def cfg(tmp_path, monkeypatch, bank):
     model = build("resnet", {"grid": (5.0, 1.0, 86), "widths": (2, 2, 2, 2)}, seed=3)
     path = experiment.folder(cfg, "models") / "stage2.safetensors"
     checkpoint.save_weights(path, model, {"training_prior": TRAIN.tolist()})
+    torch.manual_seed(4)
+    lattices = lattice_evidence.LatticeEvidence(
+        index_sets.learn([bank]), lattice_evidence.make_network()
+    )
+    path = experiment.folder(cfg, indexing.FOLDER) / indexing.FILE
+    lattice_evidence.save(path, lattices, {"patterns": 0})
     return cfg
 
 
@@ -111,18 +120,20 @@ def test_the_predictor_is_its_pieces_put_together(cfg, made, measured_sets):
     """Network, retrieval and weights, each worked out apart from the files that were written."""
     x = measured_sets[MEASURED[1]].intensity[:8]
     again = predict.load_predictor(file(cfg, recognition.PREDICTOR))
-    evidence, similarity, nearest = again.evidence(GRID.two_theta, x)
+    evidence, similarity, row, lattice, indexed = again.evidence(GRID.two_theta, x)
     alone = predict.load_predictor(file(cfg, recognition.PREDICTOR), retrieval=False)
-    plain, none, nothing = alone.evidence(GRID.two_theta, x)
-    assert none is None and nothing is None and np.array_equal(plain, evidence)
+    plain, *nothing = alone.evidence(GRID.two_theta, x)
+    assert nothing == [None] * 4 and np.array_equal(plain, evidence)
+    told, _ = lattice_evidence.load(file(cfg, indexing.FILE))
+    assert np.array_equal(lattice, told.weigh(told.index(x))) and len(indexed) == len(x)
     known = library.load(file(cfg, recognition.FILE))[0]
     search = Retrieval(known)
     scores, rows = search.similarities(x)
-    assert np.abs(similarity - scores).max() < 1e-5 and nearest == search.name[rows].tolist()
+    assert np.abs(similarity - scores).max() < 1e-5 and np.array_equal(row, rows)
     weights = fusion.Fusion(**again.metadata["fusion"])
     for prior, target in (("minerals", MINERALS), ("uniform", UNIFORM)):
         ratio = log_ratio(target, UNIFORM)
-        wanted = np.exp(weights.apply(evidence, scores, ratio))
+        wanted = np.exp(weights.apply(evidence, scores, ratio, lattice))
         found = again.predict_proba(GRID.two_theta, x, prior=prior)
         assert np.allclose(found, wanted, atol=1e-4) and np.allclose(found.sum(1), 1)
         wanted = np.exp(CHOSEN.apply(None, evidence, ratio))
@@ -135,7 +146,7 @@ def test_the_predictor_is_its_pieces_put_together(cfg, made, measured_sets):
 def test_the_network_reads_what_it_was_trained_on(cfg, made, measured_sets):
     """Its evidence is the softmax with the training prior divided out."""
     x = measured_sets[MEASURED[1]].intensity[:4]
-    evidence, _, _ = made.evidence(GRID.two_theta, x)
+    evidence = made.evidence(GRID.two_theta, x).evidence
     model = checkpoint.load_weights(experiment.folder(cfg, "models") / "stage2.safetensors")
     inputs = preprocess(GRID.two_theta, x, grid=made.grid)
     with torch.inference_mode():
@@ -146,19 +157,24 @@ def test_the_network_reads_what_it_was_trained_on(cfg, made, measured_sets):
 def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_sets):
     patterns = measured_sets[MEASURED[0]]
     labels = patterns.group.astype(int) - 1
-    evidence, similarity, _ = made.evidence(GRID.two_theta, patterns.intensity)
-    ratio = log_ratio(MINERALS, UNIFORM)
+    seen = made.evidence(GRID.two_theta, patterns.intensity)
+    ratio, silent = log_ratio(MINERALS, UNIFORM), np.zeros((N, 99))
 
-    def nll(weights, e):
-        logp = fusion.Fusion(*weights).apply(e, similarity, ratio)
+    def nll(weights, parts):
+        logp = fusion.Fusion(*weights).apply(*parts[:2], ratio, parts[2])
         return -logp[np.arange(N), labels].mean()  # every family has two patterns
 
-    for key, e in (("fusion", evidence), ("retrieval_alone", 0 * evidence)):
+    for key, parts in (
+        ("fusion", (seen.evidence, seen.similarity, seen.lattice)),
+        ("retrieval_alone", (silent, seen.similarity, None)),
+        ("lattices_alone", (silent, silent, seen.lattice)),
+    ):
         told = made.metadata[key]
-        best = np.array([told["network"], told["similarity"], told["prior"]])
-        for step in 0.1 * np.vstack([np.eye(3), -np.eye(3)]):
+        best = np.array([told[k] for k in ("network", "similarity", "prior", "lattice")])
+        for step in 0.1 * np.vstack([np.eye(4), -np.eye(4)]):
             # At a bound, or where a part is silent, nothing is gained by staying inside.
-            assert nll(np.maximum(best + step, 0), e) > nll(best, e) - 1e-7
+            inside = np.clip(best + step, 0, [5, 50, 2, 5])
+            assert nll(inside, parts) > nll(best, parts) - 1e-7
     # A tiny network that was never trained cannot help, the library can.
     assert made.metadata["fusion"]["similarity"] > 1
     assert made.metadata["chosen_on"] == MEASURED[0] and made.metadata["profile"] == "tiny"
@@ -168,6 +184,36 @@ def test_labels_of_the_test_patterns_are_never_looked_at(cfg, made, measured_set
     blind = {MEASURED[0]: measured_sets[MEASURED[0]]}
     again = recognition.build(cfg, blind, MINERALS, CHOSEN)
     assert again.metadata == made.metadata
+
+
+@pytest.mark.parametrize("change", ["trained anew", "missing"])
+def test_sets_of_indices_that_it_was_not_calibrated_with_are_refused(cfg, made, change):
+    path = file(cfg, indexing.FILE)
+    if change == "missing":
+        path.unlink()
+        message = "does not exist"
+    else:
+        lattices, about = lattice_evidence.load(path)
+        lattices.network[0].weight.data += 0.01
+        lattice_evidence.save(path, lattices, about)
+        message = r"lattices\.safetensors is not the indexing that fused\.safetensors was"
+    with pytest.raises(XrdlibError, match=message):
+        predict.load_predictor(file(cfg, recognition.PREDICTOR))
+    assert predict.load_predictor(file(cfg, recognition.PREDICTOR), False).lattices is None
+
+
+def test_the_lattice_of_the_most_probable_group_is_told(made, measured_sets):
+    x = measured_sets[MEASURED[1]].intensity[:12]
+    probability, nearest, lattices = made.recognise(GRID.two_theta, x)
+    indexed = made.evidence(GRID.two_theta, x).indexed
+    assert len(nearest) == len(lattices) == 12 and sum(found is not None for found in lattices) > 6
+    for p, found, told in zip(probability, lattices, indexed, strict=True):
+        assert (found is None) == (not told.cell)
+        if found is None:
+            continue
+        assert all(p[found["group"] - 1] >= p[label - 1] for label in told.cell)
+        assert np.allclose(found["cell"], told.cell[found["group"]], atol=1e-4)
+        assert 0 < found["explained"] <= found["lines"] <= 24
 
 
 @pytest.mark.parametrize("change", ["fewer structures", "missing", "damaged"])
@@ -191,8 +237,8 @@ def test_a_library_that_it_was_not_calibrated_with_is_refused(cfg, made, change)
 
 def test_known_structures_are_recognised_by_retrieval_and_named(made, measured_sets, bank):
     patterns = measured_sets[MEASURED[1]]
-    _, _, nearest = made.evidence(GRID.two_theta, patterns.intensity)
-    assert np.mean(np.array(nearest) == bank.name) > 0.85
+    row = made.evidence(GRID.two_theta, patterns.intensity).row
+    assert np.mean(made.retrieval.name[row] == bank.name) > 0.85
     table = made.predict(GRID.two_theta, patterns.intensity[3], top_k=3)
     assert list(table["rank"]) == [1, 2, 3] and table["probability"].is_monotonic_decreasing
     assert table["group"][0] == bank.group[3]
@@ -201,7 +247,7 @@ def test_known_structures_are_recognised_by_retrieval_and_named(made, measured_s
 def test_parts_of_a_prediction_are_those_of_their_weights(made, measured_sets):
     x = measured_sets[MEASURED[1]].intensity[:6]
     logp = released.log_probs(made, x)
-    evidence, similarity, _ = made.evidence(GRID.two_theta, x)
+    evidence, similarity, *_ = seen = made.evidence(GRID.two_theta, x)
     ratio = log_ratio(MINERALS, UNIFORM)
     assert np.allclose(np.exp(logp[released.FUSED]), made.predict_proba(GRID.two_theta, x))
     wanted = calibrate.rescale(evidence, CHOSEN.T, CHOSEN.w, ratio)
@@ -212,6 +258,10 @@ def test_parts_of_a_prediction_are_those_of_their_weights(made, measured_sets):
     )
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     assert np.allclose(np.exp(logp[released.RETRIEVAL]), p)
+    told = made.metadata["lattices_alone"]
+    scores = told["prior"] * ratio + told["lattice"] * seen.lattice
+    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    assert np.allclose(np.exp(logp[released.LATTICES]), p)
     uniform = released.log_probs(made, x, prior="uniform")
     assert not np.allclose(uniform[released.FUSED], logp[released.FUSED])
     both = released.predictions(made, {"a": measured_sets[MEASURED[1]].take(np.arange(6))})
@@ -221,7 +271,8 @@ def test_parts_of_a_prediction_are_those_of_their_weights(made, measured_sets):
 def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank):
     table = evaluate.table(cfg, made, measured_sets, bank)
     name = MEASURED[1]
-    parts = {released.FUSED, released.NETWORK, released.RETRIEVAL, "prior only", "shuffled"}
+    parts = {released.FUSED, released.NETWORK, released.RETRIEVAL, released.LATTICES}
+    parts |= {"prior only", "shuffled"}
     by_subset = {}
     for row in table:
         by_subset.setdefault(row["subset"], {})[row["model"]] = row
@@ -249,7 +300,8 @@ def test_each_row_of_the_ablation_lacks_its_part(cfg, made, measured_sets):
     labels = measured_sets[MEASURED[1]].group.astype(int) - 1
     for title, logp in (
         ("everything", whole[released.FUSED]),
-        ("without the network", whole[released.RETRIEVAL]),
+        ("retrieval alone", whole[released.RETRIEVAL]),
+        ("indexing alone", whole[released.LATTICES]),
     ):
         # Absent classes are filled source by source, so that far from any match digits may differ.
         nll = -logp[np.arange(N), labels].mean()

@@ -36,10 +36,11 @@ def rows(predictor, known, sources, measured_sets, null, n_boot=1000, seed=0):
         Rows of `metrics.evaluate`, the whole first.
     """
     parts = _sources(known, sources)
-    evidence, similar, rigid = {}, {}, {}
+    evidence, similar, rigid, lattice = {}, {}, {}, {}
     for name in MEASURED:
         intensity = measured_sets[name].intensity
-        evidence[name] = predictor.evidence(GRID.two_theta, intensity)[0]
+        seen = predictor.evidence(GRID.two_theta, intensity)
+        evidence[name], lattice[name] = seen.evidence, seen.lattice
         found = [Retrieval(part) for part in parts]
         similar[name] = [retrieval.similarities(intensity)[0] for retrieval in found]
         for retrieval in found:
@@ -49,11 +50,20 @@ def rows(predictor, known, sources, measured_sets, null, n_boot=1000, seed=0):
     ratio = priors.log_ratio(predictor.metadata["minerals"], uniform)
     nothing = {name: np.zeros_like(e) for name, e in evidence.items()}
     best = {name: np.max(s, axis=0) for name, s in similar.items()}
-    everything = {"evidence": evidence, "similarity": best, "ratio": ratio, "families": True}
+    everything = {
+        "evidence": evidence,
+        "similarity": best,
+        "lattice": lattice,
+        "ratio": ratio,
+        "families": True,
+    }
     changes = {
         "everything": {},
         "without the network": {"evidence": nothing},
         "without retrieval": {"similarity": nothing},
+        "without indexing": {"lattice": dict.fromkeys(MEASURED)},
+        "retrieval alone": {"evidence": nothing, "lattice": dict.fromkeys(MEASURED)},
+        "indexing alone": {"evidence": nothing, "similarity": nothing},
         "without a prior": {"ratio": np.zeros(N_GROUPS)},
         "each pattern a vote, not each family": {"families": False},
         "without stretching cells": {
@@ -81,8 +91,11 @@ def _row(title, used, measured_sets, null, n_boot, seed):
         patterns.group.astype(int) - 1,
         used["ratio"],
         patterns.family if used["families"] else None,
+        used["lattice"][fitted],
     )
-    logp = chosen.apply(used["evidence"][tested], used["similarity"][tested], used["ratio"])
+    logp = chosen.apply(
+        used["evidence"][tested], used["similarity"][tested], used["ratio"], used["lattice"][tested]
+    )
     patterns = measured_sets[tested]
     told = (patterns.group.astype(int) - 1, patterns.family, np.log(null))
     return evaluate(title, tested, logp, *told, n_boot=n_boot, seed=seed)

@@ -101,7 +101,7 @@ def answer(predictor, file, pattern, request=None):
     request.check(predictor)
     wavelength, flags = used_wavelength(pattern, request)
     flags = pattern_flags(pattern, wavelength, predictor.grid) + flags
-    probability, nearest = posterior(predictor, pattern, wavelength, request.prior, flags)
+    probability, nearest, lattice = posterior(predictor, pattern, wavelength, request.prior, flags)
     if nearest and nearest["similarity"] < _UNLIKE:
         flags.append("unlike")
     if "no_peaks" in flags:  # a statement about the prior, not about patterns like those of old
@@ -118,12 +118,13 @@ def answer(predictor, file, pattern, request=None):
         "coverage": request.coverage,
         **common(labels),
         "nearest": nearest,
+        "lattice": lattice,
         "wavelength": wavelength,
     }
 
 
 def posterior(predictor, pattern, wavelength, prior, flags=()):
-    """Probabilities of the groups, and the known structure that is most like the pattern.
+    """Probabilities of the groups, the most similar known structure, and the lattice.
 
     Parameters and errors are as for `answer`; `flags` are those of the pattern.
 
@@ -133,14 +134,17 @@ def posterior(predictor, pattern, wavelength, prior, flags=()):
         Those of the prior where the pattern has no peaks.
     nearest : dict or None
         "name", "group" and "similarity"; None without retrieval or peaks.
+    lattice : dict or None
+        "group", "cell", "lines" and "explained", see `predict.Predictor.recognise`; None without
+        indexing or peaks, or if none was found.
     """
     if "no_peaks" in flags:
-        return priors.resolve_prior(prior, predictor.metadata["minerals"]), None
-    probability, nearest = predictor.recognise(
+        return priors.resolve_prior(prior, predictor.metadata["minerals"]), None, None
+    probability, nearest, lattice = predictor.recognise(
         pattern.two_theta, [pattern.intensity], wavelength, prior
     )
     found = nearest and nearest[0] | {"similarity": round(nearest[0]["similarity"], 4)}
-    return probability[0], found
+    return probability[0], found, lattice and lattice[0]
 
 
 def used_wavelength(pattern, request):

@@ -235,9 +235,9 @@ def mistakes(logp, patterns, similarity, nearest, n=20, every=5):
 
 def _read(predictor, patterns):
     """Log-probabilities, similarity to the nearest structure, and its name."""
-    evidence, similarity, nearest = predictor.evidence(GRID.two_theta, patterns.intensity)
-    logp = weighed(predictor, evidence, similarity)[FUSED]
-    return logp, similarity.max(axis=1), nearest
+    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
+    logp = weighed(predictor, seen)[FUSED]
+    return logp, seen.similarity.max(axis=1), predictor.retrieval.name[seen.row].tolist()
 
 
 def _why(similarity, relation):
@@ -250,4 +250,4 @@ def _why(similarity, relation):
         return "taken for more symmetric than it is: weak lines were missed"
     if relation == "descendant":
         return "taken for less symmetric than it is: an impurity or noise passed for lines"
-    return "no known structure is like it, and the network was misled"
+    return "no known structure is like it, and the network or the lattice misled"

@@ -104,10 +104,10 @@ def measured_study(predictor, patterns, null, n_permutations=1000, n_boot=1000, 
         the predictor with retrieval sees too.
     """
     labels, families = patterns.group.astype(int) - 1, patterns.family
-    evidence, similarity, _ = predictor.evidence(GRID.two_theta, patterns.intensity)
-    logp = weighed(predictor, evidence, similarity)
+    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
+    logp = weighed(predictor, seen)
     measures = signal(patterns.intensity)
-    measures["similarity"] = similarity.max(1)
+    measures["similarity"] = seen.similarity.max(1)
     measures["class frequency"] = np.log(null)[labels]
     system = np.array([SYSTEMS.index(name) for name in crystal_systems()])[labels]
     groups = {

@@ -22,6 +22,7 @@ SEEDS = {
     "holdout": 4,
     "stage1 prototypes": 5,
     "stage2 prototypes": 6,
+    "lattices": 7,
 }
 MEASURED = ("rruff-calibration", "rruff-test")
 HELD_OUT = ("amcsd-calibration", "amcsd-test")

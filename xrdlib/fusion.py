@@ -1,8 +1,9 @@
-"""What a network read and what retrieval found, weighed by the likelihood of calibration patterns.
+"""What a network, retrieval and indexing found, weighed by the likelihood of calibration patterns.
 
-The scores of class k are s_k = b log p_k + c t(similarity_k) + w (log pi_target,k - log pi_train,k)
-with the network's evidence p. Retrieval's part grows faster the better the match:
-t(x) = -log(1 + e - x). Three weights are all that is fitted, in a convex problem.
+The scores of class k are s_k = b log p_k + c t(similarity_k) + d log q_k + w (log pi_target,k -
+log pi_train,k) with the network's evidence p and that of lattices q. Retrieval's part grows faster
+the better the match: t(x) = -log(1 + e - x). Four weights are all that is fitted, in a convex
+problem.
 """
 
 from dataclasses import dataclass
@@ -14,18 +15,19 @@ from .metrics import check, logsumexp
 
 # A measured pattern is never exactly what is calculated; no match is better than this far from 1.
 FLOOR = 0.05
-_HIGHEST = (5.0, 50.0, 2.0)
+_HIGHEST = (5.0, 50.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """Weights of the network's evidence, of retrieval and of the prior ratio."""
+    """Weights of the network's evidence, of retrieval, of the prior ratio and of lattices."""
 
     network: float
     similarity: float
     prior: float
+    lattice: float = 0.0
 
-    def apply(self, logp, similarity, log_ratio):
+    def apply(self, logp, similarity, log_ratio, lattice=None):
         """Normalised log-probabilities, (n, 99) float64.
 
         Parameters
@@ -36,16 +38,17 @@ class Fusion:
             As from `retrieval.Retrieval.similarities`.
         log_ratio : array_like, (99,)
             Target prior over the uniform one, see `priors.log_ratio`.
+        lattice : array_like, (n, 99), optional
+            Log-probabilities from `lattice_evidence.LatticeEvidence`; nothing is said by none.
         """
-        terms = _terms(logp, similarity, log_ratio)
-        scores = sum(
-            weight * term
-            for weight, term in zip((self.network, self.similarity, self.prior), terms, strict=True)
-        )
+        terms = _terms(logp, similarity, log_ratio, lattice)
+        weights = (self.network, self.similarity, self.prior, self.lattice)
+        # The last weight finds no term where there is no lattice evidence.
+        scores = sum(weight * term for weight, term in zip(weights, terms, strict=False))
         return scores - logsumexp(scores)[:, None]
 
 
-def fit(logp, similarity, labels, log_ratio, families=None):
+def fit(logp, similarity, labels, log_ratio, families=None, lattice=None):
     """The weights of least NLL on calibration patterns.
 
     Parameters
@@ -57,6 +60,8 @@ def fit(logp, similarity, labels, log_ratio, families=None):
     families : array_like, (n,), optional
         Of the patterns. Each family then counts once, shared by its patterns, since it is for
         other families that the weights are wanted; without them each pattern counts once.
+    lattice : array_like, (n, 99), optional
+        As for `Fusion.apply`.
 
     Returns
     -------
@@ -70,7 +75,8 @@ def fit(logp, similarity, labels, log_ratio, families=None):
     """
     from scipy.optimize import minimize  # slow to load, and a prediction needs none of it
 
-    terms = np.stack(np.broadcast_arrays(*_terms(logp, similarity, log_ratio)), axis=-1)
+    terms = _terms(logp, similarity, log_ratio, lattice)
+    terms = np.stack(np.broadcast_arrays(*terms), axis=-1)
     _, labels = check(terms[..., 0] - logsumexp(terms[..., 0])[:, None], labels)
     votes = _votes(len(labels) if families is None else families)
     if len(votes) != len(labels):
@@ -84,17 +90,17 @@ def fit(logp, similarity, labels, log_ratio, families=None):
         gradient = np.einsum("nc,nck->nk", p, terms) - terms[rows, labels]
         return votes @ (total - scores[rows, labels]), votes @ gradient
 
-    bounds = [(0.0, highest) for highest in _HIGHEST]
-    found = minimize(cost, [1.0, 1.0, 1.0], jac=True, bounds=bounds, method="L-BFGS-B")
+    bounds = [(0.0, highest) for highest in _HIGHEST[: terms.shape[-1]]]
+    found = minimize(cost, np.ones(len(bounds)), jac=True, bounds=bounds, method="L-BFGS-B")
     return Fusion(*found.x.tolist())
 
 
-def cross_fitted(logp, similarity, labels, log_ratio, families, folds=10, seed=0):
+def cross_fitted(logp, similarity, labels, log_ratio, families, lattice=None, folds=10, seed=0):
     """Predictions for calibration patterns, each with weights fitted on other families.
 
     Parameters
     ----------
-    logp, similarity, labels, log_ratio, families
+    logp, similarity, labels, log_ratio, families, lattice
         As for `fit`.
     folds : int
         Parts into which the families are dealt at random.
@@ -110,10 +116,13 @@ def cross_fitted(logp, similarity, labels, log_ratio, families, folds=10, seed=0
     names, member = np.unique(families, return_inverse=True)
     fold = np.random.default_rng(seed).permutation(len(names))[member] % min(folds, len(names))
     found = np.empty(logp.shape)
+    lattice = None if lattice is None else np.asarray(lattice)
     for k in np.unique(fold):
         out, others = fold == k, fold != k
-        chosen = fit(logp[others], similarity[others], labels[others], log_ratio, families[others])
-        found[out] = chosen.apply(logp[out], similarity[out], log_ratio)
+        about = labels[others], log_ratio, families[others]
+        kept, left = (None if lattice is None else lattice[rows] for rows in (others, out))
+        chosen = fit(logp[others], similarity[others], *about, kept)
+        found[out] = chosen.apply(logp[out], similarity[out], log_ratio, left)
     return found
 
 
@@ -125,12 +134,16 @@ def _votes(families):
     return 1 / size[member] / len(size)
 
 
-def _terms(logp, similarity, log_ratio):
-    logp, similarity = (np.asarray(x, dtype=np.float64) for x in (logp, similarity))
-    log_ratio = np.asarray(log_ratio, dtype=np.float64)
-    if logp.shape != similarity.shape or log_ratio.shape != logp.shape[1:]:
+def _terms(logp, similarity, log_ratio, lattice):
+    logp, similarity, log_ratio = (
+        np.asarray(x, dtype=np.float64) for x in (logp, similarity, log_ratio)
+    )
+    given = [logp, similarity] if lattice is None else [logp, similarity, np.asarray(lattice)]
+    if len({x.shape for x in given}) > 1 or log_ratio.shape != logp.shape[1:]:
+        shapes = ", ".join(str(x.shape) for x in (*given, log_ratio))
         raise XrdlibError(
-            f"Fusion needs evidence and similarities of one shape and a prior ratio for its "
-            f"columns; got {logp.shape}, {similarity.shape} and {log_ratio.shape}."
+            "Fusion needs evidence and similarities of one shape and a prior ratio for its "
+            f"columns; got {shapes}."
         )
-    return logp, -np.log(1 + FLOOR - np.clip(similarity, -1, 1)), log_ratio
+    terms = [logp, -np.log(1 + FLOOR - np.clip(similarity, -1, 1)), log_ratio]
+    return terms if lattice is None else [*terms, given[-1].astype(np.float64)]

@@ -121,6 +121,10 @@ def _crystal_statistics(config):
     return plots.crystal_statistics(read(config, "simulator")["crystals"])
 
 
+def _indexing(config):
+    return plots.indexing(read(config, "indexing"))
+
+
 def _retrieval(config):
     rows = read(config, "retrieval")["rows"]
     if not rows:
@@ -151,6 +155,7 @@ FIGURES = {
     "reliability": _reliability,
     "confusion": _confusion,
     "dag_errors": _dag_errors,
+    "indexing": _indexing,
     "retrieval": _retrieval,
     "released_coverage": _released(plots.coverage, "coverage", "answered"),
     "released_mistakes": _released(plots.mistakes, "mistakes"),

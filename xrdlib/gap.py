@@ -156,7 +156,7 @@ def read(predictors, intensity):
     """
     found = {}
     for title, predictor in predictors.items():
-        evidence = predictor.evidence(GRID.two_theta, intensity)[0]
+        evidence = predictor.evidence(GRID.two_theta, intensity).evidence
         minerals = predictor.metadata["minerals"]
         ratio = log_ratio(minerals, np.full(N_GROUPS, 1 / N_GROUPS))
         a = predictor.calibration

@@ -187,7 +187,7 @@ def readers(config, bank):
     def read(intensity):
         flat = np.zeros((len(intensity), N_GROUPS))
         found = {
-            name: (network.evidence(GRID.two_theta, intensity)[0], flat)
+            name: (network.evidence(GRID.two_theta, intensity).evidence, flat)
             for name, network in networks.items()
         }
         similarity = known.similarities(intensity)[0]

@@ -72,7 +72,19 @@ def sentences(answer):
         found.append(
             f"Most like: {nearest['name']}, {group}, similarity {nearest['similarity']:.2f}."
         )
+    if lattice := answer["lattice"]:
+        found.append(_lattice(lattice, symbols))
     return found + [FLAGS[flag] for flag in answer["flags"]]
+
+
+def _lattice(lattice, symbols):
+    named = f"{symbols[lattice['group'] - 1]} ({lattice['group']})"
+    edges = ", ".join(f"{x:.3f}" for x in lattice["cell"][:3])
+    angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])
+    return (
+        f"A lattice for {named}: {edges} angstrom, {angles} degrees; it explains "
+        f"{lattice['explained']} of the first {lattice['lines']} lines."
+    )
 
 
 def twins(labels):

@@ -3,6 +3,7 @@
 from .plot_calibration import reliability, temperature
 from .plot_crystals import crystal_statistics
 from .plot_errors import confusion, dag_errors
+from .plot_indexing import indexing
 from .plot_patterns import example_patterns
 from .plot_released import coverage, mistakes
 from .plot_scores import curriculum, decoders, learning_curves, nulls
@@ -20,6 +21,7 @@ __all__ = [
     "dag_errors",
     "decoders",
     "example_patterns",
+    "indexing",
     "learning_curves",
     "mistakes",
     "note",

@@ -1,15 +1,27 @@
-"""From a measured pattern to ranked extinction groups: a calibrated network, and retrieval.
+"""From a measured pattern to ranked extinction groups: a network, retrieval and indexing.
 
-The network reads symmetry from the pattern; retrieval compares it with known structures. Both are
-fused with weights that were fitted on calibration patterns, see `fusion`.
+The network reads symmetry from the pattern; retrieval compares it with known structures; indexing
+looks for lattices that explain its lines. All are fused with weights that were fitted on
+calibration patterns, see `fusion`.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from . import calibrate, checkpoint, conformal, decode, groups, library, paths, priors
+from . import (
+    calibrate,
+    checkpoint,
+    conformal,
+    decode,
+    groups,
+    lattice_evidence,
+    library,
+    paths,
+    priors,
+)
 from .calibrate import Calibration
 from .diffraction import strong_line
 from .errors import XrdlibError
@@ -29,7 +41,8 @@ def load_predictor(weights=None, retrieval=True):
     weights : path-like, optional
         A ``predictor.safetensors``; by default the one in models/.
     retrieval : bool
-        Whether to use the library of known structures that the file names, if it names one.
+        Whether to use the library of known structures and the sets of indices that the file names,
+        if it names any. Without, the network is alone.
 
     Returns
     -------
@@ -38,8 +51,8 @@ def load_predictor(weights=None, retrieval=True):
     Raises
     ------
     XrdlibError
-        If a file is missing or damaged, holds no calibrated model, or the library beside it is
-        not the one that it was calibrated with.
+        If a file is missing or damaged, holds no calibrated model, or the library or the sets
+        beside it are not those that it was calibrated with.
     """
     path = Path(DEFAULT if weights is None else weights)
     model, metadata = checkpoint.load_weights(path), checkpoint.load_metadata(path)
@@ -47,11 +60,42 @@ def load_predictor(weights=None, retrieval=True):
         raise XrdlibError(f"{path} holds a model without calibration; give a predictor file.")
     if not retrieval or "library" not in metadata:
         return Predictor(model, metadata)
-    file = path.with_name(metadata["library"]["file"])
-    known, about = library.load(file)
-    if about != metadata["library"]["about"]:
-        raise XrdlibError(f"{file} is not the library that {path.name} was calibrated with.")
-    return Predictor(model, metadata, Retrieval(known))
+    known = _beside(path, metadata["library"], library.load, "library")
+    lattices = None
+    if "lattices" in metadata:
+        lattices = _beside(path, metadata["lattices"], lattice_evidence.load, "indexing")
+    return Predictor(model, metadata, Retrieval(known), lattices)
+
+
+def _beside(path, named, load, what):
+    file = path.with_name(named["file"])
+    found, about = load(file)
+    if about != named["about"]:
+        raise XrdlibError(f"{file} is not the {what} that {path.name} was calibrated with.")
+    return found
+
+
+class Seen(NamedTuple):
+    """What the parts of a predictor find in n patterns, before any prior.
+
+    Attributes
+    ----------
+    evidence : ndarray, (n, 99) float64
+        Log-probabilities of the network, both heads fused, training prior divided out.
+    similarity : ndarray, (n, 99) float32, or None without retrieval
+        See `retrieval.Retrieval.similarities`.
+    row : ndarray, (n,) int, or None
+        Of the library: the structure that is most like each pattern.
+    lattice : ndarray, (n, 99) float64, or None without indexing
+        Log-probabilities, see `lattice_evidence.LatticeEvidence.weigh`.
+    indexed : list of index_cells.Indexed, or None
+    """
+
+    evidence: np.ndarray
+    similarity: np.ndarray | None = None
+    row: np.ndarray | None = None
+    lattice: np.ndarray | None = None
+    indexed: list | None = None
 
 
 class Predictor:
@@ -62,16 +106,18 @@ class Predictor:
     model : torch.nn.Module
     metadata : dict
         "calibration" (T, w, a), "training_prior" and "minerals" (99 probabilities each), and with
-        retrieval "fusion" (network, similarity, prior).
+        retrieval "fusion" (network, similarity, prior, lattice).
     retrieval : Retrieval, optional
+    lattices : lattice_evidence.LatticeEvidence, optional
+        Used beside retrieval alone.
     """
 
-    def __init__(self, model, metadata, retrieval=None):
+    def __init__(self, model, metadata, retrieval=None, lattices=None):
         self.model, self.metadata = model.eval(), metadata
         start, step, size = model.config.grid
         self.grid = Grid(start, round(start + step * (size - 1), 6), step)
         self.calibration = Calibration(**metadata["calibration"])
-        self.retrieval = retrieval
+        self.retrieval, self.lattices = retrieval, lattices
         self.fusion = Fusion(**metadata["fusion"]) if retrieval else None
 
     def predict(self, two_theta, intensity, wavelength="CuKa", prior="minerals", top_k=5):
@@ -130,7 +176,7 @@ class Predictor:
         return self.recognise(two_theta, intensities, wavelength, prior)[0]
 
     def recognise(self, two_theta, intensities, wavelength="CuKa", prior="minerals"):
-        """As `predict_proba`, with the structure in the library that is most like each pattern.
+        """As `predict_proba`, with the most similar known structure and the lattice of each.
 
         Returns
         -------
@@ -138,21 +184,28 @@ class Predictor:
         nearest : list of dict, or None without retrieval
             "name" of the structure, its extinction "group" 1..99, and its "similarity" to the
             pattern, -1 to 1.
+        lattice : list of dict or None, or None without indexing
+            Of the most probable group that a lattice was found for: "group", "cell" (six numbers,
+            angstrom and degrees), how many of the pattern's first "lines" it has "explained";
+            None for a pattern that none was found for.
         """
         target = priors.resolve_prior(prior, self.metadata["minerals"])
         ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
-        evidence, similarity, rows = self._look_up(two_theta, intensities, wavelength)
+        seen = self.evidence(two_theta, intensities, wavelength)
         if self.retrieval is None:
-            return np.exp(self.calibration.apply(None, evidence, ratio)), None
+            return np.exp(self.calibration.apply(None, seen.evidence, ratio)), None, None
         nearest = [
             {
                 "name": str(self.retrieval.name[row]),
                 "group": int(self.retrieval.group[row]),
                 "similarity": float(own.max()),
             }
-            for row, own in zip(rows, similarity, strict=True)
+            for row, own in zip(seen.row, seen.similarity, strict=True)
         ]
-        return np.exp(self.fusion.apply(evidence, similarity, ratio)), nearest
+        probability = np.exp(self.fusion.apply(seen.evidence, seen.similarity, ratio, seen.lattice))
+        if seen.indexed is None:
+            return probability, nearest, None
+        return probability, nearest, [*map(_lattice, seen.indexed, probability)]
 
     def prediction_sets(self, probability, coverage=0.9):
         """Groups that hold the true one with a stated probability, for minerals not seen before.
@@ -178,7 +231,7 @@ class Predictor:
         return conformal.members(probability, threshold)
 
     def evidence(self, two_theta, intensities, wavelength="CuKa"):
-        """What the network reads and what retrieval finds, before any prior.
+        """What the network reads, and retrieval and indexing find, before any prior.
 
         Parameters
         ----------
@@ -187,32 +240,26 @@ class Predictor:
 
         Returns
         -------
-        evidence : ndarray, (n, 99) float64
-            Log-probabilities of the network, both heads fused, training prior divided out.
-        similarity : ndarray, (n, 99) float32, or None without retrieval
-            See `retrieval.Retrieval.similarities`.
-        nearest : list of str, or None
-            The structure in the library that is most like each pattern.
+        Seen
 
         Raises
         ------
         XrdlibError
             As for `predict`.
         """
-        evidence, similarity, rows = self._look_up(two_theta, intensities, wavelength)
-        return evidence, similarity, None if rows is None else self.retrieval.name[rows].tolist()
-
-    def _look_up(self, two_theta, intensities, wavelength):
-        """As `evidence`, with the structures' rows in place of their names."""
         wavelength = strong_line(wavelength)
         patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, self.grid))
         heads = self._heads(normalise(torch.from_numpy(patterns)))
         evidence = calibrate.fuse(*heads, self.calibration.a)
         if self.retrieval is None:
-            return evidence, None, None
+            return Seen(evidence)
         if self.grid != GRID:
             patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
-        return evidence, *self.retrieval.similarities(patterns)
+        similarity, row = self.retrieval.similarities(patterns)
+        if self.lattices is None:
+            return Seen(evidence, similarity, row)
+        indexed = self.lattices.index(patterns)
+        return Seen(evidence, similarity, row, self.lattices.weigh(indexed), indexed)
 
     @torch.inference_mode()
     def _heads(self, x):
@@ -228,6 +275,19 @@ class Predictor:
             priors.divide_out(torch.cat(parts).numpy(), train) if parts else None
             for parts in (heads["rule"], heads["aux"])
         )
+
+
+def _lattice(indexed, probability):
+    """The lattice of the most probable group that has one, see `Predictor.recognise`."""
+    if not indexed.cell:
+        return None
+    label = max(indexed.cell, key=lambda label: probability[label - 1])
+    return {
+        "group": label,
+        "cell": [round(x, 4) for x in indexed.cell[label]],
+        "lines": indexed.looked_at,
+        "explained": int(indexed.explained[label - 1]),
+    }
 
 
 def write(path, model, calibration, training_prior, minerals, **about):

@@ -1,10 +1,10 @@
-"""Retrieval beside a trained network: the library of a profile, and the weights of both."""
+"""Retrieval and indexing beside a trained network: the library of a profile, and all weights."""
 
 from dataclasses import asdict
 
 import numpy as np
 
-from . import conformal, fusion, library, predict, priors, stages
+from . import conformal, fusion, indexing, lattice_evidence, library, predict, priors, stages
 from .experiment import MEASURED, folder, load_bank
 from .groups import N_GROUPS
 from .patterns import GRID
@@ -38,7 +38,7 @@ def build_library(config):
 
 
 def build(config, measured_sets, prior, calibration):
-    """A predictor with retrieval, weighed on the calibration patterns.
+    """A predictor with retrieval and indexing, weighed on the calibration patterns.
 
     Parameters
     ----------
@@ -60,6 +60,8 @@ def build(config, measured_sets, prior, calibration):
     model, about = stages.load_model(config, "stage2")
     known, sources = build_library(config)
     library.save(folder_ / FILE, known, sources)
+    lattices, indices = lattice_evidence.load(folder(config, indexing.FOLDER) / indexing.FILE)
+    lattice_evidence.save(folder_ / indexing.FILE, lattices, indices)
     patterns = measured_sets[MEASURED[0]]
     metadata = {
         "calibration": asdict(calibration),
@@ -67,26 +69,27 @@ def build(config, measured_sets, prior, calibration):
         "minerals": np.asarray(prior).tolist(),
         "fusion": asdict(fusion.Fusion(1.0, 1.0, 1.0)),
     }
-    predictor = predict.Predictor(model, metadata, Retrieval(known))
-    evidence, similarity, _ = predictor.evidence(GRID.two_theta, patterns.intensity)
+    predictor = predict.Predictor(model, metadata, Retrieval(known), lattices)
+    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
     ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
     labels = patterns.group.astype(int) - 1
-    both = fusion.fit(evidence, similarity, labels, ratio, patterns.family)
-    alone = fusion.fit(np.zeros_like(evidence), similarity, labels, ratio, patterns.family)
-    unseen = fusion.cross_fitted(evidence, similarity, labels, ratio, patterns.family)
+    told, silent = (labels, ratio, patterns.family), np.zeros_like(seen.evidence)
+    unseen = fusion.cross_fitted(seen.evidence, seen.similarity, *told, seen.lattice)
     predict.write(
         folder_ / PREDICTOR,
         model,
         calibration,
         about["training_prior"],
         prior,
-        fusion=asdict(both),
-        retrieval_alone=asdict(alone),
+        fusion=asdict(fusion.fit(seen.evidence, seen.similarity, *told, seen.lattice)),
+        retrieval_alone=asdict(fusion.fit(silent, seen.similarity, *told)),
+        lattices_alone=asdict(fusion.fit(silent, silent, *told, seen.lattice)),
         conformal={
             "scores": conformal.scores(unseen, labels).round(9).tolist(),
             "families": patterns.family.astype(str).tolist(),
         },
         library={"file": FILE, "about": sources},
+        lattices={"file": indexing.FILE, "about": indices},
         profile=config.profile,
         chosen_on=MEASURED[0],
     )

@@ -10,7 +10,8 @@ from .groups import N_GROUPS
 from .metrics import evaluate
 from .patterns import GRID
 
-FUSED, NETWORK, RETRIEVAL = "released", "released, network alone", "released, retrieval alone"
+FUSED, NETWORK = "released", "released, network alone"
+RETRIEVAL, LATTICES = "released, retrieval alone", "released, indexing alone"
 CROPPED = "10 to 80 degrees"  # of the subset whose patterns are cut to that
 _CROP = (10.0, 80.0)
 
@@ -50,22 +51,26 @@ def log_probs(predictor, intensity, prior="minerals"):
     Returns
     -------
     dict of str to ndarray, (n, 99)
-        `FUSED`, `NETWORK` and `RETRIEVAL`.
+        `FUSED`, `NETWORK`, `RETRIEVAL` and, with indexing, `LATTICES`.
     """
-    evidence, similarity, _ = predictor.evidence(GRID.two_theta, intensity)
-    return weighed(predictor, evidence, similarity, prior)
+    return weighed(predictor, predictor.evidence(GRID.two_theta, intensity), prior)
 
 
-def weighed(predictor, evidence, similarity, prior="minerals"):
-    """As `log_probs`, from what `predict.Predictor.evidence` found."""
+def weighed(predictor, seen, prior="minerals"):
+    """As `log_probs`, from what `predict.Predictor.evidence` has seen."""
     target = priors.resolve_prior(prior, predictor.metadata["minerals"])
     ratio = priors.log_ratio(target, np.full(N_GROUPS, 1 / N_GROUPS))
+    nothing = np.zeros_like(seen.evidence)
     alone = Fusion(**predictor.metadata["retrieval_alone"])
-    return {
-        FUSED: predictor.fusion.apply(evidence, similarity, ratio),
-        NETWORK: predictor.calibration.apply(None, evidence, ratio),
-        RETRIEVAL: alone.apply(np.zeros_like(evidence), similarity, ratio),
+    found = {
+        FUSED: predictor.fusion.apply(seen.evidence, seen.similarity, ratio, seen.lattice),
+        NETWORK: predictor.calibration.apply(None, seen.evidence, ratio),
+        RETRIEVAL: alone.apply(nothing, seen.similarity, ratio),
     }
+    if seen.lattice is not None:
+        alone = Fusion(**predictor.metadata["lattices_alone"])
+        found[LATTICES] = alone.apply(nothing, nothing, ratio, seen.lattice)
+    return found
 
 
 def predictions(predictor, measured_sets):

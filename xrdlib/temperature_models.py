@@ -62,7 +62,7 @@ def _evidence(config, predictor, measured_sets, sets):
     found = {}
     if measured_sets:
         own = {
-            name: predictor.evidence(GRID.two_theta, patterns.intensity)[0]
+            name: predictor.evidence(GRID.two_theta, patterns.intensity).evidence
             for name, patterns in measured_sets.items()
         }
         found[RELEASED] = own, np.array(predictor.metadata["training_prior"])

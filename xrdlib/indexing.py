@@ -1,0 +1,192 @@
+"""The indexing of a profile: sets of indices, a network that weighs lattices, and how they do."""
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+
+import gemmi
+import numpy as np
+import torch
+
+from . import classical, groups, index_sets, lattice_evidence, lattice_training, metrics
+from .evidence import lines as cell_lines
+from .experiment import folder, load_bank, realism, seed
+from .index_cells import index
+from .line_finder import find_lines
+from .patterns import CU_KA1, GRID
+from .realism import measured_like
+from .stream import mineral_weights
+
+FOLDER, FILE = "indexing", "lattices.safetensors"
+_BANKS = ("train", "compounds")  # of which indices are learned
+_SLICE = 200  # patterns simulated at a time
+_LENGTH, _ANGLE = 0.01, 1.0  # relative; degrees: two reduced cells within these are one
+
+
+def build(config):
+    """Learn sets of indices and how far lattices can be trusted; write them to the profile's runs.
+
+    Parameters
+    ----------
+    config : namespace
+        Its section `indexing` says how many simulated patterns of training minerals there are.
+
+    Returns
+    -------
+    evidence : lattice_evidence.LatticeEvidence
+    learned : lattice_training.Learned
+    """
+    banks = [load_bank(config, name) for name in _BANKS if getattr(config.synthesis, name, True)]
+    sets = index_sets.learn(banks)
+    intensity, label = simulate(config, banks[0], config.indexing.patterns)
+    cases = classical.held_out(config, "amcsd-calibration", config.indexing.held_out)
+    scores, other = (
+        lattice_evidence.gather(index_all(x, sets, config.threads))
+        for x in (intensity, cases.intensity)
+    )
+    learned = lattice_training.train(scores, label, other, cases.label, seed=config.seed)
+    evidence = lattice_evidence.LatticeEvidence(sets, learned.network)
+    about = {"patterns": len(label), "sets": {name: len(rows) for name, rows in sets.items()}}
+    lattice_evidence.save(folder(config, FOLDER) / FILE, evidence, about)
+    return evidence, learned
+
+
+def simulate(config, bank, n):
+    """Patterns of n structures drawn from a bank, as a laboratory would measure them.
+
+    Returns
+    -------
+    intensity : ndarray, (n, GRID.size) float32
+    label : ndarray, (n,) int
+        Class 0..98.
+    """
+    rng = np.random.default_rng(seed(config, "lattices"))
+    rows = rng.choice(len(bank), n, p=mineral_weights(bank.group, bank.name))
+    parts = []
+    for first in range(0, n, _SLICE):
+        number = torch.arange(first, min(first + _SLICE, n))
+        about = realism(config), seed(config, "lattices"), number
+        parts.append(measured_like(bank.take(rows[number]), *about, GRID).numpy())
+    return np.concatenate(parts), bank.group[rows].astype(int) - 1
+
+
+def index_all(intensities, sets, workers=1):
+    """`index_cells.Indexed` of each pattern (n, GRID.size), shared among processes."""
+    task = partial(_one, sets=sets)
+    if workers == 1:
+        return [task(x) for x in intensities]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(task, intensities, chunksize=20))
+
+
+def _one(intensity, sets):
+    return index(find_lines(intensity), sets)
+
+
+def table(evidence, cases, null):
+    """How the lattices of held-out minerals are found, by crystal system.
+
+    Parameters
+    ----------
+    evidence : lattice_evidence.LatticeEvidence
+    cases : classical.Cases
+        Patterns with their cells.
+    null : array_like, (99,)
+        Prior over which bits are counted.
+
+    Returns
+    -------
+    list of dict
+        "system", "n", "lines" (median), "system_found" and "cell_found" (percent: the best-scored
+        lattice is of the system, and it is the specimen's lattice), "top1", "top5" (percent, by the
+        weighed evidence and the prior), "bits_over_prior".
+    """
+    indexed = evidence.index(cases.intensity)
+    logp = evidence.weigh(indexed) + np.log(null)
+    logp -= metrics.logsumexp(logp)[:, None]
+    systems = np.array(groups.crystal_systems())[cases.label]
+    best = [_best(x) for x in indexed]
+    right = [
+        cell is not None and same_lattice(cell, own)
+        for (_, cell), own in zip(best, cases.cell, strict=True)
+    ]
+    told = np.array([system for system, _ in best])
+    lines = np.array([x.n for x in indexed])
+    kinds = {"all": np.ones(len(systems), dtype=bool)}
+    kinds |= {name: systems == name for name in groups.SYSTEMS}
+    rows = []
+    for name, mask in kinds.items():
+        if not mask.any():
+            continue
+        label, p = cases.label[mask], logp[mask]
+        rank = (p > p[np.arange(len(label)), label][:, None]).sum(1)
+        gain = p[np.arange(len(label)), label] - np.log(null)[label]
+        rows.append(
+            {
+                "system": name,
+                "n": int(mask.sum()),
+                "lines": float(np.median(lines[mask])),
+                "system_found": 100 * float((told == _metric(systems))[mask].mean()),
+                "cell_found": 100 * float(np.array(right)[mask].mean()),
+                "top1": 100 * float((rank == 0).mean()),
+                "top5": 100 * float((rank < 5).mean()),
+                "bits_over_prior": float(gain.mean() / np.log(2)),
+            }
+        )
+    return rows
+
+
+def example(evidence, cases, wanted="orthorhombic", lines=15):
+    """The first pattern of a crystal system whose lattice is found, to be drawn.
+
+    Returns
+    -------
+    dict or None
+        "name", "cell", "two_theta" and "intensity" (up to the last line looked at, 1 for the
+        highest), "found" and "lattice" (degrees, lines of the pattern and of a primitive lattice).
+    """
+    systems = np.array(groups.crystal_systems())[cases.label]
+    for i in np.flatnonzero(systems == wanted):
+        lines_found = find_lines(cases.intensity[i])
+        indexed = index(lines_found, evidence.sets)
+        cell = _best(indexed)[1]
+        if indexed.looked_at < lines or not same_lattice(cell, cases.cell[i]):
+            continue
+        two_theta = lines_found.two_theta[: indexed.looked_at]
+        shown = (GRID.two_theta > two_theta[0] - 3) & (GRID.two_theta < two_theta[-1] + 1)
+        intensity = cases.intensity[i][shown] / cases.intensity[i][shown].max()
+        edges = GRID.two_theta[shown][[0, -1]]
+        return {
+            "name": str(cases.name[i]),
+            "cell": list(cell),
+            "two_theta": GRID.two_theta[shown].round(2).tolist(),
+            "intensity": intensity.astype(float).round(4).tolist(),
+            "found": two_theta.round(3).tolist(),
+            "lattice": cell_lines(cell, CU_KA1, *edges)[2].round(3).tolist(),
+        }
+    return None
+
+
+def same_lattice(cell, other):
+    """Whether two cells are, reduced, the same within 1 % and 1 degree."""
+    a, b = (np.array(_reduced(x)) for x in (cell, other))
+    near = np.abs(a[:3] / b[:3] - 1).max() < _LENGTH
+    return bool(near and np.abs(a[3:] - b[3:]).max() < _ANGLE)
+
+
+def _reduced(cell):
+    vector = gemmi.GruberVector(gemmi.UnitCell(*cell), "P")
+    vector.niggli_reduce()
+    return vector.cell_parameters()
+
+
+def _best(indexed):
+    """Crystal system of the metric and cell of the lattice with the best score."""
+    if not indexed.cell:
+        return "none", None
+    label = int(np.nanargmax(indexed.score)) + 1
+    return str(_metric(groups.crystal_systems()[label - 1])), indexed.cell[label]
+
+
+def _metric(system):
+    return np.where(np.asarray(system) == "trigonal", "hexagonal", system)

@@ -1,0 +1,91 @@
+"""Figures of indexing: how often lattices are found, and what one explains."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from .plot_style import COLOURS, PAGE, SYSTEM_COLOURS, need, note, styled
+
+_SERIES = (("system_found", "system", 0.35), ("cell_found", "lattice", 1.0))
+
+
+@styled
+def indexing(found):
+    """Lattices that were found, by crystal system; and the lines of one pattern with its lattice.
+
+    Parameters
+    ----------
+    found : dict
+        "rows" (`indexing.table`), "families", and "example" (`indexing.example`, or None).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    XrdlibError
+        If there are no rows.
+    """
+    need(found["rows"], "the rows of indexing.table")
+    if found["example"] is None:
+        fig, ax = plt.subplots(figsize=(0.5 * PAGE, 2.6))
+        _systems(ax, found)
+        return fig
+    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6), width_ratios=(1, 1.6))
+    _systems(axes[0], found)
+    _example(axes[1], found["example"])
+    return fig
+
+
+@styled
+def learning(found):
+    """NLL of the network that weighs lattices, epoch by epoch.
+
+    Parameters
+    ----------
+    found : dict
+        "train" and "held_out".
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    if not found["train"]:
+        return note("Nothing was learned.")
+    fig, ax = plt.subplots(figsize=(0.5 * PAGE, 2.2))
+    for key, label in (("train", "training minerals"), ("held_out", "held-out minerals")):
+        ax.plot(np.arange(1, len(found[key]) + 1), np.array(found[key]) / np.log(2), label=label)
+    ax.set(xlabel="epoch", ylabel="NLL (bits)", ylim=(0, None))
+    ax.legend()
+    return fig
+
+
+def _systems(ax, found):
+    rows = found["rows"]
+    at = np.arange(len(rows))[::-1]
+    colours = [SYSTEM_COLOURS.get(row["system"], COLOURS["black"]) for row in rows]
+    for k, (key, label, alpha) in enumerate(_SERIES):
+        ax.barh(at + 0.2 - 0.4 * k, [row[key] for row in rows], 0.38, color=colours, alpha=alpha)
+        ax.text(1, at[0] + 0.2 - 0.4 * k, label, va="center", fontsize=6, color="white")
+    ax.set_yticks(at, [f"{row['system']} ({row['n']})" for row in rows])
+    ax.set(xlim=(0, 100), xlabel="best lattice is the right one (%)")
+    ax.set_title(f"held-out minerals, {found['families']} families")
+
+
+def _example(ax, example):
+    ax.plot(example["two_theta"], example["intensity"], color=COLOURS["black"], lw=0.6)
+    for place, height, key, colour in (
+        (-0.08, 0.05, "found", COLOURS["vermillion"]),
+        (-0.17, 0.05, "lattice", COLOURS["blue"]),
+    ):
+        label = {"found": "lines found", "lattice": "lines of the lattice"}[key]
+        ax.vlines(example[key], place, place + height, color=colour, lw=0.8, label=label)
+    edges = ", ".join(f"{x:.3f}" for x in example["cell"][:3])
+    ax.set_title(f"{example['name']}: {edges} Å")
+    ax.set(
+        xlabel="2θ (degrees), Cu Kα",
+        yticks=[],
+        ylabel="intensity",
+        xlim=(example["two_theta"][0], example["two_theta"][-1]),
+    )
+    ax.legend(loc="upper right")
