@@ -9,6 +9,7 @@ from . import groups
 from .evidence import settings
 from .index_search import MOST_LINES, search
 from .lattice_systems import (
+    EXPANSION,
     SYSTEMS,
     angle,
     cell,
@@ -135,12 +136,11 @@ def _scores(parameters, zero, system, two_theta, height):
     hkl, square = _reflections(parameters, system, inverse_square(two_theta[-1] + 0.1))
     if not 0 < len(hkl) <= _MOST_REFLECTIONS:
         return {}
-    labels, table = _allowed(system)
+    labels, table, first = _allowed(system)
     place = angle(square) + zero
     order = np.argsort(place, kind="stable")
     start = np.flatnonzero(np.diff(np.rint(place[order] / _SAME_PLACE), prepend=-1))
-    h, k, l = hkl[order].T  # noqa: E741
-    allowed = np.logical_or.reduceat(table[:, h, k + _REACH, l + _REACH], start, axis=1)
+    allowed = np.logical_or.reduceat(table[:, *(hkl[order] - first).T], start, axis=1)
     off = two_theta[:, None] - place[order][start]
     near = _gauss(off, _SIGMA) + _TAIL_SHARE * _gauss(off, _TAIL)
     number = allowed.sum(1)
@@ -160,7 +160,7 @@ def _reflections(parameters, system, limit):
     star = reciprocal_metric(system, parameters)
     last = np.sqrt(limit * np.diag(np.linalg.inv(star))).astype(int)
     last = np.minimum(last, _REACH)
-    first = np.array([0, -last[1] if star[0, 1] else 0, -last[2] if star[0, 2] else 0])
+    first = last * _signs(system)
     ranges = (np.arange(a, b + 1) for a, b in zip(first, last, strict=True))
     hkl = np.stack(np.meshgrid(*ranges, indexing="ij"), -1).reshape(-1, 3)
     square = ((hkl @ star) * hkl).sum(1)
@@ -180,14 +180,15 @@ def _nearest(values, places):
 
 @cache
 def _allowed(system):
-    """Labels of all settings of a system's groups, and what they allow, (s, h, k, l)."""
+    """Labels of all settings of a system, what they allow, (s, h, k, l), and the first h, k, l."""
     own = [
         label
         for label, name in enumerate(groups.crystal_systems(), start=1)
         if name.replace("trigonal", "hexagonal") == system
     ]
-    full = np.arange(-_REACH, _REACH + 1)
-    grid = np.stack(np.meshgrid(full[_REACH:], full, full, indexing="ij"), -1)
+    first = _REACH * _signs(system)
+    ranges = (np.arange(low, _REACH + 1) for low in first)
+    grid = np.stack(np.meshgrid(*ranges, indexing="ij"), -1)
     labels, tables = [], []
     for label in own:
         number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
@@ -195,7 +196,12 @@ def _allowed(system):
             present = ~groups.absent(number, grid.reshape(-1, 3) @ change)
             labels.append(label)
             tables.append(present.reshape(grid.shape[:3]))
-    return np.array(labels), np.array(tables)
+    return np.array(labels), np.array(tables), first
+
+
+def _signs(system):
+    """-1 for each of h, k and l that takes negative values among inequivalent reflections."""
+    return -np.array([0, EXPANSION[system][:, 4].any(), EXPANSION[system][:, 3].any()], dtype=int)
 
 
 def _gauss(x, sigma):

@@ -12,7 +12,7 @@ from . import classical, groups, index_sets, lattice_evidence, lattice_training,
 from .evidence import lines as cell_lines
 from .experiment import folder, load_bank, realism, seed
 from .index_cells import index
-from .line_finder import find_lines
+from .line_finder import Lines, find_lines
 from .patterns import CU_KA1, GRID
 from .realism import measured_like
 from .stream import mineral_weights
@@ -20,6 +20,7 @@ from .stream import mineral_weights
 FOLDER, FILE = "indexing", "lattices.safetensors"
 _BANKS = ("train", "compounds")  # of which indices are learned
 _SLICE = 200  # patterns simulated at a time
+_MOVED, _LOST, _STRANGE = 0.02, 0.1, 0.3  # degrees; shares of the lines: upper limits
 _LENGTH, _ANGLE = 0.01, 1.0  # relative; degrees: two reduced cells within these are one
 
 
@@ -40,9 +41,13 @@ def build(config):
     sets = index_sets.learn(banks)
     intensity, label = simulate(config, banks[0], config.indexing.patterns)
     cases = classical.held_out(config, "amcsd-calibration", config.indexing.held_out)
+    rough = np.random.default_rng(seed(config, "lattices"))
     scores, other = (
-        lattice_evidence.gather(index_all(x, sets, config.threads))
-        for x in (intensity, cases.intensity)
+        lattice_evidence.gather(index_all(x, sets, config.threads, seeds))
+        for x, seeds in (
+            (intensity, rough.integers(1 << 31, size=len(intensity)).tolist()),
+            (cases.intensity, None),
+        )
     )
     learned = lattice_training.train(scores, label, other, cases.label, seed=config.seed)
     evidence = lattice_evidence.LatticeEvidence(sets, learned.network)
@@ -70,17 +75,62 @@ def simulate(config, bank, n):
     return np.concatenate(parts), bank.group[rows].astype(int) - 1
 
 
-def index_all(intensities, sets, workers=1):
-    """`index_cells.Indexed` of each pattern (n, GRID.size), shared among processes."""
+def index_all(intensities, sets, workers=1, seeds=None):
+    """`index_cells.Indexed` of each pattern (n, GRID.size), shared among processes.
+
+    Parameters
+    ----------
+    intensities : ndarray, (n, GRID.size)
+    sets : dict of str to ndarray
+        As from `index_sets.learn`.
+    workers : int
+        Processes.
+    seeds : list of int, optional
+        One a pattern: its lines are made `rougher` with it.
+    """
     task = partial(_one, sets=sets)
+    seeds = [None] * len(intensities) if seeds is None else seeds
     if workers == 1:
-        return [task(x) for x in intensities]
+        return [*map(task, intensities, seeds)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(task, intensities, chunksize=20))
+        return list(pool.map(task, intensities, seeds, chunksize=20))
 
 
-def _one(intensity, sets):
-    return index(find_lines(intensity), sets)
+def _one(intensity, seed, sets):
+    lines = find_lines(intensity)
+    return index(lines if seed is None else rougher(lines, np.random.default_rng(seed)), sets)
+
+
+def rougher(lines, rng):
+    """Lines of a simulated pattern with what simulation lacks.
+
+    Lines of measured patterns (those of rruff-calibration that are indexed rightly) lie twice as
+    far from where their lattice has them, and more of them belong to no lattice. What is learned
+    from simulated lines as they are trusts lattices too much.
+
+    Parameters
+    ----------
+    lines : line_finder.Lines
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    line_finder.Lines
+        Moved at random, some lost, and weak strange ones among them; how much of each is drawn
+        anew for each pattern.
+    """
+    two_theta, height = lines
+    if not len(two_theta):
+        return lines
+    two_theta = two_theta + rng.uniform(0, _MOVED) * rng.normal(size=len(two_theta))
+    kept = (rng.random(len(two_theta)) >= rng.uniform(0, _LOST)) | (height == 1)
+    two_theta, height = two_theta[kept], height[kept]
+    number = rng.poisson(rng.uniform(0, _STRANGE) * len(two_theta))
+    strange = rng.uniform(two_theta[0], two_theta[-1], number)
+    weak = np.minimum(rng.choice(height, number), rng.uniform(0, 1, number) * np.median(height))
+    two_theta, height = np.concatenate([two_theta, strange]), np.concatenate([height, weak])
+    order = np.argsort(two_theta, kind="stable")
+    return Lines(two_theta[order], height[order])
 
 
 def table(evidence, cases, null):
