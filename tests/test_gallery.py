@@ -90,8 +90,8 @@ def cfg(tmp_path, monkeypatch):
     crystals = [generate_balanced(shipped(), 30, seed) for seed in (0, 1)]
     content = {"comparison": comparison, "costs": costs}
     write(cfg, "simulator", content | {"crystals": crystal_statistics.compare(*crystals)})
-    found = {"system": "cubic", "n": 9, "system_found": 80.0, "cell_found": 70.0}
-    write(cfg, "indexing", {"families": 4, "rows": [found], "example": None})
+    found = {"system": "cubic", "n": 9, "n_families": 4, "system_found": 80.0, "cell_found": 70.0}
+    write(cfg, "indexing", {"rows": [found, null], "example": None})
     write(cfg, "retrieval", {"rows": [main, null]})
     appraised = {
         "rows": [main, null],

@@ -43,11 +43,11 @@ def cases(bank):
 
 @pytest.fixture(scope="module")
 def table(evidence, cases):
-    return indexing.table(evidence, cases, UNIFORM)
+    return indexing.table(evidence, cases, UNIFORM, "crystals", n_boot=20)
 
 
 def test_most_lattices_of_clean_patterns_are_found(table):
-    by_name = {row["system"]: row for row in table}
+    by_name = {row["system"]: row for row in table if "cell_found" in row}
     assert by_name["all"]["n"] == 99
     assert sum(row["n"] for name, row in by_name.items() if name != "all") == 99
     for name in ("cubic", "tetragonal", "orthorhombic"):
@@ -67,6 +67,9 @@ def test_the_table_counts_what_it_says(evidence, cases, table):
     logp = evidence.weigh(indexed)
     own = logp[np.arange(99), cases.label]
     assert np.isclose(table[0]["bits_over_prior"], (own.mean() + np.log(99)) / np.log(2))
+    *_, prior, shuffled = table
+    assert prior["model"] == "prior only" and abs(prior["bits_over_prior"]) < 1e-9
+    assert shuffled["model"] == "shuffled" and shuffled["top1"] < table[0]["top1"]
     assert np.isclose(table[0]["top5"], 100 * ((logp > own[:, None]).sum(1) < 5).mean())
 
 
@@ -118,12 +121,13 @@ def test_an_example_is_one_whose_lattice_was_found(evidence, cases):
 
 
 def test_figures_say_what_was_found(evidence, cases, table):
-    found = {"rows": table, "families": 99, "example": indexing.example(evidence, cases, lines=5)}
+    found = {"rows": table, "example": indexing.example(evidence, cases, lines=5)}
     figure = plot_indexing.indexing(found)
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
-    assert labels[0] == "all (99)" and len(labels) == len(table)
+    shown = [row for row in table if "cell_found" in row]
+    assert labels[0] == "all (99)" and len(labels) == len(shown) == len(table) - 2
     widths = [bar.get_width() for bar in figure.axes[0].patches]
-    assert widths == [row[key] for key in ("system_found", "cell_found") for row in table]
+    assert widths == [row[key] for key in ("system_found", "cell_found") for row in shown]
     assert len(plot_indexing.indexing({**found, "example": None}).axes) == 1
     curve = plot_indexing.learning({"train": [2.0, 1.0], "held_out": [2.0, 1.5]})
     assert np.allclose(curve.axes[0].lines[1].get_ydata(), [2 / np.log(2), 1.5 / np.log(2)])

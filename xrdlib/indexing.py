@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 import torch
 
-from . import classical, groups, index_sets, lattice_evidence, lattice_training, metrics
+from . import classical, groups, index_sets, lattice_evidence, lattice_training, metrics, nulls
 from .evidence import lines as cell_lines
 from .experiment import folder, load_bank, realism, seed
 from .index_cells import index
@@ -133,8 +133,8 @@ def rougher(lines, rng):
     return Lines(two_theta[order], height[order])
 
 
-def table(evidence, cases, null):
-    """How the lattices of held-out minerals are found, by crystal system.
+def table(evidence, cases, null, subset, n_boot=1000, seed=0):
+    """How the lattices of minerals are found, and what the weighed lattices say of their groups.
 
     Parameters
     ----------
@@ -142,47 +142,49 @@ def table(evidence, cases, null):
     cases : classical.Cases
         Patterns with their cells.
     null : array_like, (99,)
-        Prior over which bits are counted.
+        The prior, which predictions are joined with and bits are counted over.
+    subset : str
+        What the patterns are.
+    n_boot, seed
+        As for `metrics.evaluate`.
 
     Returns
     -------
     list of dict
-        "system", "n", "lines" (median), "system_found" and "cell_found" (percent: the best-scored
-        lattice is of the system, and it is the specimen's lattice), "top1", "top5" (percent, by the
-        weighed evidence and the prior), "bits_over_prior".
+        Rows of `metrics.evaluate`, all patterns first, then each crystal system, with "lines"
+        (median of the patterns), "system_found" and "cell_found" (percent: the best-scored lattice
+        is of the system, and it is the specimen's own); last the prior alone and shuffled
+        predictions on all patterns.
     """
     indexed = evidence.index(cases.intensity)
     logp = evidence.weigh(indexed) + np.log(null)
     logp -= metrics.logsumexp(logp)[:, None]
     systems = np.array(groups.crystal_systems())[cases.label]
     best = [_best(x) for x in indexed]
-    right = [
-        cell is not None and same_lattice(cell, own)
-        for (_, cell), own in zip(best, cases.cell, strict=True)
-    ]
-    told = np.array([system for system, _ in best])
+    counted = {
+        "system_found": np.array([system for system, _ in best]) == _metric(systems),
+        "cell_found": np.array(
+            [cell is not None and same_lattice(cell, own)
+             for (_, cell), own in zip(best, cases.cell, strict=True)]
+        ),
+    }  # fmt: skip
     lines = np.array([x.n for x in indexed])
-    kinds = {"all": np.ones(len(systems), dtype=bool)}
-    kinds |= {name: systems == name for name in groups.SYSTEMS}
+    options = {"n_boot": n_boot, "seed": seed}
     rows = []
-    for name, mask in kinds.items():
+    for name in ("all", *groups.SYSTEMS):
+        mask = (systems == name) | (name == "all")
         if not mask.any():
             continue
-        label, p = cases.label[mask], logp[mask]
-        rank = (p > p[np.arange(len(label)), label][:, None]).sum(1)
-        gain = p[np.arange(len(label)), label] - np.log(null)[label]
-        rows.append(
-            {
-                "system": name,
-                "n": int(mask.sum()),
-                "lines": float(np.median(lines[mask])),
-                "system_found": 100 * float((told == _metric(systems))[mask].mean()),
-                "cell_found": 100 * float(np.array(right)[mask].mean()),
-                "top1": 100 * float((rank == 0).mean()),
-                "top5": 100 * float((rank < 5).mean()),
-                "bits_over_prior": float(gain.mean() / np.log(2)),
-            }
-        )
+        told = cases.label[mask], cases.family[mask], np.log(null)
+        row = metrics.evaluate("indexing alone", subset, logp[mask], *told, **options)
+        found = {key: 100 * float(values[mask].mean()) for key, values in counted.items()}
+        rows.append({**row, "system": name, "lines": float(np.median(lines[mask])), **found})
+    told = cases.label, cases.family, np.log(null)
+    for row in (
+        nulls.prior_only(subset, null, *told, **options),
+        nulls.shuffled(subset, logp, *told, **options),
+    ):
+        rows.append({**row, "system": "all", "lines": rows[0]["lines"]})
     return rows
 
 

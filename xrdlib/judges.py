@@ -48,7 +48,7 @@ def not_enough(released):
     text = (
         f"{MEASURED}, n = {network['n']}: our longest-trained network alone has {_top1(network)} "
         f"and {_bits(network)}, search-match, which learns nothing, {_top1(search)} and "
-        f"{_bits(search)}, network and retrieval together {_top1(rows['released'])} and "
+        f"{_bits(search)}, network, retrieval and indexing together {_top1(rows['released'])} and "
         f"{_bits(rows['released'])}, the prior only {_top1(rows['prior only'])}."
     )
     return Judgement(verdict, text)

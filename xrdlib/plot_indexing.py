@@ -15,7 +15,7 @@ def indexing(found):
     Parameters
     ----------
     found : dict
-        "rows" (`indexing.table`), "families", and "example" (`indexing.example`, or None).
+        "rows" (`indexing.table`) and "example" (`indexing.example`, or None).
 
     Returns
     -------
@@ -61,7 +61,7 @@ def learning(found):
 
 
 def _systems(ax, found):
-    rows = found["rows"]
+    rows = [row for row in found["rows"] if "cell_found" in row]
     at = np.arange(len(rows))[::-1]
     colours = [SYSTEM_COLOURS.get(row["system"], COLOURS["black"]) for row in rows]
     for k, (key, label, alpha) in enumerate(_SERIES):
@@ -69,7 +69,7 @@ def _systems(ax, found):
         ax.text(1, at[0] + 0.2 - 0.4 * k, label, va="center", fontsize=6, color="white")
     ax.set_yticks(at, [f"{row['system']} ({row['n']})" for row in rows])
     ax.set(xlim=(0, 100), xlabel="best lattice is the right one (%)")
-    ax.set_title(f"held-out minerals, {found['families']} families")
+    ax.set_title(f"held-out minerals, {rows[0]['n_families']} families")
 
 
 def _example(ax, example):
@@ -81,7 +81,7 @@ def _example(ax, example):
         label = {"found": "lines found", "lattice": "lines of the lattice"}[key]
         ax.vlines(example[key], place, place + height, color=colour, lw=0.8, label=label)
     edges = ", ".join(f"{x:.3f}" for x in example["cell"][:3])
-    ax.set_title(f"{example['name']}: {edges} Å")
+    ax.set_title(f"{example['name'].rstrip(' 0123456789')}: {edges} Å")
     ax.set(
         xlabel="2θ (degrees), Cu Kα",
         yticks=[],
