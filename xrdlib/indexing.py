@@ -104,9 +104,9 @@ def _one(intensity, seed, sets):
 def rougher(lines, rng):
     """Lines of a simulated pattern with what simulation lacks.
 
-    Lines of measured patterns (those of rruff-calibration that are indexed rightly) lie twice as
-    far from where their lattice has them, and more of them belong to no lattice. What is learned
-    from simulated lines as they are trusts lattices too much.
+    Lines of measured patterns (those of rruff-calibration that are indexed rightly) lie half again
+    as far from where their lattice has them, and twice as many belong to no lattice. What is
+    learned from simulated lines as they are trusts lattices too much.
 
     Parameters
     ----------
