@@ -29,8 +29,11 @@ def source(path):
 
 
 def test_there_are_notebooks_and_they_are_numbered_without_a_gap():
-    numbers = [int(path.name[:2]) for path in NOTEBOOKS if path.stem not in COMPANIONS]
-    assert numbers == list(range(len(numbers))) and numbers
+    numbers = [path.stem.split("_")[0] for path in NOTEBOOKS if path.stem not in COMPANIONS]
+    # What was put between two later has the number of the first and a letter.
+    plain = [number for number in numbers if number.isdigit()]
+    assert plain == [f"{i:02}" for i in range(len(plain))] and plain
+    assert numbers == sorted(set(numbers)) and {n[:2] for n in numbers} == set(plain)
 
 
 @each
@@ -74,7 +77,7 @@ def test_it_opens_with_a_title_and_text(path):
     first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]
     assert first["cell_type"] == "markdown"
     title, *text = "".join(first["source"]).splitlines()
-    number = "" if path.stem in COMPANIONS else f"{path.name[:2]} "
+    number = "" if path.stem in COMPANIONS else f"{path.stem.split('_')[0]} "
     assert title.startswith(f"# {number}") and "".join(text).strip()
 
 

@@ -134,6 +134,22 @@ FIGURES = {
         ],
         {"share": [0.2, 0.6, 1.0], "top1": [1.0, 0.9, 0.6], "confidence": [1.0, 0.8, 0.1]},
     ),
+    "indexing": lambda: plots.indexing(
+        {
+            "rows": [
+                {"system": name, "n": 9, "n_families": 5, "system_found": x + 5, "cell_found": x}
+                for name, x in (("all", 50.0), ("triclinic", 0.0), ("monoclinic", 70.0))
+            ],
+            "example": {
+                "name": "halite 7",
+                "cell": [5.64, 5.64, 5.64, 90.0, 90.0, 90.0],
+                "two_theta": np.linspace(20, 60, 500),
+                "intensity": np.sin(np.linspace(0, 9, 500)) ** 8,
+                "found": [27.4, 31.7],
+                "lattice": [15.7, 22.3, 27.4, 31.7],
+            },
+        }
+    ),
     "mistakes": lambda: plots.mistakes([mistake(i) for i in range(5)]),
     "note": lambda: plots.note("There is nothing to draw, and this says why."),
 }
