@@ -66,7 +66,7 @@ def _systems(ax, found):
     colours = [SYSTEM_COLOURS.get(row["system"], COLOURS["black"]) for row in rows]
     for k, (key, label, alpha) in enumerate(_SERIES):
         ax.barh(at + 0.2 - 0.4 * k, [row[key] for row in rows], 0.38, color=colours, alpha=alpha)
-        ax.text(1, at[0] + 0.2 - 0.4 * k, label, va="center", fontsize=6, color="white")
+        ax.text(1, at[0] + 0.2 - 0.4 * k, label, va="center", fontsize=7, color="white")
     ax.set_yticks(at, [f"{row['system']} ({row['n']})" for row in rows])
     ax.set(xlim=(0, 100), xlabel="best lattice is the right one (%)")
     ax.set_title(f"held-out minerals, {rows[0]['n_families']} families")
