@@ -1,7 +1,9 @@
 import pytest
+from ruamel.yaml import YAML
 
 from xrdlib import config
 from xrdlib.errors import XrdlibError
+from xrdlib.paths import ROOT
 
 SMALL = """
 profile: laptop
@@ -70,3 +72,18 @@ def test_a_missing_file_is_refused(tmp_path):
 @pytest.mark.parametrize("name", config.PROFILES)
 def test_each_profile_of_the_project_loads(name):
     assert config.load(name).profile == name
+
+
+def test_every_profile_has_the_sections_that_the_pipeline_asks_for():
+    """DVC stops at a stage whose parameters are missing, be it after half an hour."""
+    load = YAML(typ="safe", pure=True).load
+    params = load(ROOT / "params.yaml")
+    stages = load(ROOT / "notebooks/dvc.yaml")["stages"]
+    asked = [
+        name.replace("${key}", profile).split(".")
+        for stage in stages.values()
+        for name in stage.get("do", stage).get("params", [])
+        for profile in config.PROFILES
+    ]
+    assert len(asked) > 100
+    assert [name for name in asked if name[1] not in params[name[0]]] == []
