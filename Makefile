@@ -42,12 +42,12 @@ $(READY): pyproject.toml constraints.txt
 
 # The mineral structures, which `make repro` also fetches itself; see xrdlib/datasets.py.
 data: setup
-	$(BIN)/python -m xrdlib.datasets amcsd
+	$(BIN)/python -m xrdlib fetch amcsd
 
 repro: setup
-	$(BIN)/python -m xrdlib.inventory build/inventory.json
+	$(BIN)/python -m xrdlib inventory build/inventory.json
 	$(BIN)/dvc repro $(TARGET)
-	$(BIN)/python -m xrdlib.report --profile $(PROFILE)
+	$(BIN)/python -m xrdlib report --profile $(PROFILE)
 
 test: setup
 	$(BIN)/python -m pytest
@@ -55,12 +55,12 @@ test: setup
 figures: setup
 	$(BIN)/dvc repro --single-item $(PIPELINE):strip@13_figures
 	$(BIN)/dvc repro --single-item --force $(PIPELINE):13_figures@$(PROFILE)
-	$(BIN)/python -m xrdlib.gallery --profile $(PROFILE) --studies
+	$(BIN)/python -m xrdlib gallery --profile $(PROFILE) --studies
 
 # The studies behind the paper's claims, after `make repro`: hours, resumed where they were.
 studies: repro
 	$(BIN)/dvc repro $(PIPELINE):24_companion@$(PROFILE)
-	$(BIN)/python -m xrdlib.claims --profile $(PROFILE)
+	$(BIN)/python -m xrdlib claims --profile $(PROFILE)
 
 # Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
 release: setup

@@ -231,7 +231,7 @@ def test_a_comment_in_the_training_loop_costs_no_training(project, tmp_path):
 
 
 def test_the_report_prints_the_table(project, summary):
-    shown = run(project, "xrdlib.report", "--profile", "tiny")
+    shown = run(project, "xrdlib", "report", "--profile", "tiny")
     assert "Results of profile tiny" in shown and "Figures: runs/tiny/figures" in shown
     for subset in ("rruff-test", "amcsd-test", "random-crystals"):
         part = shown[shown.index(subset) :]
@@ -252,7 +252,7 @@ def test_without_measured_data_the_first_stage_says_so_and_notices_when_they_com
     assert "No measured patterns" in (folder / "runs/tiny/00_data.ipynb").read_text()
 
     def refreshed():
-        run(folder, "xrdlib.inventory", "build/inventory.json", data=data)
+        run(folder, "xrdlib", "inventory", "build/inventory.json", data=data)
         return "00_data@tiny" in repro(folder, "00_data@tiny", "--dry", data=data)[0]
 
     assert not refreshed()

@@ -1,13 +1,11 @@
 """The summary file and its printed forms."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from xrdlib import card, config, metrics, paths, report
+from xrdlib import card, metrics, paths, report
 from xrdlib.errors import XrdlibError
 
 
@@ -87,24 +85,6 @@ def test_notes_verdicts_and_figures_are_printed(project, capsys):
     assert "Note: Aha." in printed
     assert "Claim 'errors are local': Supported. So it is." in printed
     assert "Figures: runs/tiny/figures" in printed.replace("\\", "/")
-
-
-def test_command_line(project, capsys, monkeypatch):
-    report.summary(rows(), "laptop")
-    report.main(["--profile", "laptop", "--markdown"])
-    assert capsys.readouterr().out.startswith("**rruff-test")
-    monkeypatch.setattr(config, "load", lambda: type("Config", (), {"profile": "laptop"}))
-    report.main([])
-    assert capsys.readouterr().out.startswith("Results of profile laptop")
-    with pytest.raises(SystemExit, match="run `make repro PROFILE=paper`"):
-        report.main(["--profile", "paper"])
-
-
-def test_runs_as_a_module():
-    done = subprocess.run(
-        [sys.executable, "-m", "xrdlib.report", "--help"], capture_output=True, text=True
-    )
-    assert done.returncode == 0 and "--markdown" in done.stdout
 
 
 def test_contradictory_or_unwritable_input_is_refused(project):

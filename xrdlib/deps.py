@@ -1,6 +1,6 @@
 """Which modules and tables of xrdlib a notebook uses: what its stage in dvc.yaml must list.
 
-    python -m xrdlib.deps notebooks/03_stage1.ipynb
+    xrdlib deps notebooks/03_stage1.ipynb
 
 Imports are followed statically, through every module and into functions. `xrdlib/__init__.py` only
 forwards names, so what a name forwards to counts and the file itself does not: a new export must
@@ -9,7 +9,6 @@ not retrain a model.
 
 import ast
 import json
-import sys
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -98,11 +97,3 @@ def _used(source, package, name):
     names = (d.split(".")[1] for d in dotted if d.startswith(f"{PACKAGE}."))
     modules = {_EXPORTS.get(n, n) for n in names}
     return {m for m in modules if (FOLDER / f"{m}.py").is_file()}, tables
-
-
-if __name__ == "__main__":
-    try:
-        for notebook in sys.argv[1:] or sorted((ROOT / "notebooks").glob("*.ipynb")):
-            print(f"{notebook}:", *of_notebook(notebook), sep="\n  - ")
-    except XrdlibError as problem:
-        sys.exit(str(problem))

@@ -1,16 +1,15 @@
 """The summary of a profile's results: written once, printed as text or as markdown.
 
-`python -m xrdlib.report` prints it from its file, `--markdown` in the form that the README shows.
+`xrdlib report` prints it from its file, `--markdown` in the form that the README shows.
 """
 
-import argparse
 import json
 import math
 import sys
 import textwrap
 from pathlib import Path
 
-from . import atomic, config, paths
+from . import atomic, paths
 from .errors import XrdlibError
 from .headline import headline
 
@@ -43,7 +42,7 @@ COLUMNS = (
 )
 WIDTH = 100
 # Between these lines of a text file the tables of a profile are kept up to date.
-BEGIN = "<!-- results: python -m xrdlib.report --markdown --into FILE -->"
+BEGIN = "<!-- results: xrdlib report --markdown --into FILE -->"
 END = "<!-- end of results -->"
 LEGEND = (
     "Brackets: 95 % bootstrap interval over mineral families. Balanced: top-1 averaged over "
@@ -83,7 +82,7 @@ def summary(rows, profile, missing=(), extra=None):
         if any(row["subset"] == subset for row in rows):
             raise XrdlibError(f"Subset {subset!r} has rows and is listed as missing.")
         rows += [_null_row(model, subset) for model in MODELS]
-        how = HOW_TO_GET.get(subset, "see `xrdlib.datasets` for its source, then run again")
+        how = HOW_TO_GET.get(subset, "`xrdlib fetch` says where it comes from, then run again")
         notes.append(f"No data for {subset}: its numbers are null. To get them, {how}.")
     names = [(row["model"], row["subset"]) for row in rows]
     twice = {name for name in names if names.count(name) > 1}
@@ -177,23 +176,6 @@ def insert(path, text, marks=(BEGIN, END)):
     atomic.write_text(path, f"{before}{begin}\n{text}\n{end}{after}")
 
 
-def main(arguments=None):
-    """Print the summary of a profile (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.report", description=main.__doc__)
-    parser.add_argument("--profile", choices=config.PROFILES, help="default: as in params.yaml")
-    parser.add_argument("--markdown", action="store_true", help="tables for the README")
-    parser.add_argument("--into", metavar="FILE", help="put them between the marks in FILE")
-    options = parser.parse_args(arguments)
-    try:
-        result = load(options.profile or config.load().profile)
-        if options.into:
-            insert(options.into, as_markdown(result))
-            return
-    except XrdlibError as error:
-        sys.exit(str(error))
-    print(as_markdown(result) if options.markdown else as_text(result))
-
-
 def _null_row(model, subset):
     keys = [key for _, *pair, _ in COLUMNS for key in pair if key]
     return {"model": model, "subset": subset, "n": None, **dict.fromkeys(keys)}
@@ -254,7 +236,3 @@ def _verdicts(result):
 
 def _shown(path):
     return path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path
-
-
-if __name__ == "__main__":
-    main()
