@@ -44,7 +44,7 @@ def train(stage, profile):
 @click.option("--part", default="1/1", metavar="K/N", help="every N-th training, from the K-th on")
 @profile_option
 def study(name, part, profile):
-    """Do the trainings of a study (scaling or ablations), which its notebook then finds finished."""
+    """Do the trainings of a study, scaling or ablations; its notebook finds them finished."""
     from .. import ablations, config, scaling, study
 
     chosen, settings = {"scaling": scaling, "ablations": ablations}[name], config.load(profile)
