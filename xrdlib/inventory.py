@@ -13,12 +13,12 @@ from . import datasets
 PROVIDED = ("rruff", "rruff-processed", "rruff-dif")
 
 
-def write(path):
+def write(file):
     """Write the inventory unless the file already says the same.
 
     Parameters
     ----------
-    path : path-like
+    file : path-like
 
     Raises
     ------
@@ -32,7 +32,7 @@ def write(path):
         except datasets.MissingData:
             found[name] = None
     text = json.dumps(found, indent=1) + "\n"
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
