@@ -135,14 +135,18 @@ def between_the_marks(page):
     return text.split(report.BEGIN)[1].split(report.END)[0].strip()
 
 
-def test_the_tables_of_the_readme_are_those_of_the_committed_results():
-    assert between_the_marks("README.md") == report.as_markdown(report.load("laptop"))
+def test_the_tables_of_the_readme_are_those_of_the_committed_results(from_results):
+    allowed = from_results(lambda: report.as_markdown(report.load("laptop")))
+    assert between_the_marks("README.md") in allowed
 
 
-def test_the_tables_of_the_model_card_are_those_of_the_committed_results():
-    found = json.loads((paths.results("laptop") / "released.json").read_text())
-    assert between_the_marks("models/README.md") == card.tables(found)
-    assert len(found["rows"]) > 10 and "| cubic |" in card.tables(found)
+def test_the_tables_of_the_model_card_are_those_of_the_committed_results(from_results):
+    def render():
+        return card.tables(json.loads((paths.results("laptop") / "released.json").read_text()))
+
+    allowed = from_results(render)
+    assert between_the_marks("models/README.md") in allowed
+    assert "| cubic |" in allowed[-1]
 
 
 def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):

@@ -184,6 +184,12 @@ def table(config):
     return pd.DataFrame(rows).T.rename_axis("name")
 
 
+def mixed(config):
+    """One line that names the files of the claims that different runs made; "" if one run did."""
+    needed = dict.fromkeys(name for claim in CLAIMS for name in claim.needs)
+    return results.mixed(config, [name for name in needed if results.exists(config, name)])
+
+
 def as_markdown(rows):
     """Claims, verdicts and figures as a table in Markdown."""
     lines = ["| the paper's claim | here | figure |", "| --- | --- | --- |"]
@@ -222,7 +228,10 @@ def main(arguments=None):
     parser.add_argument("--into", metavar="FILE", help="put the table between the marks in FILE")
     options = parser.parse_args(arguments)
     try:
-        rows = table(configuration.load(options.profile))
+        config = configuration.load(options.profile)
+        rows = table(config)
+        if line := mixed(config):
+            print(line, file=sys.stderr)
         if options.into:
             report.insert(options.into, as_markdown(rows), (BEGIN, END))
             return
