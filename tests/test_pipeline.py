@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -195,6 +196,19 @@ def test_no_notebook_failed_or_says_where_it_ran(project):
         assert not [out for out in outputs if out["output_type"] == "error"], name
         counts = [c["execution_count"] for c in cells if c["cell_type"] == "code"]
         assert None not in counts, name
+
+
+def test_notebooks_show_each_of_their_plots(project):
+    """A picture for each call of a plot function that stands in no condition."""
+    shown = {}
+    for path in (project / "runs/tiny").glob("*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            calls = re.findall(r"^plot_\w+\.\w+\(", "".join(cell["source"]), re.MULTILINE)
+            if cell["cell_type"] == "code" and calls and " if " not in "".join(cell["source"]):
+                pictures = sum("image/png" in out.get("data", {}) for out in cell["outputs"])
+                shown[path.stem, cell["execution_count"]] = (len(calls), pictures)
+    assert len(shown) > 8
+    assert not {cell: counts for cell, counts in shown.items() if counts[0] != counts[1]}
 
 
 def test_a_second_run_does_nothing(project):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import xrdlib
 from xrdlib import decode, experiment, identity, paths, results, stages
 from xrdlib.errors import XrdlibError
 from xrdlib.experiment import PatternSet
@@ -183,16 +182,6 @@ def test_json_comes_back_with_arrays_as_lists(cfg):
     assert results.read(cfg, "made") == expected
     written = json.loads((paths.ROOT / "results/tiny/made.json").read_text())
     assert {key: written[key] for key in expected} == expected
-
-
-def test_a_result_says_what_made_it(cfg):
-    results.write(cfg, "made", {"a": 1})
-    made = results.made_with(cfg, "made")
-    assert made["version"] == xrdlib.__version__
-    assert made["configuration"]["stage1"] == vars(cfg.stage1) | {"realism": {}}
-    assert made["configuration"]["profile"] == "tiny"
-    (paths.results("tiny") / "old.json").write_text('{"a": 1}')
-    assert results.made_with(cfg, "old") == {}
 
 
 @pytest.mark.parametrize("bad", [float("nan"), np.array([1.0, np.inf]), {1, 2}, object()])

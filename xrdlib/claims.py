@@ -178,6 +178,12 @@ def table(config):
     return pd.DataFrame(rows).T.rename_axis("name")
 
 
+def mixed(config):
+    """One line that names the files of the claims that different runs made; "" if one run did."""
+    needed = dict.fromkeys(name for claim in CLAIMS for name in claim.needs)
+    return results.mixed(config, [name for name in needed if results.exists(config, name)])
+
+
 def as_markdown(rows):
     """Claims, verdicts and figures as a table in Markdown."""
     lines = ["| the paper's claim | here | figure |", "| --- | --- | --- |"]

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from . import atomic, paths
+from . import atomic, paths, results
 from .errors import XrdlibError
 from .headline import headline
 
@@ -51,14 +51,14 @@ LEGEND = (
 )
 
 
-def summary(rows, profile, missing=(), extra=None):
-    """Write `results/PROFILE/summary.json`.
+def summary(rows, config, missing=(), extra=None):
+    """Write `results/PROFILE/summary.json` with its stamp.
 
     Parameters
     ----------
     rows : list of dict
         As `metrics.evaluate` gives them.
-    profile : str
+    config : namespace
     missing : iterable of str
         Subsets that could not be had: each model gets a row of nulls there, and a note says how
         to get the data.
@@ -88,12 +88,8 @@ def summary(rows, profile, missing=(), extra=None):
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise XrdlibError(f"More than one row for {sorted(twice)}; give each result once.")
-    result = {"profile": profile, "rows": rows, "notes": notes, **extra}
-    try:
-        text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise XrdlibError(f"The summary of {profile} cannot be written: {error}.") from None
-    atomic.write_text(paths.results(profile) / "summary.json", text)
+    result = {"profile": config.profile, "rows": rows, "notes": notes, **extra}
+    results.write(config, "summary", result)
     return result
 
 
@@ -108,6 +104,7 @@ def load(profile):
     path = paths.results(profile) / "summary.json"
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
+        result.pop("made_with", None)
         if (errors := path.with_name("dag_errors.json")).is_file():
             result["dag_errors"] = json.loads(errors.read_text(encoding="utf-8"))
         if (released := path.with_name("released.json")).is_file():

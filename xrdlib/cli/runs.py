@@ -108,9 +108,13 @@ def gallery(names, studies, profile):
 @into_option
 def claims(profile, into):
     """Print the paper's claims with their verdicts."""
-    from .. import claims, config, report
+    from .. import claims, report
+    from .. import config as configuration
 
-    rows = claims.table(config.load(profile))
+    config = configuration.load(profile)
+    rows = claims.table(config)
+    if line := claims.mixed(config):
+        complain(line)
     if into:
         report.insert(into, claims.as_markdown(rows), (claims.BEGIN, claims.END))
         return
