@@ -216,6 +216,7 @@ def test_rounds_go_on_with_the_weights_and_with_other_patterns(cfg, size, patter
     (first, lr, batch, _), (second, low, _, stream) = seen
     assert first == cfg.seed != second and (lr, low, batch) == (1e-3, 1e-4, 4)
     assert history.step == 12 and history.patterns == 48 and history.complete
+    assert history.planned == 12 and history.precision == results.read(cfg, "first")["precision"]
     assert [row["step"] for row in history.rows] == [4, 8, 10, 12]
     assert history.rows == sorted(history.rows, key=lambda row: row["seconds"])
     loaded, metadata = stages.load_model(cfg, "first")

@@ -63,7 +63,8 @@ def summary(rows, config, missing=(), extra=None):
         Subsets that could not be had: each model gets a row of nulls there, and a note says how
         to get the data.
     extra : dict, optional
-        Further JSON-able entries, such as the error analysis or "notes" (list of str).
+        Further JSON-able entries, such as the error analysis, "notes" (list of str) or
+        "cut_short" (str or None), which every form of the summary starts with.
 
     Returns
     -------
@@ -123,7 +124,8 @@ def print_table(result, file=None):
 
 def as_text(result):
     """A summary as fixed-width text."""
-    parts = [f"Results of profile {result['profile']}"]
+    title = f"Results of profile {result['profile']}"
+    parts = [". ".join(filter(None, [title, result.get("cut_short")]))]
     for subset, rows in _by_subset(result):
         head, *body = _cells(rows)
         widths = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
@@ -137,8 +139,10 @@ def as_text(result):
 
 
 def as_markdown(result):
-    """A summary as markdown tables, for the README; first the released predictor's headline."""
-    parts = [headline(rows)] if (rows := result.get("released")) else []
+    """A summary as markdown tables, for the README; first what a clock cut short."""
+    parts = [f"**{result['cut_short']}**"] if result.get("cut_short") else []
+    if rows := result.get("released"):
+        parts.append(headline(rows))
     for subset, rows in _by_subset(result):
         head, *body = _cells(rows)
         rule = ["---", *("---:" for _ in head[1:])]

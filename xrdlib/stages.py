@@ -68,7 +68,7 @@ def run(config, stage, name, model, stream, validation, before=None, profile=Non
         lr=section.lr,
         warmup=section.warmup,
         ema=section.ema,
-        amp=config.amp,
+        precision=config.precision,
         seed=config.seed,
         class_probabilities=prior,
         validate=(torch.from_numpy(few.x).float(), torch.from_numpy(few.label)),
@@ -145,7 +145,10 @@ def joined(first, second):
     base = {key: getattr(first, key) for key in counts}
     later = [{**row, **{key: row[key] + base[key] for key in counts}} for row in second.rows]
     totals = {key: base[key] + getattr(second, key) for key in counts}
-    return History(rows=[*first.rows, *later], complete=second.complete, **totals)
+    ended = {"complete": second.complete, "precision": second.precision}
+    if second.planned is not None and (first.planned is not None or not first.rows):
+        ended["planned"] = second.planned + (first.planned or 0)
+    return History(rows=[*first.rows, *later], **ended, **totals)
 
 
 def training_prior(stream):

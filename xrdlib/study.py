@@ -100,7 +100,7 @@ def run(base, study, training, validate=None, rows=1):
         lr=common.lr,
         warmup=common.warmup,
         ema=common.ema,
-        amp=own.amp,
+        precision=own.precision,
         seed=own.seed,
         class_probabilities=stages.training_prior(stream),
         validate=validate,
