@@ -3,7 +3,7 @@
     python -m xrdlib.inventory build/inventory.json
 
 The file changes when a data set arrives, leaves or is replaced, and with it the results that use
-it; `make repro` refreshes it first.
+it: a stage that runs whenever the pipeline does writes it.
 """
 
 import argparse

@@ -44,7 +44,7 @@ def start(profile, stage):
     if validation is None:
         raise XrdlibError(
             f"The set {name} of the profile {profile} does not exist; make it with "
-            f"`dvc repro notebooks/dvc.yaml:02_synthesis@{profile}`."
+            f"`make repro PROFILE={profile} NOTEBOOK=02_synthesis`."
         )
     if stage == "stage2":
         make = experiment.stage2_stream

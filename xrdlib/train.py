@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import torch
 from tqdm import tqdm
 
-from . import atomic, checkpoint, decode, identity, lock
+from . import atomic, checkpoint, decode, lock, provenance
 from . import ranks as processes
 from .errors import XrdlibError
 from .run import OPTIMISERS, Run
@@ -150,7 +150,7 @@ def train(
     settings = numbers | dict(optimiser=optimiser, schedule=schedule)
     path = own = None
     if folder is not None:
-        own = identity.of_run(model, stream, settings, class_probabilities, config)
+        own = provenance.of_run(model, stream, settings, class_probabilities, config)
         path = Path(folder) / checkpoint.config_hash(own) / FILE
     operators = decode.positive_weights(class_probabilities)
 
