@@ -147,7 +147,7 @@ def test_what_was_not_run_is_said_and_not_judged(cfg):
     assert rows.verdict["rule head"] == claims.NOT_RUN
     assert "calibration.json" in rows.evidence["rule head"]
     text = claims.section(rows, "coordinate channel").data
-    assert "**Holds.**" in text and "15_ablations@tiny" in text
+    assert "**Holds.**" in text and "NOTEBOOK=15_ablations" in text
 
 
 def test_the_table_goes_between_its_marks(cfg, tmp_path, capsys):

@@ -34,7 +34,7 @@ def test_the_report_is_text_or_markdown_or_goes_into_a_file(project, capsys):
         (("card", "--profile", "paper"), "released.json does not exist"),
         (("study", "scaling", "--part", "3/2", "--profile", "tiny"), "give for instance 1/2"),
         (("report", "--profile", "huge"), "'--profile'"),
-        (("deps", "gone.ipynb"), "gone.ipynb does not exist"),
+        (("digests", "build", "gone.ipynb"), "gone.ipynb does not exist"),
         (("derive", "elements"), "'symmetry'"),
     ],
 )
