@@ -35,6 +35,8 @@ def test_round_trip(project):
     path = project / "results" / "tiny" / "summary.json"
     assert json.loads(path.read_text()) == written == report.load("tiny")
     assert written["rows"] == given
+    scores = written["scores"][given[0]["subset"]][given[0]["model"]]
+    assert scores == {key: given[0][key] for key in report.SCORES}
     assert written["notes"] == ["seen"] and written["dag"] == {"p": 0.5}
     assert [p.name for p in path.parent.iterdir()] == ["summary.json"]
 
@@ -86,7 +88,7 @@ def test_notes_verdicts_and_figures_are_printed(project, capsys):
     printed = capsys.readouterr().out
     assert "Note: Aha." in printed
     assert "Claim 'errors are local': Supported. So it is." in printed
-    assert "Figures: runs/tiny/figures" in printed.replace("\\", "/")
+    assert "Figures: figures/tiny" in printed.replace("\\", "/")
 
 
 def test_command_line(project, capsys, monkeypatch):
