@@ -2,7 +2,7 @@
 
 import pytest
 
-from xrdlib import cli, evaluate, paths, report
+from xrdlib import cli, config, evaluate, paths, report
 from xrdlib.cli import tables
 
 
@@ -11,7 +11,7 @@ def project(tmp_path, monkeypatch):
     """Results go to a temporary project, which has one row."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     row = {"model": "released", "subset": "rruff-test", "n": 9, "top1": 50.0}
-    report.summary([row], "laptop")
+    report.summary([row], config.load("laptop"))
     return tmp_path
 
 
