@@ -17,6 +17,8 @@ BROKEN := $(VENV)/.unfinished
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # The registry holds hashes, which look like keys; pictures and data hold no text.
 TEXTS = $(shell git ls-files '*.py' '*.md' '*.toml' '*.yml' '*.yaml' '*.ipynb' '*.txt' '*.cff' Makefile .ci .dvc)
+# `dvc repro` that says how far it is; how long stages take is kept with the results.
+PROGRESS = $(BIN)/python -m xrdlib.progress --times results/$(PROFILE)/seconds.json
 NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -37,12 +39,12 @@ $(READY): pyproject.toml constraints.txt
 	if [ -e $(BROKEN) ]; then rm -rf $(VENV); fi
 	mkdir -p $(VENV) && touch $(BROKEN)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	touch $@ && rm $(BROKEN)
 
 # The mineral structures, which `make repro` also fetches itself; see xrdlib/datasets.py.
 data: setup
-	$(BIN)/python -m xrdlib.datasets amcsd
+	$(BIN)/python -m xrdlib fetch amcsd
 
 # What was asked for here goes into params.yaml, which is all that `dvc repro` reads.
 choose:
@@ -51,25 +53,25 @@ choose:
 	echo "params.yaml now says: profile $(PROFILE), studies [$(STUDIES)]."; fi
 
 repro: setup choose
-	$(BIN)/dvc repro $(NOTEBOOK)
-	$(if $(NOTEBOOK),,$(BIN)/python -m xrdlib.report --profile $(PROFILE))
+	$(PROGRESS) $(NOTEBOOK)
+	$(if $(NOTEBOOK),,$(BIN)/python -m xrdlib report --profile $(PROFILE))
 
 test: setup
 	$(BIN)/python -m pytest
 
 figures: setup
-	$(BIN)/python -m xrdlib.gallery --profile $(PROFILE)
-	$(BIN)/python -m xrdlib.gallery --profile $(PROFILE) --studies
+	$(BIN)/python -m xrdlib gallery --profile $(PROFILE)
+	$(BIN)/python -m xrdlib gallery --profile $(PROFILE) --studies
 
 # The studies behind the paper's claims, with what they need: hours, resumed where they were.
 studies: STUDIES := study
 studies: repro
-	$(BIN)/python -m xrdlib.claims --profile $(PROFILE)
+	$(BIN)/python -m xrdlib claims --profile $(PROFILE)
 
 # Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
 release: PROFILE := released
 release: setup choose
-	$(BIN)/dvc repro 11_retrieval
+	$(PROGRESS) 11_retrieval
 	cp runs/released/retrieval/fused.safetensors models/released.safetensors
 	cp runs/released/retrieval/library.safetensors models/library.safetensors
 	cp runs/released/retrieval/lattices.safetensors models/lattices.safetensors

@@ -1,6 +1,6 @@
 """Which code a result comes from: what a notebook uses, and what makes a training run this one.
 
-    python -m xrdlib.provenance build/code notebooks/03_stage1.ipynb
+    xrdlib digests build/code notebooks/03_stage1.ipynb
 
 writes a digest of all code behind a notebook, which its stage in dvc.yaml depends on. Imports are
 followed statically, through every module and into functions. `xrdlib/__init__.py` only forwards
@@ -8,11 +8,9 @@ names, so what a name forwards to counts and the file itself does not: a new exp
 a model. A released checkpoint keeps the digest that it was made with.
 """
 
-import argparse
 import ast
 import hashlib
 import json
-import sys
 from dataclasses import asdict
 from functools import cache
 from importlib.util import resolve_name
@@ -227,19 +225,3 @@ def _without_texts(tree):
 
 def _is_text(statement):
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
-def main(arguments=None):
-    """Write a digest of the code behind each notebook (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.provenance", description=main.__doc__)
-    parser.add_argument("folder", help="of the digests")
-    parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
-    options = parser.parse_args(arguments)
-    try:
-        write(options.folder, options.notebooks)
-    except XrdlibError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

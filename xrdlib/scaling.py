@@ -133,6 +133,7 @@ def rows(config, patterns):
                 "seed": training.seed,
                 "patterns": history.patterns,
                 "seconds": history.seconds,
+                "precision": history.precision,
                 **scores,
                 "nll": nll(logp, patterns.label),
                 "curve": history.rows if len(history.rows) > 1 else [],

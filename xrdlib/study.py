@@ -3,12 +3,10 @@
 A finished training is found again by its checkpoint, so a study that was cut short goes on where
 it was, and parts of it can be trained beforehand by several processes:
 
-    python -m xrdlib.study ablations --part 1/2
+    xrdlib study ablations --part 1/2
 """
 
-import argparse
 import copy
-import sys
 from dataclasses import dataclass, field
 
 import torch
@@ -102,7 +100,7 @@ def run(base, study, training, validate=None, rows=1):
         lr=common.lr,
         warmup=common.warmup,
         ema=common.ema,
-        amp=own.amp,
+        precision=own.precision,
         seed=own.seed,
         class_probabilities=stages.training_prior(stream),
         validate=validate,
@@ -128,26 +126,3 @@ def part(trainings, which):
     if not 1 <= k <= n:
         raise XrdlibError(f"{which!r} is no part; give for instance 1/2, the first of two.")
     return trainings[k - 1 :: n]
-
-
-def main(arguments=None):
-    """Do the trainings of a study, which its notebook then finds finished (command line)."""
-    from . import ablations, scaling  # which are made of the above
-
-    studies = {"scaling": scaling, "ablations": ablations}
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.study", description=main.__doc__)
-    parser.add_argument("study", choices=studies)
-    parser.add_argument("--part", default="1/1", metavar="K/N", help="every N-th training")
-    parser.add_argument("--profile", choices=config.PROFILES, help="as in params.yaml")
-    options = parser.parse_args(arguments)
-    try:
-        settings, study = config.load(options.profile), studies[options.study]
-        for training in part(study.trainings(settings), options.part):
-            print(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
-            study.train_one(settings, training)
-    except XrdlibError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()
