@@ -18,7 +18,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # The registry holds hashes, which look like keys; pictures and data hold no text.
 TEXTS = $(shell git ls-files '*.py' '*.md' '*.toml' '*.yml' '*.yaml' '*.ipynb' '*.txt' '*.cff' Makefile .ci .dvc)
 # `dvc repro` that says how far it is; how long stages take is kept with the results.
-PROGRESS = $(BIN)/python -m xrdlib.progress --times results/$(PROFILE)/seconds.json
+PROGRESS = $(BIN)/python -m xrdlib repro --times results/$(PROFILE)/seconds.json
 NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)

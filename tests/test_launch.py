@@ -47,7 +47,7 @@ def reached(monkeypatch):
     calls = {}
 
     def wait_for(stage):
-        def run(cfg, section, name, model, stream, validation, before=None):
+        def run(cfg, section, name, model, stream, validation, *rounds):
             weights = tensorfile.fingerprint(model.state_dict())
             given = [vars(cfg).keys(), section, model.name, weights, stream.config]
             calls[name] = [*given, validation.x.tolist()]

@@ -89,8 +89,7 @@ def test_the_command_sees_a_changed_line_where_it_is_used_and_no_comment(tmp_pat
     notebook(tmp_path / "scored.ipynb", "from xrdlib import metrics")
 
     def digests():
-        command = [sys.executable, "-m", "xrdlib", "digests", "code"]
-        command += ["drawn.ipynb", "scored.ipynb"]
+        command = [sys.executable, "-m", "xrdlib", "digests", "code", "drawn.ipynb", "scored.ipynb"]
         subprocess.run(command, cwd=tmp_path, check=True)
         return [(tmp_path / "code" / name).read_text() for name in ("drawn", "scored")]
 

@@ -144,8 +144,8 @@ def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):
 
 def test_a_run_that_a_clock_cut_short_says_so_first(project):
     cut = "A clock cut trainings short: resnet after 13 of 1,500 steps."
-    written = report.summary(rows(), "tiny", extra={"cut_short": cut})
+    written = report.summary(rows(), config.load("tiny"), extra={"cut_short": cut})
     for text in (report.as_text(written), report.as_markdown(written)):
         assert cut in text.splitlines()[0]
-    whole = report.as_text(report.summary(rows(), "tiny", extra={"cut_short": None}))
+    whole = report.as_text(report.summary(rows(), config.load("tiny"), extra={"cut_short": None}))
     assert whole.splitlines()[0] == "Results of profile tiny"
