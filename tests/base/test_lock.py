@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import types
 
 import pytest
 
@@ -78,25 +77,6 @@ def test_a_file_system_without_locks_is_worth_a_warning(tmp_path, monkeypatch):
     def none(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(files.fcntl, "flock", none)
+    monkeypatch.setattr("fcntl.flock", none)
     with pytest.warns(UserWarning, match="cannot be locked .No locks available"), held(tmp_path):
         pass
-
-
-def test_without_posix_locks_bytes_are_locked_as_elsewhere(tmp_path, monkeypatch):
-    """A stand-in with the documented behaviour: LK_NBLCK fails where the bytes are locked."""
-    locked = set()
-
-    def locking(file, mode, count):
-        assert (mode, count) == ("LK_NBLCK", 1)
-        byte = os.fstat(file).st_ino, os.lseek(file, 0, os.SEEK_CUR)
-        if byte in locked:
-            raise PermissionError(13, "Permission denied")
-        locked.add(byte)
-
-    stand_in = types.SimpleNamespace(LK_NBLCK="LK_NBLCK", locking=locking)
-    monkeypatch.setattr(files, "fcntl", None)
-    monkeypatch.setattr(files, "msvcrt", stand_in, raising=False)
-    with held(tmp_path):
-        with pytest.raises(FolderInUse, match=f"process {os.getpid()}"), held(tmp_path):
-            pytest.fail("held twice")
