@@ -72,12 +72,6 @@ def test_pairs_fill_the_unit_square():
         assert stats.chisquare(count.ravel()).pvalue > 1e-3
 
 
-def test_bits_are_balanced():
-    bits = counter._bits(1, INDEX[:, None], 2, torch.arange(1000)).numpy().view(np.uint32)
-    ones = [((bits >> k) & 1).mean() for k in range(32)]
-    np.testing.assert_allclose(ones, 0.5, atol=5 * 0.5 / np.sqrt(bits.size))
-
-
 def test_batch_order_and_length_do_not_matter():
     whole = counter.normal(7, INDEX, 3, 50)
     order = torch.randperm(256, generator=torch.Generator().manual_seed(0))

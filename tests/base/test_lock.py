@@ -57,16 +57,6 @@ def test_a_lock_is_given_back_after_success_and_after_an_error(tmp_path):
         pass
 
 
-def test_a_shorter_signature_replaces_a_longer_one(tmp_path):
-    (tmp_path / files.NAME).write_text("process 1 on a machine with a name " + "x" * 60)
-    with held(tmp_path):
-        assert (tmp_path / files.NAME).read_text().split()[:3] == [
-            "process",
-            f"{os.getpid()}",
-            "on",
-        ]
-
-
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(XrdlibError, match="cannot be written"), held(tmp_path / "file"):

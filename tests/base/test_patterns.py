@@ -4,21 +4,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xrdlib.base import patterns
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CU_KA1, GRID, Grid, normalise, preprocess, to_grid
 
 
 def peak(two_theta, centre=40.0, fwhm=0.3):
     return 1000 * np.exp(-4 * np.log(2) * ((two_theta - centre) / fwhm) ** 2)
-
-
-def test_grids_are_the_stated_ones():
-    assert GRID.size == 4251
-    assert patterns.CALCULATION_GRID.size == 8501
-    for grid in (GRID, patterns.CALCULATION_GRID):
-        assert grid.two_theta[0] == 5.0
-        assert grid.two_theta[-1] == pytest.approx(90.0)
 
 
 def test_pattern_on_the_grid_is_returned_unchanged():
@@ -60,13 +51,6 @@ def test_other_wavelength_is_mapped_at_equal_d_spacing():
     out = to_grid(measured, peak(measured, line, 0.1), wavelength=molybdenum)
     expected = 2 * np.degrees(np.arcsin(CU_KA1 / 2 / d))
     assert GRID.two_theta[out.argmax()] == pytest.approx(expected, abs=GRID.step)
-
-
-def test_short_wavelength_range_beyond_180_degrees_is_dropped():
-    measured = np.arange(5, 150, 0.02)
-    out = to_grid(measured, np.ones_like(measured), wavelength=0.7093)
-    assert np.isfinite(out).all()
-    assert out[-1] == 1
 
 
 def test_outside_the_measured_range_is_zero():

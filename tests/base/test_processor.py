@@ -7,7 +7,6 @@ import torch
 from training import Stream, run, tiny
 
 from xrdlib.base import processor, provenance
-from xrdlib.base.errors import XrdlibError
 
 
 @pytest.fixture(params=[True, False], ids=["native", "emulated"])
@@ -28,12 +27,6 @@ def test_bfloat16_is_obeyed_with_one_sentence_where_it_is_slow(native, recwarn):
     assert len(recwarn) == (not native)
     for message in map(str, (w.message for w in recwarn)):
         assert "precision: auto" in message and message.count(".") == 1
-
-
-@pytest.mark.parametrize("wanted", ["float16", "bf16", None, True])
-def test_another_word_is_refused_with_the_choice(wanted):
-    with pytest.raises(XrdlibError, match="auto, float32, bfloat16"):
-        processor.precision(wanted)
 
 
 def test_a_processor_without_wide_vectors_has_no_bfloat16(monkeypatch):

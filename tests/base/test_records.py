@@ -76,12 +76,6 @@ def test_take_accepts_a_mask_and_a_slice(kind):
 
 
 @kinds
-def test_take_refuses_an_item_that_is_not_there(kind):
-    with pytest.raises(IndexError):
-        make(kind, [1, 2]).take([2])
-
-
-@kinds
 @given(parts=st.lists(counts, min_size=1, max_size=3))
 def test_concatenate_keeps_every_item(kind, parts):
     made = [make(kind, part, seed) for seed, part in enumerate(parts)]

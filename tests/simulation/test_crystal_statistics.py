@@ -8,14 +8,12 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import samples
 from pymatgen.analysis.diffraction.xrd import XRDCalculator
 
 from xrdlib.base.errors import XrdlibError
-from xrdlib.prediction import style
 from xrdlib.reporting import plot_simulator
 from xrdlib.simulation.crystal_statistics import compare, describe
 from xrdlib.structures import banks, datasets, minerals, recipes
@@ -24,7 +22,7 @@ from xrdlib.structures.crystals import generate, generate_balanced
 from xrdlib.structures.detection import asymmetric_unit, detect
 from xrdlib.structures.entries import Unreadable, amcsd_entries
 from xrdlib.structures.minerals import fitted
-from xrdlib.symmetry.cells import cell_parameters
+from xrdlib.symmetry.cells import cell_of_lattice
 from xrdlib.symmetry.groups import operations
 
 NAMES = [*samples.TABLE, "spinel"]
@@ -96,10 +94,10 @@ def test_hydrogen_is_left_out(textbook):
     assert found["atoms per cell"] == 4 and found["elements"] == 1 and found["sites"] == 1
 
 
-def test_cell_parameters_are_gemmis():
+def test_cells_are_gemmis():
     stated = np.array([[4.0, 5.0, 6.0, 80.0, 95.0, 110.0], [3.0, 3.0, 9.0, 90.0, 90.0, 120.0]])
     lattice = np.array([np.array(gemmi.UnitCell(*cell).orth.mat.tolist()).T for cell in stated])
-    assert np.allclose(np.concatenate(cell_parameters(lattice), 1), stated)
+    assert np.allclose(cell_of_lattice(lattice), stated)
 
 
 def test_a_set_does_not_differ_from_itself_and_does_from_another(textbook, random_crystals):
@@ -120,11 +118,6 @@ def test_a_set_does_not_differ_from_itself_and_does_from_another(textbook, rando
     assert halite["quantities"]["oblique angle"] is None
 
 
-def test_one_of_each_keeps_the_first_of_a_phase(textbook):
-    double = textbook.take([0, 4, 0, 4, 15, 1])
-    assert list(one_of_each(double).name) == list(textbook.take([0, 4, 15, 1]).name)
-
-
 def test_elements_go_together_as_in_minerals(random_crystals):
     held = [
         set(part.tolist()) for part in np.split(random_crystals.number, random_crystals.start[1:-1])
@@ -142,28 +135,6 @@ def test_elements_go_together_as_in_minerals(random_crystals):
     table = minerals.table()
     stated, drawn = table["frequency"], np.array([share[z] for z in table["number"].tolist()])
     assert np.corrcoef(np.log(stated), np.log(drawn + 1e-3))[0, 1] > 0.9
-
-
-def test_the_element_with_most_atoms_usually_is_an_anion(random_crystals):
-    counts = [
-        np.bincount(part) for part in np.split(random_crystals.number, random_crystals.start[1:-1])
-    ]
-    oxides = [c for c in counts if len(c) > 8 and c[8] and (c > 0).sum() >= 3]
-    assert np.mean([c.argmax() == 8 for c in oxides]) > 0.6
-
-
-def test_substitutes_are_mutual_alike_and_not_inert():
-    table, weight = minerals.table(), minerals.substitutes()
-    assert not {2, 10, 18, 36, 54, 86, 1} & set(table["number"].tolist())
-    assert ((weight > 0) == (weight > 0).T).all() and not weight.diagonal().any()
-    ratio = table["radius"][:, None] / table["radius"]
-    assert np.abs(np.log(ratio[weight > 0])).max() < np.log(1.36)
-    symbols = list(table["symbol"])
-    for a, b in (("Fe", "Mg"), ("S", "Se"), ("Cl", "Br"), ("Si", "Ge"), ("Ca", "Sr"), ("P", "As")):
-        assert weight[symbols.index(a), symbols.index(b)] > 0, (a, b)
-    for a, b in (("O", "Fe"), ("S", "O"), ("S", "Cr"), ("Na", "Cl"), ("Si", "O")):
-        assert weight[symbols.index(a), symbols.index(b)] == 0, (a, b)
-    assert (weight > 0).any(1).mean() > 0.9
 
 
 def test_random_crystals_resemble_published_ones():
@@ -188,20 +159,6 @@ def test_fitted_tables_belong_together():
     assert [len(row) for row in found["weights"]] == [e] * 4
     assert set(found["substitutes"]) == set(found["elements"])
     assert sum(found["kinds"]) == pytest.approx(1, abs=0.01) and found["structures"] > 4000
-
-
-def test_figure_is_legible(random_crystals, tmp_path):
-    parts = random_crystals.take(slice(0, 150)), random_crystals.take(slice(150, 300))
-    fig = plot_simulator.crystal_statistics(compare(*parts))
-    png, _ = style.save(fig, tmp_path, "statistics")
-    marked = (plt.imread(png)[..., :3] < 0.9).any(axis=2)
-    assert not np.concatenate([marked[[0, -1]].ravel(), marked[:, [0, -1]].ravel()]).any()
-    texts = [t for t in fig.findobj(plt.Text) if t.get_text().strip() and t.get_visible()]
-    assert all(t.get_fontsize() >= 7 for t in texts)
-    assert fig.get_figwidth() == pytest.approx(style.PAGE)
-    shown = {t.get_text().split(" (")[0].strip() for t in texts}
-    assert {"sites", "lines", "special sites", "O"} <= shown
-    plt.close("all")
 
 
 def test_bad_input(textbook):

@@ -53,26 +53,6 @@ def test_march_dollase_is_the_mean_over_all_equivalents(known):
         assert value == pytest.approx(expected, rel=1e-6)
 
 
-def test_march_dollase_keeps_the_total_over_directions():
-    """The factor is a density of orientations: its mean over the sphere is one."""
-    rng = np.random.default_rng(1)
-    hkl = rng.normal(size=(3, 200_000))
-    eye = torch.eye(3, dtype=torch.float64)[None]
-    hkl = torch.from_numpy(hkl)
-    who = torch.zeros(hkl.shape[1], dtype=torch.int64)
-    for r in (0.6, 1.0, 1.7):
-        weights = diffraction.march_dollase(
-            eye,
-            eye.expand(1, 24, 3, 3),
-            torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64),
-            torch.tensor([r], dtype=torch.float64),
-            hkl,
-            who,
-            hkl.square().sum(0),
-        )
-        assert weights.mean().item() == pytest.approx(1, abs=0.01)
-
-
 def test_geometry():
     lattice = samples.structures()["albite-like"].lattice
     hkl = np.array([[1, 0, 0], [2, -3, 1], [0, 4, -5]])

@@ -8,7 +8,6 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from xrdlib.structures.bgmn import SETTINGS
 from xrdlib.structures.bgmn_files import Catalogue, evaluate
-from xrdlib.structures.entries import Unreadable
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
@@ -30,12 +29,6 @@ def test_one_structure_in_two_settings(one, other, number):
     assert matcher.fit(structure(one), structure(other))
 
 
-def test_an_origin_that_the_coordinates_contradict_is_not_taken():
-    """Written for origin 2, and not said: a site on 1/8 1/8 1/8 is not on letter a of origin 1."""
-    text = TWO.replace("Wyckoff=a ", "Wyckoff=a x=0.125 y=0.125 z=0.125 ") % ("", ".2624")
-    assert StructureMatcher().fit(structure(text), structure(TWO % ("OriginChoice=2", ".2624")))
-
-
 @pytest.mark.parametrize(
     ("words", "symbols"),
     [
@@ -49,12 +42,6 @@ def test_an_origin_that_the_coordinates_contradict_is_not_taken():
 )
 def test_keywords_choose_the_setting(words, symbols):
     assert [found.group.xhm() for found in CATALOGUE.settings(words)] == symbols
-
-
-@pytest.mark.parametrize("words", [{}, {"SpacegroupNo": "14", "HermannMauguin": "P3_221"}])
-def test_no_setting_is_told(words):
-    with pytest.raises(Unreadable, match="space group"):
-        CATALOGUE.settings(words)
 
 
 def test_letters_of_the_package_have_the_stated_multiplicities():

@@ -24,7 +24,6 @@ from xrdlib.symmetry.groups import (
     operations,
     space_group,
 )
-from xrdlib.symmetry.wyckoff import positions
 
 RANGES = CrystalRanges()
 
@@ -56,30 +55,6 @@ def test_every_extinction_group_is_realised(sample):
     # A free coordinate can fall within spglib's tolerance of a special value by chance.
     assert right.mean() >= 0.98
     assert all(right.reshape(99, 2).any(axis=1))
-
-
-def test_recipes_are_distinct_and_within_their_ranges(recipes):
-    assert len(recipes) == 198
-    seen = set()
-    for i in range(len(recipes)):
-        rows = slice(recipes.start[i], recipes.start[i + 1])
-        sites = [positions(int(recipes.space_group[i]))[p] for p in recipes.position[rows]]
-        seen.add((recipes.space_group[i], *recipes.position[rows], *recipes.label[rows]))
-        fixed = [p for p, s in zip(recipes.position[rows], sites, strict=True) if not s.freedom]
-        assert len(fixed) == len(set(fixed))
-        assert 1 <= len(sites) <= RANGES.max_sites
-        assert sum(s.multiplicity for s in sites) <= RANGES.max_atoms
-        assert set(recipes.label[rows]) == set(range(recipes.label[rows].max() + 1))
-    assert len(seen) == len(recipes)
-
-
-def test_recipes_survive_a_file(recipes, tmp_path):
-    recipes.save(tmp_path / "recipes.npz")
-    loaded = Recipes.load(tmp_path / "recipes.npz")
-    assert len(loaded) == len(recipes)
-    for name in ("space_group", "start", "position", "label"):
-        assert (getattr(loaded, name) == getattr(recipes, name)).all()
-        assert getattr(loaded, name).dtype == getattr(recipes, name).dtype
 
 
 def test_atoms_are_symmetric_and_records_consistent(sample):

@@ -36,17 +36,6 @@ def test_every_space_group_has_recipes_enough_to_vary(recipes):
     assert count.min() >= 30 and count.max() == PER_SPACE_GROUP
 
 
-def test_the_record_holds_the_table(recipes, table):
-    assert len(recipes) == sum(map(len, table.values()))
-    rng = np.random.default_rng(0)
-    begin = np.searchsorted(recipes.space_group, np.arange(1, 231))
-    for number in rng.choice(np.arange(1, 231), 40, replace=False):
-        for k, (weight, *flat) in enumerate(table[str(number)]):
-            pairs = list(zip(flat[::2], flat[1::2], strict=True))
-            assert sites(recipes, begin[number - 1] + k) == pairs
-            assert recipes.weight[begin[number - 1] + k] == weight >= 1
-
-
 def test_crystals_use_recipes_by_their_weight(recipes):
     """Numbers of crystals of each recipe of the space group whose weights differ most."""
     spread = [recipes.weight[recipes.space_group == k].max() for k in range(1, 231)]

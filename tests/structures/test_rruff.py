@@ -96,13 +96,6 @@ def test_copper_stays_in_place_and_molybdenum_is_mapped(tmp_path):
     assert np.allclose(found, [20, 20, 20, mapped], atol=0.011)
 
 
-def test_unusable_archives_are_told(archives, tmp_path):
-    with pytest.raises(XrdlibError, match="not a readable zip"):
-        load_archives(tmp_path / "none.zip", archives[1])
-    with pytest.raises(XrdlibError, match="no usable pattern"):
-        load_archives(archives[1], archives[1])
-
-
 def bundle(path, n=6, **changes):
     rng = np.random.default_rng(0)
     arrays = {
@@ -115,14 +108,6 @@ def bundle(path, n=6, **changes):
     arrays.update(changes)
     np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
     return path
-
-
-def test_bundle_on_any_grid(tmp_path):
-    coarse = Grid(5.0, 90.0, 0.05)
-    measured = load(bundle(tmp_path / "x.npz"), coarse)
-    assert measured.intensity.shape == (6, coarse.size)
-    assert measured.grid == coarse
-    assert measured.intensity[:, :-1].mean() == pytest.approx(500, rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -142,12 +127,6 @@ def test_bundle_on_any_grid(tmp_path):
 def test_bad_bundles_are_told(tmp_path, changes, words):
     with pytest.raises(XrdlibError, match=words):
         load(bundle(tmp_path / "x.npz", **changes))
-
-
-def test_a_file_that_is_no_bundle_is_told(tmp_path):
-    (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(XrdlibError, match="not a readable bundle"):
-        load(tmp_path / "x.npz")
 
 
 def test_without_data_the_error_can_be_caught_and_says_what_to_do(tmp_path, monkeypatch):
@@ -196,8 +175,3 @@ def test_collection_is_split_near_the_middle(collection):
     for part in (calibration, test):
         assert 0.4 < len(part) / len(collection) < 0.6
         assert 1 <= part.group.min() and part.group.max() <= 99
-
-
-def test_collection_repeats_no_measurement(collection):
-    assert len(np.unique(collection.source)) == len(collection)
-    assert np.isfinite(collection.intensity).all()

@@ -95,14 +95,6 @@ def test_97_classes_are_those_whose_absences_coincide_in_some_setting(table, set
     assert len(linked) == groups.N_CLASSES
 
 
-def test_two_pairs_of_groups_share_a_diffraction_class(table):
-    counts = table.diffraction_class.value_counts()
-    shared = table[table.diffraction_class.isin(counts[counts > 1].index)]
-    pairs = shared.groupby("diffraction_class").symbol.agg(set).tolist()
-    assert pairs == [{"P 31 - -", "P 62 - -"}, {"P 21 - -", "P 42 - -"}]
-    assert sorted(set(groups.diffraction_classes())) == list(range(1, 98))
-
-
 # --- what a symbol says ---------------------------------------------------------------------
 
 LATTICE = {"P": [], "A": ["bc"], "B": ["ac"], "C": ["ab"], "I": ["abc"], "F": ["ab", "ac"], "R": []}
@@ -154,14 +146,6 @@ def test_symbols_spell_exactly_the_absences_of_their_groups(table, settings):
         said = {spelled(symbol, row.crystal_system, rotations) for symbol in symbols}
         for member in row.space_groups:
             assert said == {p for n, _, p in settings if n == member}, (row.symbol, member)
-
-
-def test_reading_a_symbol():
-    assert groups.read_symbol("P 42/n - -") == ("P", [["42", "n"], [], []])
-    assert groups.read_symbol("P 1 21/c 1") == ("P", [[], ["21", "c"], []])
-    assert groups.read_symbol("A (bc) - a") == ("A", [["bc"], [], ["a"]])
-    assert groups.read_symbol("R (obv) - - c") == ("R", [[], [], ["c"]])
-    assert groups.read_symbol("P -") == ("P", [[]])
 
 
 # --- templates ------------------------------------------------------------------------------
@@ -228,11 +212,6 @@ def test_half_rotations_give_every_equivalent_reflection_the_same_weight():
         equivalents = np.concatenate([hkl @ rotations, -hkl @ rotations])
         ours = np.concatenate([hkl @ half, -hkl @ half])
         assert set(map(tuple, equivalents)) == set(map(tuple, ours))
-
-
-def test_shared_arrays_cannot_be_changed_by_a_caller():
-    with pytest.raises(ValueError, match="read-only"):
-        groups.group_of_space_group()[1] = 5
 
 
 # --- bad input and the committed table ------------------------------------------------------

@@ -7,7 +7,7 @@ import torch
 
 from ..base.errors import XrdlibError
 from ..structures.detection import asymmetric_unit, detect
-from ..symmetry.cells import cell_parameters
+from ..symmetry.cells import cell_of_lattice
 from ..symmetry.groups import space_group
 from .diffraction import lorentz_polarisation, reflections
 
@@ -110,7 +110,7 @@ def describe(crystals):
     owner = np.repeat(np.arange(len(crystals)), np.diff(crystals.start))
     weight = crystals.occupancy * (crystals.number > 1)
     atoms = np.bincount(owner, weight, minlength=len(crystals))
-    lengths, angles = cell_parameters(crystals.lattice)
+    lengths, angles = np.split(cell_of_lattice(crystals.lattice), 2, axis=1)
     lengths = np.sort(lengths, axis=1)
     oblique = np.take_along_axis(angles, np.abs(angles - 90).argmax(1)[:, None], 1)[:, 0]
     systems = np.array([space_group(int(k))["crystal_system"] for k in crystals.space_group])

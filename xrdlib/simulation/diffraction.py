@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..base.errors import XrdlibError
-from ..base.records import Reflections
+from ..base.records import Reflections, offsets
 from ..structures.unit_cells import CLOSE, overlapping
 from .equivalents import MAX_INDEX
 from .structure_factors import N_ELEMENTS, unique_structure_factors
@@ -103,21 +103,7 @@ def lorentz_polarisation(sine):
 
 
 def squared_lengths(metric, hkl, owner):
-    """1/d^2 of reflections of several crystals.
-
-    Parameters
-    ----------
-    metric : (B, 3, 3) tensor
-        Reciprocal metrics.
-    hkl : (3, m) tensor
-    owner : (m,) int64 tensor
-        Crystal of each reflection.
-
-    Returns
-    -------
-    (m,) tensor
-        h G* h^T.
-    """
+    """1/d^2 (m,) of reflections (3, m) of crystals `owner` (m,), reciprocal metrics (B, 3, 3)."""
     six = metric[:, (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
     six = (six * six.new_tensor([1, 1, 1, 2, 2, 2])).T.index_select(1, owner)
     cross = hkl.index_select(0, owner.new_tensor([1, 0, 0]))
@@ -130,19 +116,13 @@ def march_dollase(metric, rotations, axis, ratio, hkl, owner, length2):
 
     Parameters
     ----------
-    metric : (B, 3, 3) tensor
-        Reciprocal metric of each pattern's crystal.
-    rotations : (B, 24, 3, 3) tensor
-        Rotations modulo inversion, repeated cyclically.
-    axis : (B, 3) tensor
-        Miller indices of the preferred plane, whose normal is the texture axis.
-    ratio : (B,) tensor
-        March parameter r; 1 is a random powder, below 1 platelets.
-    hkl : (3, m) tensor
-    owner : (m,) int64 tensor
-        Pattern of each reflection.
-    length2 : (m,) tensor
-        Its 1/d^2, see `squared_lengths`.
+    metric, rotations : (B, 3, 3) and (B, 24, 3, 3) tensors
+        Reciprocal metric and rotations modulo inversion of each pattern's crystal.
+    axis, ratio : (B, 3) and (B,) tensors
+        Miller indices of the preferred plane, whose normal is the texture axis, and the
+        March parameter: 1 is a random powder, below 1 platelets.
+    hkl, owner, length2 : (3, m), (m,) and (m,) tensors
+        Reflections, the pattern of each, and its 1/d^2, see `squared_lengths`.
 
     Returns
     -------
@@ -166,19 +146,9 @@ def march_dollase(metric, rotations, axis, ratio, hkl, owner, length2):
 
 
 def toward_axis(metric, rotations, axis):
-    """Equivalents of the normal of a plane, scaled so that their product with hkl is d* cos a.
+    """Equivalents (B, 24, 3) of the normal of a plane, scaled to give d* cos a with hkl.
 
-    Parameters
-    ----------
-    metric : (B, 3, 3) tensor
-        Reciprocal metric.
-    rotations : (B, 24, 3, 3) tensor
-    axis : (B, 3) tensor
-        Miller indices of the plane.
-
-    Returns
-    -------
-    (B, 24, 3) tensor
+    From reciprocal metrics (B, 3, 3), rotations (B, 24, 3, 3) and Miller indices of planes (B, 3).
     """
     axis = axis.to(metric.dtype)
     toward = metric @ axis[:, :, None]
@@ -236,7 +206,7 @@ def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu")
     _refuse(counts == 0, crystals, "has no reflection in the range; its cell is too small")
     return Reflections(
         lattice=np.asarray(crystals.lattice, dtype=np.float64),
-        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        start=offsets(counts),
         hkl=chosen.hkl[keep].to(torch.int16).cpu().numpy(),
         multiplicity=chosen.multiplicity[keep].to(torch.float32).cpu().numpy(),
         f2=chosen.f2[keep].cpu().numpy(),

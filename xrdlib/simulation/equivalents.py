@@ -126,18 +126,10 @@ _ROTATIONS = _candidates()
 
 
 def laue_rotations(crystals):
-    """Rotations of every crystal's Laue group modulo inversion.
+    """Rotations (n, 24, 3, 3) int8 of every crystal's Laue group modulo inversion.
 
-    Parameters
-    ----------
-    crystals : records.Crystals
-        Whose `rotations` are not looked at.
-
-    Returns
-    -------
-    ndarray, (n, 24, 3, 3) int8
-        In the layout of `records.Crystals.rotations`. Lattices in unconventional axes may get a
-        subgroup.
+    In the layout of `records.Crystals.rotations`, which are not looked at. Lattices in
+    unconventional axes may get a subgroup.
     """
     metric = crystals.lattice @ crystals.lattice.transpose(0, 2, 1)
     scale = np.sqrt(np.einsum("nii,njj->nij", metric, metric))

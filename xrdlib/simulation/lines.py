@@ -70,22 +70,14 @@ def as_phase(reflections, device):
 
 
 def strained_metric(lattice, rotations, strains, size):
-    """Reciprocal metric of the lattice after a strain that keeps its symmetry.
+    """Reciprocal metric (B, 3, 3) of lattices after a strain that keeps their symmetry.
 
     Parameters
     ----------
-    lattice : (B, 3, 3) tensor
-        Rows a, b, c.
-    rotations : (B, 24, 3, 3) tensor
-    strains : (B, 6) tensor
-        Standard normal numbers: three diagonal and three shear components.
-    size : (B,) tensor
-        Standard deviation of the strain.
-
-    Returns
-    -------
-    (B, 3, 3) tensor
-        Inverse of the metric averaged over W^T M W, so every W still leaves it as it is.
+    lattice, rotations : (B, 3, 3) and (B, 24, 3, 3) tensors
+    strains, size : (B, 6) and (B,) tensors
+        Standard normal numbers, three diagonal and three shear components, and the standard
+        deviation of the strain. The metric is averaged over W^T M W, so every W leaves it as it is.
     """
     first, second = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)
     tensor = torch.zeros_like(lattice)

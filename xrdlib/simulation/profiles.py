@@ -11,16 +11,18 @@ import math
 import torch
 
 from ..base.errors import XrdlibError
+from ..base.patterns import Grid
 from .diffraction import full_precision
 
 _MARGIN = 5.0  # degrees beside the grid, so that neither lines nor tails wrap around
 
 
-def nodes(grid, n):
+def nodes(grid: Grid, n: int) -> torch.Tensor:
     """(n,) 2theta of the width nodes: Chebyshev points over the grid, so that a quadratic is safe.
 
     Examples
     --------
+    >>> from xrdlib.base.patterns import GRID
     >>> [round(float(x), 1) for x in nodes(GRID, 3)]
     [10.7, 47.5, 84.3]
     """

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..base.paths import TABLES
+from ..base import paths
 from .boxes import plan
 from .equivalents import distinct_groups, halved_axes, multiplicity_tables
 
@@ -54,19 +54,9 @@ class _Atoms(NamedTuple):
 
 
 def unique_structure_factors(crystals, d_star_max, device="cpu"):
-    """|F|^2 of the symmetry-unique reflections of every crystal.
+    """|F|^2 of the symmetry-unique reflections of every crystal, up to 1/d = `d_star_max`.
 
-    Parameters
-    ----------
-    crystals : records.Crystals
-        Checked: finite, at least one atom each, indices within `MAX_INDEX`.
-    d_star_max : float
-        Largest 1/d in reciprocal angstrom.
-    device : str or torch.device
-
-    Returns
-    -------
-    Selection
+    The crystals have been checked: finite, at least one atom each, indices within `MAX_INDEX`.
     """
     device = torch.device(device)
     groups, group = distinct_groups(crystals.rotations)
@@ -244,8 +234,8 @@ def _atoms(crystals, axes, device):
 @lru_cache(maxsize=8)
 def _factor_table(s_max, device):
     """Form factors f(s), (99, steps + 1) float32, row = atomic number, s from 0 to `s_max`."""
-    table = json.loads((TABLES / "form_factors.json").read_text())
-    a, b, c = (np.array(table[key]) for key in "abc")
+    stored = paths.table("form_factors.json")
+    a, b, c = (np.array(stored[key]) for key in "abc")
     s = np.linspace(0, s_max, _FACTOR_STEPS + 1)
     f = np.einsum("ei,eis->es", a, np.exp(-b[:, :, None] * s * s)) + c[:, None]
     return torch.from_numpy(np.pad(f, ((1, 0), (0, 0))).astype(np.float32)).to(device)

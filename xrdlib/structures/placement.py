@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..base.counter import normal, uniform
-from ..base.records import Crystals
+from ..base.records import Crystals, offsets
 from ..symmetry.groups import group_of_space_group, half_rotations, operations, reference_symbol
 from ..symmetry.wyckoff import PROJECTION_UNIT, positions
 from . import minerals
@@ -54,15 +54,15 @@ def tables(device=_CPU):
     groups = [operations(number) for number in range(1, 231)]
     sites = [positions(number) for number in range(1, 231)]
     flat = [site for group in sites for site in group]
-    base = np.repeat(_starts([len(w) for _, w in groups])[:-1], [len(group) for group in sites])
+    base = np.repeat(offsets([len(w) for _, w in groups])[:-1], [len(group) for group in sites])
     multiplicity = np.array([site.multiplicity for site in flat])
     arrays = (
-        np.concatenate([[0], _starts(map(len, sites))[:-1]]),
+        np.concatenate([[0], offsets(map(len, sites))[:-1]]),
         multiplicity,
         np.array([site.freedom for site in flat]),
         np.rint(PROJECTION_UNIT * np.stack([site.projection for site in flat])),
         np.stack([site.point for site in flat]),
-        _starts(multiplicity)[:-1],
+        offsets(multiplicity)[:-1],
         np.concatenate([site.operations for site in flat]) + np.repeat(base, multiplicity),
         np.concatenate([rotations for rotations, _ in groups]).astype(np.float64),
         np.concatenate([translations for _, translations in groups]),
@@ -78,15 +78,10 @@ def fill(recipes, chosen, index, seed, slot, device, ranges):
 
     Parameters
     ----------
-    recipes : recipes.Recipes
-    chosen : ndarray, (n,) int
-        Rows of `recipes`.
-    index : ndarray, (n,) int64
-        Numbers of the crystals: with `seed` and `slot`, the names of their random numbers.
+    chosen, index : ndarray, (n,) int
+        Rows of `recipes`, and numbers of the crystals.
     seed, slot : int
-        `slot` is the first of `BLOCK`.
-    device : str or torch.device
-    ranges : recipes.CrystalRanges
+        With `index` the names of the random numbers; `slot` is the first of `BLOCK`.
 
     Returns
     -------
@@ -114,7 +109,7 @@ def fill(recipes, chosen, index, seed, slot, device, ranges):
     done[rows] = True
     crystals = Crystals(
         lattice=lattice,
-        start=_starts(counts),
+        start=offsets(counts),
         number=number.astype(np.int16),
         frac=frac,
         occupancy=occupancy,
@@ -272,7 +267,3 @@ def _half_rotations():
 def _names(numbers, index):
     symbols = np.array(["", *(f"random {reference_symbol(n)} " for n in range(1, 231))])
     return np.char.add(symbols[numbers], index.astype(str))
-
-
-def _starts(counts):
-    return np.concatenate([[0], np.cumsum(list(counts))]).astype(np.int64)

@@ -182,16 +182,9 @@ def extinction_groups():
 
 @cache
 def maximal_subgroups(elements):
-    """Maximal proper subgroups of a finite matrix group.
+    """Maximal proper subgroups of a finite group of flattened 3 x 3 integer matrices.
 
-    Parameters
-    ----------
-    elements : tuple of tuples
-        Each a 3 x 3 integer matrix, flattened.
-
-    Returns
-    -------
-    list of frozensets of indices into `elements`
+    A list of frozensets of indices into `elements`.
     """
     matrices = np.array(elements).reshape(-1, 3, 3)
     index = {element: i for i, element in enumerate(elements)}
