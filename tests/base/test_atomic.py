@@ -41,11 +41,6 @@ def test_an_error_while_writing_is_passed_on_and_leaves_the_old_file(tmp_path, e
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
 
 
-def test_text_is_utf_8(tmp_path):
-    files.write_text(tmp_path / "file", "2θ in °\n")
-    assert (tmp_path / "file").read_bytes().decode("utf-8") == "2θ in °\n"
-
-
 def test_sweeping_removes_unfinished_files_of_that_name_only(tmp_path):
     others = {"file", "other.12.tmp", "file.previous", "files.1.tmp"}
     for name in {"file.12.tmp", "file.345.tmp"} | others:

@@ -29,14 +29,6 @@ def test_a_profile_overrides_single_keys_at_any_depth(params):
     assert (cfg.model.depth, cfg.model.width) == (1, 8)
 
 
-def test_the_file_names_the_default_profile(params):
-    assert config.load(path=params).profile == "laptop"
-
-
-def test_numbers_in_exponent_form_are_numbers(params):
-    assert config.load("laptop", params).lr == pytest.approx(1e-5)
-
-
 @pytest.mark.parametrize("name", ["huge", "shared", "profile", "Tiny"])
 def test_an_unknown_profile_is_refused_with_the_choice(params, name):
     with pytest.raises(XrdlibError, match="tiny, laptop, released, paper"):

@@ -40,14 +40,6 @@ def test_a_processor_without_wide_vectors_has_no_bfloat16(monkeypatch):
     assert not processor.native_bfloat16("cpu")
 
 
-def test_emulation_on_a_gpu_does_not_count(monkeypatch):
-    asked = []
-    answer = lambda **options: asked.append(options) or False  # noqa: E731
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", answer)
-    assert processor.precision("auto", "cuda") == "float32"
-    assert asked == [{"including_emulation": False}]
-
-
 def test_what_auto_comes_to_is_told_and_is_part_of_the_run(native, tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
     first = run(tiny(), Stream(), steps=3, precision="auto", folder=tmp_path)

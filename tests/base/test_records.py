@@ -110,17 +110,6 @@ def test_save_refuses_what_only_pickle_could_store(tmp_path):
     assert not (tmp_path / "x.npz").exists()
 
 
-def test_load_refuses_a_missing_file(tmp_path):
-    with pytest.raises(XrdlibError, match=r"gone\.npz does not exist"):
-        records.load(Crystals, tmp_path / "gone.npz")
-
-
-def test_load_refuses_another_record(tmp_path):
-    records.save(make(Crystals, [1]), tmp_path / "x.npz")
-    with pytest.raises(XrdlibError, match=r"x\.npz is not a readable Reflections"):
-        records.load(Reflections, tmp_path / "x.npz")
-
-
 @pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b"text", lambda b: b[: len(b) // 2]])
 def test_load_refuses_a_damaged_file(tmp_path, damage):
     path = tmp_path / "x.npz"

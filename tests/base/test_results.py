@@ -41,12 +41,6 @@ def test_a_file_without_a_stamp_gets_none(cfg):
     assert results.made_with(cfg, "old") == {} and results.read(cfg, "old") == {"a": 1}
 
 
-def test_a_list_comes_back_as_a_list_and_has_a_stamp(cfg):
-    results.write(cfg, "examples", [{"a": 1}, {"a": 2}])
-    assert results.read(cfg, "examples") == [{"a": 1}, {"a": 2}]
-    assert results.made_with(cfg, "examples")["configuration"]["profile"] == "tiny"
-
-
 def test_the_commit_is_named_and_changed_code_but_not_changed_results(checkout):
     assert results.stamp(checkout)["commit"] == git("rev-parse", "HEAD")
     results.write(checkout, "made", {"a": 1})

@@ -4,40 +4,33 @@ import json
 from dataclasses import replace
 
 import gemmi
-import matplotlib
-
-matplotlib.use("Agg")
-
+import needed
 import numpy as np
 import pytest
 import samples
 from pymatgen.analysis.diffraction.xrd import XRDCalculator
 
 from xrdlib.base.errors import XrdlibError
-from xrdlib.reporting import plot_simulator
 from xrdlib.simulation.crystal_statistics import compare, describe
-from xrdlib.structures import banks, datasets, minerals, recipes
+from xrdlib.structures import minerals, recipes
 from xrdlib.structures.banks import one_of_each
-from xrdlib.structures.crystals import generate, generate_balanced
+from xrdlib.structures.crystals import generate
 from xrdlib.structures.detection import asymmetric_unit, detect
-from xrdlib.structures.entries import Unreadable, amcsd_entries
 from xrdlib.structures.minerals import fitted
 from xrdlib.symmetry.cells import cell_of_lattice
 from xrdlib.symmetry.groups import operations
 
-NAMES = [*samples.TABLE, "spinel"]
-NUMBERS = (225, 227, 230, 205, 154, 167, 148, 176, 136, 88, 62, 14, 12, 2, 1, 227)
+NAMES, NUMBERS = samples.NAMES, samples.NUMBERS
 
 
 @pytest.fixture(scope="module")
 def textbook():
-    found = samples.crystals()
-    return replace(found, space_group=np.array(NUMBERS, dtype=np.int16))
+    return samples.textbook()
 
 
 @pytest.fixture(scope="module")
 def random_crystals():
-    return generate_balanced(recipes.shipped(), 4000, seed=8)
+    return samples.random_crystals(1500, 8)
 
 
 def test_symmetry_and_sites_of_textbook_structures(textbook):
@@ -139,12 +132,7 @@ def test_elements_go_together_as_in_minerals(random_crystals):
 
 def test_random_crystals_resemble_published_ones():
     """A fresh sample of all structures, so with many that the fit has not seen."""
-    try:
-        entries = amcsd_entries(datasets.path("amcsd"))
-    except XrdlibError as reason:
-        pytest.skip(str(reason))
-    chosen = [entry for entry in entries[7::45] if not isinstance(entry, Unreadable)]
-    published, table = banks.build(chosen)
+    published, table = needed.amcsd_sample()
     published = published.take((table["agrees"] & (table["n_atoms"] < 300)).to_numpy())
     made = generate(recipes.shipped(), published.space_group, len(published), seed=2)
     found = compare(one_of_each(published), made)["quantities"]
@@ -166,5 +154,3 @@ def test_bad_input(textbook):
         describe(samples.crystals())
     with pytest.raises(XrdlibError, match="nothing to compare"):
         compare(textbook, textbook.take([]))
-    with pytest.raises(XrdlibError, match="nothing to draw"):
-        plot_simulator.crystal_statistics({"quantities": {"lines": None}})

@@ -26,7 +26,7 @@ def it92(z, s):
 
 @pytest.fixture(scope="module")
 def known():
-    return reflections(samples.crystals())
+    return samples.known()
 
 
 def lines(known, i):
@@ -206,11 +206,3 @@ def test_bad_structures_are_named():
         reflections(good, two_theta_max=200)
     with pytest.raises(XrdlibError, match="No crystals"):
         reflections(good.take([]))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_gpu_gives_the_same(known):
-    gpu = reflections(samples.crystals(), device="cuda")
-    np.testing.assert_array_equal(gpu.hkl, known.hkl)
-    scale = np.repeat(np.maximum.reduceat(known.f2, known.start[:-1]), np.diff(known.start))
-    np.testing.assert_allclose(gpu.f2 / scale, known.f2 / scale, atol=2e-6)

@@ -7,12 +7,12 @@ import torch
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.simulation import lines
-from xrdlib.simulation.diffraction import lorentz_polarisation, reflections, squared_lengths
+from xrdlib.simulation.diffraction import lorentz_polarisation, squared_lengths
 
 
 @pytest.fixture(scope="module")
 def known():
-    return reflections(samples.crystals())
+    return samples.known()
 
 
 @pytest.fixture(scope="module")

@@ -82,15 +82,6 @@ def test_a_batch_does_not_depend_on_what_was_asked_before(bank):
     assert torch.equal(x, again) and torch.equal(label, again_label)
 
 
-def test_two_seeds_share_neither_crystals_nor_noise(bank):
-    one, other = mixed(bank, 64, seed=5), mixed(bank, 64, seed=6)
-    assert (one.crystals(np.arange(64)).name != other.crystals(np.arange(64)).name).mean() > 0.9
-    # The same crystal, every time: what differs is the specimen and the instrument.
-    same = [PatternStream([(BankSource(bank.take([3])), 1)], Realism(), s, 8) for s in (5, 6)]
-    (x, _), (y, _) = (source.batch(0) for source in same)
-    assert (x - y).abs().amax(1).min() > 0.05
-
-
 def test_a_batch_is_network_input(bank):
     source = mixed(bank, 32)
     (x, label), (raw, _) = source.batch(4), source.raw(4)
@@ -242,9 +233,3 @@ def test_tempering_raises_class_frequencies_to_a_power_and_keeps_minerals_equal(
 def test_weights_that_are_none_are_refused(bank, weights):
     with pytest.raises(XrdlibError, match="one weight for each"):
         BankSource(bank.take([0, 1]), weights)
-
-
-@pytest.mark.parametrize(("shares", "batch"), [([], 4), ([0], 4), ([-1, 2], 4), ([1], 0)])
-def test_a_stream_without_patterns_is_refused(bank, shares, batch):
-    with pytest.raises(XrdlibError, match="one or more sources"):
-        PatternStream([(BankSource(bank), share) for share in shares], Realism(), 0, batch)

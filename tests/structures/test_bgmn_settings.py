@@ -6,7 +6,7 @@ import pytest
 from bgmn_samples import CATALOGUE, HEXAGONAL, PBNM, PNMA, RHOMBOHEDRAL, TWO, space_group, structure
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from xrdlib.structures.bgmn import SETTINGS
+from xrdlib.structures.bgmn import SETTINGS, by_folded_name, mineral_name
 from xrdlib.structures.bgmn_files import Catalogue, evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
@@ -60,3 +60,26 @@ def test_letters_of_the_package_have_the_stated_multiplicities():
             images = np.round(images - np.floor(images + 1e-6), 4)
             right.append(counts == [len(np.unique(orbit, axis=0)) for orbit in images])
     assert len(right) > 350 and np.mean(right) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("titles", "element", "name"),
+    [
+        (["ALBITE_LOW", "x"], False, "Albite"),
+        (["PBO2_beta_Plattnerite"], False, "Plattnerite"),
+        (["Muscovite_2M1"], False, "Muscovite-2M1"),
+        (["Diamondsyn"], True, "Diamond"),
+        (["Boehmite"], False, "Bohmite"),
+        (["Cerianite"], False, "Cerianite-(Ce)"),
+        (["Y2O3"], False, ""),
+        (["NaCl", "Halite-x"], False, "Halite"),
+        (["Copper"], True, "Copper"),
+        (["PhillipsiteCa"], False, "Phillipsite"),
+        (["Iceberg"], False, "Iceberg"),
+        (["Apatite"], False, "Apatite"),  # two have the name
+    ],
+)
+def test_minerals_are_named_as_in_the_other_collection(titles, element, name):
+    names = ["Albite", "Plattnerite", "Muscovite", "Muscovite-2M1", "Diamond", "Bohmite"]
+    names += ["Cerianite-(Ce)", "Halite", "Copper", "Ice", "Apatite-(CaF)", "Apatite-(CaOH)"]
+    assert mineral_name(titles, by_folded_name(names), element) == name

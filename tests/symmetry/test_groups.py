@@ -183,14 +183,6 @@ def test_templates_read_as_what_they_are(space_group, expected):
     assert bits(space_group) == expected
 
 
-def test_template_system_and_centring_are_those_of_the_lowest_space_group(table):
-    for _, row in table.iterrows():
-        lowest = groups.space_group(row.space_groups[0])
-        assert row.crystal_system == lowest["crystal_system"]
-        assert row.centring == lowest["centring"].replace("A", "C")
-        assert {row.crystal_system, row.centring} <= bits(row.space_groups[0])
-
-
 # --- operations -----------------------------------------------------------------------------
 
 
@@ -230,11 +222,6 @@ def test_a_number_that_is_no_space_group_is_refused(number):
 def test_rotations_that_are_no_point_group_are_refused(rotations):
     with pytest.raises(XrdlibError, match="point group"):
         groups.half_rotations(rotations)
-
-
-def test_hkl_of_a_wrong_shape_is_refused():
-    with pytest.raises(XrdlibError, match="shape"):
-        groups.absent(14, [1, 0, 0])
 
 
 def test_a_missing_table_says_how_to_make_it(tmp_path, monkeypatch):

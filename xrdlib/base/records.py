@@ -94,17 +94,14 @@ class Reflections(Ragged):
 
     Attributes
     ----------
-    lattice : ndarray, (n, 3, 3) float64
-    start : ndarray, (n + 1,) int64
     hkl : ndarray, (m, 3) int16
         One representative of each set of equivalents.
     multiplicity : ndarray, (m,) float32
         Number of equivalents, Friedel opposites included.
     f2 : ndarray, (m,) float32
         |F|^2 in electrons squared, no Debye-Waller factor.
-    rotations : ndarray, (n, 24, 3, 3) int8
-    space_group, group : ndarray, (n,) int16
-    name : ndarray, (n,) str
+    lattice, start, rotations, space_group, group, name
+        As in `Crystals`.
     """
 
     lattice: np.ndarray
@@ -145,8 +142,7 @@ def save(record: Ragged, path: str | os.PathLike) -> None:
     Raises
     ------
     XrdlibError
-        If an array holds Python objects, which only pickle could store, or the file cannot be
-        written.
+        If an array holds Python objects, or the file cannot be written.
     """
     arrays = {f.name: np.asarray(getattr(record, f.name)) for f in fields(record)}
     for name, array in arrays.items():

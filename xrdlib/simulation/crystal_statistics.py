@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..base.errors import XrdlibError
+from ..base.records import Crystals
 from ..structures.detection import asymmetric_unit, detect
 from ..symmetry.cells import cell_of_lattice
 from ..symmetry.groups import space_group
@@ -32,7 +33,9 @@ _LOGARITHMIC = (
 _EXPECTED = 5.0  # structures of a pair, below which its lift is noise
 
 
-def compare(first, second, labels=("published", "simulated")):
+def compare(
+    first: Crystals, second: Crystals, labels: tuple[str, str] = ("published", "simulated")
+) -> dict:
     """Distributions of two sets of crystals side by side.
 
     Parameters
@@ -73,7 +76,7 @@ def compare(first, second, labels=("published", "simulated")):
     }
 
 
-def describe(crystals):
+def describe(crystals: Crystals) -> dict[str, np.ndarray]:
     """Measures of every crystal.
 
     Hydrogen, which X-rays hardly see and which is often not located, is left out throughout.

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..base.errors import XrdlibError
-from ..base.patterns import CALCULATION_GRID
-from ..base.records import N_ROTATIONS, Crystals
+from ..base.patterns import CALCULATION_GRID, Grid
+from ..base.records import N_ROTATIONS, Crystals, Reflections
 from .diffraction import (
     check,
     full_precision,
@@ -89,7 +90,14 @@ def simulate(
 
 
 @full_precision()
-def calculated(reflections, wavelength, fwhm, eta, grid, device="cpu"):
+def calculated(
+    reflections: Reflections,
+    wavelength: float,
+    fwhm: float,
+    eta: float,
+    grid: Grid,
+    device: str | torch.device = "cpu",
+) -> Tensor:
     """Clean patterns of known reflections, (n, grid.size) tensor with maxima of 100."""
     phase = as_phase(reflections, device)
     n = len(reflections)

@@ -9,6 +9,7 @@ angles, the nodes, between which the profile is interpolated.
 import math
 
 import torch
+from torch import Tensor
 
 from ..base.errors import XrdlibError
 from ..base.patterns import Grid
@@ -17,7 +18,7 @@ from .diffraction import full_precision
 _MARGIN = 5.0  # degrees beside the grid, so that neither lines nor tails wrap around
 
 
-def nodes(grid: Grid, n: int) -> torch.Tensor:
+def nodes(grid: Grid, n: int) -> Tensor:
     """(n,) 2theta of the width nodes: Chebyshev points over the grid, so that a quadratic is safe.
 
     Examples
@@ -32,7 +33,16 @@ def nodes(grid: Grid, n: int) -> torch.Tensor:
 
 
 @full_precision()
-def render(two_theta, intensity, owner, n, grid, gauss, lorentz, eta=None):
+def render(
+    two_theta: Tensor,
+    intensity: Tensor,
+    owner: Tensor,
+    n: int,
+    grid: Grid,
+    gauss: Tensor,
+    lorentz: Tensor,
+    eta: Tensor | None = None,
+) -> Tensor:
     """Sum of line profiles on a uniform grid.
 
     Parameters

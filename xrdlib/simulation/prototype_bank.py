@@ -4,12 +4,14 @@ Read and checked once with spglib (and pymatgen for the AFLOW library); `prototy
 crystals from the record without either.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from ..base.errors import XrdlibError
-from ..base.records import concatenate
+from ..base.records import Crystals, concatenate
 from ..structures.banks import one_of_each, ordinary
 from ..structures.detection import detect
 from ..symmetry.groups import group_of_space_group, half_rotations
@@ -26,7 +28,7 @@ _STILL = 1e-9  # angstrom, or fraction of a cell's edge; displacements this smal
 _SEED = 20260423
 
 
-def prepare(crystals, max_atoms=MAX_ATOMS):
+def prepare(crystals: Crystals, max_atoms: int = MAX_ATOMS) -> Prototypes:
     """Prototypes from crystals whose symmetry spglib confirms.
 
     Takes some 10 ms a crystal. Coordinates are moved by the rounding errors that keep them from
@@ -70,7 +72,7 @@ def prepare(crystals, max_atoms=MAX_ATOMS):
     )
 
 
-def training_bank(crystals, table):
+def training_bank(crystals: Crystals, table: pd.DataFrame) -> Prototypes:
     """Prototypes of the AMCSD's training part and of the AFLOW library.
 
     Of what `banks.load_amcsd` gives, structures whose symmetry is confirmed, not held out, one a
@@ -81,7 +83,7 @@ def training_bank(crystals, table):
     return concatenate([prepare(one_of_each(crystals.take(chosen))), aflow_bank(held_out)])
 
 
-def aflow_bank(without=()):
+def aflow_bank(without: Iterable[str] = ()) -> Prototypes:
     """Prototypes of the AFLOW library (M. J. Mehl et al., Comput. Mater. Sci. 136, S1, 2017).
 
     From pymatgen's copy, those whose atoms have the extinction group of the stated space group at

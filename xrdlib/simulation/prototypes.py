@@ -75,7 +75,14 @@ class Decoration:
 
 
 @full_precision()
-def decorate(prototypes, chosen, index, seed, device="cpu", decoration=None):
+def decorate(
+    prototypes: Prototypes,
+    chosen: np.ndarray,
+    index: np.ndarray,
+    seed: int,
+    device: str | torch.device = "cpu",
+    decoration: Decoration | None = None,
+) -> Crystals:
     """New crystals from prototypes.
 
     Parameters
@@ -175,7 +182,7 @@ class PrototypeSource(RandomCrystalSource):
             **asdict(self.decoration),
         }
 
-    def crystals(self, number):
+    def crystals(self, number: np.ndarray) -> Crystals:
         """The crystals of the stream with these numbers, (n,) int64, as records.Crystals."""
         draws = uniform(self.seed, torch.from_numpy(number), _PROTOTYPE)[:, 0].double().numpy()
         chosen = np.searchsorted(self.cumulative, draws * self.cumulative[-1], side="right")

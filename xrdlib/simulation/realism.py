@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 import torch
+from torch import Tensor
 
 from ..base import counter
 from ..base.errors import XrdlibError
@@ -149,7 +150,7 @@ class Realism:
         return cls.measured(**{**mild, **changes})
 
 
-def draw(realism: Realism, seed: int, index: torch.Tensor) -> dict[str, torch.Tensor]:
+def draw(realism: Realism, seed: int, index: Tensor) -> dict[str, Tensor]:
     """Parameters of each pattern.
 
     Parameters
@@ -243,11 +244,11 @@ def measured_like(
     reflections: Reflections,
     realism: Realism,
     seed: int,
-    index: torch.Tensor,
+    index: Tensor,
     grid: Grid,
     impurity: Reflections | None = None,
     anode: str = "Cu",
-) -> torch.Tensor:
+) -> Tensor:
     """Measured-looking patterns of known crystals.
 
     Parameters

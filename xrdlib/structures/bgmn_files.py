@@ -51,12 +51,12 @@ class Structure:
     words: dict
     sites: list
 
-    def value(self, name):
+    def value(self, name: str) -> float | None:
         """Number of a global variable such as "A"; None where the file does not set it."""
         return evaluate(name, self.words) if name in self.words else None
 
 
-def read(text):
+def read(text: str) -> Structure:
     """Parse a structure file.
 
     Raises
@@ -78,7 +78,7 @@ def read(text):
     return Structure(words, [_site(value, words | scope, scope) for value, scope in sites])
 
 
-def evaluate(text, variables, depth=0):
+def evaluate(text: str, variables: dict[str, str], depth: int = 0) -> float:
     """Value of an expression such as "0.3_0.2^0.4" (the start value), "1-p" or "2*x".
 
     Numbers, names (of `variables`, expressions in turn) and + - * / only: files come from
@@ -205,7 +205,7 @@ class Catalogue:
                     known = self._by_number.setdefault(int(keys["SpacegroupNo"]), [])
                     known.append((keys, group, row["wyckoffs"]))
 
-    def settings(self, words):
+    def settings(self, words: dict[str, str]) -> list[Setting]:
         """Settings that the keywords of a structure file can mean, the likeliest first.
 
         HermannMauguin or SpacegroupNo is needed; Setting, OriginChoice and the like tell more.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..base.errors import XrdlibError
+from ..base.records import Crystals
 
 SYMPREC = 0.01  # angstrom
 
@@ -38,7 +39,7 @@ class Detected(NamedTuple):
     standard_lattice: np.ndarray
 
 
-def detect(crystals, i, symprec=SYMPREC):
+def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
     """Find the symmetry of crystal `i`; a mixture on a place is a kind of atom of its own.
 
     Raises
@@ -74,7 +75,9 @@ def detect(crystals, i, symprec=SYMPREC):
     )
 
 
-def asymmetric_unit(found, lattice, symprec=SYMPREC):
+def asymmetric_unit(
+    found: Detected, lattice: np.ndarray, symprec: float = SYMPREC
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One place of each site, and how free it is.
 
     Returns

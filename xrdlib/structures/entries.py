@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def _symbols(text):
     return re.findall("[A-Z][a-z]?", text)
 
 
-def or_reason(read, *arguments):
+def or_reason(read: Callable, *arguments) -> object:
     """What `read` returns, or the `Unreadable` that it raises."""
     try:
         return read(*arguments)

@@ -32,13 +32,15 @@ _METALLOIDS = {"B", "Si", "Ge", "Sb"}
 _OUTLIER = 0.02  # relative errors far above count by their size, not by its square
 
 
-def frequent(sets):
+def frequent(sets: list[set[int]]) -> list[int]:
     """Atomic numbers of the elements in enough of the sets, rising."""
     counts = Counter(z for held in sets for z in held)
     return sorted(z for z, n in counts.items() if n >= _LEAST)
 
 
-def volumes(contents, cell_volumes, numbers):
+def volumes(
+    contents: list[dict[int, float]], cell_volumes: np.ndarray, numbers: list[int]
+) -> tuple[np.ndarray, float]:
     """Volume in cubic angstrom that an atom of each element in `numbers` adds, and median error.
 
     By least absolute deviations of relative errors from `contents` (atoms in each cell by atomic
@@ -61,7 +63,7 @@ def volumes(contents, cell_volumes, numbers):
     return found[:-1], float(np.median(np.abs(residual)))
 
 
-def abundances(contents, numbers):
+def abundances(contents: list[dict[int, float]], numbers: list[int]) -> tuple[np.ndarray, float]:
     """Mean logarithm of the number of atoms of each element beside the others of its structures.
 
     Returns
@@ -85,7 +87,9 @@ def abundances(contents, numbers):
     return found, float(np.std(values - matrix @ found))
 
 
-def pair_weights(sets, numbers, seed=0):
+def pair_weights(
+    sets: list[set[int]], numbers: list[int], seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights of elements and pairs with which sets drawn one by one resemble those observed.
 
     A set starts with an element in proportion to its weight among sets of that size; each further
@@ -136,7 +140,9 @@ def _counts(sets, n):
     return single, pair * (1 - np.eye(n))
 
 
-def substitutes(shared, numbers):
+def substitutes(
+    shared: list[set[frozenset[int]]], numbers: list[int]
+) -> dict[str, dict[str, float]]:
     """Elements that stand in for each other, with the logarithm of a weight.
 
     Two elements do if their covalent radii are similar and either ions of one charge replace each

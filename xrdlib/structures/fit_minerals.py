@@ -15,6 +15,7 @@ import numpy as np
 from scipy import optimize, stats
 from tqdm import tqdm
 
+from ..base.records import Crystals
 from ..symmetry.cells import cell_of_lattice
 from ..symmetry.groups import SYSTEMS, operations, space_group
 from ..symmetry.wyckoff import positions
@@ -32,7 +33,7 @@ _MOST_SITES = 9
 _FEWEST = 80  # structures of a centring or space group that is fitted apart
 
 
-def training_structures():
+def training_structures() -> Crystals:
     """Confirmed structures of the training part, one a phase, without noble gases."""
     entries = amcsd_entries(datasets.path("amcsd"))
     crystals, table = banks.build(entries)
@@ -40,7 +41,7 @@ def training_structures():
     return chosen.take(ordinary(chosen, MAX_ATOMS))
 
 
-def describe_structures(crystals):
+def describe_structures(crystals: Crystals) -> list[dict]:
     """What is needed of each structure, hydrogen left out where places are counted.
 
     Returns
@@ -87,7 +88,7 @@ def describe_structures(crystals):
     return rows
 
 
-def site_numbers(rows):
+def site_numbers(rows: list[dict]) -> dict[str, list[float]]:
     """Mean and spread of ln(number of sites), by maximum likelihood given at most 9."""
     found = {}
     for system in SYSTEMS:
@@ -105,7 +106,7 @@ def site_numbers(rows):
     return found
 
 
-def position_weights(rows):
+def position_weights(rows: list[dict]) -> dict[str, list[float]]:
     """What makes a Wyckoff position likely (`minerals.fitted`), by maximum likelihood."""
     found = {}
     for system in SYSTEMS:
@@ -136,7 +137,7 @@ def _candidates(number, multiplicity, freedom):
     return features.astype(float), (multiplicities == multiplicity) & (freedoms == freedom)
 
 
-def kind_weights(rows, most=6):
+def kind_weights(rows: list[dict], most: int = 6) -> list[float]:
     """Weights of 1, 2, ... elements among as many as the sites allow, by maximum likelihood."""
     table = np.zeros((_MOST_SITES + 1, most + 1))
     for row in rows:
@@ -153,7 +154,7 @@ def kind_weights(rows, most=6):
     return weights.tolist()
 
 
-def cell_shapes(rows):
+def cell_shapes(rows: list[dict]) -> dict[str, list]:
     """Mean and spread of ln a, ln b, ln c in the reference setting, `minerals.fitted`."""
     logs = {}
     for row in rows:
@@ -181,7 +182,7 @@ def _shape(axes):
     return [axes.mean(0).tolist(), spread.tolist()]
 
 
-def derive():
+def derive() -> str:
     """The text of tables/minerals.json."""
     rows = describe_structures(training_structures())
     sets = [{z for *_, z in row["sites"]} for row in rows]

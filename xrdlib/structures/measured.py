@@ -48,7 +48,7 @@ class Measured:
     def __len__(self):
         return len(self.group)
 
-    def take(self, index):
+    def take(self, index: np.ndarray) -> "Measured":
         """The patterns at `index` (integers or booleans), in that order."""
         names = ("intensity", "space_group", "group", "family", "source")
         return Measured(**{k: getattr(self, k)[index] for k in names}, grid=self.grid)
@@ -63,10 +63,6 @@ def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
         A bundle of the layout of rruff.npz; by default the one in the data folder, and if there
         is none, the archives `rruff-processed` and `rruff-dif`.
     grid : patterns.Grid
-
-    Returns
-    -------
-    Measured
 
     Raises
     ------

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..base import paths
 from ..base.counter import normal, uniform
@@ -123,8 +124,8 @@ def substitutes() -> np.ndarray:
 
 
 def draw_elements(
-    labels: torch.Tensor, seed: int, index: torch.Tensor, element_slot: int, abundance_slot: int
-) -> torch.Tensor:
+    labels: Tensor, seed: int, index: Tensor, element_slot: int, abundance_slot: int
+) -> Tensor:
     """Elements of the sites of b crystals, (b, s) int64 rows of `table`.
 
     Elements are drawn one by one, each weighted by those before it, so that minerals' pairs come
@@ -161,7 +162,7 @@ def _tensors(device):
     return (*(column.to(device) for column in columns), fitted()["abundance_spread"])
 
 
-def matrix(lengths: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
+def matrix(lengths: Tensor, angles: Tensor) -> Tensor:
     """Lattices (..., 3, 3) of lengths and angles (..., 3): a along x, b in the xy plane."""
     cosine = torch.cos(torch.deg2rad(angles)).masked_fill(angles == 90, 0.0)
     cos_alpha, cos_beta, cos_gamma = cosine.unbind(-1)
@@ -173,7 +174,7 @@ def matrix(lengths: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
     return torch.stack(rows, -1).unflatten(-1, (3, 3)) * lengths[..., None]
 
 
-def widths(lattice: torch.Tensor) -> torch.Tensor:
+def widths(lattice: Tensor) -> Tensor:
     """Distances (..., 3) between opposite faces of lattices (..., 3, 3): 1 / a*, 1 / b*, 1 / c*."""
     faces = torch.linalg.cross(lattice.roll(-1, -2), lattice.roll(-2, -2), dim=-1)  # b x c, ...
     volume = (lattice[..., 0, :] * faces[..., 0, :]).sum(-1, keepdim=True)
@@ -181,13 +182,8 @@ def widths(lattice: torch.Tensor) -> torch.Tensor:
 
 
 def draw_lattices(
-    space_groups: torch.Tensor,
-    volume: torch.Tensor,
-    min_width: float,
-    seed: int,
-    index: torch.Tensor,
-    slot: int,
-) -> torch.Tensor:
+    space_groups: Tensor, volume: Tensor, min_width: float, seed: int, index: Tensor, slot: int
+) -> Tensor:
     """One random lattice for each crystal.
 
     Of several draws, the first is taken whose cell is nowhere narrower than `min_width`. If none

@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..base.counter import normal, uniform
 from ..base.records import Crystals, offsets
 from ..symmetry.groups import group_of_space_group, half_rotations, operations, reference_symbol
 from ..symmetry.wyckoff import PROJECTION_UNIT, positions
 from . import minerals
+from .recipes import CrystalRanges, Recipes
 
 _ROUNDS = 20  # draws of the coordinates before a crystal is given up
 
@@ -37,19 +39,19 @@ _ELEMENT, _OCCUPANCY, _VOLUME, _ABUNDANCE, _LIMIT, _LATTICE, _COORDINATE = 0, 1,
 class Tables(NamedTuple):
     """All Wyckoff positions and operations of the 230 space groups, one after the other."""
 
-    offset: torch.Tensor  # (231,) first position of each space group
-    multiplicity: torch.Tensor  # (p,)
-    freedom: torch.Tensor  # (p,)
-    projection: torch.Tensor  # (p, 3, 3) whole numbers: in units of 1 / PROJECTION_UNIT
-    point: torch.Tensor  # (p, 3)
-    first: torch.Tensor  # (p,) where each position's operations start in `operation`
-    operation: torch.Tensor  # rows of `rotation` and `translation`
-    rotation: torch.Tensor  # (o, 3, 3)
-    translation: torch.Tensor  # (o, 3)
+    offset: Tensor  # (231,) first position of each space group
+    multiplicity: Tensor  # (p,)
+    freedom: Tensor  # (p,)
+    projection: Tensor  # (p, 3, 3) whole numbers: in units of 1 / PROJECTION_UNIT
+    point: Tensor  # (p, 3)
+    first: Tensor  # (p,) where each position's operations start in `operation`
+    operation: Tensor  # rows of `rotation` and `translation`
+    rotation: Tensor  # (o, 3, 3)
+    translation: Tensor  # (o, 3)
 
 
 @cache
-def tables(device=_CPU):
+def tables(device: str | torch.device = _CPU) -> Tables:
     """The `Tables` on a device."""
     groups = [operations(number) for number in range(1, 231)]
     sites = [positions(number) for number in range(1, 231)]
@@ -73,7 +75,15 @@ def tables(device=_CPU):
     )
 
 
-def fill(recipes, chosen, index, seed, slot, device, ranges):
+def fill(
+    recipes: Recipes,
+    chosen: np.ndarray,
+    index: np.ndarray,
+    seed: int,
+    slot: int,
+    device: str | torch.device,
+    ranges: CrystalRanges,
+) -> tuple[Crystals, np.ndarray]:
     """Make one crystal from each chosen recipe.
 
     Parameters

@@ -79,6 +79,7 @@ def conditions(number: int, change: tuple | None = None) -> tuple[Condition, ...
 
     Derived from the absences: zones are gone through from the general to the special one, and in
     each the condition that explains most of what is still unexplained is taken, until all is.
+    A reflection is absent exactly if it or one of its equivalents breaks a condition.
 
     Parameters
     ----------
@@ -87,11 +88,6 @@ def conditions(number: int, change: tuple | None = None) -> tuple[Condition, ...
     change : tuple of 3 tuples of 3 ints, optional
         Other axes than those of the reference setting: hkl there are hkl in these axes times this
         matrix, of determinant 1 or -1.
-
-    Returns
-    -------
-    tuple of Condition
-        A reflection is absent exactly if it or one of its equivalents breaks a condition.
 
     Raises
     ------

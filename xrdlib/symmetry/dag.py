@@ -12,20 +12,10 @@ RELATIONS = ("same", "descendant", "ancestor", "branch")
 
 
 def maximal_t_subgroups(number: int) -> tuple[int, ...]:
-    """Types of the maximal translationengleiche subgroups of a space group.
+    """Types of the maximal translationengleiche subgroups of a space group, ascending.
 
     Those are the maximal subgroups that keep every translation and lose point symmetry
     (International Tables A1, section 1.2.6).
-
-    Parameters
-    ----------
-    number : int
-        Space-group number, 1..230.
-
-    Returns
-    -------
-    tuple of int
-        Space-group numbers, ascending, each type once; empty for P1.
 
     Raises
     ------
@@ -64,31 +54,19 @@ def subgroup_dag() -> nx.DiGraph:
 
 @cache
 def distances() -> np.ndarray:
-    """Hops on the shortest path between two groups, edges taken in either direction.
+    """Hops between two groups, edges taken in either direction: (99, 99), row is label - 1.
 
-    Returns
-    -------
-    ndarray, (99, 99) float64
-        Symmetric, zero on the diagonal; row and column are label - 1. Every group leads to P-1,
-        so all distances are finite.
+    Every group leads to P-1, so all distances are finite.
     """
     nodes = range(1, groups.N_GROUPS + 1)
     return groups.frozen(nx.floyd_warshall_numpy(subgroup_dag().to_undirected(), nodes))
 
 
 def relation(true: int, predicted: int) -> str:
-    """Where a prediction lies on the graph, seen from the true group.
+    """Where a predicted label lies on the graph, seen from the true one.
 
-    Parameters
-    ----------
-    true, predicted : int
-        Labels 1..99.
-
-    Returns
-    -------
-    str
-        "same"; "descendant" if the predicted group is reached from the true one by lowering the
-        symmetry; "ancestor" if the true group is reached from the predicted one; else "branch".
+    "same"; "descendant" if the predicted group is reached from the true one by lowering the
+    symmetry; "ancestor" if the true group is reached from the predicted one; else "branch".
 
     Raises
     ------

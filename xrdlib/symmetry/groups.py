@@ -48,13 +48,7 @@ OPERATORS = slice(12, 37)
 
 @cache
 def table() -> dict:
-    """The contents of `tables/symmetry.json`: space groups, extinction groups, t-subgroups.
-
-    Raises
-    ------
-    XrdlibError
-        If the file is missing.
-    """
+    """The contents of `tables/symmetry.json`: space groups and extinction groups."""
     return paths.table("symmetry.json")
 
 
@@ -88,13 +82,7 @@ def extinction_groups() -> "pd.DataFrame":
 
 @cache
 def group_of_space_group() -> np.ndarray:
-    """Label 1..99 of each space group's extinction group.
-
-    Returns
-    -------
-    ndarray, (231,) int16
-        Indexed by space-group number; entry 0 is 0.
-    """
+    """Label 1..99 of each space group, (231,) int16 by its number; entry 0 is 0."""
     labels = np.zeros(231, dtype=np.int16)
     for row in table()["extinction_groups"]:
         labels[row["space_groups"]] = row["label"]
@@ -103,12 +91,7 @@ def group_of_space_group() -> np.ndarray:
 
 @cache
 def diffraction_classes() -> np.ndarray:
-    """Diffraction class 1..97 of each group: the classes that absences can tell apart.
-
-    Returns
-    -------
-    ndarray, (99,) int16
-    """
+    """Diffraction class 1..97 of each group, (99,) int16: what absences can tell apart."""
     return frozen(np.array(_column("diffraction_class"), dtype=np.int16))
 
 
@@ -124,13 +107,10 @@ def symbols() -> list[str]:
 
 @cache
 def templates() -> np.ndarray:
-    """Rule template of each group, read from its extinction symbol.
+    """Rule template of each group, read from its extinction symbol: (99, 37) uint8.
 
-    Returns
-    -------
-    ndarray, (99, 37) uint8
-        Bits named by `TEMPLATE_BITS`: one crystal system (`SYSTEM`), one centring (`CENTRING`),
-        and the symmetry elements shown at the symbol's three positions (`OPERATORS`).
+    Bits named by `TEMPLATE_BITS`: one crystal system (`SYSTEM`), one centring (`CENTRING`), and the
+    symmetry elements shown at the symbol's three positions (`OPERATORS`).
     """
     bits = np.zeros((N_GROUPS, len(TEMPLATE_BITS)), dtype=np.uint8)
     for row, group in zip(bits, table()["extinction_groups"], strict=True):
@@ -142,18 +122,9 @@ def templates() -> np.ndarray:
 
 
 def read_symbol(symbol: str) -> tuple[str, list[list[str]]]:
-    """Split an extinction symbol into its centring and the elements at each position.
+    """Centring of an extinction symbol, and the elements at each position.
 
-    Parameters
-    ----------
-    symbol : str
-        As in "P 21/c 1 1", "C - c (ab)", "R (obv) - - c"; positions separated by spaces.
-
-    Returns
-    -------
-    centring : str
-    positions : list of lists of str
-        Screw axes and glide letters, e.g. ``[["21", "c"], [], []]``; "ab" is a double glide.
+    Of "P 21/c 1 1" ``("P", [["21", "c"], [], []])``; "ab" is a double glide plane.
     """
     centring, *parts = symbol.split()
     parts = [part for part in parts if part not in ("(obv)", "(rev)")]
@@ -204,13 +175,7 @@ def operations(number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parse_operations(triplets: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """W (k, 3, 3) int and w (k, 3) of operations written as "-x,y+1/2,-z"; w is not wrapped.
-
-    Raises
-    ------
-    RuntimeError
-        If gemmi cannot parse one.
-    """
+    """W (k, 3, 3) int and w (k, 3) of triplets "-x,y+1/2,-z"; gemmi raises RuntimeError."""
     parsed = [gemmi.Op(triplet) for triplet in triplets]
     rotations, translations = (np.array([getattr(op, a) for op in parsed]) for a in ("rot", "tran"))
     return rotations // gemmi.Op.DEN, translations / gemmi.Op.DEN
@@ -224,16 +189,13 @@ def reference_symbol(number: int) -> str:
 def half_rotations(rotations: np.ndarray) -> np.ndarray:
     """Point group modulo inversion, repeated cyclically to 24 (the `rotations` of a record).
 
+    Proper rotations (24, 3, 3) int8: each improper operation stands for its product with the
+    inversion, which does the same to a reflection and its Friedel opposite.
+
     Parameters
     ----------
     rotations : array_like, (k, 3, 3) int
         Rotation parts of all operations of a space group; repeats allowed.
-
-    Returns
-    -------
-    ndarray, (24, 3, 3) int8
-        Proper rotations: each improper operation stands for its product with the inversion,
-        which does the same to a reflection and its Friedel opposite.
 
     Raises
     ------
@@ -255,38 +217,17 @@ def half_rotations(rotations: np.ndarray) -> np.ndarray:
 
 
 def absent(number: int, hkl: np.ndarray) -> np.ndarray:
-    """Whether reflections are systematically absent in a space group (reference setting).
-
-    Parameters
-    ----------
-    number : int
-        Space-group number, 1..230.
-    hkl : array_like, (n, 3) int
-
-    Returns
-    -------
-    ndarray, (n,) bool
-    """
+    """Which reflections (n, 3) are absent in a space group in its reference setting, (n,) bool."""
     return systematically_absent(*operations(number), hkl)
 
 
 def systematically_absent(
     rotations: np.ndarray, translations: np.ndarray, hkl: np.ndarray
 ) -> np.ndarray:
-    """Reflections that the operations x' = W x + w extinguish.
+    """Reflections (n, 3) that the operations x' = W x + w extinguish, (n,) bool.
 
     A reflection h is absent if some operation maps it on itself, h W = h, with a phase shift
     h . w that is not a whole number (International Tables A, section 1.6.3).
-
-    Parameters
-    ----------
-    rotations : array_like, (k, 3, 3) int
-    translations : array_like, (k, 3) float
-    hkl : array_like, (n, 3) int
-
-    Returns
-    -------
-    ndarray, (n,) bool
 
     Raises
     ------

@@ -47,19 +47,10 @@ class Position:
 def positions(number: int) -> tuple[Position, ...]:
     """Wyckoff positions of a space group, by rising multiplicity; the general one is the last.
 
-    Parameters
-    ----------
-    number : int
-        Space-group number, 1..230.
-
-    Returns
-    -------
-    tuple of Position
-
     Raises
     ------
     XrdlibError
-        If there is no such space group, or the table is missing.
+        If there is no such space group.
     """
     operations(number)  # refuses a number that is not a space group's
     return tuple(
@@ -75,21 +66,14 @@ def positions(number: int) -> tuple[Position, ...]:
 
 
 def orbit(number: int, position: int, x: np.ndarray) -> np.ndarray:
-    """All atoms in the cell of sites on one Wyckoff position.
+    """All atoms (..., multiplicity, 3) in the cell, in [0, 1), of sites on one Wyckoff position.
 
     Parameters
     ----------
-    number : int
-        Space-group number, 1..230.
-    position : int
-        Which of `positions(number)`.
+    number, position : int
+        Space group 1..230, and which of its `positions`.
     x : array_like, (..., 3)
         Fractional coordinates, first moved to the nearest place on the representative.
-
-    Returns
-    -------
-    ndarray, (..., multiplicity, 3) float64
-        In [0, 1).
 
     Raises
     ------
