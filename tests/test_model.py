@@ -30,7 +30,7 @@ def test_outputs_have_the_documented_shapes(stem, batch):
 
 @pytest.mark.parametrize(
     ("name", "config"),
-    [("resnet", {"widths": (8, 8, 8, 8)}), ("plain", {"width": 16, "depth": 1, "pool": 8})],
+    [("resnet", {"widths": (8, 8, 8, 8)}), ("plain", {"width": 16, "depth": 1, "patch": 8})],
 )
 def test_baselines_give_class_logits_alone(name, config):
     outputs = build(name, config)(torch.rand(2, 4251))
@@ -131,7 +131,7 @@ def test_every_weight_receives_a_gradient():
 
 
 def test_rotary_positions_make_products_depend_on_distance_alone():
-    plain = build("plain", SMALL | {"pool": 8})
+    plain = build("plain", SMALL | {"patch": 8})
     query, key = torch.randn(1, 8).expand(60, -1), torch.randn(1, 8).expand(60, -1)
     plain.cosine, plain.sine = plain.cosine[:60], plain.sine[:60]
     product = plain.rotate(query) @ plain.rotate(key).T
@@ -168,7 +168,7 @@ def test_impossible_requests_are_told_clearly(call, message):
         call()
 
 
-@pytest.mark.parametrize(("name", "config"), [("physics", SMALL), ("plain", SMALL | {"pool": 1})])
+@pytest.mark.parametrize(("name", "config"), [("physics", SMALL), ("plain", SMALL | {"patch": 1})])
 def test_the_place_of_a_line_matters(name, config):
     model, x = build(name, config), torch.zeros(2, 851)
     x[0, 100], x[1, 500] = 1, 1

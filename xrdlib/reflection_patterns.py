@@ -18,7 +18,6 @@ from .batches import NumberedStream
 from .errors import XrdlibError
 from .groups import (
     N_GROUPS,
-    SYSTEMS,
     group_of_space_group,
     half_rotations,
     operations,
