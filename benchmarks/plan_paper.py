@@ -125,7 +125,7 @@ def _in_words(table):
 def text():
     """What the document holds."""
     settings, found = config.load("paper"), plan.measured()
-    counted = {name: operations("paper", name) for name in ("model", "resnet", "plain")}
+    counted = {name: operations("paper", name) for name in ("model", "resnet", "plain", "vit")}
     table = rows(trainings(settings), counted, found)
     return markdown(table, plan.drawing_rate(found["paper"], 1))
 

@@ -10,7 +10,8 @@ import torch
 from xrdlib.errors import XrdlibError
 from xrdlib.groups import N_GROUPS, group_of_space_group, space_group
 from xrdlib.patterns import CU_KA1, Grid
-from xrdlib.reflection_patterns import Peaks, ReflectionStream, allowed, balanced, cells, patterns
+from xrdlib.reflection_patterns import Peaks, allowed, cells, patterns
+from xrdlib.reflection_stream import ReflectionStream, balanced
 
 GRID = Grid(5.0, 90.0, 0.04)
 ALL = np.arange(1, 231)

@@ -6,10 +6,16 @@ import torch
 
 from xrdlib import config, groups
 from xrdlib.errors import XrdlibError
-from xrdlib.experiment import grid
+from xrdlib.experiment import grid, random_crystals
 from xrdlib.model import PhysicsTransformer, TransformerConfig
-from xrdlib.scaling import clean_stream
+from xrdlib.realism import Realism
 from xrdlib.space_group_target import SpaceGroupStream, collapse
+from xrdlib.stream import PatternStream
+
+
+def crystal_stream(settings, batch):
+    sources = [(random_crystals(settings, "stage1"), 1.0)]
+    return PatternStream(sources, Realism.mild(), 1, batch, grid=grid(settings))
 
 
 def test_collapsing_adds_the_members():
@@ -24,7 +30,7 @@ def test_collapsing_adds_the_members():
 
 
 def test_labels_are_space_groups_of_the_same_patterns():
-    plain = clean_stream(config.load("tiny"), 20)
+    plain = crystal_stream(config.load("tiny"), 20)
     stream = SpaceGroupStream(plain)
     x, space_group = stream.batch(1)
     same, group = plain.batch(1)
@@ -36,7 +42,7 @@ def test_labels_are_space_groups_of_the_same_patterns():
 
 
 def test_a_crystal_without_space_group_is_refused():
-    stream = clean_stream(config.load("tiny"), 4)
+    stream = crystal_stream(config.load("tiny"), 4)
     crystals = stream.crystals
 
     def unknown(number):

@@ -6,7 +6,8 @@ temperature, prior weight and fusion are fitted on calibration patterns.
 
 from . import outcomes, priors, stages, study
 from .experiment import stage2_stream
-from .space_group_target import N_SPACE_GROUPS, collapse, space_group_stream
+from .groups import N_SPACE_GROUPS
+from .space_group_target import collapse, space_group_stream
 from .study import Training
 
 BASE = "as it is"
@@ -68,9 +69,9 @@ def trainings(config):
     return found
 
 
-def train_one(config, training):
+def train_one(config, training, look=False):
     """Model, history and stream of one training, see `study.run`."""
-    return study.run(config, "ablations", training)
+    return study.run(config, "ablations", training, look=look)
 
 
 def predictions(config, sets, prior):

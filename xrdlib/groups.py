@@ -12,6 +12,7 @@ from . import paths
 from .errors import XrdlibError
 from .records import N_ROTATIONS
 
+N_SPACE_GROUPS = 230
 N_GROUPS = 99
 N_CLASSES = 97
 

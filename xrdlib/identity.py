@@ -49,14 +49,15 @@ def of_run(model, stream, settings, class_probabilities=None, config=None):
         "labels": fingerprint({"labels": stream.batch(0)[1]}),
         "prior": [round(float(p), 9) for p in prior],
         "caller": config or {},
-        "code": code_digest(training_files()),
+        "code": code_digest(training_files(type(stream).__module__)),
     }
     return json.loads(canonical(identity))
 
 
-def training_files():
-    """Code and tables that training and the simulator behind it read, a list of Path."""
-    files = [ROOT / name for name in deps.of_source("from xrdlib import stream, train")]
+def training_files(stream="xrdlib.stream"):
+    """Code and tables that training and a module with streams read, a list of Path."""
+    source = f"import xrdlib.train, {stream}"
+    files = [ROOT / name for name in deps.of_source(source)]
     return [file for file in files if file.stem not in _APART]
 
 

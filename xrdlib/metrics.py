@@ -8,7 +8,7 @@ thousand resamples cost one matrix product. Functions of one score return fracti
 import numpy as np
 
 from .errors import XrdlibError
-from .groups import N_CLASSES, N_GROUPS, diffraction_classes
+from .groups import N_CLASSES, N_GROUPS, N_SPACE_GROUPS, diffraction_classes
 
 N_BINS = 15
 RATES = ("top1", "top3", "top5", "balanced_top1", "ece", "top1_97", "top5_97", "balanced_top1_97")
@@ -21,14 +21,14 @@ def check(logp, labels):
 
     Parameters
     ----------
-    logp : array_like, (n, 99) or (n, 97)
+    logp : array_like, (n, 99), (n, 97) or (n, 230)
         Natural log-probabilities; each row sums to one within 1e-3.
     labels : array_like, (n,)
         True classes, counted from 0.
 
     Returns
     -------
-    logp : ndarray, (n, 99) or (n, 97) float64
+    logp : ndarray, of the same shape, float64
         Normalised to rounding.
     labels : ndarray, (n,) int64
 
@@ -39,7 +39,11 @@ def check(logp, labels):
         or a label out of range.
     """
     logp, labels = np.asarray(logp, dtype=np.float64), np.asarray(labels)
-    if logp.ndim != 2 or logp.shape[1] not in (N_GROUPS, N_CLASSES) or len(logp) == 0:
+    if (
+        logp.ndim != 2
+        or logp.shape[1] not in (N_GROUPS, N_CLASSES, N_SPACE_GROUPS)
+        or len(logp) == 0
+    ):
         raise XrdlibError(
             f"Log-probabilities have shape {logp.shape}; give (n, {N_GROUPS}) with n of at least 1."
         )

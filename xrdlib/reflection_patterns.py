@@ -5,7 +5,7 @@ in the plain case nothing else, since every place that a reflection may have get
 A pattern is a function of the seed and its number alone.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -14,22 +14,19 @@ import torch
 from numba import njit
 
 from . import counter
-from .batches import NumberedStream
 from .errors import XrdlibError
 from .groups import (
-    N_GROUPS,
-    group_of_space_group,
+    N_SPACE_GROUPS,
     half_rotations,
     operations,
     space_group,
     systematically_absent,
 )
 from .lattices import ANGLES, matrix
-from .patterns import CU_KA1, GRID, Grid, normalise
+from .patterns import CU_KA1, GRID, Grid
 from .unique_hkl import MAX_INDEX, distinct_groups, unique_reflections
 
-N_SPACE_GROUPS = 230
-_CLASS, _MEMBER, _EDGES, _ANGLE, _HEIGHT, _MISSING = range(9101, 9107)  # slots, see `counter`
+_EDGES, _ANGLE, _HEIGHT, _MISSING = range(9101, 9105)  # slots of random numbers, see `counter`
 # Which of three drawn edges each edge takes, and a space group of the lattice's full symmetry.
 _EQUAL = {"tetragonal": (0, 0, 2), "trigonal": (0, 0, 2), "hexagonal": (0, 0, 2), "cubic": (0,) * 3}
 _HOLOHEDRY = {"triclinic": 2, "monoclinic": 10, "orthorhombic": 47, "tetragonal": 123}
@@ -255,111 +252,3 @@ def _draw(hkl, start, sizes, first, height, metric, caglioti, angle, step, out):
                 row[j] += value
                 value *= ratio
                 ratio *= change
-
-
-@cache
-def _members():
-    """Space groups in the order of their extinction groups, and where those begin, (100,)."""
-    label = group_of_space_group()[1:]
-    counts = np.bincount(label, minlength=N_GROUPS + 1)[1:]
-    return 1 + np.argsort(label, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
-
-
-def _member(group, number, seed):
-    """A space group, drawn uniformly, of each of the extinction groups with index 0..98."""
-    ordered, start = _members()
-    u = counter.uniform(seed, torch.from_numpy(number), _MEMBER).double().numpy()[:, 0]
-    return ordered[start[group] + (u * np.diff(start)[group]).astype(np.int64)]
-
-
-class ReflectionStream(NumberedStream):
-    """Endless balanced batches of such patterns.
-
-    Parameters
-    ----------
-    peaks : Peaks
-    seed : int
-    batch : int
-        Patterns a batch.
-    grid : patterns.Grid
-    target : str
-        "extinction groups": uniform over the 99, then over the space groups of each, which is the
-        label; "space groups": uniform over the 230.
-
-    Raises
-    ------
-    XrdlibError
-        If the batch is empty or the target unknown.
-
-    Examples
-    --------
-    >>> x, label = ReflectionStream(Peaks(), seed=1, batch=4).batch(0)
-    >>> tuple(x.shape), float(x.max())
-    ((4, 4251), 1.0)
-    """
-
-    def __init__(self, peaks, seed, batch, grid=GRID, target="extinction groups"):
-        if batch < 1 or target not in ("extinction groups", "space groups"):
-            raise XrdlibError(
-                f"A stream with batches of {batch} and the target {target!r} is impossible; give "
-                "one pattern or more, and 'extinction groups' or 'space groups'."
-            )
-        super().__init__(batch)
-        self.peaks, self.seed, self.grid, self.target = peaks, seed, grid, target
-        groups = np.full(N_GROUPS, 1 / N_GROUPS)
-        if target == "space groups":
-            groups = np.diff(_members()[1]) / N_SPACE_GROUPS
-        self.class_probabilities = groups
-
-    @property
-    def config(self) -> dict:
-        """What decides the patterns, as JSON values."""
-        return {
-            "seed": self.seed,
-            "batch": self.batch_size,
-            "grid": [self.grid.start, self.grid.stop, self.grid.step],
-            "peaks": asdict(self.peaks),
-            "target": self.target,
-        }
-
-    def space_groups(self, step: int) -> np.ndarray:
-        """Space groups 1..230 of the patterns of one batch, (batch,) int64."""
-        number, seed = self.numbers(step), self.seed
-        u = counter.uniform(seed, torch.from_numpy(number), _CLASS).double().numpy()[:, 0]
-        if self.target == "space groups":
-            return 1 + (u * N_SPACE_GROUPS).astype(np.int64)
-        return _member((u * N_GROUPS).astype(np.int64), number, seed)
-
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Network input (batch, grid.size) float32 and labels (batch,) int64 of the target."""
-        chosen = self.space_groups(step)
-        x = normalise(patterns(self.peaks, chosen, self.numbers(step), self.seed, self.grid))
-        label = chosen if self.target == "space groups" else group_of_space_group()[chosen]
-        return x, torch.from_numpy(label.astype(np.int64) - 1)
-
-
-def balanced(
-    peaks: Peaks, each: int, seed: int, grid: Grid = GRID
-) -> tuple[torch.Tensor, np.ndarray]:
-    """The same number of patterns of every extinction group, as for validation.
-
-    Parameters
-    ----------
-    each : int
-        Patterns of a group.
-
-    Returns
-    -------
-    x : Tensor, (99 each, grid.size) float16
-        Network input.
-    label : ndarray, (99 each,) int64
-        Class indices, 0 to 98 over and over.
-    """
-    number = np.arange(N_GROUPS * each, dtype=np.int64)
-    label = number % N_GROUPS
-    chosen = _member(label, number, seed)
-    parts = [
-        normalise(patterns(peaks, chosen[rows], number[rows], seed, grid)).half()
-        for rows in np.array_split(number, each)
-    ]
-    return torch.cat(parts), label

@@ -1,211 +1,229 @@
-"""Accuracy on balanced synthetic patterns against the number of training patterns.
+"""Accuracy on balanced patterns of reflections against the number of training patterns.
 
-Three architectures read the same clean patterns of random crystals, uniform over the 99 groups, no
-crystal twice. Each size has trainings of its own, whose learning rate falls to zero at their end.
+Three architectures, and one of them trained on space groups, see the regime in which the paper
+compares them (`reflection_patterns`): balanced over the 99 groups, and no pattern twice.
+
+One long training serves every size. Its learning rate is constant, and what is scored after N
+patterns is the average of the weights over about the last tenth of them (as long as a decay of
+``step / (10 + step)`` lasts, see `run.Run.step`), as in a training that ends there. A learning rate
+that falls with the run, as the profile `paper` has for one network, takes a training for each size.
 """
 
+import time
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
-import torch
 
 from . import stages, study
-from .experiment import PatternSet, grid, realism, seed
+from .experiment import PatternSet, grid, seed
+from .groups import N_SPACE_GROUPS, group_of_space_group
+from .lock import FolderInUse
 from .metrics import nll, top_k
-from .recipes import shipped
-from .stream import PatternStream, RandomCrystalSource
+from .reflection_patterns import Peaks
+from .reflection_stream import ReflectionStream, balanced
+from .run import History
+from .space_group_target import collapse
 
-MODELS = {"physics transformer": "model", "resnet": "resnet", "plain transformer": "plain"}
 CONVOLUTION = "resnet"
-CURVE_ROWS = 12  # of the largest trainings
-_TEST_PART = 330
-# What is left when all that a diffractometer and a specimen do is taken away.
-CLEAN = {
-    "strain": (1e-6, 2e-6),
-    "smooth_error": 0.0,
-    "line_error": (0.0, 0.0),
-    "no_texture": 1.0,
-    "strong_texture": 0.0,
-    "single_line": 1.0,
-    "fwhm": (0.1, 0.0),
-    "caglioti": (0.0, 0.0),
-    "strain_width": (1e-3, 0.0),
-    "anisotropic": 0.0,
-    "zero_shift": 0.0,
-    "displacement": 0.0,
-    "asymmetry": (0.0, 0.0),
-    "transparency": (0.0, 0.0),
-    "background": (1e-3, 0.0),
-    "noise": (1e-5, 0.0),
-    "hump_probability": 0.0,
-    "residual": 0.0,
-    "impurity": 0.0,
-    "cropped": 0.0,
-    "coarse": 0.0,
-    "spikes": 0.0,
-}
+TARGET_SUFFIX = ", 230 space groups"  # of what a network is called that is trained on those
+_WAIT = 20.0  # seconds between looks at what another process trains
 
 
 def trainings(config):
-    """All trainings of the study, small ones first.
+    """All trainings of the study: those that choose the learning rates, then seed by seed.
 
     Returns
     -------
     list of study.Training
     """
+    section, found = config.studies.scaling, []
+    for name in vars(section.networks):
+        found += trials(config, name)
+    for number in range(section.seeds):
+        for name in vars(section.networks):
+            one, options = _network(config, name)
+            sizes = section.sizes
+            if options["schedule"] == "constant":
+                sizes = [max(sizes)]
+            found += [
+                study.Training(name, number, size, stream, one, options=options) for size in sizes
+            ]
+        if section.space_groups:
+            name, (one, options) = CONVOLUTION + TARGET_SUFFIX, _network(config, CONVOLUTION)
+            found.append(
+                study.Training(
+                    *(name, number, section.space_groups, space_group_stream, one),
+                    model={"classes": N_SPACE_GROUPS},
+                    options=options,
+                )
+            )
+    return found
+
+
+def trials(config, name):
+    """Short trainings of a network, one for each learning rate; none if there is no choice.
+
+    Returns
+    -------
+    list of study.Training
+        Of a seed that no other training has.
+    """
     section = config.studies.scaling
+    one, options = _network(config, name)
     return [
-        study.Training(name, number, size, clean_stream, MODELS[name])
-        for size in section.sizes
-        for number in range(section.seeds)
-        for name in MODELS
+        study.Training(
+            *(f"{name}, rate {rate:g}", section.seeds, section.trial, stream, one),
+            options=options | {"lr": rate},
+        )
+        for rate in section.rates
+        if len(section.rates) > 1
     ]
 
 
-def clean_stream(config, batch):
-    """Clean patterns of random crystals, each crystal once."""
-    source = RandomCrystalSource(shipped(), seed(config, "stage1"), config.synthesis.chunk, reuse=1)
-    return PatternStream(
-        [(source, 1.0)],
-        realism(config, "mild", **CLEAN),
-        seed(config, "stage1"),
-        batch,
-        grid=grid(config),
-    )
+def _network(config, name):
+    """Section of the model's shape, and options of its trainings."""
+    section = config.studies.scaling
+    options = dict(vars(getattr(section.networks, name)))
+    common = {"schedule": "constant", "ema": section.ema, "warmup": section.warmup}
+    return options.pop("section"), common | options
 
 
-def test_set(config, n=None):
-    """Clean patterns of random crystals that no training contains.
+def stream(config, batch, target="extinction groups"):
+    """Patterns of reflections as the profile wants them, each once."""
+    peaks = Peaks(**vars(config.studies.scaling.peaks))
+    return ReflectionStream(peaks, seed(config, "stage1"), batch, grid(config), target)
+
+
+def space_group_stream(config, batch):
+    """The same with space groups as labels, uniform over the 230."""
+    return stream(config, batch, "space groups")
+
+
+def test_set(config, each=None, name="uniform"):
+    """Balanced patterns that no training contains.
 
     Parameters
     ----------
-    n : int, optional
-        How many; as many as the profile's balanced set by default.
+    each : int, optional
+        Patterns of a group; as the profile says by default.
+    name : str
+        Of the seed, see `experiment.SEEDS`.
 
     Returns
     -------
     PatternSet
     """
-    n = n or config.synthesis.uniform_patterns
-    stream = clean_stream(config, min(n, _TEST_PART))
-    batches = [stream.batch(step) for step in range(-(-n // stream.batch_size))]
-    x = np.concatenate([x.half().numpy() for x, _ in batches])[:n]
-    label = np.concatenate([label.numpy() for _, label in batches])[:n]
-    name = np.array([f"random {i}" for i in range(n)])
-    return PatternSet(x, label, name, name)
+    peaks = Peaks(**vars(config.studies.scaling.peaks))
+    x, label = balanced(
+        peaks, each or config.studies.scaling.each, seed(config, name), grid(config)
+    )
+    numbered = np.array([f"reflections {i}" for i in range(len(label))])
+    return PatternSet(x.numpy(), label, numbered, numbered)
 
 
-def train_one(config, training):
-    """Model and history of one training; of the largest size with a learning curve.
+def scores(model, patterns, space_groups=None):
+    """Accuracy of a model's class head.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With 99 outputs, or 230.
+    patterns : PatternSet
+    space_groups : PatternSet, optional
+        Labelled with space groups, for a model of those.
+
+    Returns
+    -------
+    dict of float
+        top1, top3, top5 (percent), nll (nats); for a model of space groups these are collapsed,
+        with names that begin "uniform_" after weighing the groups equally, and with "own_" on
+        `space_groups`.
+    """
+    logp = stages.predict(model, patterns)["aux"]
+    if logp.shape[1] != N_SPACE_GROUPS:
+        return _scores(logp, patterns.label)
+    collapsed = collapse(logp)
+    # It was trained on groups that are as frequent as they have members.
+    uniform = collapsed - np.log(np.bincount(group_of_space_group()[1:])[1:])
+    uniform -= np.logaddexp.reduce(uniform, axis=1, keepdims=True)
+    found = _scores(collapsed, patterns.label)
+    found |= {f"uniform_{k}": v for k, v in _scores(uniform, patterns.label).items()}
+    own = stages.predict(model, space_groups)["aux"]
+    return found | {f"own_{k}": v for k, v in _scores(own, space_groups.label).items()}
+
+
+def _scores(logp, label):
+    return {f"top{k}": 100 * top_k(logp, label, k) for k in (1, 3, 5)} | {"nll": nll(logp, label)}
+
+
+def train_one(config, training, look=False):
+    """Model and history of one training, scored at every size on the way.
+
+    Where its learning rate is not chosen yet, the trials are done first, or waited for.
 
     Returns
     -------
     model : torch.nn.Module
     history : train.History
+        Empty if one only wants to `look` at a training that cannot begin yet; so is the model.
     """
-    if training.patterns < max(config.studies.scaling.sizes):
-        return study.run(config, "scaling", training)[:2]
-    few = test_set(config, _TEST_PART)
-    validate = (torch.from_numpy(few.x).float(), torch.from_numpy(few.label))
-    return study.run(config, "scaling", training, validate, CURVE_ROWS)[:2]
+    section, steps = config.studies.scaling, 1
+    if "lr" not in training.options:
+        rate = learning_rate(config, training.name.removesuffix(TARGET_SUFFIX), look)
+        if rate is None:
+            return None, History()
+        training = replace(training, options=training.options | {"lr": rate})
+        if training.options["schedule"] == "constant":
+            steps = [size // config.studies.batch for size in section.sizes]
+    return study.run(config, "scaling", training, _scorer(config, training), steps, look)[:2]
 
 
-def rows(config, patterns):
-    """Scores of every training on a test set.
+def _scorer(config, training):
+    """What scores the model of a training; it makes its patterns when it is first asked."""
+
+    @cache
+    def sets():
+        section, own = config.studies.scaling, None
+        if training.seed == section.seeds:  # a trial, whose choice must not see the test patterns
+            return test_set(config, -(-section.each // 5), "holdout"), own
+        patterns = test_set(config)
+        if training.name.endswith(TARGET_SUFFIX):
+            x, label = space_group_stream(config, len(patterns)).batch(0)
+            own = PatternSet(x.half().numpy(), label.numpy(), patterns.family, patterns.name)
+        return patterns, own
+
+    return lambda model: scores(model, *sets())
+
+
+def learning_rate(config, name, look=False):
+    """The rate whose trial has the lowest NLL on patterns that are no test patterns.
 
     Parameters
     ----------
-    patterns : PatternSet
-        As from `test_set`.
+    config : namespace
+    name : str
+        Of a network.
+    look : bool
+        Train nothing.
 
     Returns
     -------
-    list of dict
-        model, seed, patterns, seconds (of training), top1, top3, top5 (percent), nll (nats), and
-        curve: rows of the training history, where one was kept.
+    float or None
+        None if one only looks and a trial is not finished.
     """
-    table = []
-    for training in trainings(config):
-        model, history = train_one(config, training)
-        logp = stages.predict(model, patterns)["aux"]
-        scores = {f"top{k}": 100 * top_k(logp, patterns.label, k) for k in (1, 3, 5)}
-        table.append(
-            {
-                "model": training.name,
-                "seed": training.seed,
-                "patterns": history.patterns,
-                "seconds": history.seconds,
-                **scores,
-                "nll": nll(logp, patterns.label),
-                "curve": history.rows if len(history.rows) > 1 else [],
-            }
-        )
-    return table
+    cost = {}
+    for trial in trials(config, name):
+        history = _when_free(lambda trial=trial: train_one(config, trial, look))[1]
+        if not history.complete:
+            return None
+        cost[trial.options["lr"]] = history.rows[-1]["nll"]
+    return min(cost, key=cost.get) if cost else config.studies.scaling.rates[0]
 
 
-def power_law(table, model, score="nll"):
-    """Fit of a score as a power of the number of patterns, score = a patterns^-b.
-
-    Parameters
-    ----------
-    table : list of dict
-        As from `rows`.
-    model : str
-    score : str
-        "nll", which falls, or a rate in percent, whose share of errors then falls.
-
-    Returns
-    -------
-    dict
-        a and b by least squares of the logarithms; b_range, the lowest and highest b when seeds are
-        fitted one at a time.
-    """
-    own = [row for row in table if row["model"] == model]
-    seeds = sorted({row["seed"] for row in own})
-
-    def fitted(chosen):
-        x = np.log([row["patterns"] for row in chosen])
-        y = np.array([row[score] for row in chosen], dtype=float)
-        slope, constant = np.polyfit(x, np.log(y if score == "nll" else 100 - y), 1)
-        return float(np.exp(constant)), float(-slope)
-
-    a, b = fitted(own)
-    alone = [fitted([row for row in own if row["seed"] == k])[1] for k in seeds]
-    return {"a": a, "b": b, "b_range": [min(alone), max(alone)]}
-
-
-def verdict(table):
-    """Whether attention beats convolution at the largest size, seed against seed.
-
-    Parameters
-    ----------
-    table : list of dict
-        As from `rows`.
-
-    Returns
-    -------
-    dict
-        patterns; top1 and nll by model, each a list over seeds; holds: "yes" if every seed of one
-        transformer is better in both than every seed of the ResNet, "no" if every seed of the
-        ResNet is better than all of both, else "not decided"; text.
-    """
-    largest = max(row["patterns"] for row in table)
-    own = [row for row in table if row["patterns"] == largest]
-    top1, cost = (
-        {name: [row[key] for row in own if row["model"] == name] for name in MODELS}
-        for key in ("top1", "nll")
-    )
-    attention = [name for name in MODELS if name != CONVOLUTION]
-
-    def better(one, other):
-        return min(top1[one]) > max(top1[other]) and max(cost[one]) < min(cost[other])
-
-    holds = "not decided"
-    if any(better(name, CONVOLUTION) for name in attention):
-        holds = "yes"
-    elif all(better(CONVOLUTION, name) for name in attention):
-        holds = "no"
-    means = ", ".join(
-        f"{name} {np.mean(top1[name]):.1f} % ({min(top1[name]):.1f} to {max(top1[name]):.1f})"
-        for name in MODELS
-    )
-    text = f"Attention beats convolution at {largest:,} patterns: {holds}. Top-1: {means}."
-    return {"patterns": largest, "top1": top1, "nll": cost, "holds": holds, "text": text}
+def _when_free(work):
+    while True:
+        try:
+            return work()
+        except FolderInUse:  # another process is at it
+            time.sleep(_WAIT)

@@ -7,8 +7,6 @@ from .errors import XrdlibError
 from .experiment import stage2_stream
 from .groups import N_GROUPS, group_of_space_group
 
-N_SPACE_GROUPS = 230
-
 
 class SpaceGroupStream:
     """A stream of patterns labelled with their space groups, 0..229.

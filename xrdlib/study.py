@@ -41,6 +41,8 @@ class Training:
         Changes of other sections of the configuration, by section.
     start : str, optional
         Weights of the profile's run to start from, such as stage1; else untrained.
+    options : dict
+        Arguments of `train.train` that differ from the section `studies`.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Training:
     model: dict = field(default_factory=dict)
     changes: dict = field(default_factory=dict)
     start: str | None = None
+    options: dict = field(default_factory=dict)
 
 
 def settings(base, training):
@@ -68,7 +71,7 @@ def settings(base, training):
     return changed
 
 
-def run(base, study, training, validate=None, rows=1):
+def run(base, study, training, validate=None, rows=1, look=False):
     """Train a model, or find it trained.
 
     Parameters
@@ -78,7 +81,7 @@ def run(base, study, training, validate=None, rows=1):
     study : str
         Folder of the checkpoints.
     training : Training
-    validate, rows
+    validate, rows, look
         As for `train.train`.
 
     Returns
@@ -95,13 +98,11 @@ def run(base, study, training, validate=None, rows=1):
         model = stages.new_model(own, training.section)
     else:
         model = checkpoint.load_weights(folder(base, "models") / f"{training.start}.safetensors")
+    options = {name: getattr(common, name) for name in ("lr", "warmup", "ema")} | training.options
     history = train(
         model,
         stream,
         steps=max(1, training.patterns // common.batch),
-        lr=common.lr,
-        warmup=common.warmup,
-        ema=common.ema,
         amp=own.amp,
         seed=own.seed,
         class_probabilities=stages.training_prior(stream),
@@ -109,6 +110,8 @@ def run(base, study, training, validate=None, rows=1):
         rows=rows,
         folder=paths.checkpoints(base.profile) / "studies" / study,
         device=own.device,
+        look=look,
+        **options,
     )
     return model.cpu().eval(), history, stream
 
@@ -139,14 +142,81 @@ def main(arguments=None):
     parser.add_argument("study", choices=studies)
     parser.add_argument("--part", default="1/1", metavar="K/N", help="every N-th training")
     parser.add_argument("--profile", choices=config.PROFILES, help="as in params.yaml")
+    parser.add_argument("--status", action="store_true", help="only say how far the trainings are")
+    parser.add_argument("--plan", action="store_true", help="only say how long they will take")
     options = parser.parse_args(arguments)
     try:
         settings, study = config.load(options.profile), studies[options.study]
-        for training in part(study.trainings(settings), options.part):
-            print(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
-            study.train_one(settings, training)
+        trainings = part(study.trainings(settings), options.part)
+        if options.plan:
+            print(plan(settings, trainings))
+            return
+        for training in trainings:
+            if not options.status:
+                print(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
+                study.train_one(settings, training)
+        if options.status:
+            print(status(study, settings, trainings))
     except XrdlibError as error:
         sys.exit(str(error))
+
+
+def status(study, settings, trainings):
+    """How far trainings are: a table as text, and the hours that are left.
+
+    Parameters
+    ----------
+    study : module
+        With a function ``train_one(settings, training, look=True)``.
+    settings : namespace
+    trainings : list of Training
+    """
+    lines, done, seconds, left = [], 0, 0.0, 0
+    for training in trainings:
+        _, history, *_ = study.train_one(settings, training, look=True)
+        last = history.rows[-1] if history.rows else {}
+        score = f"  NLL {last['nll']:.3f}" if "nll" in last else ""
+        lines.append(
+            f"{training.name:36s} seed {training.seed}  {history.patterns:9,} of "
+            f"{training.patterns:9,} patterns  {history.seconds / 60:6.1f} min{score}"
+        )
+        done, seconds = done + history.patterns, seconds + history.seconds
+        left += 0 if history.complete else training.patterns - history.patterns
+    rate = f", {left * seconds / done / 3600:.1f} core hours to go" if done else ""
+    share = 100 * done / max(1, done + left)
+    return "\n".join([*lines, f"{done:,} patterns, {share:.1f} %, {seconds / 3600:.1f} h{rate}"])
+
+
+def plan(settings, trainings, seconds=6.0):
+    """Hours that trainings will take, from a few seconds of each network on this machine.
+
+    Parameters
+    ----------
+    settings : namespace
+    trainings : list of Training
+    seconds : float
+        For which the rate of a network is measured.
+
+    Returns
+    -------
+    str
+        A line for each network, and their sum.
+    """
+    torch.set_num_threads(settings.threads)
+    lines, total = [], 0.0
+    for section in dict.fromkeys(training.section for training in trainings):
+        own = [training for training in trainings if training.section == section]
+        model, stream = stages.new_model(settings, section), own[0].stream(settings, 32)
+        for minutes in (0.01, seconds / 60):  # the first time warms up
+            history = train(model, stream, max_minutes=minutes, amp=settings.amp, progress=False)
+        rate = history.patterns / history.seconds
+        patterns = sum(training.patterns for training in own)
+        total += patterns / rate / 3600
+        lines.append(
+            f"{section:12s} {len(own):3d} trainings, {patterns:11,} patterns at {rate:6.0f} a "
+            f"second: {patterns / rate / 3600:6.1f} h"
+        )
+    return "\n".join([*lines, f"{total:.1f} hours of one process, {total / 2:.1f} of two"])
 
 
 if __name__ == "__main__":
