@@ -15,6 +15,8 @@ PIPELINE := notebooks/dvc.yaml
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # The registry holds hashes, which look like keys; pictures and data hold no text.
 TEXTS = $(shell git ls-files '*.py' '*.md' '*.toml' '*.yml' '*.yaml' '*.ipynb' '*.txt' '*.cff' Makefile .ci .dvc)
+# `dvc repro` that says how far it is; how long stages take is kept with the results.
+PROGRESS = $(BIN)/python -m xrdlib.progress --times results/$(PROFILE)/seconds.json
 NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
 # The default profile is what the dvc.yaml of the project's root stands for.
 TARGET := $(if $(filter laptop,$(PROFILE)),dvc.yaml,$(PIPELINE):13_figures@$(PROFILE))
@@ -37,17 +39,17 @@ $(READY): pyproject.toml constraints.txt
 	if [ -e $(BROKEN) ]; then rm -rf $(VENV); fi
 	mkdir -p $(VENV) && touch $(BROKEN)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	touch $@ && rm $(BROKEN)
 
 # The mineral structures, which `make repro` also fetches itself; see xrdlib/datasets.py.
 data: setup
-	$(BIN)/python -m xrdlib.datasets amcsd
+	$(BIN)/python -m xrdlib fetch amcsd
 
 repro: setup
-	$(BIN)/python -m xrdlib.inventory build/inventory.json
-	$(BIN)/dvc repro $(TARGET)
-	$(BIN)/python -m xrdlib.report --profile $(PROFILE)
+	$(BIN)/python -m xrdlib inventory build/inventory.json
+	$(PROGRESS) $(TARGET)
+	$(BIN)/python -m xrdlib report --profile $(PROFILE)
 
 test: setup
 	$(BIN)/python -m pytest
@@ -55,16 +57,16 @@ test: setup
 figures: setup
 	$(BIN)/dvc repro --single-item $(PIPELINE):strip@13_figures
 	$(BIN)/dvc repro --single-item --force $(PIPELINE):13_figures@$(PROFILE)
-	$(BIN)/python -m xrdlib.gallery --profile $(PROFILE) --studies
+	$(BIN)/python -m xrdlib gallery --profile $(PROFILE) --studies
 
 # The studies behind the paper's claims, after `make repro`: hours, resumed where they were.
 studies: repro
-	$(BIN)/dvc repro $(PIPELINE):24_companion@$(PROFILE)
-	$(BIN)/python -m xrdlib.claims --profile $(PROFILE)
+	$(PROGRESS) $(PIPELINE):24_companion@$(PROFILE)
+	$(BIN)/python -m xrdlib claims --profile $(PROFILE)
 
 # Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
 release: setup
-	$(BIN)/dvc repro $(PIPELINE):11_retrieval@released
+	$(PROGRESS) $(PIPELINE):11_retrieval@released
 	cp runs/released/retrieval/fused.safetensors models/released.safetensors
 	cp runs/released/retrieval/library.safetensors models/library.safetensors
 	cp runs/released/retrieval/lattices.safetensors models/lattices.safetensors

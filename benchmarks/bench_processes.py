@@ -39,7 +39,8 @@ def work(profile, steps):
     stream.batch(1)
     drawn = (time.process_time() - begun) / (2 * batch)
     cpu, wall = time.process_time(), time.monotonic()
-    history = train(model, stream, steps=steps, amp=cfg.amp, ema=0.99, rows=1, progress=False)
+    options = {"precision": cfg.precision, "ema": 0.99, "rows": 1, "progress": False}
+    history = train(model, stream, steps=steps, **options)
     found = {"patterns": history.patterns, "cpu": time.process_time() - cpu, "drawn": drawn}
     found |= {"wall": time.monotonic() - wall, "chunk": chunk, "span": source.span}
     ranks.leave()

@@ -261,7 +261,7 @@ def test_a_missing_table_says_how_to_make_it(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "TABLES", tmp_path)
     groups.table.cache_clear()
     try:
-        with pytest.raises(XrdlibError, match="xrdlib.derive"):
+        with pytest.raises(XrdlibError, match="xrdlib derive"):
             groups.table()
     finally:
         groups.table.cache_clear()

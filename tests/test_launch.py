@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xrdlib import checkpoint, config, experiment, launch, paths, records, stages, tensorfile
+from xrdlib import checkpoint, cli, config, experiment, launch, paths, records, stages, tensorfile
 from xrdlib.crystals import generate_balanced
 from xrdlib.diffraction import reflections
 from xrdlib.experiment import PatternSet
@@ -89,6 +89,7 @@ def test_a_launched_stage_is_the_one_of_its_notebook(project, reached, stage):
         ),
         ("stage2", "models/stage1.safetensors", r"stage1\.safetensors does not exist"),
         ("plain", "bank/train.npz", "train"),
+        ("stage3", "bank/train.npz", "choose one of stage1"),
     ],
 )
 def test_what_an_earlier_stage_did_not_make_is_one_sentence(
@@ -96,20 +97,18 @@ def test_what_an_earlier_stage_did_not_make_is_one_sentence(
 ):
     reached(stage)
     (paths.runs("tiny") / missing).unlink()
-    with pytest.raises(SystemExit) as ended:
-        launch.main(["--profile", "tiny", "--stage", stage])
-    assert ended.value.code == 1
+    assert cli.main(["train", stage, "--profile", "tiny"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("xrdlib.launch: ")
+    assert line.startswith("xrdlib: ")
     assert re.search(message, line)
 
 
 def test_the_first_process_says_what_came_of_it(project, monkeypatch, capsys):
     history = SimpleNamespace(seconds=7.3, patterns=1234, rows=[{"loss": 9}, {"loss": 4.5}])
     monkeypatch.setattr(launch, "start", lambda profile, stage: history)
-    launch.main(["--profile", "tiny", "--stage", "plain"])
+    assert cli.main(["train", "plain", "--profile", "tiny"]) == 0
     assert capsys.readouterr().out == "plain: 1,234 patterns, 7 s, loss 4.5000\n"
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    launch.main(["--profile", "tiny", "--stage", "plain"])
+    assert cli.main(["train", "plain", "--profile", "tiny"]) == 0
     assert capsys.readouterr().out == ""

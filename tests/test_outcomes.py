@@ -17,7 +17,7 @@ from made_up_models import (
     train,
 )
 
-from xrdlib import calibrate, experiment, metrics, outcomes, paths
+from xrdlib import calibrate, experiment, metrics, outcomes, paths, results
 from xrdlib.calibrate import Calibration
 
 
@@ -145,3 +145,15 @@ def test_the_ratio_is_taken_to_the_uniform_prior():
     assert np.allclose(ratio, np.log(MINERALS / MINERALS.sum()) + np.log(99))
     flat = np.full((1, 99), -np.log(99))
     assert np.allclose(np.exp(calibrate.rescale(flat, 1, 1, ratio)), MINERALS / MINERALS.sum())
+
+
+def test_trainings_that_a_clock_cut_short_are_named(cfg):
+    steps = {"stage1": (20, 20), "stage2": (13, 4500), "resnet": (9, None), "plain": (14, 15)}
+    for name, (step, planned) in steps.items():
+        results.write(cfg, name, {"step": step, "planned": planned, "patterns": 32 * step})
+    told = outcomes.cut_short(cfg)
+    assert "stage2 after 13 of 4,500 steps, plain after 14 of 15 steps" in told
+    assert "stage1" not in told and "resnet" not in told
+    results.write(cfg, "stage2", {"step": 4500, "planned": 4500, "patterns": 1})
+    results.write(cfg, "plain", {"step": 15, "planned": 15, "patterns": 1})
+    assert outcomes.cut_short(cfg) is None

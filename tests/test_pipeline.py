@@ -3,10 +3,13 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib
@@ -16,18 +19,28 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from xrdlib import datasets, gallery, paths, report
 from xrdlib.errors import XrdlibError
 
-pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(900)]
+# A slow and busy machine may take its time; what is killed takes its kernels with it.
+pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(3600)]
 ROOT = paths.ROOT
 # What `make repro` runs; the studies after it are walked through by .ci/run.
 NOTEBOOKS = sorted(
     path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb") if path.stem <= "13_figures"
 )
 KEYS = ("n", "top1", "top5", "top1_ci95", "balanced_top1", "nll", "ece", "bits_over_prior")
+# A process with a child in a session of its own, as a notebook has its kernel.
+FAMILY = """
+import pathlib, subprocess
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+pathlib.Path("pid.part").write_text(str(child.pid))
+pathlib.Path("pid.part").rename("pid")
+child.wait()
+"""
 NEEDS_MODELS = ("physics transformer", "search-match", "resnet", "plain transformer")
 
 
@@ -75,9 +88,42 @@ def run(folder, *arguments, data=None):
         "DVC_SITE_CACHE_DIR": str(folder / ".dvc/tmp/site"),
     }
     command = [sys.executable, "-m", *arguments]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=folder, env=env, **pipes) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            end_family(process.pid)
+            raise
+    assert process.returncode == 0, out[-3000:] + err[-3000:]
+    return out
+
+
+def end_family(pid):
+    """Kill a process and all that came of it; a kernel has a session of its own."""
+    parent = psutil.Process(pid)
+    family = [parent, *parent.children(recursive=True)]
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(family[1:], timeout=10)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError])
+def test_what_is_interrupted_leaves_no_kernel_behind(tmp_path, monkeypatch, error):
+    (tmp_path / "family.py").write_text(FAMILY)
+
+    def interrupted(process):
+        while not (tmp_path / "pid").is_file():
+            time.sleep(0.05)
+        raise error
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(error):
+        run(tmp_path, "family")
+    # Nobody may be there to bury what lost its parent.
+    with suppress(psutil.NoSuchProcess):
+        assert psutil.Process(int((tmp_path / "pid").read_text())).status() == "zombie"
 
 
 def repro(folder, stage, *options, data=None):
@@ -197,6 +243,19 @@ def test_no_notebook_failed_or_says_where_it_ran(project):
         assert None not in counts, name
 
 
+def test_notebooks_show_each_of_their_plots(project):
+    """A picture for each call of a plot function that stands in no condition."""
+    shown = {}
+    for path in (project / "runs/tiny").glob("*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            calls = re.findall(r"^plot_\w+\.\w+\(", "".join(cell["source"]), re.MULTILINE)
+            if cell["cell_type"] == "code" and calls and " if " not in "".join(cell["source"]):
+                pictures = sum("image/png" in out.get("data", {}) for out in cell["outputs"])
+                shown[path.stem, cell["execution_count"]] = (len(calls), pictures)
+    assert len(shown) > 8
+    assert not {cell: counts for cell, counts in shown.items() if counts[0] != counts[1]}
+
+
 def test_a_second_run_does_nothing(project):
     for path in (project / "xrdlib").glob("*.py"):
         path.touch()
@@ -231,7 +290,7 @@ def test_a_comment_in_the_training_loop_costs_no_training(project, tmp_path):
 
 
 def test_the_report_prints_the_table(project, summary):
-    shown = run(project, "xrdlib.report", "--profile", "tiny")
+    shown = run(project, "xrdlib", "report", "--profile", "tiny")
     assert "Results of profile tiny" in shown and "Figures: runs/tiny/figures" in shown
     for subset in ("rruff-test", "amcsd-test", "random-crystals"):
         part = shown[shown.index(subset) :]
@@ -252,7 +311,7 @@ def test_without_measured_data_the_first_stage_says_so_and_notices_when_they_com
     assert "No measured patterns" in (folder / "runs/tiny/00_data.ipynb").read_text()
 
     def refreshed():
-        run(folder, "xrdlib.inventory", "build/inventory.json", data=data)
+        run(folder, "xrdlib", "inventory", "build/inventory.json", data=data)
         return "00_data@tiny" in repro(folder, "00_data@tiny", "--dry", data=data)[0]
 
     assert not refreshed()

@@ -119,9 +119,12 @@ def test_two_processes_see_the_loss_curve_of_one(launch, tmp_path):
     assert same(first, second)
     start = simulated()[0].state_dict()
     for name, value in alone.items():
-        assert torch.allclose(value, first[name], rtol=1e-2, atol=3e-4)
-    moved = max((value - start[name]).abs().max() for name, value in alone.items())
-    assert moved > 3e-3  # ten times what the two runs may differ by
+        pair = (value, first[name])
+        if name.endswith("qkv.bias"):
+            # Softmax ignores the keys' bias: its gradient is rounding noise, which Adam scales up.
+            pair = [torch.stack([b.chunk(3)[0], b.chunk(3)[2]]) for b in pair]
+        torch.testing.assert_close(*pair, rtol=0, atol=1e-6)
+        assert (value - start[name]).abs().max() > 3e-3
     # Who trained a run does not make it another run: one process finds it finished.
     assert launch(tmp_path / "c2", tmp_path / "again", 1, "simulated") == [0]
     assert same(weights(tmp_path / "again/0.weights"), first)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import xrdlib
 from xrdlib import decode, experiment, identity, paths, results, stages
 from xrdlib.errors import XrdlibError
 from xrdlib.experiment import PatternSet
@@ -185,16 +184,6 @@ def test_json_comes_back_with_arrays_as_lists(cfg):
     assert {key: written[key] for key in expected} == expected
 
 
-def test_a_result_says_what_made_it(cfg):
-    results.write(cfg, "made", {"a": 1})
-    made = results.made_with(cfg, "made")
-    assert made["version"] == xrdlib.__version__
-    assert made["configuration"]["stage1"] == vars(cfg.stage1) | {"realism": {}}
-    assert made["configuration"]["profile"] == "tiny"
-    (paths.results("tiny") / "old.json").write_text('{"a": 1}')
-    assert results.made_with(cfg, "old") == {}
-
-
 @pytest.mark.parametrize("bad", [float("nan"), np.array([1.0, np.inf]), {1, 2}, object()])
 def test_what_json_cannot_hold_is_refused_and_the_old_file_stays(cfg, bad):
     results.write(cfg, "made", {"kept": 1})
@@ -227,6 +216,7 @@ def test_rounds_go_on_with_the_weights_and_with_other_patterns(cfg, size, patter
     (first, lr, batch, _), (second, low, _, stream) = seen
     assert first == cfg.seed != second and (lr, low, batch) == (1e-3, 1e-4, 4)
     assert history.step == 12 and history.patterns == 48 and history.complete
+    assert history.planned == 12 and history.precision == results.read(cfg, "first")["precision"]
     assert [row["step"] for row in history.rows] == [4, 8, 10, 12]
     assert history.rows == sorted(history.rows, key=lambda row: row["seconds"])
     loaded, metadata = stages.load_model(cfg, "first")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from xrdlib import ablations, config, groups, paths, scaling, scaling_table, study, train
+from xrdlib import ablations, cli, config, groups, paths, scaling, scaling_table, study, train
 from xrdlib.errors import XrdlibError
 from xrdlib.experiment import grid
 from xrdlib.lock import FolderInUse
@@ -137,11 +137,10 @@ def test_test_patterns_are_balanced_and_no_trainings(cfg):
 
 def test_the_study_is_trained_once_and_then_looked_at(cfg, capsys, monkeypatch):
     monkeypatch.setattr(config, "load", lambda profile: cfg)
-    study.main(["scaling", "--status"])
+    for more in (["--status"], ["--part", "1/2"], ["--part", "2/2"]):
+        assert cli.main(["study", "scaling", *more]) == 0
     assert "0 patterns, 0.0 %" in capsys.readouterr().out
-    study.main(["scaling", "--part", "1/2"])
-    study.main(["scaling", "--part", "2/2"])
-    study.main(["scaling", "--status"])
+    cli.main(["study", "scaling", "--status"])
     assert "832 patterns, 100.0 %" in capsys.readouterr().out
     monkeypatch.setattr(train.Run, "step", None)  # nothing is trained any more
     table = scaling_table.rows(cfg)

@@ -67,6 +67,20 @@ def test_a_time_limit_ends_training_with_the_schedule_run_down(tmp_path):
     assert run(tiny(), Stream(pause=0.02), **options).step == history.step
 
 
+def test_a_clock_that_ends_a_training_before_its_steps_says_so():
+    with pytest.warns(UserWarning, match=r"after \d+ of 5,000 steps; set max_minutes to null"):
+        history = run(tiny(), Stream(pause=0.02), steps=5000, max_minutes=0.5 / 60)
+    assert history.complete and history.step < history.planned == 5000
+
+
+def test_a_log_says_how_long_training_takes_yet(capsys, monkeypatch):
+    monkeypatch.setattr("xrdlib.train.LOG_SECONDS", 0.2)
+    run(tiny(), Stream(pause=0.05), steps=20, progress=True)
+    lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
+    told = [line for line in lines if "patterns/s" in line and "00:00<00:0" in line]
+    assert 1 <= len(told) and all("/20" in line for line in told)
+
+
 @pytest.mark.parametrize("name", ["adam", "adamw"])
 def test_steps_are_those_of_the_named_optimiser(name):
     model, reference, stream = tiny(), tiny(), Stream()
@@ -263,8 +277,9 @@ def test_batch_statistics_are_averaged_with_the_weights(tmp_path):
 
 def test_mixed_precision_trains_close_to_full_precision():
     results = []
-    for amp in (False, True):
-        history = run(tiny(), Stream(), steps=30, rows=1, amp=amp)
+    for precision in ("float32", "bfloat16"):
+        history = run(tiny(), Stream(), steps=30, rows=1, precision=precision)
+        assert history.precision == precision
         results.append(history.rows[-1]["loss"])
     assert results[0] != results[1] and results[1] == pytest.approx(results[0], rel=0.02)
 

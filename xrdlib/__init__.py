@@ -8,7 +8,7 @@ _EXPORTS = {
     "subgroup_dag": "dag",
     "simulate": "powder",
     "load_predictor": "predict",
-    "read_pattern": "read",
+    "read_pattern": "prediction.reading.pattern",
     "XrdlibError": "errors",
 }
 

@@ -87,8 +87,8 @@ def predictions(config, sets, prior):
     Returns
     -------
     list of dict
-        training; seconds; evidence, by set (rule, aux) with the training prior divided out;
-        calibration.
+        training; seconds; precision; evidence, by set (rule, aux) with the training prior
+        divided out; calibration.
     """
     chosen_on, found = prior["chosen_on"], []
     for training in trainings(config):
@@ -105,5 +105,5 @@ def predictions(config, sets, prior):
             )
         fit = outcomes.fit(evidence[chosen_on], sets[chosen_on].label, prior["minerals"])
         about = {"training": training, "seconds": history.seconds, "calibration": fit}
-        found.append({**about, "evidence": evidence})
+        found.append({**about, "precision": history.precision, "evidence": evidence})
     return found

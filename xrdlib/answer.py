@@ -79,7 +79,7 @@ def answer(predictor, file, pattern, request=None):
     predictor : predict.Predictor
     file : str
         Name to report.
-    pattern : read.Pattern
+    pattern : prediction.reading.pattern.Pattern
         Or anything with `two_theta`, `intensity` and `wavelength`.
     request : Request, optional
 

@@ -1,11 +1,6 @@
-"""The tables of the model card, from results/PROFILE/released.json.
+"""The tables of the model card, from results/PROFILE/released.json."""
 
-python -m xrdlib.card
-"""
-
-import argparse
 import json
-import sys
 
 from . import paths, report
 from .errors import XrdlibError
@@ -56,18 +51,27 @@ def tables(found):
     return "\n\n".join(parts)
 
 
-def main(arguments=None):
-    """Bring the tables of models/README.md up to date (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.card", description=main.__doc__)
-    parser.add_argument("--profile", default="laptop", help="whose results to read")
-    options = parser.parse_args(arguments)
-    path = paths.results(options.profile) / "released.json"
+def update(profile):
+    """Bring the tables of models/README.md up to date.
+
+    Parameters
+    ----------
+    profile : str
+        Whose results to read.
+
+    Raises
+    ------
+    XrdlibError
+        If there are no results, or the card does not hold the marks.
+    """
+    path = paths.results(profile) / "released.json"
     try:
-        report.insert(CARD, tables(json.loads(path.read_text(encoding="utf-8"))))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        sys.exit(f"{path} does not exist; run `make repro` first.")
-    except (XrdlibError, json.JSONDecodeError) as error:
-        sys.exit(str(error))
+        raise XrdlibError(f"{path} does not exist; run `make repro` first.") from None
+    except json.JSONDecodeError as error:
+        raise XrdlibError(f"{path} is not JSON ({error}); run `make repro` again.") from None
+    report.insert(CARD, tables(found))
 
 
 def _table(columns, rows, percent=()):
@@ -84,7 +88,3 @@ def _cell(value, percent):
     if isinstance(value, float):
         return f"{100 * value:.0f} %" if percent else f"{value:.2f}"
     return str(value).replace("|", "\\|")
-
-
-if __name__ == "__main__":
-    main()

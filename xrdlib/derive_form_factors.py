@@ -1,14 +1,11 @@
-"""Write tables/form_factors.json: X-ray scattering factors of the neutral atoms.
+"""Derive tables/form_factors.json: X-ray scattering factors of the neutral atoms.
 
 The nine numbers an element (a1..a4, b1..b4, c) are those of International Tables for
 Crystallography vol. C (1992), table 6.1.1.4, as gemmi carries them:
-f(s) = sum a_i exp(-b_i s^2) + c with s = sin(theta) / lambda. Run `python -m
-xrdlib.derive_form_factors` after changing this file.
+f(s) = sum a_i exp(-b_i s^2) + c with s = sin(theta) / lambda.
 """
 
 import json
-
-from .paths import TABLES
 
 N_ELEMENTS = 98
 
@@ -25,5 +22,6 @@ def table():
     }
 
 
-if __name__ == "__main__":
-    (TABLES / "form_factors.json").write_text(json.dumps(table(), separators=(",", ":")) + "\n")
+def derive():
+    """The text of tables/form_factors.json."""
+    return json.dumps(table(), separators=(",", ":")) + "\n"

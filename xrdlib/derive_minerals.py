@@ -1,6 +1,4 @@
-"""Write tables/minerals.json: statistics of published structures, to draw random crystals from.
-
-    python -m xrdlib.derive_minerals
+"""Derive tables/minerals.json: statistics of published structures, to draw random crystals from.
 
 Fitted to those structures of the American Mineralogist Crystal Structure Database (the selection
 in xraylarch 0.9.80) that models are trained on: symmetry confirmed by the atoms, not held out, one
@@ -23,7 +21,6 @@ from .detection import asymmetric_unit, detect
 from .entries import amcsd_entries
 from .fit_elements import abundances, frequent, pair_weights, substitutes, volumes
 from .groups import SYSTEMS, operations, space_group
-from .paths import TABLES
 from .wyckoff import positions
 
 NOBLE = (2, 10, 18, 36, 54, 86)
@@ -185,17 +182,17 @@ def _shape(axes):
     return [axes.mean(0).tolist(), spread.tolist()]
 
 
-def main():
+def derive():
+    """The text of tables/minerals.json."""
     rows = describe_structures(training_structures())
     sets = [{z for *_, z in row["sites"]} for row in rows]
     contents = [{z: n for z, n in row["content"].items() if z > 1} for row in rows]
     numbers = frequent(sets)
-    volume, residual = volumes(
+    volume, _ = volumes(
         [row["content"] for row in rows], np.array([row["volume"] for row in rows]), numbers
     )
     abundance, abundance_spread = abundances(contents, numbers)
     weights, pairs = pair_weights(sets, numbers)
-    print(f"{len(rows)} structures; volumes leave {residual:.1%}.")
     share = [sum(z in held for held in sets) / len(sets) for z in numbers]
     symbols = [gemmi.Element(z).name for z in numbers]
     content = {
@@ -220,14 +217,10 @@ def main():
         "cells": _rounded(cell_shapes(rows)),
     }
     lines = (f"{json.dumps(k)}: {json.dumps(v, separators=(',', ':'))}" for k, v in content.items())
-    (TABLES / "minerals.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _rounded(value):
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return np.round(value, 3).tolist()
-
-
-if __name__ == "__main__":
-    main()

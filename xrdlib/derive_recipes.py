@@ -1,6 +1,4 @@
-"""Write tables/recipes.json: verified recipes of random crystals for all 230 space groups.
-
-    python -m xrdlib.derive_recipes
+"""Derive tables/recipes.json: verified recipes of random crystals for all 230 space groups.
 
 Takes some minutes, nearly all of them spglib's; needs it, which reading the table does not.
 """
@@ -10,7 +8,6 @@ import json
 from tqdm import tqdm
 
 from .crystals import make_recipes
-from .paths import TABLES
 
 PER_SPACE_GROUP = 48
 SEED = 2026
@@ -27,14 +24,10 @@ def row(space_group, n=PER_SPACE_GROUP):
     return [[w, *(int(value) for value in site)] for w, site in zip(weights, sites, strict=True)]
 
 
-def main():
+def derive():
+    """The text of tables/recipes.json: per space group the rows of `row`."""
     rows = (
         f'"{n}": {json.dumps(row(n), separators=(",", ":"))}'
         for n in tqdm(range(1, 231), desc="space groups")
     )
-    text = "{\n" + ",\n".join(rows) + "\n}\n"
-    (TABLES / "recipes.json").write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    return "{\n" + ",\n".join(rows) + "\n}\n"

@@ -3,7 +3,7 @@
 A Wyckoff position is an orbit of *flats*: points, lines, planes or all of space, each the full set
 fixed by some finite subgroup. A flat is held as the exact projection x -> P x + p that averages its
 stabiliser. Starting from all of space, every flat is cut by the fixed set of every operation until
-no new orbit appears. Run `python -m xrdlib.derive_wyckoff` to write tables/wyckoff.json.
+no new orbit appears. `xrdlib derive wyckoff` writes tables/wyckoff.json.
 """
 
 import json
@@ -14,7 +14,6 @@ from math import gcd
 import numpy as np
 
 from .groups import operations
-from .paths import TABLES
 
 UNIT = 24  # translations of the operations are whole multiples of 1/24
 SHIFTS = np.array(list(product(range(-4, 5), repeat=3)))  # lattice translations tried in a cut
@@ -152,12 +151,8 @@ def _described(flat, rotations, translations):
     return len(chosen), freedom, scale // common, projection, point, sorted(chosen.tolist())
 
 
-def main():
-    """Write tables/wyckoff.json: per space group the rows of `wyckoff_positions`."""
+def derive():
+    """The text of tables/wyckoff.json: per space group the rows of `wyckoff_positions`."""
     groups = [wyckoff_positions(*operations(number)) for number in range(1, 231)]
     lines = [json.dumps(rows, separators=(",", ":")) for rows in groups]
-    (TABLES / "wyckoff.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
-
-
-if __name__ == "__main__":
-    main()
+    return "[\n" + ",\n".join(lines) + "\n]\n"

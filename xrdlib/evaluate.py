@@ -1,22 +1,48 @@
-"""The released predictor on every measured subset, beside its nulls.
+"""The released predictor on every measured subset, beside its nulls."""
 
-python -m xrdlib.evaluate [--json FILE]
-"""
-
-import argparse
 import json
-import sys
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from . import banks, config, datasets, predict, released, report
+from . import atomic, banks, config, datasets, predict, released, report
 from .diffraction import reflections
 from .errors import XrdlibError
 from .experiment import MEASURED, load_bank
-from .headline import headline
 from .outcomes import RECOGNISED, SEARCH, null_prior
+
+
+def run(weights=None, path=None):
+    """Evaluate a predictor on the measured patterns that are at hand.
+
+    Parameters
+    ----------
+    weights : path-like, optional
+        Of a predictor; by default the released one.
+    path : path-like, optional
+        A JSON file to write the rows to.
+
+    Returns
+    -------
+    list of dict
+        As from `table`.
+
+    Raises
+    ------
+    XrdlibError
+        If there are no measured patterns, the predictor has no library, or the file cannot be
+        written.
+    """
+    settings, measured_sets = config.load(), released.measured()
+    if not measured_sets:
+        raise XrdlibError(f"No measured patterns: {report.HOW_TO_GET[MEASURED[1]]}.")
+    predictor = predict.load_predictor(weights)
+    if predictor.retrieval is None:
+        raise XrdlibError("The predictor has no library; give one that was built with it.")
+    rows = table(settings, predictor, measured_sets, mineral_bank(settings))
+    if path:
+        atomic.write_text(path, json.dumps({"rows": rows}, indent=1, allow_nan=False) + "\n")
+    return rows
 
 
 def table(settings, predictor, measured_sets, bank):
@@ -73,31 +99,3 @@ def mineral_bank(settings):
             crystals, about = banks.build_amcsd(datasets.fetch("amcsd"), folder)
         known = about["stated_group"].to_numpy() > 0
         return reflections(crystals.take(known))
-
-
-def main(arguments=None):
-    """Evaluate the released predictor on the measured patterns (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.evaluate", description=main.__doc__)
-    parser.add_argument("--weights", help="another predictor file")
-    parser.add_argument("--json", metavar="FILE", help="also write all rows")
-    options = parser.parse_args(arguments)
-    try:
-        settings = config.load()
-        measured_sets = released.measured()
-        if not measured_sets:
-            raise XrdlibError(f"No measured patterns: {report.HOW_TO_GET[MEASURED[1]]}.")
-        predictor = predict.load_predictor(options.weights)
-        if predictor.retrieval is None:
-            raise XrdlibError("The predictor has no library; give one that was built with it.")
-        rows = table(settings, predictor, measured_sets, mineral_bank(settings))
-        if options.json:
-            text = json.dumps({"rows": rows}, indent=1, allow_nan=False)
-            Path(options.json).write_text(text + "\n", encoding="utf-8")
-    except (XrdlibError, OSError) as error:
-        sys.exit(str(error))
-    print(report.as_text({"profile": "laptop", "rows": rows, "notes": []}))
-    print(f"\n{headline(rows)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,6 @@ from .patterns import Grid
 from .prototypes import Prototypes, PrototypeSource
 from .realism import Realism
 from .recipes import shipped
-from .shard_stream import ShardStream
 from .stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
 
 # Streams that must never share patterns are told apart by their seeds.
@@ -179,19 +178,15 @@ def prototypes(config, name, temper=0.0):
 def stage1_stream(config):
     """Balanced synthetic pretraining: random crystals, and decorated prototypes if asked for.
 
-    Where the section names a folder of shards, patterns are read from it and none is drawn.
-
     Returns
     -------
-    PatternStream or ShardStream
+    PatternStream
 
     Raises
     ------
     XrdlibError
-        If a bank or the set of shards is missing or unreadable, or the set is on another grid.
+        If a bank is missing or unreadable.
     """
-    if config.stage1.shards:
-        return _kept_stream(config, "stage1", config.stage1.batch)
     share = config.stage1.prototype_share
     sources = [(random_crystals(config, "stage1"), 1 - share)]
     if share:
@@ -202,10 +197,8 @@ def stage1_stream(config):
 def stage2_stream(config, batch):
     """Realistic fine-tuning: textured minerals by tempered frequency, some other crystals.
 
-    Read from shards, and errors raised, as by `stage1_stream`.
+    Errors raised as by `stage1_stream`.
     """
-    if config.stage2.shards:
-        return _kept_stream(config, "stage2", batch)
     bank, section = load_bank(config, "train"), config.stage2
     minerals = BankSource(bank, mineral_weights(bank.group, bank.name, section.temper))
     sources = [(random_crystals(config, "stage2"), section.random_share)]
@@ -234,17 +227,6 @@ def _stream(config, sources, name, batch, impurities=None, preset="measured"):
         impurities=impurities,
         grid=grid(config),
     )
-
-
-def _kept_stream(config, name, batch):
-    kept, points = getattr(config, name).shards, grid(config)
-    stream = ShardStream(paths.ROOT / kept, batch, seed(config, name))
-    if stream.set["stream"].get("grid") != [points.start, points.stop, points.step]:
-        raise XrdlibError(
-            f"The patterns in {kept} are on another grid than the profile's models read; write "
-            f"them again with --profile {config.profile}, or change its grid_step."
-        )
-    return stream
 
 
 def _arrays(path):

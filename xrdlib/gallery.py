@@ -1,12 +1,5 @@
-"""All figures of a profile, drawn from its files in results/ alone.
+"""All figures of a profile, drawn from its files in results/ alone."""
 
-python -m xrdlib.gallery [--profile PROFILE] [--studies] [NAME ...]
-"""
-
-import argparse
-import sys
-
-from . import config as configuration
 from . import dag, gallery_studies, paths, plots
 from .errors import XrdlibError
 from .results import MAIN, read
@@ -163,23 +156,3 @@ FIGURES = {
     "simulator_cost": _simulator_cost,
     "crystal_statistics": _crystal_statistics,
 }
-
-
-def main(arguments=None):
-    """Redraw figures from results/ (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.gallery", description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
-    parser.add_argument("--studies", action="store_true", help="those of all studies at hand")
-    parser.add_argument("--profile", choices=configuration.PROFILES, help="as in params.yaml")
-    options = parser.parse_args(arguments)
-    try:
-        config = configuration.load(options.profile)
-        names = options.names + (gallery_studies.at_hand(config) if options.studies else [])
-        for name in draw(config, names):
-            print(paths.figures(config.profile) / f"{name}.png")
-    except XrdlibError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

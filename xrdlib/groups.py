@@ -1,6 +1,6 @@
 """The 230 space groups, and the 99 extinction groups that powder diffraction sees instead.
 
-Everything is read from `tables/symmetry.json`, which `python -m xrdlib.derive` writes.
+Everything is read from `tables/symmetry.json`, which `xrdlib derive symmetry` writes.
 """
 
 import json
@@ -45,7 +45,7 @@ def table():
     """
     path = paths.TABLES / "symmetry.json"
     if not path.is_file():
-        raise XrdlibError(f"{path} does not exist; run `python -m xrdlib.derive`.")
+        raise XrdlibError(f"{path} does not exist; run `xrdlib derive symmetry`.")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

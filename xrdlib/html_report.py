@@ -5,6 +5,7 @@ import io
 from functools import cache
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from . import __version__, groups, plot_evidence, plot_match
@@ -14,7 +15,7 @@ from .errors import XrdlibError
 from .evidence import evidence
 from .matched import match
 from .output import percent, sentences
-from .plot_style import RC, plt
+from .plot_style import in_style
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _COMPARED = 5  # groups of each prior that the effect of the prior is shown for
@@ -128,7 +129,7 @@ def style():
 def picture(figure):
     """A figure as a data URI that an image can show; the figure is closed."""
     stream = io.BytesIO()
-    with plt.rc_context(RC):
+    with in_style():
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()

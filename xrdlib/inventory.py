@@ -1,29 +1,24 @@
 """Which external data sets are on this machine, as a file that the pipeline depends on.
 
-    python -m xrdlib.inventory build/inventory.json
-
 The file changes when a data set arrives, leaves or is replaced, and with it the results that use
 it; `make repro` refreshes it first.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
 from . import datasets
-from .errors import XrdlibError
 
 # AMCSD is fetched by the pipeline itself and pinned by hash; the others are a person's to provide.
 PROVIDED = ("rruff", "rruff-processed", "rruff-dif")
 
 
-def write(path):
+def write(file):
     """Write the inventory unless the file already says the same.
 
     Parameters
     ----------
-    path : path-like
+    file : path-like
 
     Raises
     ------
@@ -37,21 +32,7 @@ def write(path):
         except datasets.MissingData:
             found[name] = None
     text = json.dumps(found, indent=1) + "\n"
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
-
-
-def main(arguments=None):
-    """Bring the inventory file up to date (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.inventory", description=main.__doc__)
-    parser.add_argument("path", help="of the JSON file")
-    try:
-        write(parser.parse_args(arguments).path)
-    except XrdlibError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")

@@ -1,15 +1,12 @@
 """Train one stage of a profile, in as many processes as a launcher starts.
 
-    accelerate launch -m xrdlib.launch --profile paper --stage stage1
+    accelerate launch -m xrdlib train stage1 --profile paper
 
 It is what the stage's notebook trains, to the same checkpoint: the notebook then finds its run
 finished. The stages before must have run.
 """
 
-import argparse
-import sys
-
-from . import config, experiment, ranks, stages
+from . import config, experiment, stages
 from .errors import XrdlibError
 
 STAGES = ("stage1", "stage2", "resnet", "plain")
@@ -20,7 +17,8 @@ def start(profile, stage):
 
     Parameters
     ----------
-    profile : str
+    profile : str, optional
+        By default the one named in params.yaml.
     stage : str
         One of `STAGES`.
 
@@ -31,8 +29,10 @@ def start(profile, stage):
     Raises
     ------
     XrdlibError
-        If a file of an earlier stage is missing, or training fails.
+        If there is no such stage, a file of an earlier one is missing, or training fails.
     """
+    if stage not in STAGES:
+        raise XrdlibError(f"No stage {stage!r}; choose one of {', '.join(STAGES)}.")
     cfg = config.load(profile)
     section = stage if stage.startswith("stage") else "baselines"
     if stage == "stage2":
@@ -43,8 +43,8 @@ def start(profile, stage):
     validation = experiment.load_set(cfg, name)
     if validation is None:
         raise XrdlibError(
-            f"The set {name} of the profile {profile} does not exist; make it with "
-            f"`dvc repro notebooks/dvc.yaml:02_synthesis@{profile}`."
+            f"The set {name} of the profile {cfg.profile} does not exist; make it with "
+            f"`dvc repro notebooks/dvc.yaml:02_synthesis@{cfg.profile}`."
         )
     if stage == "stage2":
         make = experiment.stage2_stream
@@ -54,26 +54,3 @@ def start(profile, stage):
     else:
         stream = experiment.stage2_stream(cfg, cfg.baselines.batch)
     return stages.run(cfg, section, stage, model, stream, validation)
-
-
-def main(arguments=None):
-    """The command line; exits with one sentence if something is wrong."""
-    parser = argparse.ArgumentParser(prog="xrdlib.launch", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", choices=config.PROFILES, required=True)
-    parser.add_argument("--stage", choices=STAGES, required=True)
-    chosen = parser.parse_args(arguments)
-    try:
-        history = start(chosen.profile, chosen.stage)
-    except XrdlibError as problem:
-        # At once, since a launcher that lost one process soon ends the others.
-        print(f"xrdlib.launch: {problem}", file=sys.stderr, flush=True)
-        sys.exit(1)
-    finally:
-        ranks.leave()
-    if ranks.is_first():
-        seconds, loss = history.seconds, history.rows[-1]["loss"]
-        print(f"{chosen.stage}: {history.patterns:,} patterns, {seconds:.0f} s, loss {loss:.4f}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """How mineral structures are built: the statistics that random crystals are drawn from.
 
-Read from `tables/minerals.json`, which `python -m xrdlib.derive_minerals` fits to published
+Read from `tables/minerals.json`, which `xrdlib derive minerals` fits to published
 structures.
 """
 
@@ -51,5 +51,5 @@ def fitted():
     """
     path = paths.TABLES / "minerals.json"
     if not path.is_file():
-        raise XrdlibError(f"{path} does not exist; run `python -m xrdlib.derive_minerals`.")
+        raise XrdlibError(f"{path} does not exist; run `xrdlib derive minerals`.")
     return json.loads(path.read_text(encoding="utf-8"))

@@ -216,6 +216,16 @@ def training_note(config):
     return f"Patterns seen in training: {counts}. Search-match is not trained."
 
 
+def cut_short(config):
+    """A sentence on the trainings that a clock ended before their steps, None if there are none."""
+    early = [
+        f"{stage} after {found['step']:,} of {found['planned']:,} steps"
+        for stage in dict.fromkeys(stage for stages in STAGES.values() for stage in stages)
+        if (found := results.read(config, stage))["step"] < (found["planned"] or 0)
+    ]
+    return f"A clock cut trainings short: {', '.join(early)}." if early else None
+
+
 def told_of(name, prior):
     """What a predictor is told of a set's classes: the target prior, and the null prior.
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from .information import ABSENCES, BOTH, ELEMENTS, FAMILY, LATTICE
 from .information_study import KINDS, UNTOUCHED
-from .information_tables import NULLS
+from .plot_scores import NULLS
 from .plot_style import COLOURS, PAGE, need, styled
 
 _READERS = ("prior only", FAMILY, LATTICE, ELEMENTS, ABSENCES, BOTH)

@@ -1,5 +1,6 @@
 """One look for all figures, and the one way to save them."""
 
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
@@ -59,12 +60,34 @@ RC = {
 }
 
 
+@contextmanager
+def in_style():
+    """Context in which figures are drawn in the project's style.
+
+    It puts back the settings of the style and no others: matplotlib's own `rc_context` puts back
+    "interactive" too, which a notebook's backend switches on when the first figure is made, and
+    then no later figure is shown.
+
+    Examples
+    --------
+    >>> with in_style():
+    ...     plt.rcParams["font.size"]
+    8.0
+    """
+    before = {key: plt.rcParams[key] for key in RC}
+    plt.rcParams.update(RC)
+    try:
+        yield
+    finally:
+        plt.rcParams.update(before)
+
+
 def styled(function):
     """Run a plot function under the project's style."""
 
     @wraps(function)
     def wrapper(*args, **kwargs):
-        with plt.rc_context(RC):
+        with in_style():
             return function(*args, **kwargs)
 
     return wrapper
@@ -89,7 +112,7 @@ def save(fig, folder, name):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-    with plt.rc_context(RC):
+    with in_style():
         # The layout of axes with a fixed aspect settles only at the second pass.
         fig.draw_without_rendering()
         fig.savefig(png, metadata={"Software": None})

@@ -1,16 +1,15 @@
 """The summary of a profile's results: written once, printed as text or as markdown.
 
-`python -m xrdlib.report` prints it from its file, `--markdown` in the form that the README shows.
+`xrdlib report` prints it from its file, `--markdown` in the form that the README shows.
 """
 
-import argparse
 import json
 import math
 import sys
 import textwrap
 from pathlib import Path
 
-from . import atomic, config, paths
+from . import atomic, paths, results
 from .errors import XrdlibError
 from .headline import headline
 
@@ -43,7 +42,7 @@ COLUMNS = (
 )
 WIDTH = 100
 # Between these lines of a text file the tables of a profile are kept up to date.
-BEGIN = "<!-- results: python -m xrdlib.report --markdown --into FILE -->"
+BEGIN = "<!-- results: xrdlib report --markdown --into FILE -->"
 END = "<!-- end of results -->"
 LEGEND = (
     "Brackets: 95 % bootstrap interval over mineral families. Balanced: top-1 averaged over "
@@ -52,19 +51,20 @@ LEGEND = (
 )
 
 
-def summary(rows, profile, missing=(), extra=None):
-    """Write `results/PROFILE/summary.json`.
+def summary(rows, config, missing=(), extra=None):
+    """Write `results/PROFILE/summary.json` with its stamp.
 
     Parameters
     ----------
     rows : list of dict
         As `metrics.evaluate` gives them.
-    profile : str
+    config : namespace
     missing : iterable of str
         Subsets that could not be had: each model gets a row of nulls there, and a note says how
         to get the data.
     extra : dict, optional
-        Further JSON-able entries, such as the error analysis or "notes" (list of str).
+        Further JSON-able entries, such as the error analysis, "notes" (list of str) or
+        "cut_short" (str or None), which every form of the summary starts with.
 
     Returns
     -------
@@ -83,18 +83,14 @@ def summary(rows, profile, missing=(), extra=None):
         if any(row["subset"] == subset for row in rows):
             raise XrdlibError(f"Subset {subset!r} has rows and is listed as missing.")
         rows += [_null_row(model, subset) for model in MODELS]
-        how = HOW_TO_GET.get(subset, "see `xrdlib.datasets` for its source, then run again")
+        how = HOW_TO_GET.get(subset, "`xrdlib fetch` says where it comes from, then run again")
         notes.append(f"No data for {subset}: its numbers are null. To get them, {how}.")
     names = [(row["model"], row["subset"]) for row in rows]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise XrdlibError(f"More than one row for {sorted(twice)}; give each result once.")
-    result = {"profile": profile, "rows": rows, "notes": notes, **extra}
-    try:
-        text = json.dumps(result, indent=1, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise XrdlibError(f"The summary of {profile} cannot be written: {error}.") from None
-    atomic.write_text(paths.results(profile) / "summary.json", text)
+    result = {"profile": config.profile, "rows": rows, "notes": notes, **extra}
+    results.write(config, "summary", result)
     return result
 
 
@@ -109,6 +105,7 @@ def load(profile):
     path = paths.results(profile) / "summary.json"
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
+        result.pop("made_with", None)
         if (errors := path.with_name("dag_errors.json")).is_file():
             result["dag_errors"] = json.loads(errors.read_text(encoding="utf-8"))
         if (released := path.with_name("released.json")).is_file():
@@ -127,7 +124,8 @@ def print_table(result, file=None):
 
 def as_text(result):
     """A summary as fixed-width text."""
-    parts = [f"Results of profile {result['profile']}"]
+    title = f"Results of profile {result['profile']}"
+    parts = [". ".join(filter(None, [title, result.get("cut_short")]))]
     for subset, rows in _by_subset(result):
         head, *body = _cells(rows)
         widths = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
@@ -141,8 +139,10 @@ def as_text(result):
 
 
 def as_markdown(result):
-    """A summary as markdown tables, for the README; first the released predictor's headline."""
-    parts = [headline(rows)] if (rows := result.get("released")) else []
+    """A summary as markdown tables, for the README; first what a clock cut short."""
+    parts = [f"**{result['cut_short']}**"] if result.get("cut_short") else []
+    if rows := result.get("released"):
+        parts.append(headline(rows))
     for subset, rows in _by_subset(result):
         head, *body = _cells(rows)
         rule = ["---", *("---:" for _ in head[1:])]
@@ -175,23 +175,6 @@ def insert(path, text, marks=(BEGIN, END)):
     except ValueError:
         raise XrdlibError(f"{path} needs the lines {begin} and {end}, once each.") from None
     atomic.write_text(path, f"{before}{begin}\n{text}\n{end}{after}")
-
-
-def main(arguments=None):
-    """Print the summary of a profile (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.report", description=main.__doc__)
-    parser.add_argument("--profile", choices=config.PROFILES, help="default: as in params.yaml")
-    parser.add_argument("--markdown", action="store_true", help="tables for the README")
-    parser.add_argument("--into", metavar="FILE", help="put them between the marks in FILE")
-    options = parser.parse_args(arguments)
-    try:
-        result = load(options.profile or config.load().profile)
-        if options.into:
-            insert(options.into, as_markdown(result))
-            return
-    except XrdlibError as error:
-        sys.exit(str(error))
-    print(as_markdown(result) if options.markdown else as_text(result))
 
 
 def _null_row(model, subset):
@@ -254,7 +237,3 @@ def _verdicts(result):
 
 def _shown(path):
     return path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path
-
-
-if __name__ == "__main__":
-    main()

@@ -28,6 +28,10 @@ class History:
         Training time, summed over resumptions.
     complete : bool
         Whether the limit was reached.
+    planned : int or None
+        Steps asked for; None if a clock alone was to end the run.
+    precision : str or None
+        Of the forward passes: float32 or bfloat16.
     """
 
     rows: list = field(default_factory=list)
@@ -35,6 +39,8 @@ class History:
     patterns: int = 0
     seconds: float = 0.0
     complete: bool = False
+    planned: int | None = None
+    precision: str | None = None
 
 
 class Run:
@@ -52,7 +58,8 @@ class Run:
         buffers = [b for b in model.buffers() if b.is_floating_point()]
         self.present = [tensor.detach() for tensor in self.parameters + buffers]
         self.average = [tensor.clone() for tensor in self.present] if settings.ema else []
-        self.history, self.sums = History(), {}
+        self.history = History(planned=settings.steps, precision=settings.precision)
+        self.sums = {}
 
     def step(self, x, labels, rate):
         """One optimiser step at a learning rate; the loss, a scalar on the device."""
@@ -78,7 +85,8 @@ class Run:
 
     def forward(self, model, x):
         """Outputs of a model, in bfloat16 where the settings and autocast agree to it."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):
+        enabled = self.settings.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
             return model(x)
 
     def finite(self, number):

@@ -22,8 +22,8 @@ def rows(config, names=None):
     Returns
     -------
     list of dict
-        model, seed, patterns, seconds (of training), rate, what `scores` gives, and curve: rows of
-        the training history, with the largest size.
+        model, seed, patterns, seconds (of training), rate, precision, what `scores` gives, and
+        curve: rows of the training history, with the largest size.
     """
     section, table = config.studies.scaling, []
     names = vars(section.networks) if names is None else names
@@ -42,6 +42,7 @@ def rows(config, names=None):
                         "patterns": size,
                         "seconds": row["seconds"],
                         "rate": row["lr"],
+                        "precision": history.precision,
                         **kept,
                         "curve": history.rows if row is history.rows[-1] else [],
                     }

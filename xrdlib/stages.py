@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from . import checkpoint, decode, paths, ranks, results, tensorfile
+from . import atomic, checkpoint, decode, paths, ranks, results, tensorfile
 from .baselines import build
 from .experiment import folder, grid
 from .priors import smooth_prior
@@ -28,7 +28,7 @@ def new_model(config, section):
     return build(name, {**shape, "grid": (points.start, points.step, points.size)}, config.seed)
 
 
-def run(config, stage, name, model, stream, validation, before=None):
+def run(config, stage, name, model, stream, validation, before=None, profile=None):
     """Train a model on a stage's stream and write its weights and its history.
 
     Of several processes, see `ranks`, the first one writes.
@@ -47,6 +47,8 @@ def run(config, stage, name, model, stream, validation, before=None):
         Some of it is scored as training goes on.
     before : train.History, optional
         Of earlier rounds; it is kept together with this one's.
+    profile : namespace, optional
+        Configuration that the result names, where `config` is that of a round.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def run(config, stage, name, model, stream, validation, before=None):
         lr=section.lr,
         warmup=section.warmup,
         ema=section.ema,
-        amp=config.amp,
+        precision=config.precision,
         seed=config.seed,
         class_probabilities=prior,
         validate=(torch.from_numpy(few.x).float(), torch.from_numpy(few.label)),
@@ -88,8 +90,25 @@ def run(config, stage, name, model, stream, validation, before=None):
     checkpoint.save_weights(folder(config, "models") / f"{name}.safetensors", model, metadata)
     # In the order that a checkpoint gives back, so that a run that was resumed writes the same.
     ordered = json.loads(tensorfile.canonical(asdict(whole)))
-    results.write(config, name, {"model": name, **ordered})
+    made = _made(profile or config, name, ordered)
+    results.write(config, name, {"model": name, **ordered}, made)
     return history
+
+
+def _made(config, name, history):
+    """Stamp of a training: of the process that trained, also where it is found finished.
+
+    It is kept beside the checkpoint, with the history that it belongs to.
+    """
+    path = paths.checkpoints(config.profile) / name / "made_with.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        kept = {}
+    if kept.get("history") != history:
+        kept = {"history": history, "stamp": results.stamp(config, history.get("precision"))}
+        atomic.write_text(path, json.dumps(kept, default=vars))
+    return kept["stamp"]
 
 
 def run_rounds(config, stage, name, model, make_stream, validation):
@@ -115,7 +134,8 @@ def run_rounds(config, stage, name, model, make_stream, validation):
         vars(getattr(own, stage)).update(changes)
         own.seed += _ROUND * number
         stream = make_stream(own, getattr(own, stage).batch)
-        whole = joined(whole, run(own, stage, name, model, stream, validation, whole))
+        latest = run(own, stage, name, model, stream, validation, whole, config)
+        whole = joined(whole, latest)
     return whole
 
 
@@ -125,7 +145,10 @@ def joined(first, second):
     base = {key: getattr(first, key) for key in counts}
     later = [{**row, **{key: row[key] + base[key] for key in counts}} for row in second.rows]
     totals = {key: base[key] + getattr(second, key) for key in counts}
-    return History(rows=[*first.rows, *later], complete=second.complete, **totals)
+    ended = {"complete": second.complete, "precision": second.precision}
+    if second.planned is not None and (first.planned is not None or not first.rows):
+        ended["planned"] = second.planned + (first.planned or 0)
+    return History(rows=[*first.rows, *later], **ended, **totals)
 
 
 def training_prior(stream):

@@ -3,12 +3,10 @@
 A finished training is found again by its checkpoint, so a study that was cut short goes on where
 it was, and parts of it can be trained beforehand by several processes:
 
-    python -m xrdlib.study ablations --part 1/2
+    xrdlib study ablations --part 1/2
 """
 
-import argparse
 import copy
-import sys
 from dataclasses import dataclass, field
 
 import torch
@@ -103,7 +101,7 @@ def run(base, study, training, validate=None, rows=1, look=False):
         model,
         stream,
         steps=max(1, training.patterns // common.batch),
-        amp=own.amp,
+        precision=own.precision,
         seed=own.seed,
         class_probabilities=stages.training_prior(stream),
         validate=validate,
@@ -131,34 +129,6 @@ def part(trainings, which):
     if not 1 <= k <= n:
         raise XrdlibError(f"{which!r} is no part; give for instance 1/2, the first of two.")
     return trainings[k - 1 :: n]
-
-
-def main(arguments=None):
-    """Do the trainings of a study, which its notebook then finds finished (command line)."""
-    from . import ablations, scaling  # which are made of the above
-
-    studies = {"scaling": scaling, "ablations": ablations}
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.study", description=main.__doc__)
-    parser.add_argument("study", choices=studies)
-    parser.add_argument("--part", default="1/1", metavar="K/N", help="every N-th training")
-    parser.add_argument("--profile", choices=config.PROFILES, help="as in params.yaml")
-    parser.add_argument("--status", action="store_true", help="only say how far the trainings are")
-    parser.add_argument("--plan", action="store_true", help="only say how long they will take")
-    options = parser.parse_args(arguments)
-    try:
-        settings, study = config.load(options.profile), studies[options.study]
-        trainings = part(study.trainings(settings), options.part)
-        if options.plan:
-            print(plan(settings, trainings))
-            return
-        for training in trainings:
-            if not options.status:
-                print(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
-                study.train_one(settings, training)
-        if options.status:
-            print(status(study, settings, trainings))
-    except XrdlibError as error:
-        sys.exit(str(error))
 
 
 def status(study, settings, trainings):
@@ -208,7 +178,9 @@ def plan(settings, trainings, seconds=6.0):
         own = [training for training in trainings if training.section == section]
         model, stream = stages.new_model(settings, section), own[0].stream(settings, 32)
         for minutes in (0.01, seconds / 60):  # the first time warms up
-            history = train(model, stream, max_minutes=minutes, amp=settings.amp, progress=False)
+            history = train(
+                model, stream, max_minutes=minutes, precision=settings.precision, progress=False
+            )
         rate = history.patterns / history.seconds
         patterns = sum(training.patterns for training in own)
         total += patterns / rate / 3600
@@ -217,7 +189,3 @@ def plan(settings, trainings, seconds=6.0):
             f"second: {patterns / rate / 3600:6.1f} h"
         )
     return "\n".join([*lines, f"{total:.1f} hours of one process, {total / 2:.1f} of two"])
-
-
-if __name__ == "__main__":
-    main()

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import torch
 from tqdm import tqdm
 
-from . import atomic, checkpoint, decode, identity, lock
+from . import atomic, checkpoint, decode, identity, lock, processor
 from . import ranks as processes
 from .errors import XrdlibError
 from .run import OPTIMISERS, Run
@@ -33,6 +33,7 @@ SCHEDULES = {
     "step": lambda share: 0.1 ** ((share >= 0.6) + (share >= 0.85)),
     "constant": lambda share: 1.0,
 }
+LOG_SECONDS = 10  # between lines of progress where nobody watches, as in a log
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def train(
     clip=1.0,
     ema=0.0,
     seed=0,
-    amp=False,
+    precision="float32",
     device="cpu",
     folder=None,
     every_minutes=1.0,
@@ -114,8 +115,9 @@ def train(
         the trained model use the average.
     seed : int
         Of dropout.
-    amp : bool
-        Forward pass in bfloat16 where that is safe.
+    precision : str
+        Of the forward pass: "float32"; "bfloat16" where that is safe; "auto", the faster one on
+        this processor. What it comes to is part of the run's identity and of its history.
     device : str
         "cpu" or "cuda"; of several processes each takes a GPU of its own.
     folder : path-like, optional
@@ -159,8 +161,9 @@ def train(
             f"Choose optimiser adamw or adam, schedule {', '.join(SCHEDULES)}, ema below 1."
         )
     numbers = dict(steps=steps, max_minutes=max_minutes, lr=lr, weight_decay=weight_decay)
-    numbers |= dict(warmup=warmup, smoothing=smoothing, clip=clip, ema=ema, seed=seed, amp=amp)
+    numbers |= dict(warmup=warmup, smoothing=smoothing, clip=clip, ema=ema, seed=seed)
     settings = numbers | dict(optimiser=optimiser, schedule=schedule)
+    settings["precision"] = processor.precision(precision, device)
     path = own = None
     if folder is not None:
         own = identity.of_run(model, stream, settings, class_probabilities, config)
@@ -206,12 +209,17 @@ def train(
             if stop and not history.complete:
                 raise caught[0] if caught else SystemExit(1)
     run.finish()
+    if ranks.first and not look and history.step < (steps or 0):
+        warnings.warn(
+            f"The clock ended this training after {history.step:,} of {steps:,} steps; set "
+            "max_minutes to null to let it learn as much as was planned.",
+            stacklevel=2,
+        )
     return history
 
 
 def _bar(steps, step, shown):
-    # Rare lines where nobody watches, as in a log.
-    interval = 0.5 if sys.stderr.isatty() else 10
+    interval = 0.5 if sys.stderr.isatty() else LOG_SECONDS
     return tqdm(total=steps, initial=step, unit="step", mininterval=interval, disable=not shown)
 
 

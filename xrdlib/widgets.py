@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import ipywidgets
 import numpy as np
 
-from . import html_report, powder, read
+from . import html_report, powder
 from .answer import Request, answer
 from .diffraction import WAVELENGTHS
 from .errors import XrdlibError
 from .groups import SYSTEMS
 from .patterns import CALCULATION_GRID
 from .predict import load_predictor
+from .prediction.reading.pattern import read_pattern
 
 _FROM_FILE = "as the file says, else CuKa"
 # a and c in angstrom; Levien, Prewitt & Weidner, American Mineralogist 65, 920 (1980).
@@ -71,7 +72,7 @@ class Page:
             self.file, self.pattern = "quartz (simulated)", quartz()
             self.cell.value = ", ".join(f"{value:g}" for value in _QUARTZ)
         else:
-            self.file, self.pattern = Path(path).name, read.read_pattern(path)
+            self.file, self.pattern = Path(path).name, read_pattern(path)
         self.upload.observe(self._read, "value")
         for control in controls[1:]:
             control.observe(self._update, "value")
@@ -87,7 +88,7 @@ class Page:
             file.write_bytes(given["content"])
             self.file = given["name"]
             try:
-                self.pattern = read.read_pattern(file)
+                self.pattern = read_pattern(file)
             except XrdlibError as problem:
                 self.pattern = None
                 self._refuse(str(problem).replace(str(file), self.file))
@@ -140,7 +141,7 @@ class Page:
 
 
 def quartz(seed=0):
-    """A simulated pattern of quartz, with counting noise, in the form of `read.read_pattern`'s."""
+    """A simulated pattern of quartz, with counting noise, in the form of `read_pattern`'s."""
     from pymatgen.core import Lattice, Structure
 
     structure = Structure.from_spacegroup(

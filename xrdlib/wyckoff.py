@@ -1,6 +1,6 @@
 """Wyckoff positions of the 230 space groups in the reference setting.
 
-Read from `tables/wyckoff.json`, which `python -m xrdlib.derive_wyckoff` derives from the operations
+Read from `tables/wyckoff.json`, which `xrdlib derive wyckoff` derives from the operations
 of `groups.operations`; nothing is typed in, so there are no Wyckoff letters: positions are numbered
 by rising multiplicity.
 """
@@ -115,7 +115,7 @@ def orbit(number, position, x):
 def _table():
     path = paths.TABLES / "wyckoff.json"
     if not path.is_file():
-        raise XrdlibError(f"{path} does not exist; run `python -m xrdlib.derive_wyckoff`.")
+        raise XrdlibError(f"{path} does not exist; run `xrdlib derive wyckoff`.")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

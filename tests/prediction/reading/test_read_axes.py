@@ -9,7 +9,7 @@ from reading import SCAN, on_axis, reader, same
 
 from xrdlib.diffraction import WAVELENGTHS
 from xrdlib.patterns import CU_KA1
-from xrdlib.scans import Scan, checked
+from xrdlib.prediction.reading.scans import Scan, checked
 
 
 @pytest.fixture

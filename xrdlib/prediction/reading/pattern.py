@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import read_archive, read_bruker, read_cif, read_native, read_text, read_vendor
-from .diffraction import resolve_wavelength
-from .errors import XrdlibError
+from ...diffraction import resolve_wavelength
+from ...errors import XrdlibError
+from . import archive, bruker, cif, native, vendor
+from . import text as columns
 from .scans import AXES, checked
 
 MAX_BYTES = 64_000_000  # the longest scans are some 10 MB
@@ -151,12 +152,12 @@ def _parse(content, suffix, axis, scan):
         if content.startswith(magic):
             raise XrdlibError(problem)
     if content.startswith(b"PK\x03\x04"):
-        found = read_archive.read_archive(content, scan)
+        found = archive.read_archive(content, scan)
     elif content.startswith((b"RAW1.01", b"RAW4.00", b"RAW2", b"RAW ")) and b"\0" in content:
-        found = read_bruker.read_raw(content, scan)
+        found = bruker.read_raw(content, scan)
     else:
-        read_native.check_amount(content)
-        found = _parse_text(read_text.decode(content), content, suffix, axis, scan)
+        native.check_amount(content)
+        found = _parse_text(columns.decode(content), content, suffix, axis, scan)
     if axis not in (None, found.axis):
         raise XrdlibError(f"the file holds {found.axis} positions and axis={axis!r} was given")
     return found
@@ -167,15 +168,15 @@ def _parse_text(text, content, suffix, axis, scan):
     if re.match(r"<(?:!doctype )?html\b", start, re.IGNORECASE):
         raise XrdlibError("is a web page; download the file itself")
     if start.startswith("<"):
-        return read_vendor.read_xrdml(content, scan)
+        return vendor.read_xrdml(content, scan)
     if start.startswith("*RAS_"):
-        return read_vendor.read_ras(text, scan)
-    if read_cif.looks_like_cif(text, suffix):
-        return read_cif.parse(text, axis, scan)
-    if read_vendor.looks_like_gsas(text):
-        return read_vendor.read_gsas(text, scan)
+        return vendor.read_ras(text, scan)
+    if cif.looks_like_cif(text, suffix):
+        return cif.parse(text, axis, scan)
+    if vendor.looks_like_gsas(text):
+        return vendor.read_gsas(text, scan)
     if suffix == ".uxd" or start.startswith("_FILEVERSION") or "\n_FILEVERSION" in text[:4096]:
-        return read_vendor.read_uxd(text, scan)
+        return vendor.read_uxd(text, scan)
     if scan not in (None, 1):
         raise XrdlibError(f"scan {scan} was asked for and a text file holds one")
-    return read_text.parse(text, axis)
+    return columns.parse(text, axis)

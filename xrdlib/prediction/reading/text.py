@@ -2,8 +2,8 @@
 
 import re
 
-from .errors import XrdlibError
-from .read_header import axis_of_columns, fields, wavelength_in
+from ...errors import XrdlibError
+from .header import axis_of_columns, fields, wavelength_in
 from .scans import MAX_ROWS, Scan
 
 MAX_LINE = 4000  # characters; a row of a table is shorter

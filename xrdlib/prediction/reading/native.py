@@ -9,7 +9,7 @@ import re
 import geddes
 import numpy as np
 
-from .errors import XrdlibError
+from ...errors import XrdlibError
 
 MAX_NUMBERS = 2_000_000  # words of one file, numbers or not
 MAX_ELEMENTS = 500_000  # of one XML document, and as many attributes

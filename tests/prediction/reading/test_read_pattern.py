@@ -15,7 +15,7 @@ from xrdlib import paths
 from xrdlib.diffraction import WAVELENGTHS
 from xrdlib.errors import XrdlibError
 from xrdlib.patterns import CU_KA1
-from xrdlib.scans import stated_wavelength
+from xrdlib.prediction.reading.scans import stated_wavelength
 
 
 @pytest.fixture

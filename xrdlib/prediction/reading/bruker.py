@@ -1,15 +1,15 @@
 """Binary Bruker and Siemens RAW files, versions 1 to 4.
 
 Offsets are those of the DIFFRAC-AT and DIFFRACplus manuals (Appendix "Raw data file format").
-Versions 3 and 4 are decoded by `read_native`; here only their wavelength is looked up.
+Versions 3 and 4 are decoded by `native`; here only their wavelength is looked up.
 """
 
 import struct
 
 import numpy as np
 
-from .errors import XrdlibError
-from .read_native import arrays, check_amount
+from ...errors import XrdlibError
+from .native import arrays, check_amount
 from .scans import Scan, anode_line
 
 _UNKNOWN = -1e6  # how version 1 says so

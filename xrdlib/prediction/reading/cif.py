@@ -6,7 +6,7 @@ from collections import Counter
 import gemmi
 import numpy as np
 
-from .errors import XrdlibError
+from ...errors import XrdlibError
 from .scans import MAX_ROWS, Scan, anode_line
 
 _TWO_THETA = ("_pd_proc_2theta_corrected", "_pd_meas_2theta_scan", "_pd_meas_2theta_corrected")

@@ -6,10 +6,10 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 
-from .errors import XrdlibError
-from .read_native import arrays, check_amount
-from .read_vendor import check_attenuation, number, xml
+from ...errors import XrdlibError
+from .native import arrays, check_amount
 from .scans import Scan, anode_line
+from .vendor import check_attenuation, number, xml
 
 MAX_UNPACKED = 128_000_000  # bytes of all members together
 MAX_MEMBERS = 5000

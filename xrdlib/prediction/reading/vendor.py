@@ -1,6 +1,6 @@
 """Patterns in the formats of instruments and of GSAS: which one it is, and the wavelength.
 
-Positions and intensities come from `read_native`; the wavelength and the kind of scan are read
+Positions and intensities come from `native`; the wavelength and the kind of scan are read
 beside them.
 """
 
@@ -9,9 +9,9 @@ import re
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
-from .errors import XrdlibError
-from .read_header import fields, wavelength_in
-from .read_native import arrays, check_amount
+from ...errors import XrdlibError
+from .header import fields, wavelength_in
+from .native import arrays, check_amount
 from .scans import Scan, anode_line
 
 _BANK = re.compile(r"^BANK\s+\d+\s+\d+\s", re.MULTILINE)

@@ -4,7 +4,7 @@ import math
 import re
 from typing import NamedTuple
 
-from .errors import XrdlibError
+from ...errors import XrdlibError
 from .scans import anode_line
 
 _TWO_THETA = re.compile(

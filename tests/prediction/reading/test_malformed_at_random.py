@@ -15,7 +15,7 @@ from malformed_files import SCAN, XRDML, zipped
 import xrdlib
 from xrdlib.errors import XrdlibError
 from xrdlib.paths import ROOT
-from xrdlib.read import MAX_BYTES
+from xrdlib.prediction.reading.pattern import MAX_BYTES
 
 HUNGRY = {
     "elements.xml": b"<xrdMeasurements>" + b"<a/>" * 490_000 + b"</xrdMeasurements>",

@@ -1,0 +1,143 @@
+"""Trainings of a profile, and what is made of their results: tables, figures, claims."""
+
+import click
+
+from .frame import Command, complain, profile_option
+
+TRAIN_EXAMPLES = """examples:
+  xrdlib train stage1 --profile paper
+  accelerate launch -m xrdlib train stage1 --profile paper     in several processes
+"""
+STUDY_EXAMPLES = """examples:
+  xrdlib study ablations --part 1/2       the other half elsewhere, with --part 2/2
+  xrdlib study scaling --status           how far they are
+"""
+into_option = click.option(
+    "--into", type=click.Path(), metavar="FILE", help="put the table between the marks in FILE"
+)
+
+
+@click.command(cls=Command, epilog=TRAIN_EXAMPLES, short_help="train one stage of a profile")
+@click.argument("stage")
+@profile_option
+def train(stage, profile):
+    """Train one stage (stage1, stage2, resnet or plain), in as many processes as a launcher starts.
+
+    It is what the stage's notebook trains, to the same checkpoint: the notebook then finds its run
+    finished. The stages before must have run.
+    """
+    from .. import launch, ranks
+    from ..errors import XrdlibError
+
+    try:
+        history = launch.start(profile, stage)
+    except XrdlibError as problem:
+        return complain(problem)
+    finally:
+        ranks.leave()
+    if ranks.is_first():
+        seconds, loss = history.seconds, history.rows[-1]["loss"]
+        click.echo(f"{stage}: {history.patterns:,} patterns, {seconds:.0f} s, loss {loss:.4f}")
+
+
+@click.command(cls=Command, epilog=STUDY_EXAMPLES, short_help="do the trainings of a study")
+@click.argument("name", type=click.Choice(("scaling", "ablations")), metavar="STUDY")
+@click.option("--part", default="1/1", metavar="K/N", help="every N-th training, from the K-th on")
+@click.option("--status", is_flag=True, help="only say how far the trainings are")
+@click.option("--plan", is_flag=True, help="only say how long they take on this machine")
+@profile_option
+def study(name, part, status, plan, profile):
+    """Do the trainings of a study, scaling or ablations; its notebook finds them finished."""
+    from .. import ablations, config, scaling, study
+
+    chosen, settings = {"scaling": scaling, "ablations": ablations}[name], config.load(profile)
+    trainings = study.part(chosen.trainings(settings), part)
+    if plan:
+        click.echo(study.plan(settings, trainings))
+    if status:
+        click.echo(study.status(chosen, settings, trainings))
+    for training in [] if plan or status else trainings:
+        click.echo(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
+        chosen.train_one(settings, training)
+
+
+@click.command(cls=Command, short_help="score the released predictor")
+@click.option("--weights", type=click.Path(), metavar="FILE", help="another predictor")
+@click.option("--json", type=click.Path(), metavar="FILE", help="also write all rows")
+def evaluate(weights, json):
+    """Evaluate the released predictor on the measured patterns, beside its nulls."""
+    from .. import evaluate, headline, report
+
+    rows = evaluate.run(weights, json)
+    click.echo(report.as_text({"profile": "laptop", "rows": rows, "notes": []}))
+    click.echo(f"\n{headline.headline(rows)}")
+
+
+@click.command(cls=Command, short_help="print the results of a profile")
+@profile_option
+@click.option("--markdown", is_flag=True, help="tables for the README")
+@into_option
+def report(profile, markdown, into):
+    """Print the summary of a profile's results."""
+    from .. import config, report
+
+    result = report.load(profile or config.load().profile)
+    if into:
+        report.insert(into, report.as_markdown(result))
+    else:
+        click.echo(report.as_markdown(result) if markdown else report.as_text(result))
+
+
+@click.command(cls=Command, short_help="bring the model card up to date")
+@profile_option
+def card(profile):
+    """Bring the tables of models/README.md up to date."""
+    from .. import card, config
+
+    card.update(profile or config.load().profile)
+
+
+@click.command(cls=Command, short_help="draw figures from results")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--studies", is_flag=True, help="those of all studies at hand")
+@profile_option
+def gallery(names, studies, profile):
+    """Draw figures from the result files of a profile: those named, or all but the studies'."""
+    from .. import config, gallery, gallery_studies, paths
+
+    settings = config.load(profile)
+    names = [*names, *(gallery_studies.at_hand(settings) if studies else [])]
+    for name in gallery.draw(settings, names):
+        click.echo(paths.figures(settings.profile) / f"{name}.png")
+
+
+@click.command(cls=Command, short_help="judge the paper's claims")
+@profile_option
+@into_option
+def claims(profile, into):
+    """Print the paper's claims with their verdicts."""
+    from .. import claims, report
+    from .. import config as configuration
+
+    config = configuration.load(profile)
+    rows = claims.table(config)
+    if line := claims.mixed(config):
+        complain(line)
+    if into:
+        report.insert(into, claims.as_markdown(rows), (claims.BEGIN, claims.END))
+        return
+    for name, row in rows.iterrows():
+        click.echo(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
+
+
+@click.command(cls=Command, short_help="what a notebook uses")
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path())
+def deps(notebooks):
+    """Print the modules and tables of xrdlib that notebooks use."""
+    from .. import deps
+
+    for notebook in notebooks:
+        click.echo("\n  - ".join([f"{notebook}:", *deps.of_notebook(notebook)]))
+
+
+COMMANDS = [train, study, evaluate, report, card, gallery, claims, deps]
