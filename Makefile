@@ -1,25 +1,25 @@
 # `make repro` and `make test` are all that a newcomer types; each sets up what it needs.
-# Profiles: tiny (minutes), laptop (the default, under half an hour), released (hours), paper (a GPU).
-PROFILE ?= laptop
+# Profiles: tiny (minutes), laptop (under half an hour), regime (hours), released (hours), paper (a
+# GPU). Without PROFILE=... and `studies`, what params.yaml says counts; NOTEBOOK=03_stage1 goes no further.
+PROFILE ?= $(shell sed -n 's/^profile: *\([a-z]*\).*/\1/p' params.yaml)
+STUDIES ?= $(shell sed -n 's/^studies: *\[\(.*\)\].*/\1/p' params.yaml)
+NOTEBOOK ?=
 PYTHON ?= python3
 
-ifeq ($(filter $(PROFILE),tiny laptop released paper),)
-$(error PROFILE=$(PROFILE) is not a profile; choose one of tiny, laptop, released, paper)
+ifeq ($(filter $(PROFILE),tiny laptop regime released paper),)
+$(error PROFILE=$(PROFILE) is not a profile; choose one of tiny, laptop, regime, released, paper)
 endif
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.unfinished
-PIPELINE := notebooks/dvc.yaml
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # The registry holds hashes, which look like keys; pictures and data hold no text.
 TEXTS = $(shell git ls-files '*.py' '*.md' '*.toml' '*.yml' '*.yaml' '*.ipynb' '*.txt' '*.cff' Makefile .ci .dvc)
 # `dvc repro` that says how far it is; how long stages take is kept with the results.
-PROGRESS = $(BIN)/python -m xrdlib.progress --times results/$(PROFILE)/seconds.json
+PROGRESS = $(BIN)/python -m xrdlib repro --times results/$(PROFILE)/seconds.json
 NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
-# The default profile is what the dvc.yaml of the project's root stands for.
-TARGET := $(if $(filter laptop,$(PROFILE)),dvc.yaml,$(PIPELINE):13_figures@$(PROFILE))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A kernel registered elsewhere under the name python3 must not run our notebooks.
@@ -28,7 +28,7 @@ unexport PYTHONPATH
 # Threads that wait should sleep: spinning ones make a shared machine several times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup data repro studies test figures release lab page bench audit secrets lint format
+.PHONY: setup data choose repro studies test figures release lab page bench audit secrets lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -46,27 +46,32 @@ $(READY): pyproject.toml constraints.txt
 data: setup
 	$(BIN)/python -m xrdlib fetch amcsd
 
-repro: setup
-	$(BIN)/python -m xrdlib inventory build/inventory.json
-	$(PROGRESS) $(TARGET)
-	$(BIN)/python -m xrdlib report --profile $(PROFILE)
+# What was asked for here goes into params.yaml, which is all that `dvc repro` reads.
+choose:
+	@sed -e 's/^profile: .*/profile: $(PROFILE)/' -e 's/^studies: .*/studies: [$(STUDIES)]/' params.yaml > .params
+	@if cmp -s .params params.yaml; then rm .params; else mv .params params.yaml; \
+	echo "params.yaml now says: profile $(PROFILE), studies [$(STUDIES)]."; fi
+
+repro: setup choose
+	$(PROGRESS) $(NOTEBOOK)
+	$(if $(NOTEBOOK),,$(BIN)/python -m xrdlib report --profile $(PROFILE))
 
 test: setup
 	$(BIN)/python -m pytest
 
 figures: setup
-	$(BIN)/dvc repro --single-item $(PIPELINE):strip@13_figures
-	$(BIN)/dvc repro --single-item --force $(PIPELINE):13_figures@$(PROFILE)
+	$(BIN)/python -m xrdlib gallery --profile $(PROFILE)
 	$(BIN)/python -m xrdlib gallery --profile $(PROFILE) --studies
 
-# The studies behind the paper's claims, after `make repro`: hours, resumed where they were.
+# The studies behind the paper's claims, with what they need: hours, resumed where they were.
+studies: STUDIES := study
 studies: repro
-	$(PROGRESS) $(PIPELINE):24_companion@$(PROFILE)
 	$(BIN)/python -m xrdlib claims --profile $(PROFILE)
 
 # Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
-release: setup
-	$(PROGRESS) $(PIPELINE):11_retrieval@released
+release: PROFILE := released
+release: setup choose
+	$(PROGRESS) 11_retrieval
 	cp runs/released/retrieval/fused.safetensors models/released.safetensors
 	cp runs/released/retrieval/library.safetensors models/library.safetensors
 	cp runs/released/retrieval/lattices.safetensors models/lattices.safetensors

@@ -147,7 +147,7 @@ def test_what_was_not_run_is_said_and_not_judged(cfg):
     assert rows.verdict["rule head"] == claims.NOT_RUN
     assert "calibration.json" in rows.evidence["rule head"]
     text = claims.section(rows, "coordinate channel").data
-    assert "**Holds.**" in text and "15_ablations@tiny" in text
+    assert "**Holds.**" in text and "NOTEBOOK=15_ablations" in text
 
 
 def test_the_table_goes_between_its_marks(cfg, tmp_path, capsys):
@@ -189,11 +189,11 @@ def test_the_readme_says_what_the_committed_results_say(from_results):
 
 def test_results_of_different_runs_are_not_mixed_silently(cfg, capsys):
     results.write(cfg, "ablations", trained(no_coordinate_channel=DOWN))
-    claims.main(["--profile", "tiny"])
+    cli.main(["claims", "--profile", "tiny"])
     assert capsys.readouterr().err == ""
     cfg.seed += 1
     counts = {"space_groups": 230, "diffraction_classes": 97, "extinction_groups": 99}
     results.write(cfg, "symmetry", counts)
-    claims.main(["--profile", "tiny"])
+    cli.main(["claims", "--profile", "tiny"])
     (line,) = capsys.readouterr().err.splitlines()
     assert "ablations" in line and "symmetry" in line and "another configuration" in line

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from ruamel.yaml import YAML
 
@@ -78,9 +80,9 @@ def test_every_profile_has_the_sections_that_the_pipeline_asks_for():
     """DVC stops at a stage whose parameters are missing, be it after half an hour."""
     load = YAML(typ="safe", pure=True).load
     params = load(ROOT / "params.yaml")
-    stages = load(ROOT / "notebooks/dvc.yaml")["stages"]
+    stages = load(ROOT / "dvc.yaml")["stages"]
     asked = [
-        name.replace("${key}", profile).split(".")
+        re.sub(r"\$\{item(\.profile)?\}", profile, name).split(".")
         for stage in stages.values()
         for name in stage.get("do", stage).get("params", [])
         for profile in config.PROFILES

@@ -142,7 +142,7 @@ def make(*arguments, cwd=ROOT):
 @pytest.fixture
 def project(tmp_path):
     """What `make setup` reads, with a Python that installs nothing and logs what is asked."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in ("Makefile", "params.yaml", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "fake").write_text(FAKE_PYTHON)
     (tmp_path / "fake").chmod(0o755)

@@ -47,7 +47,7 @@ def reached(monkeypatch):
     calls = {}
 
     def wait_for(stage):
-        def run(cfg, section, name, model, stream, validation, before=None):
+        def run(cfg, section, name, model, stream, validation, *rounds):
             weights = tensorfile.fingerprint(model.state_dict())
             given = [vars(cfg).keys(), section, model.name, weights, stream.config]
             calls[name] = [*given, validation.x.tolist()]
@@ -85,7 +85,7 @@ def test_a_launched_stage_is_the_one_of_its_notebook(project, reached, stage):
         (
             "stage1",
             "sets/synthetic/random-crystals.npz",
-            "set random-crystals .*02_synthesis@tiny",
+            "set random-crystals .*PROFILE=tiny NOTEBOOK=02_synthesis",
         ),
         ("stage2", "models/stage1.safetensors", r"stage1\.safetensors does not exist"),
         ("plain", "bank/train.npz", "train"),

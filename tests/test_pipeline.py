@@ -65,11 +65,13 @@ def copy(folder, amcsd):
     if listed.returncode:
         pytest.skip("the project is not a git checkout, so its files cannot be told from others")
     # Results of earlier runs must not pass for those of this one.
-    earlier = ("results/", "figures/", "notebooks/dvc.lock")
+    earlier = ("results/", "figures/", "dvc.lock")
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).is_file() and not name.startswith(earlier):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
+    params = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(re.sub("^profile: .*", "profile: tiny", params, flags=re.M))
     (folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / "data").mkdir()
@@ -126,25 +128,19 @@ def test_what_is_interrupted_leaves_no_kernel_behind(tmp_path, monkeypatch, erro
         assert psutil.Process(int((tmp_path / "pid").read_text())).status() == "zombie"
 
 
-def repro(folder, stage, *options, data=None):
-    """Names of the stages that ``dvc repro`` ran, and what it said."""
-    shown = run(folder, "dvc", "repro", *options, f"notebooks/dvc.yaml:{stage}", data=data)
+def repro(folder, *arguments, data=None):
+    """Names of the stages that ``dvc repro`` ran; without the inventory, which runs every time."""
+    shown = run(folder, "dvc", "repro", *arguments, data=data)
     lines = [line for line in shown.splitlines() if line.startswith("Running stage")]
-    return [line.split("'")[1].partition("dvc.yaml:")[2] for line in lines], shown
+    return [name for line in lines if (name := line.split("'")[1]) != "inventory"]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, amcsd):
     """A copy in which the tiny profile has run from beginning to end."""
     folder = copy(tmp_path_factory.mktemp("pipeline"), amcsd)
-    ran, _ = repro(folder, "13_figures@tiny")
-    # 01_symmetry stands apart: nothing reads what it writes.
-    alone = {"01_symmetry"}
-    expected = {f"{n}@tiny" for n in NOTEBOOKS if n not in alone}
-    assert set(ran) == expected | {f"strip@{n}" for n in NOTEBOOKS if n not in alone} | {
-        "inventory"
-    }
-    assert len(ran) == len(set(ran))
+    ran = repro(folder)
+    assert sorted(ran) == sorted(["code", *(f"{name}@tiny" for name in NOTEBOOKS)])
     return folder
 
 
@@ -220,7 +216,7 @@ def test_choices_were_made_apart_from_the_test(project):
 
 @pytest.mark.parametrize("name", gallery.FIGURES)
 def test_every_figure_is_there_and_not_blank(project, name):
-    folder = project / "runs/tiny/figures"
+    folder = project / "figures/tiny"
     image = plt.imread(folder / f"{name}.png")[..., :3]
     assert image.shape[0] > 100 and image.shape[1] > 400
     dark = (image.min(axis=2) < 0.6).mean()
@@ -233,10 +229,7 @@ def test_every_figure_is_there_and_not_blank(project, name):
 
 def test_no_notebook_failed_or_says_where_it_ran(project):
     for name in NOTEBOOKS:
-        path = project / f"runs/tiny/{name}.ipynb"
-        if not path.is_file():
-            continue
-        cells = json.loads(path.read_text())["cells"]
+        cells = json.loads((project / f"runs/tiny/{name}.ipynb").read_text())["cells"]
         outputs = [out for cell in cells for out in cell.get("outputs", [])]
         assert not [out for out in outputs if out["output_type"] == "error"], name
         counts = [c["execution_count"] for c in cells if c["cell_type"] == "code"]
@@ -259,8 +252,7 @@ def test_notebooks_show_each_of_their_plots(project):
 def test_a_second_run_does_nothing(project):
     for path in (project / "xrdlib").glob("*.py"):
         path.touch()
-    ran, shown = repro(project, "13_figures@tiny")
-    assert ran == [] and "up to date" in shown
+    assert repro(project) == []
 
 
 def test_a_plot_module_concerns_only_what_draws_with_it(project):
@@ -268,21 +260,34 @@ def test_a_plot_module_concerns_only_what_draws_with_it(project):
     before = path.read_text()
     sources = {n: (project / f"notebooks/{n}.ipynb").read_text() for n in NOTEBOOKS}
     drawing = {f"{n}@tiny" for n, text in sources.items() if "plot_calibration" in text}
-    path.write_text(before + "\n# A remark.\n")
-    ran, _ = repro(project, "13_figures@tiny", "--dry")
-    path.write_text(before)
+
+    def concerned(text):
+        path.write_text(text)
+        assert repro(project, "code") == ["code"]
+        return set(repro(project, "--dry"))
+
     assert 0 < len(drawing) < 4
-    assert set(ran) == drawing | {"13_figures@tiny"}
-    assert repro(project, "13_figures@tiny", "--dry")[0] == []
+    assert concerned(before + "\n# A remark.\n") == set()
+    assert concerned(before + "\nMORE = 1\n") == drawing | {"13_figures@tiny"}
+    assert concerned(before) == set()
 
 
-def test_a_comment_in_the_training_loop_costs_no_training(project, tmp_path):
-    """DVC runs the stage again, which finds its finished run and changes nothing."""
+def test_metrics_and_plots_are_shown_as_users_of_dvc_expect(project):
+    shown = json.loads(run(project, "dvc", "metrics", "show", "--json"))
+    found = {path.name for path in (project / "results/tiny").glob("*.json")}
+    assert {Path(name).name for name in shown[""]["data"]} == found
+    page = run(project, "dvc", "plots", "show", "--out", "plots")
+    assert Path(page.strip().removeprefix("file://")).is_file()
+    assert len(list((project / "plots/static").glob("*.png"))) == len(gallery.FIGURES)
+
+
+def test_a_finished_training_is_not_repeated(project, tmp_path):
+    """DVC is told to run the stage again, which finds its finished run and changes nothing."""
     folder = tmp_path / "again"
     shutil.copytree(project, folder, symlinks=True)
     path = folder / "xrdlib/train.py"
     path.write_text(path.read_text() + "\n# A remark.\n")
-    ran, _ = repro(folder, "03_stage1@tiny", "--single-item")
+    ran = repro(folder, "03_stage1@tiny", "--single-item", "--force")
     assert ran == ["03_stage1@tiny"]
     # Equal to the last digit, the seconds that training took included.
     for name in ("results/tiny/stage1.json", "runs/tiny/models/stage1.safetensors"):
@@ -291,7 +296,7 @@ def test_a_comment_in_the_training_loop_costs_no_training(project, tmp_path):
 
 def test_the_report_prints_the_table(project, summary):
     shown = run(project, "xrdlib", "report", "--profile", "tiny")
-    assert "Results of profile tiny" in shown and "Figures: runs/tiny/figures" in shown
+    assert "Results of profile tiny" in shown and "Figures: figures/tiny" in shown
     for subset in ("rruff-test", "amcsd-test", "random-crystals"):
         part = shown[shown.index(subset) :]
         for model, row in rows(summary, subset).items():
@@ -303,16 +308,15 @@ def test_without_measured_data_the_first_stage_says_so_and_notices_when_they_com
     folder, data = copy(tmp_path / "project", amcsd), tmp_path / "elsewhere"
     data.mkdir()
     (data / amcsd.name).symlink_to(amcsd)
-    ran, _ = repro(folder, "00_data@tiny", data=data)
-    assert set(ran) == {"inventory", "strip@00_data", "00_data@tiny"}
+    assert repro(folder, "00_data", data=data) == ["code", "00_data@tiny"]
     found = json.loads((folder / "results/tiny/data.json").read_text())
     assert found["measured"] == {} and found["amcsd"]["structures"] > 100
     assert list((folder / "runs/tiny/sets/rruff").iterdir()) == []
     assert "No measured patterns" in (folder / "runs/tiny/00_data.ipynb").read_text()
 
     def refreshed():
-        run(folder, "xrdlib", "inventory", "build/inventory.json", data=data)
-        return "00_data@tiny" in repro(folder, "00_data@tiny", "--dry", data=data)[0]
+        repro(folder, "inventory", data=data)
+        return "00_data@tiny" in repro(folder, "00_data", "--dry", data=data)
 
     assert not refreshed()
     (data / "rruff.npz").write_bytes(b"patterns")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from training import Stream, run, tiny
 
-from xrdlib import identity, processor
+from xrdlib import processor, provenance
 from xrdlib.errors import XrdlibError
 
 
@@ -56,7 +56,7 @@ def test_emulation_on_a_gpu_does_not_count(monkeypatch):
 
 
 def test_what_auto_comes_to_is_told_and_is_part_of_the_run(native, tmp_path, monkeypatch):
-    monkeypatch.setattr(identity, "code_digest", lambda files: "settled")
+    monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
     first = run(tiny(), Stream(), steps=3, precision="auto", folder=tmp_path)
     assert first.precision == ("bfloat16" if native else "float32") and first.planned == 3
     stream = Stream()

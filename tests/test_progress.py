@@ -62,7 +62,7 @@ def start(folder, *arguments, **options):
 
 def run(folder):
     """Exit code, stdout and stderr of a run of the real DVC."""
-    process = start(folder, "-m", "xrdlib.progress", "third", "--times", "times.json")
+    process = start(folder, "-m", "xrdlib", "repro", "third", "--times", "times.json")
     shown = process.communicate()
     return process.returncode, *shown
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from training import Stream, run, tiny
 
-from xrdlib import checkpoint, identity, ranks
+from xrdlib import checkpoint, provenance, ranks
 from xrdlib.baselines import build
 from xrdlib.crystals import generate_balanced
 from xrdlib.diffraction import reflections
@@ -51,7 +51,7 @@ def work(rank, count, port, folder, out, task, at):
     os.environ.update(RANK=f"{rank}", WORLD_SIZE=f"{count}", LOCAL_RANK=f"{rank}")
     os.environ.update(LOCAL_WORLD_SIZE=f"{count}", MASTER_ADDR="127.0.0.1", MASTER_PORT=f"{port}")
     torch.set_num_threads(1)
-    identity.code_digest = lambda files: "settled"
+    provenance.code_digest = lambda files: "settled"
     model, stream = simulated() if task == "simulated" else noisy(**at)
     try:
         history = run(model, stream, folder=folder, **OPTIONS)

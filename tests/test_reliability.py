@@ -10,7 +10,7 @@ import torch
 from full_disk import room_for
 from training import Stream, losses, run, same, tiny, weights
 
-from xrdlib import checkpoint, identity, lock
+from xrdlib import checkpoint, lock, provenance
 from xrdlib.errors import XrdlibError
 from xrdlib.lock import FolderInUse
 from xrdlib.train import FILE
@@ -21,7 +21,7 @@ OPTIONS = {"steps": 12, "rows": 4, "ema": 0.9, "every_minutes": 0}
 @pytest.fixture(autouse=True)
 def settled(monkeypatch):
     """Code that stays the same under the tests' feet, and one thread."""
-    monkeypatch.setattr(identity, "code_digest", lambda files: "settled")
+    monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -44,7 +44,7 @@ def undisturbed():
 
 def settle():
     torch.set_num_threads(1)
-    identity.code_digest = lambda files: "settled"
+    provenance.code_digest = lambda files: "settled"
 
 
 def train_until(folder, call, number):

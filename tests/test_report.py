@@ -38,6 +38,8 @@ def test_round_trip(project):
     assert on_disk.pop("made_with")["version"] == xrdlib.__version__
     assert on_disk == written == report.load("tiny")
     assert written["rows"] == given
+    scores = written["scores"][given[0]["subset"]][given[0]["model"]]
+    assert scores == {key: given[0][key] for key in report.SCORES}
     assert written["notes"] == ["seen"] and written["dag"] == {"p": 0.5}
     assert [p.name for p in path.parent.iterdir()] == ["summary.json"]
 
@@ -89,7 +91,7 @@ def test_notes_verdicts_and_figures_are_printed(project, capsys):
     printed = capsys.readouterr().out
     assert "Note: Aha." in printed
     assert "Claim 'errors are local': Supported. So it is." in printed
-    assert "Figures: runs/tiny/figures" in printed.replace("\\", "/")
+    assert "Figures: figures/tiny" in printed.replace("\\", "/")
 
 
 def test_contradictory_or_unwritable_input_is_refused(project):
@@ -142,8 +144,8 @@ def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):
 
 def test_a_run_that_a_clock_cut_short_says_so_first(project):
     cut = "A clock cut trainings short: resnet after 13 of 1,500 steps."
-    written = report.summary(rows(), "tiny", extra={"cut_short": cut})
+    written = report.summary(rows(), config.load("tiny"), extra={"cut_short": cut})
     for text in (report.as_text(written), report.as_markdown(written)):
         assert cut in text.splitlines()[0]
-    whole = report.as_text(report.summary(rows(), "tiny", extra={"cut_short": None}))
+    whole = report.as_text(report.summary(rows(), config.load("tiny"), extra={"cut_short": None}))
     assert whole.splitlines()[0] == "Results of profile tiny"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from xrdlib import decode, experiment, identity, paths, results, stages
+from xrdlib import decode, experiment, paths, provenance, results, stages
 from xrdlib.errors import XrdlibError
 from xrdlib.experiment import PatternSet
 
@@ -37,7 +37,7 @@ class Stream:
 def cfg(cfg, monkeypatch):
     """The tiny profile on a coarse grid, in a temporary project, eight steps a stage."""
     # Runs are told apart by their code too; here it may change under the tests' feet.
-    monkeypatch.setattr(identity, "code_digest", lambda files: "settled")
+    monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
     cfg.grid_step, cfg.threads = 0.2, 1
     for section in (cfg.stage1, cfg.baselines):
         section.steps, section.max_minutes, section.rows, section.batch = 8, None, 2, 4

@@ -10,7 +10,7 @@ import pytest
 import torch
 from training import GRID, Stream, losses, run, same, tiny, weights
 
-from xrdlib import checkpoint, decode, identity
+from xrdlib import checkpoint, decode, provenance
 from xrdlib.baselines import build
 from xrdlib.errors import XrdlibError
 from xrdlib.train import FILE
@@ -19,7 +19,7 @@ from xrdlib.train import FILE
 @pytest.fixture(autouse=True)
 def settled_code(monkeypatch):
     """Runs are told apart by their code too; here it may change under the tests' feet."""
-    monkeypatch.setattr(identity, "code_digest", lambda files: "settled")
+    monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
 
 
 def test_a_tiny_model_learns_a_tiny_task():
@@ -140,7 +140,7 @@ OPTIONS = {"steps": 60, "rows": 7, "ema": 0.9, "every_minutes": 1e-4}
 def train_in_folder(folder):
     """What each process of the test below does."""
     torch.set_num_threads(1)
-    identity.code_digest = lambda files: "settled"
+    provenance.code_digest = lambda files: "settled"
     run(tiny(dropout=0.1), Stream(pause=0.03), folder=folder, **OPTIONS)
 
 
@@ -221,7 +221,7 @@ def test_another_configuration_starts_afresh_in_its_own_folder(tmp_path):
 
 def test_other_code_starts_afresh_and_says_so(tmp_path, monkeypatch):
     run(tiny(), Stream(), steps=4, folder=tmp_path)
-    monkeypatch.setattr(identity, "code_digest", lambda files: "other")
+    monkeypatch.setattr(provenance, "code_digest", lambda files: "other")
     with pytest.warns(UserWarning, match="under other code"):
         run(tiny(), Stream(), steps=4, folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2

@@ -5,6 +5,7 @@ A claim is judged by numbers in the files of results/ alone, by rules that are w
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -44,7 +45,7 @@ class Claim:
 
     def command(self, profile):
         """One line that computes the evidence anew, with whatever it depends on."""
-        return f".venv/bin/dvc repro notebooks/dvc.yaml:{self.notebook}@{profile}"
+        return f"make studies PROFILE={profile} NOTEBOOK={self.notebook}"
 
 
 CLAIMS = (
@@ -171,7 +172,7 @@ def table(config):
             "claim": claim.text,
             "verdict": found.verdict,
             "evidence": found.evidence,
-            "figure": f"figures/{claim.figure}.png",
+            "figure": f"figures/{config.profile}/{claim.figure}.png",
             "results": ", ".join(f"results/{config.profile}/{name}.json" for name in claim.needs),
             "command": claim.command(config.profile),
         }
@@ -188,7 +189,7 @@ def as_markdown(rows):
     """Claims, verdicts and figures as a table in Markdown."""
     lines = ["| the paper's claim | here | figure |", "| --- | --- | --- |"]
     for row in rows.to_dict("records"):
-        name = row["figure"].removeprefix("figures/").removesuffix(".png")
+        name = Path(row["figure"]).stem
         lines.append(f"| {row['claim']} | **{row['verdict']}** | [{name}]({row['figure']}) |")
     return "\n".join(lines)
 

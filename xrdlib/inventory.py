@@ -1,7 +1,7 @@
 """Which external data sets are on this machine, as a file that the pipeline depends on.
 
 The file changes when a data set arrives, leaves or is replaced, and with it the results that use
-it; `make repro` refreshes it first.
+it: a stage that runs whenever the pipeline does writes it.
 """
 
 import json

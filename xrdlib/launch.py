@@ -44,7 +44,7 @@ def start(profile, stage):
     if validation is None:
         raise XrdlibError(
             f"The set {name} of the profile {cfg.profile} does not exist; make it with "
-            f"`dvc repro notebooks/dvc.yaml:02_synthesis@{cfg.profile}`."
+            f"`make repro PROFILE={cfg.profile} NOTEBOOK=02_synthesis`."
         )
     if stage == "stage2":
         make = experiment.stage2_stream

@@ -36,8 +36,8 @@ def results(profile):
 
 
 def figures(profile):
-    """Figures of one profile; those of the default profile are the ones that are committed."""
-    return _made(ROOT / "figures" if profile == "laptop" else ROOT / "runs" / profile / "figures")
+    """Figures of one profile."""
+    return _made(ROOT / "figures" / profile)
 
 
 def checkpoints(profile):

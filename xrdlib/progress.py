@@ -3,10 +3,9 @@
 Everything else that DVC, its stages and their notebooks write to stderr is left as it is, and so
 are DVC's exit codes. The times come from a file, which every stage that runs brings up to date.
 
-python -m xrdlib.progress [TARGET] [--times FILE]
+xrdlib repro [TARGET] [--times FILE]
 """
 
-import argparse
 import json
 import re
 import signal
@@ -149,15 +148,6 @@ def plan(target: str) -> tuple[set[str], set[str]]:
     return stages, expected
 
 
-def main(arguments=None):
-    """Bring the pipeline up to date, with a line of progress a stage (command line)."""
-    parser = argparse.ArgumentParser(prog="python -m xrdlib.progress", description=main.__doc__)
-    parser.add_argument("target", nargs="?", default="dvc.yaml", help="as for dvc repro")
-    parser.add_argument("--times", type=Path, metavar="FILE", help="what stages took, JSON")
-    options = parser.parse_args(arguments)
-    sys.exit(repro(options.target, options.times))
-
-
 def _follow(course, line, times):
     """Take note of a line of DVC's, and show it or what it means."""
     if not (found := _STAGE.match(line)):
@@ -191,7 +181,3 @@ def _write(course, path):
 
 def _minutes(seconds):
     return f"{seconds / 60:.0f} min"
-
-
-if __name__ == "__main__":
-    main()

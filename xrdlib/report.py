@@ -40,6 +40,7 @@ COLUMNS = (
     ("NLL", "nll", None, 2),
     ("ECE %", "ece", None, 1),
 )
+SCORES = ("top1", "bits_over_prior", "nll")
 WIDTH = 100
 # Between these lines of a text file the tables of a profile are kept up to date.
 BEGIN = "<!-- results: xrdlib report --markdown --into FILE -->"
@@ -69,7 +70,8 @@ def summary(rows, config, missing=(), extra=None):
     Returns
     -------
     dict
-        What was written: "profile", "rows", "notes" and the entries of `extra`.
+        What was written: "profile", "scores" (subset -> model -> main numbers), "rows", "notes"
+        and the entries of `extra`.
 
     Raises
     ------
@@ -89,7 +91,12 @@ def summary(rows, config, missing=(), extra=None):
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise XrdlibError(f"More than one row for {sorted(twice)}; give each result once.")
-    result = {"profile": config.profile, "rows": rows, "notes": notes, **extra}
+    # The main numbers once more by name, as `dvc metrics` shows and compares what is not in a list.
+    scores = {}
+    for row in rows:
+        chosen = {key: row[key] for key in SCORES if row.get(key) is not None}
+        scores.setdefault(row["subset"], {})[row["model"]] = chosen
+    result = {"profile": config.profile, "scores": scores, "rows": rows, "notes": notes, **extra}
     results.write(config, "summary", result)
     return result
 

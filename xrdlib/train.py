@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import torch
 from tqdm import tqdm
 
-from . import atomic, checkpoint, decode, identity, lock, processor
+from . import atomic, checkpoint, decode, lock, processor, provenance
 from . import ranks as processes
 from .errors import XrdlibError
 from .run import OPTIMISERS, Run
@@ -166,7 +166,7 @@ def train(
     settings["precision"] = processor.precision(precision, device)
     path = own = None
     if folder is not None:
-        own = identity.of_run(model, stream, settings, class_probabilities, config)
+        own = provenance.of_run(model, stream, settings, class_probabilities, config)
         path = Path(folder) / checkpoint.config_hash(own) / FILE
     operators = decode.positive_weights(class_probabilities)
 

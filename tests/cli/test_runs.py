@@ -2,7 +2,7 @@
 
 import pytest
 
-from xrdlib import cli, evaluate, paths, report
+from xrdlib import cli, config, evaluate, paths, report
 from xrdlib.cli import tables
 
 
@@ -11,7 +11,7 @@ def project(tmp_path, monkeypatch):
     """Results go to a temporary project, which has one row."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     row = {"model": "released", "subset": "rruff-test", "n": 9, "top1": 50.0}
-    report.summary([row], "laptop")
+    report.summary([row], config.load("laptop"))
     return tmp_path
 
 
@@ -34,7 +34,7 @@ def test_the_report_is_text_or_markdown_or_goes_into_a_file(project, capsys):
         (("card", "--profile", "paper"), "released.json does not exist"),
         (("study", "scaling", "--part", "3/2", "--profile", "tiny"), "give for instance 1/2"),
         (("report", "--profile", "huge"), "'--profile'"),
-        (("deps", "gone.ipynb"), "gone.ipynb does not exist"),
+        (("digests", "build", "gone.ipynb"), "gone.ipynb does not exist"),
         (("derive", "elements"), "'symmetry'"),
     ],
 )

@@ -1,5 +1,7 @@
 """Trainings of a profile, and what is made of their results: tables, figures, claims."""
 
+from pathlib import Path
+
 import click
 
 from .frame import Command, complain, profile_option
@@ -130,14 +132,24 @@ def claims(profile, into):
         click.echo(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
 
 
-@click.command(cls=Command, short_help="what a notebook uses")
+@click.command(cls=Command, short_help="digests of the code behind notebooks")
+@click.argument("folder", type=click.Path())
 @click.argument("notebooks", nargs=-1, required=True, type=click.Path())
-def deps(notebooks):
-    """Print the modules and tables of xrdlib that notebooks use."""
-    from .. import deps
+def digests(folder, notebooks):
+    """Write a digest of all code behind each notebook into a folder; stages depend on them."""
+    from .. import provenance
 
-    for notebook in notebooks:
-        click.echo("\n  - ".join([f"{notebook}:", *deps.of_notebook(notebook)]))
+    provenance.write(folder, notebooks)
 
 
-COMMANDS = [train, study, evaluate, report, card, gallery, claims, deps]
+@click.command(cls=Command, short_help="bring the pipeline up to date")
+@click.argument("target", default="dvc.yaml")
+@click.option("--times", type=click.Path(path_type=Path), help="JSON file: what stages took")
+def repro(target, times):
+    """Run `dvc repro` and say how far it is; TARGET is a stage or a file of stages."""
+    from .. import progress
+
+    return progress.repro(target, times)
+
+
+COMMANDS = [train, study, evaluate, report, card, gallery, claims, digests, repro]
