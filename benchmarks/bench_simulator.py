@@ -2,8 +2,8 @@
 
     python benchmarks/bench_simulator.py [structures] [--json FILE]
 
-Structures are spread over the AMCSD where it has been fetched (see `xrdlib.datasets`), else a
-dozen built in.
+Structures are spread over the AMCSD where it has been fetched (`xrdlib fetch amcsd`), else a dozen
+built in.
 """
 
 import argparse
@@ -26,17 +26,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import references
 from references import WAVELENGTH, as_gemmi, as_pymatgen, render_windowed, with_gemmi, with_pymatgen
 
-from xrdlib import powder, structure_factors
-from xrdlib.crystals import generate
-from xrdlib.diffraction import d_star, reflections, two_theta
-from xrdlib.groups import N_GROUPS, group_of_space_group
-from xrdlib.patterns import GRID, Grid
-from xrdlib.prototype_bank import aflow_bank
-from xrdlib.prototypes import decorate
-from xrdlib.realism import Realism, measured_like
-from xrdlib.recipes import shipped
-from xrdlib.reflection_patterns import Peaks
-from xrdlib.reflection_stream import ReflectionStream
+from xrdlib.base.patterns import GRID, Grid
+from xrdlib.simulation import powder, structure_factors
+from xrdlib.simulation.diffraction import d_star, reflections, two_theta
+from xrdlib.simulation.prototype_bank import aflow_bank
+from xrdlib.simulation.prototypes import decorate
+from xrdlib.simulation.realism import Realism, measured_like
+from xrdlib.simulation.reflection_patterns import Peaks
+from xrdlib.simulation.reflection_stream import ReflectionStream
+from xrdlib.structures.crystals import generate
+from xrdlib.structures.recipes import shipped
+from xrdlib.symmetry.groups import N_GROUPS, group_of_space_group
 
 TIMED = 150  # structures that speed is measured with; all are compared with the references
 BATCH = 128  # patterns of reflections alone, made at a time

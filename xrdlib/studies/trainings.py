@@ -1,0 +1,192 @@
+"""Small trainings that are compared with each other, each a change of one thing.
+
+A finished training is found again by its checkpoint, so a study that was cut short goes on where
+it was, and parts of it can be trained beforehand by several processes:
+
+    xrdlib study ablations --part 1/2
+"""
+
+import copy
+from dataclasses import dataclass, field
+
+import torch
+
+from ..base import config, paths
+from ..base.errors import XrdlibError
+from ..learning import checkpoint, stages
+from ..learning.experiment import folder
+from ..learning.train import train
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a study.
+
+    Attributes
+    ----------
+    name : str
+        Of what is compared; trainings that differ in the seed alone share it.
+    seed : int
+        0, 1, ...: of weights and patterns.
+    patterns : int
+        How many the model sees.
+    section : str
+        Section of params.yaml that gives the model's shape: model, resnet or plain.
+    model : dict
+        Changes of that shape.
+    stream : callable
+        Configuration and batch size to the stream of patterns.
+    changes : dict of str to dict
+        Changes of other sections of the configuration, by section.
+    start : str, optional
+        Weights of the profile's run to start from, such as stage1; else untrained.
+    options : dict
+        Arguments of `train.train` that differ from the section `studies`.
+    """
+
+    name: str
+    seed: int
+    patterns: int
+    stream: object
+    section: str = "model"
+    model: dict = field(default_factory=dict)
+    changes: dict = field(default_factory=dict)
+    start: str | None = None
+    options: dict = field(default_factory=dict)
+
+
+def settings(base, training):
+    """Configuration of a training: that of the profile with its changes and its own seed.
+
+    No training shares the seed of the profile, with which the validation sets were drawn.
+    """
+    changed = copy.deepcopy(base)
+    changed.seed = base.seed + 1000 * (training.seed + 1)
+    for section, values in {**training.changes, training.section: training.model}.items():
+        for key, value in values.items():
+            old = getattr(getattr(changed, section), key, None)
+            new = config.namespace({**vars(old), **value} if isinstance(value, dict) else value)
+            setattr(getattr(changed, section), key, new)
+    return changed
+
+
+def run(base, study, training, validate=None, rows=1, look=False):
+    """Train a model, or find it trained.
+
+    Parameters
+    ----------
+    base : namespace
+        Of the profile, with a section `studies`.
+    study : str
+        Folder of the checkpoints.
+    training : Training
+    validate, rows, look
+        As for `train.train`.
+
+    Returns
+    -------
+    model : torch.nn.Module
+        In evaluation mode.
+    history : train.History
+    stream : PatternStream
+    """
+    own, common = settings(base, training), base.studies
+    torch.set_num_threads(own.threads)
+    stream = training.stream(own, common.batch)
+    if training.start is None:
+        model = stages.new_model(own, training.section)
+    else:
+        model = checkpoint.load_weights(folder(base, "models") / f"{training.start}.safetensors")
+    options = {name: getattr(common, name) for name in ("lr", "warmup", "ema")} | training.options
+    history = train(
+        model,
+        stream,
+        steps=max(1, training.patterns // common.batch),
+        precision=own.precision,
+        seed=own.seed,
+        class_probabilities=stages.training_prior(stream),
+        validate=validate,
+        rows=rows,
+        folder=paths.checkpoints(base.profile) / "studies" / study,
+        device=own.device,
+        look=look,
+        **options,
+    )
+    return model.cpu().eval(), history, stream
+
+
+def part(trainings, which):
+    """Every n-th training, from the k-th on: which = "k/n".
+
+    Raises
+    ------
+    XrdlibError
+        If `which` is not of that form with 1 <= k <= n.
+    """
+    try:
+        k, n = map(int, which.split("/"))
+    except ValueError:
+        k, n = 0, 0
+    if not 1 <= k <= n:
+        raise XrdlibError(f"{which!r} is no part; give for instance 1/2, the first of two.")
+    return trainings[k - 1 :: n]
+
+
+def status(study, settings, trainings):
+    """How far trainings are: a table as text, and the hours that are left.
+
+    Parameters
+    ----------
+    study : module
+        With a function ``train_one(settings, training, look=True)``.
+    settings : namespace
+    trainings : list of Training
+    """
+    lines, done, seconds, left = [], 0, 0.0, 0
+    for training in trainings:
+        _, history, *_ = study.train_one(settings, training, look=True)
+        last = history.rows[-1] if history.rows else {}
+        score = f"  NLL {last['nll']:.3f}" if "nll" in last else ""
+        lines.append(
+            f"{training.name:36s} seed {training.seed}  {history.patterns:9,} of "
+            f"{training.patterns:9,} patterns  {history.seconds / 60:6.1f} min{score}"
+        )
+        done, seconds = done + history.patterns, seconds + history.seconds
+        left += 0 if history.complete else training.patterns - history.patterns
+    rate = f", {left * seconds / done / 3600:.1f} core hours to go" if done else ""
+    share = 100 * done / max(1, done + left)
+    return "\n".join([*lines, f"{done:,} patterns, {share:.1f} %, {seconds / 3600:.1f} h{rate}"])
+
+
+def plan(settings, trainings, seconds=6.0):
+    """Hours that trainings will take, from a few seconds of each network on this machine.
+
+    Parameters
+    ----------
+    settings : namespace
+    trainings : list of Training
+    seconds : float
+        For which the rate of a network is measured.
+
+    Returns
+    -------
+    str
+        A line for each network, and their sum.
+    """
+    torch.set_num_threads(settings.threads)
+    lines, total = [], 0.0
+    for section in dict.fromkeys(training.section for training in trainings):
+        own = [training for training in trainings if training.section == section]
+        model, stream = stages.new_model(settings, section), own[0].stream(settings, 32)
+        for minutes in (0.01, seconds / 60):  # the first time warms up
+            history = train(
+                model, stream, max_minutes=minutes, precision=settings.precision, progress=False
+            )
+        rate = history.patterns / history.seconds
+        patterns = sum(training.patterns for training in own)
+        total += patterns / rate / 3600
+        lines.append(
+            f"{section:12s} {len(own):3d} trainings, {patterns:11,} patterns at {rate:6.0f} a "
+            f"second: {patterns / rate / 3600:6.1f} h"
+        )
+    return "\n".join([*lines, f"{total:.1f} hours of one process, {total / 2:.1f} of two"])
