@@ -98,6 +98,7 @@ secrets: setup
 lint: setup secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	mkdir -p build && $(BIN)/lint-imports > build/imports.log || { cat build/imports.log; exit 1; }
 	$(NBSTRIPOUT) --verify $(NOTEBOOKS)
 
 format: setup
