@@ -42,7 +42,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	touch $@ && rm $(BROKEN)
 
-# The mineral structures, which `make repro` also fetches itself; see xrdlib/datasets.py.
+# The mineral structures, which `make repro` also fetches itself; see xrdlib/structures/datasets.py.
 data: setup
 	$(BIN)/python -m xrdlib fetch amcsd
 
@@ -93,11 +93,12 @@ audit: setup
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
 secrets: setup
-	$(BIN)/detect-secrets-hook --exclude-files '^xrdlib/registry.py$$' $(TEXTS)
+	$(BIN)/detect-secrets-hook --exclude-files '^xrdlib/structures/registry.py$$' $(TEXTS)
 
 lint: setup secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	mkdir -p build && $(BIN)/lint-imports > build/imports.log || { cat build/imports.log; exit 1; }
 	$(NBSTRIPOUT) --verify $(NOTEBOOKS)
 
 format: setup

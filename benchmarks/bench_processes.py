@@ -18,8 +18,9 @@ from pathlib import Path
 
 import torch
 
-from xrdlib import config, experiment, ranks, stages
-from xrdlib.train import train
+from xrdlib.base import config
+from xrdlib.learning import experiment, ranks, stages
+from xrdlib.learning.train import train
 
 # Profile, steps, processes: as many steps as a chunk of crystals lasts; last, 31 million / 1000.
 CASES = (("laptop", 248, 1), ("laptop", 248, 2), ("paper", 6, 1), ("laptop", 969, 1))

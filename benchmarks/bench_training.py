@@ -22,11 +22,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from xrdlib import config, results, stages
-from xrdlib.experiment import grid, random_crystals, realism
-from xrdlib.processor import native_bfloat16
-from xrdlib.stream import PatternStream
-from xrdlib.train import train
+from xrdlib.base import config, results
+from xrdlib.base.processor import native_bfloat16
+from xrdlib.learning import stages
+from xrdlib.learning.experiment import grid, random_crystals, realism
+from xrdlib.learning.train import train
+from xrdlib.simulation.stream import PatternStream
 
 # Name -> profile, network and optimiser.
 RECIPES = {

@@ -9,7 +9,8 @@ import tarfile
 
 import pytest
 
-from xrdlib import config, paths
+from xrdlib.base import paths
+from xrdlib.base.config import load
 
 # Reference and measured data may lie in a shared folder beside the checkout.
 SHARED = paths.ROOT.parent / "shared" / "data"
@@ -26,7 +27,7 @@ def pytest_configure(config):
 def cfg(tmp_path, monkeypatch):
     """Configuration of the tiny profile, whose files go to a temporary project."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    return config.load("tiny")
+    return load("tiny")
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Loaded on first use, so that `import xrdlib` is instant and needs no optional library.
 _EXPORTS = {
-    "extinction_groups": "groups",
-    "subgroup_dag": "dag",
-    "simulate": "powder",
-    "load_predictor": "predict",
+    "extinction_groups": "symmetry.groups",
+    "subgroup_dag": "symmetry.dag",
+    "simulate": "simulation.powder",
+    "load_predictor": "prediction.predictor",
     "read_pattern": "prediction.reading.pattern",
-    "XrdlibError": "errors",
+    "XrdlibError": "base.errors",
 }
 
 __all__ = sorted(_EXPORTS)

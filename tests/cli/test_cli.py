@@ -14,10 +14,13 @@ import click
 import pytest
 
 import xrdlib
-from xrdlib import cli, datasets, groups, paths, predict
-from xrdlib.widgets import quartz
+from xrdlib import cli
+from xrdlib.base.paths import ROOT
+from xrdlib.prediction.widgets import quartz
+from xrdlib.structures import datasets, registry
+from xrdlib.symmetry import groups
 
-ENV = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
+ENV = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def run(monkeypatch, capsys):
         return predictor or bundled.predictor()
 
     predictor = bundled.predictor()
-    monkeypatch.setattr(predict, "load_predictor", load)
+    monkeypatch.setattr("xrdlib.prediction.predictor.load_predictor", load)
     return call
 
 
@@ -202,7 +205,7 @@ def test_fetch_lists_and_fetches(run, monkeypatch, tmp_path):
     monkeypatch.setattr(datasets, "fetch", lambda name: tmp_path / name)
     assert run("fetch", "amcsd")[:2] == (0, f"amcsd: {tmp_path / 'amcsd'}\n")
     code, out, _ = run("fetch")
-    assert code == 0 and all(name in out for name in datasets.REGISTRY)
+    assert code == 0 and all(name in out for name in registry.REGISTRY)
 
 
 def test_an_unknown_data_set_gets_one_sentence(run):

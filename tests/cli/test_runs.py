@@ -2,8 +2,11 @@
 
 import pytest
 
-from xrdlib import cli, config, evaluate, paths, report
+from xrdlib import cli
+from xrdlib.base import config, paths
 from xrdlib.cli import tables
+from xrdlib.prediction import evaluate
+from xrdlib.reporting import report
 
 
 @pytest.fixture

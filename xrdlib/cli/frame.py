@@ -5,8 +5,8 @@ import sys
 
 import click
 
-from ..config import PROFILES
-from ..errors import XrdlibError
+from ..base.config import PROFILES
+from ..base.errors import XrdlibError
 
 
 class _Examples:

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from ..errors import XrdlibError
+from ..base.errors import XrdlibError
 from .frame import Command, complain
 
 EXAMPLES = """examples:
@@ -107,8 +107,9 @@ def predict(
         raise click.UsageError("--json and --csv exclude each other; give one")
     if cell and not html:
         raise XrdlibError("What --cell adds is a picture; name a report to draw it in with --html.")
-    from .. import answer, output, read_pattern
-    from ..predict import load_predictor
+    from .. import read_pattern
+    from ..prediction import answer, html_report, text
+    from ..prediction.predictor import load_predictor
 
     predictor = load_predictor(weights)
     request = answer.Request(wavelength, prior, top, coverage, cell)
@@ -124,10 +125,8 @@ def predict(
             continue
         answered.append((found, pattern if html else None))
     form = "json" if as_json else "csv" if as_csv else "text"
-    click.echo(output.FORMS[form]([found for found, _ in answered]), nl=False)
+    click.echo(text.FORMS[form]([found for found, _ in answered]), nl=False)
     if html:
-        from .. import html_report
-
         html_report.write(html, predictor, answered, request, problems)
     return 2 if problems else 0
 

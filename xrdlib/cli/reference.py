@@ -11,6 +11,7 @@ GROUPS_EXAMPLES = """examples:
   xrdlib groups sg14            by its number
   xrdlib groups "P 1 21/n 1"    by extinction symbol, in any setting
 """
+
 FETCH_EXAMPLES = """examples:
   xrdlib fetch                  what there is, and under which terms
   xrdlib fetch amcsd
@@ -23,16 +24,16 @@ def groups(group):
     """List the 99 extinction groups, or explain one: its space groups, its reflection conditions,
     and its neighbours on the graph of symmetry lowering.
     """
-    from .. import explain
+    from ..prediction import text
 
-    click.echo(explain.overview() if group is None else explain.group(group), nl=False)
+    click.echo(text.overview() if group is None else text.group(group), nl=False)
 
 
 @click.command(cls=Command, epilog=FETCH_EXAMPLES, short_help="fetch a data set")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def fetch(names):
     """Fetch external data sets into the data folder, checked by hash."""
-    from .. import datasets
+    from ..structures import datasets
 
     for name in names:
         click.echo(f"{name}: {datasets.fetch(name)}")
@@ -46,9 +47,9 @@ def fetch(names):
 @click.argument("file", type=click.Path())
 def inventory(file):
     """Write which external data sets are on this machine to a JSON FILE, for the pipeline."""
-    from .. import inventory
+    from ..structures import datasets
 
-    inventory.write(file)
+    datasets.write(file)
 
 
 COMMANDS = [groups, fetch, inventory]

@@ -10,9 +10,11 @@ TRAIN_EXAMPLES = """examples:
   xrdlib train stage1 --profile paper
   accelerate launch -m xrdlib train stage1 --profile paper     in several processes
 """
+
 STUDY_EXAMPLES = """examples:
   xrdlib study ablations --part 1/2       the other half elsewhere, with --part 2/2
 """
+
 into_option = click.option(
     "--into", type=click.Path(), metavar="FILE", help="put the table between the marks in FILE"
 )
@@ -27,11 +29,11 @@ def train(stage, profile):
     It is what the stage's notebook trains, to the same checkpoint: the notebook then finds its run
     finished. The stages before must have run.
     """
-    from .. import launch, ranks
-    from ..errors import XrdlibError
+    from ..base.errors import XrdlibError
+    from ..learning import ranks, stages
 
     try:
-        history = launch.start(profile, stage)
+        history = stages.start(profile, stage)
     except XrdlibError as problem:
         return complain(problem)
     finally:
@@ -47,10 +49,11 @@ def train(stage, profile):
 @profile_option
 def study(name, part, profile):
     """Do the trainings of a study, scaling or ablations; its notebook finds them finished."""
-    from .. import ablations, config, scaling, study
+    from ..base.config import load
+    from ..studies import ablations, trainings
 
-    chosen, settings = {"scaling": scaling, "ablations": ablations}[name], config.load(profile)
-    for training in study.part(chosen.trainings(settings), part):
+    chosen, settings = {"scaling": trainings, "ablations": ablations}[name], load(profile)
+    for training in trainings.part(chosen.trainings(settings), part):
         click.echo(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
         chosen.train_one(settings, training)
 
@@ -60,11 +63,12 @@ def study(name, part, profile):
 @click.option("--json", type=click.Path(), metavar="FILE", help="also write all rows")
 def evaluate(weights, json):
     """Evaluate the released predictor on the measured patterns, beside its nulls."""
-    from .. import evaluate, headline, report
+    from ..prediction.evaluate import run
+    from ..reporting.report import as_text, headline
 
-    rows = evaluate.run(weights, json)
-    click.echo(report.as_text({"profile": "laptop", "rows": rows, "notes": []}))
-    click.echo(f"\n{headline.headline(rows)}")
+    rows = run(weights, json)
+    click.echo(as_text({"profile": "laptop", "rows": rows, "notes": []}))
+    click.echo(f"\n{headline(rows)}")
 
 
 @click.command(cls=Command, short_help="print the results of a profile")
@@ -73,7 +77,8 @@ def evaluate(weights, json):
 @into_option
 def report(profile, markdown, into):
     """Print the summary of a profile's results."""
-    from .. import config, report
+    from ..base import config
+    from ..reporting import report
 
     result = report.load(profile or config.load().profile)
     if into:
@@ -86,9 +91,10 @@ def report(profile, markdown, into):
 @profile_option
 def card(profile):
     """Bring the tables of models/README.md up to date."""
-    from .. import card, config
+    from ..base.config import load
+    from ..reporting.report import update
 
-    card.update(profile or config.load().profile)
+    update(profile or load().profile)
 
 
 @click.command(cls=Command, short_help="draw figures from results")
@@ -97,11 +103,13 @@ def card(profile):
 @profile_option
 def gallery(names, studies, profile):
     """Draw figures from the result files of a profile: those named, or all but the studies'."""
-    from .. import config, gallery, gallery_studies, paths
+    from ..base import paths
+    from ..base.config import load
+    from ..reporting.gallery import at_hand, draw
 
-    settings = config.load(profile)
-    names = [*names, *(gallery_studies.at_hand(settings) if studies else [])]
-    for name in gallery.draw(settings, names):
+    settings = load(profile)
+    names = [*names, *(at_hand(settings) if studies else [])]
+    for name in draw(settings, names):
         click.echo(paths.figures(settings.profile) / f"{name}.png")
 
 
@@ -110,15 +118,16 @@ def gallery(names, studies, profile):
 @into_option
 def claims(profile, into):
     """Print the paper's claims with their verdicts."""
-    from .. import claims, report
-    from .. import config as configuration
+    from ..base.config import load
+    from ..reporting.claims import BEGIN, END, as_markdown, mixed, table
+    from ..reporting.report import insert
 
-    config = configuration.load(profile)
-    rows = claims.table(config)
-    if line := claims.mixed(config):
+    config = load(profile)
+    rows = table(config)
+    if line := mixed(config):
         complain(line)
     if into:
-        report.insert(into, claims.as_markdown(rows), (claims.BEGIN, claims.END))
+        insert(into, as_markdown(rows), (BEGIN, END))
         return
     for name, row in rows.iterrows():
         click.echo(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
@@ -129,7 +138,7 @@ def claims(profile, into):
 @click.argument("notebooks", nargs=-1, required=True, type=click.Path())
 def digests(folder, notebooks):
     """Write a digest of all code behind each notebook into a folder; stages depend on them."""
-    from .. import provenance
+    from ..base import provenance
 
     provenance.write(folder, notebooks)
 
@@ -139,7 +148,7 @@ def digests(folder, notebooks):
 @click.option("--times", type=click.Path(path_type=Path), help="JSON file: what stages took")
 def repro(target, times):
     """Run `dvc repro` and say how far it is; TARGET is a stage or a file of stages."""
-    from .. import progress
+    from . import progress
 
     return progress.repro(target, times)
 

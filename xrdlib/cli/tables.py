@@ -16,19 +16,14 @@ def derive(name):
     minutes), for minerals from published structures (`xrdlib fetch amcsd`), for form_factors from
     gemmi.
     """
-    from .. import (
-        atomic,
-        derive,
-        derive_form_factors,
-        derive_minerals,
-        derive_recipes,
-        derive_wyckoff,
-        paths,
-    )
+    from ..base import files, paths
+    from ..simulation import structure_factors
+    from ..structures import crystals, fit_minerals
+    from ..symmetry import derive, derive_wyckoff
 
-    modules = (derive, derive_wyckoff, derive_recipes, derive_minerals, derive_form_factors)
+    modules = (derive, derive_wyckoff, crystals, fit_minerals, structure_factors)
     path = paths.TABLES / f"{name}.json"
-    atomic.write_text(path, dict(zip(NAMES, modules, strict=True))[name].derive())
+    files.write_text(path, dict(zip(NAMES, modules, strict=True))[name].derive())
     click.echo(path)
 
 

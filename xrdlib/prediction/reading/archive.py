@@ -6,13 +6,15 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .native import arrays, check_amount
 from .scans import Scan, anode_line
 from .vendor import check_attenuation, number, xml
 
 MAX_UNPACKED = 128_000_000  # bytes of all members together
+
 MAX_MEMBERS = 5000
+
 _DAMAGED = "is a damaged or cut-off zip archive; copy or export it again"
 
 

@@ -8,11 +8,12 @@ import struct
 
 import numpy as np
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .native import arrays, check_amount
 from .scans import Scan, anode_line
 
 _UNKNOWN = -1e6  # how version 1 says so
+
 _CUT_OFF = "is a damaged or cut-off RAW file; copy or export it again"
 
 

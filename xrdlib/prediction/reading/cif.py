@@ -6,16 +6,19 @@ from collections import Counter
 import gemmi
 import numpy as np
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .scans import MAX_ROWS, Scan, anode_line
 
 _TWO_THETA = ("_pd_proc_2theta_corrected", "_pd_meas_2theta_scan", "_pd_meas_2theta_corrected")
+
 _POSITIONS = {
     "two_theta": _TWO_THETA,
     "d": ("_pd_proc_d_spacing",),
     "q": ("_pd_proc_recip_len_Q", "_pd_proc_recip_len_q"),
 }
+
 _RANGES = ("_pd_proc_2theta_range_", "_pd_meas_2theta_range_")
+
 _INTENSITIES = (
     "_pd_proc_intensity_total",
     "_pd_proc_intensity_net",
@@ -23,13 +26,16 @@ _INTENSITIES = (
     "_pd_meas_intensity_net",
     "_pd_meas_counts_total",
 )
+
 _WAVELENGTH = (
     "_diffrn_radiation_wavelength",
     "_diffrn_radiation_wavelength.value",
     "_diffrn_radiation_wavelength_value",
     "_pd_proc_wavelength",
 )
+
 _RADIATION = ("_diffrn_radiation_type", "_diffrn_radiation.type")
+
 _PROBE = ("_diffrn_radiation_probe", "_diffrn_radiation.probe")
 
 

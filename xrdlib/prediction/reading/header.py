@@ -4,37 +4,51 @@ import math
 import re
 from typing import NamedTuple
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .scans import anode_line
 
 _TWO_THETA = re.compile(
     r"(?:2|two)[\s_*-]*(?:th|θ|ϑ|q\b)|(?:theta|θ)\s*[-/]\s*2|tth\b|(?:angle|pos)\b"
 )
+
 _D = re.compile(r"d[\s_-]*(?:spacings?|values?|hkl)?(?![\w.])")
+
 _Q = re.compile(r"q(?:[\s_-]*(?:value|vector))?(?![\w.])|scattering vector")
+
 # Positions that would pass for degrees and are none.
 _OTHER = re.compile(
     r"(?:theta|θ|omega|ω|chi|phi|tof|time|energy|e\b|channel|s\b|1/d|sin|r\b|wave|raman|frequency)"
 )
+
 _INTENSITY = re.compile(
     r"(?:intensit|int\b|i\b|i_?obs|i\(|counts?|cps|y_?obs|y\b|obs|net|signal|psd|det)"
 )
+
 _NOT_INTENSITY = re.compile(r"calc|back|bkg|bg|sigma|err|esd|std|weight|diff")
+
 _MARKS = "#!%'/*@;$[]{}\" \t°"
+
 _ANODES = "Cr|Fe|Co|Cu|Mo|Ag"
+
 _LINE = re.compile(rf"\b({_ANODES})[\s_-]*K[\s_-]*(?:alpha|α|a)", re.IGNORECASE)
+
 # "Co." is more often a company than cobalt.
 _TUBE = re.compile(
     rf"(?i:anode|target|tube|radiation)\W[^\n]{{0,30}}?\b({_ANODES}|{_ANODES.upper()})\b(?!\.)"
 )
+
 _WAVELENGTH = re.compile(
     r"(?:wave[\s_-]*length|lambda|λ|_WL)[\s_]*(?:k[\s_-]?)?(?:a(?:lpha)?|α)?[\s_-]?1?\b"
     r"|k[\s_-]?(?:alpha|α)[\s_-]?1\b(?:[\s_-]*wave[\s_-]*length)?",
     re.IGNORECASE,
 )
+
 _VALUE = re.compile(r"[^\d\n]{0,40}?(?<![\d.])(\d+[.,]\d+|\.\d+)\s*(nm|pm)?\b", re.IGNORECASE)
+
 _NOT_STRONG = re.compile(r"alpha[\s_-]?2|α[\s_-]?2|beta|β|_WL2|ratio", re.IGNORECASE)
+
 _FIELD = re.compile(r"[#!%'/*@;_\s\"]*([^=:,\t]{1,60}?)\s*[=:,\t]\s*(.*\S)")
+
 _MAX_FIELDS = 200
 
 

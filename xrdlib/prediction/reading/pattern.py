@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ...diffraction import resolve_wavelength
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
+from ...simulation.diffraction import resolve_wavelength
 from . import archive, bruker, cif, native, vendor
-from . import text as columns
 from .scans import AXES, checked
+from .text import decode, parse
 
 MAX_BYTES = 64_000_000  # the longest scans are some 10 MB
+
 _FOREIGN = {
     b"\x1f\x8b": "is compressed with gzip; unpack it first",
     b"BZh": "is compressed with bzip2; unpack it first",
@@ -157,7 +158,7 @@ def _parse(content, suffix, axis, scan):
         found = bruker.read_raw(content, scan)
     else:
         native.check_amount(content)
-        found = _parse_text(columns.decode(content), content, suffix, axis, scan)
+        found = _parse_text(decode(content), content, suffix, axis, scan)
     if axis not in (None, found.axis):
         raise XrdlibError(f"the file holds {found.axis} positions and axis={axis!r} was given")
     return found
@@ -179,4 +180,4 @@ def _parse_text(text, content, suffix, axis, scan):
         return vendor.read_uxd(text, scan)
     if scan not in (None, 1):
         raise XrdlibError(f"scan {scan} was asked for and a text file holds one")
-    return columns.parse(text, axis)
+    return parse(text, axis)

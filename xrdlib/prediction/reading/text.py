@@ -2,18 +2,26 @@
 
 import re
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .header import axis_of_columns, fields, wavelength_in
 from .scans import MAX_ROWS, Scan
 
 MAX_LINE = 4000  # characters; a row of a table is shorter
+
 _MAX_HEADER = 2000  # lines that are searched for a wavelength
+
 _SAMPLE = 500  # lines that decide on the dialect
+
 _COMMENT = ("#", "!", "%", "'", "//", "*", "@", ";")
+
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
+
 _WORDS = r"|[-+]?(?:nan|inf(?:inity)?)"  # not a number, but the right place for one
+
 _POINT = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[ed][-+]?\d+)?" + _WORDS + ")"
+
 _COMMA = r"(?:[-+]?(?:\d+(?:,\d*)?|,\d+)(?:[ed][-+]?\d+)?" + _WORDS + ")"
+
 # (separator, number): the first of equals wins, so "5, 72" is two integers and not "5," and "72".
 _DIALECTS = {
     (sep, number): re.compile(rf"\s*{number}(?:{between}{number})+{end}\s*", re.IGNORECASE)
@@ -25,6 +33,7 @@ _DIALECTS = {
         (None, _COMMA, r"\s+", ""),
     )
 }
+
 _ONE_NUMBER = re.compile(rf"\s*(?:{_POINT}|{_COMMA})\s*[,;]?\s*", re.IGNORECASE)
 
 

@@ -9,12 +9,13 @@ import re
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .header import fields, wavelength_in
 from .native import arrays, check_amount
 from .scans import Scan, anode_line
 
 _BANK = re.compile(r"^BANK\s+\d+\s+\d+\s", re.MULTILINE)
+
 _RAS_SCAN = re.compile(
     r"^\*RAS_HEADER_START\s(.*?)^\*RAS_INT_START\s(.*?)^\*RAS_INT_END", re.MULTILINE | re.DOTALL
 )
