@@ -70,15 +70,15 @@ def trials(config, name):
     list of study.Training
         Of a seed that no other training has.
     """
-    section = config.studies.scaling
-    one, options = _network(config, name)
+    section, (one, options) = config.studies.scaling, _network(config, name)
+    if len(section.rates) == 1:
+        return []
     return [
         study.Training(
             *(f"{name}, rate {rate:g}", section.seeds, section.trial, stream, one),
             options=options | {"lr": rate},
         )
         for rate in section.rates
-        if len(section.rates) > 1
     ]
 
 
