@@ -31,7 +31,7 @@ def test_a_profile_overrides_single_keys_at_any_depth(params):
 
 @pytest.mark.parametrize("name", ["huge", "shared", "profile", "Tiny"])
 def test_an_unknown_profile_is_refused_with_the_choice(params, name):
-    with pytest.raises(XrdlibError, match="tiny, laptop, released, paper"):
+    with pytest.raises(XrdlibError, match="tiny, laptop, regime, released, paper"):
         config.load(name, params)
 
 

@@ -9,7 +9,7 @@ from ruamel.yaml.error import YAMLError
 from .errors import XrdlibError
 from .paths import ROOT
 
-PROFILES = ("tiny", "laptop", "released", "paper")
+PROFILES = ("tiny", "laptop", "regime", "released", "paper")
 
 
 def load(profile: str | None = None, path: str | os.PathLike | None = None) -> SimpleNamespace:
@@ -18,7 +18,7 @@ def load(profile: str | None = None, path: str | os.PathLike | None = None) -> S
     Parameters
     ----------
     profile : str, optional
-        tiny, laptop, released or paper.
+        tiny, laptop, regime, released or paper.
     path : path-like, optional
         Another params.yaml.
 

@@ -96,15 +96,14 @@ def of_run(
         "labels": fingerprint({"labels": stream.batch(0)[1]}),
         "prior": [round(float(p), 9) for p in prior],
         "caller": config or {},
-        "code": code_digest(training_files()),
+        "code": code_digest(training_files(type(stream).__module__)),
     }
     return json.loads(canonical(identity))
 
 
-def training_files() -> list[Path]:
-    """Code and tables that training and the simulator behind it read, a list of Path."""
-    roots = "import xrdlib.learning.train, xrdlib.simulation.stream"
-    files = [ROOT / name for name in of_source(roots)]
+def training_files(stream: str = f"{PACKAGE}.simulation.stream") -> list[Path]:
+    """Code and tables that training and a module with streams read."""
+    files = [ROOT / name for name in of_source(f"import {PACKAGE}.learning.train, {stream}")]
     return [file for file in files if file.stem not in _APART]
 
 

@@ -47,6 +47,18 @@ def halved_axes(group: bytes) -> tuple[bool, bool, bool]:
     return (False, False, False)
 
 
+def unique_reflections(group: bytes, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """One reflection of every set of equivalents, but 000, and how many each set holds.
+
+    (n, 3) int64 and (n,) int8 for a group as above and the largest absolute index, Friedel
+    opposites included.
+    """
+    table, _ = _multiplicity(group, (largest,) * 3)
+    low = np.where(halved_axes(group), 0, -largest)
+    hkl = np.argwhere(table)
+    return hkl + low, table[tuple(hkl.T)]
+
+
 def multiplicity_tables(
     groups: list[bytes],
     group: np.ndarray,

@@ -17,14 +17,12 @@ from ..base.counter import normal, uniform
 from ..base.errors import XrdlibError
 from ..symmetry.groups import space_group
 
-_RIGHT = ((90.0, 90.0, 90.0),) * 2
-
-# Lowest and highest alpha, beta, gamma in degrees, drawn uniformly between; other systems: _RIGHT.
-_ANGLES = {
+# Lowest and highest alpha, beta, gamma in degrees, drawn uniformly between.
+ANGLES = {
     "triclinic": ((75.0, 75.0, 75.0), (115.0, 115.0, 115.0)),
     "monoclinic": ((90.0, 90.5, 90.0), (90.0, 125.0, 90.0)),
-    "trigonal": ((90.0, 90.0, 120.0),) * 2,
-    "hexagonal": ((90.0, 90.0, 120.0),) * 2,
+    **dict.fromkeys(("orthorhombic", "tetragonal", "cubic"), ((90.0, 90.0, 90.0),) * 2),
+    **dict.fromkeys(("trigonal", "hexagonal"), ((90.0, 90.0, 120.0),) * 2),
 }
 
 _TRIES = 8  # lattices drawn for a crystal, of which the first that is wide enough is taken
@@ -229,9 +227,9 @@ def draw_lattices(
 def _shapes():
     """Per space group (row 0 unused): mean, spread of ln axes, low, high of angles; (231, 4, 3)."""
     equal = ((0.0,) * 3, (0.0,) * 3)
-    cells, shapes = {"cubic": equal, **fitted()["cells"]}, [(*equal, *_RIGHT)]
+    cells, shapes = {"cubic": equal, **fitted()["cells"]}, [(*equal, *ANGLES["cubic"])]
     for number in range(1, 231):
         system, symbol = (space_group(number)[name] for name in ("crystal_system", "symbol"))
         known = [key for key in (str(number), f"{system} {symbol[0]}", system) if key in cells]
-        shapes.append((*cells[known[0]], *_ANGLES.get(system, _RIGHT)))
+        shapes.append((*cells[known[0]], *ANGLES[system]))
     return torch.tensor(shapes, dtype=torch.float64)

@@ -17,6 +17,7 @@ from ..base.records import N_ROTATIONS
 if TYPE_CHECKING:
     import pandas as pd
 
+N_SPACE_GROUPS = 230
 N_GROUPS = 99
 
 N_CLASSES = 97
