@@ -3,14 +3,12 @@
 import gemmi
 import numpy as np
 import pytest
+import samples
 
 from xrdlib.identification import index_cells, index_sets
 from xrdlib.identification.index_search import MOST_LINES, search
 from xrdlib.identification.line_finder import Lines
 from xrdlib.prediction import lattices
-from xrdlib.simulation.diffraction import reflections
-from xrdlib.structures.crystals import generate_balanced
-from xrdlib.structures.recipes import shipped
 from xrdlib.symmetry import groups
 from xrdlib.symmetry.cells import (
     EXPANSION,
@@ -45,7 +43,7 @@ def two_theta(inverse):
 @pytest.fixture(scope="module")
 def sets():
     """Sets of indices of random crystals of all groups."""
-    return index_sets.learn([reflections(generate_balanced(shipped(), 3960, 3))])
+    return index_sets.learn([samples.random_bank(1980, 1)])
 
 
 @pytest.mark.parametrize("system", CELLS)
@@ -69,7 +67,7 @@ def test_products_and_cells_are_those_of_gemmi(system):
 @pytest.mark.parametrize("system", CELLS)
 def test_first_lines_have_the_places_of_the_structures_lines(system):
     """Some lattice of the system, fitted by least squares, gives them 1/d^2 of real reflections."""
-    bank = reflections(generate_balanced(shipped(), 198, 5))
+    bank = samples.random_bank(198, 5)
     systems = np.array(groups.crystal_systems())[bank.group - 1]
     for i in np.flatnonzero(systems == system)[:12]:
         lines = index_sets.first_lines(bank, i, system).astype(float)

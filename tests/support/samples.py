@@ -88,6 +88,12 @@ def random_crystals(n, seed):
 
 
 @cache
+def random_bank(n, seed):
+    """Their reflections."""
+    return reflections(random_crystals(n, seed))
+
+
+@cache
 def aflow():
     """The prototypes of the AFLOW library."""
     return aflow_bank()
