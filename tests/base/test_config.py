@@ -43,11 +43,6 @@ def test_a_file_that_is_no_params_file_is_refused_by_name(tmp_path, text):
         config.load("tiny", path)
 
 
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(XrdlibError, match="does not exist"):
-        config.load("tiny", tmp_path / "params.yaml")
-
-
 def test_every_profile_has_the_sections_that_the_pipeline_asks_for():
     """DVC stops at a stage whose parameters are missing, be it after half an hour."""
     load = YAML(typ="safe", pure=True).load

