@@ -1,35 +1,94 @@
 """Patterns in columns of text: which delimiter, which decimal sign, which column is what."""
 
 import re
+from collections import Counter
+
+import numpy as np
 
 from ...errors import XrdlibError
-from .header import axis_of_columns, fields, wavelength_in
-from .scans import MAX_ROWS, Scan
+from .axes import axis_of_columns
+from .header import fields, probe_in, wavelength_in
+from .scans import MAX_ROWS, MIN_POINTS, Scan
 
 MAX_LINE = 4000  # characters; a row of a table is shorter
 _MAX_HEADER = 2000  # lines that are searched for a wavelength
 _SAMPLE = 500  # lines that decide on the dialect
-_COMMENT = ("#", "!", "%", "'", "//", "*", "@", ";")
+_LEAD = 5  # rows of numbers before the table that may belong to the header
+_COMMENT = ("#", "!", "%", "'", "//", "*", "@", ";", "&")
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
-_WORDS = r"|[-+]?(?:nan|inf(?:inity)?)"  # not a number, but the right place for one
-_POINT = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[ed][-+]?\d+)?" + _WORDS + ")"
-_COMMA = r"(?:[-+]?(?:\d+(?:,\d*)?|,\d+)(?:[ed][-+]?\d+)?" + _WORDS + ")"
-# (separator, number): the first of equals wins, so "5, 72" is two integers and not "5," and "72".
-_DIALECTS = {
-    (sep, number): re.compile(rf"\s*{number}(?:{between}{number})+{end}\s*", re.IGNORECASE)
-    for sep, number, between, end in (
-        (";", _POINT, r"\s*;\s*", r"(?:\s*;)?"),
-        (";", _COMMA, r"\s*;\s*", r"(?:\s*;)?"),
-        (None, _POINT, r"\s+", ""),
-        (",", _POINT, r"\s*,\s*", r"(?:\s*,)?"),
-        (None, _COMMA, r"\s+", ""),
-    )
+_STRAY = 20  # control characters, zero bytes in titles for the most part, that a text may have
+_QUOTED = "\u066b"  # a comma inside quotes, until the dialect says what it is
+_SPACE = "[ \u00a0\u202f']"
+_EXPONENT = r"(?:[ed][-+]?\d+)?"
+_PLAIN = {
+    "point": rf"[-+]?(?:\d+(?:\.\d*)?|\.\d+){_EXPONENT}",
+    "comma": rf"[-+]?(?:\d+(?:[,{_QUOTED}]\d*)?|[,{_QUOTED}]\d+){_EXPONENT}",
 }
-_ONE_NUMBER = re.compile(rf"\s*(?:{_POINT}|{_COMMA})\s*[,;]?\s*", re.IGNORECASE)
+# The same with marks between thousands; no angle has as many.
+_GROUPED = {
+    "point": rf"{_PLAIN['point']}|[-+]?\d{{1,3}}(?:(?:[,{_QUOTED}]|{_SPACE})\d{{3}})+(?:\.\d*)?",
+    "comma": rf"{_PLAIN['comma']}|[-+]?\d{{1,3}}(?:(?:\.|{_SPACE})\d{{3}})+"
+    rf"(?:[,{_QUOTED}]\d*)?",
+}
+_MASK = r"[-+]?nan|[-+]?inf(?:inity)?|n/?a|none|null|masked|-+|\*+|\?|"
+_WORDS = re.compile(_MASK, re.IGNORECASE)
+_DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ]\d+:\d+[\d:.Z]*)?|\d{1,2}:\d{2}[\d:.]*"
+# How columns are set apart: what stands between two, and how the table is split there.
+_BETWEEN = {";": r"\s*;\s*", "\t": r" *\t *", ",": r"\s*,\s*", None: r"\s+"}
+
+
+class _Dialect:
+    """A delimiter and a decimal sign; `strict` finds rows, `lenient` those with masked cells."""
+
+    def __init__(self, separator, decimal, grouped):
+        self.separator, self.decimal, self.grouped = separator, decimal, grouped
+        between = _BETWEEN[separator]
+        first = _PLAIN[decimal]
+        other = _GROUPED[decimal] if grouped else first
+        lead = rf"\s*(?:(?:{_DATE})(?:{between}))*"
+        mask = _MASK if separator else _MASK.rstrip("|")
+        end = rf"(?:{between}.*|\s*)" if separator else r"(?:\s.*)?"
+        self.strict = re.compile(rf"{lead}(?:{first}){between}(?:{other}){end}", re.IGNORECASE)
+        self.lenient = re.compile(
+            rf"{lead}(?:{first}){between}(?:{other}|{mask}){end}", re.IGNORECASE
+        )
+        self.cell = re.compile(rf"(?:{other}|{mask or ' '})", re.IGNORECASE)
+
+    def cells(self, row):
+        """A row as a list of texts."""
+        return [cell.strip() for cell in row.split(self.separator)]
+
+    def number(self, cell):
+        """A cell as a number; NaN where it is masked."""
+        if _WORDS.fullmatch(cell):
+            return np.inf if cell.lower().lstrip("+-").startswith("inf") else np.nan
+        if self.grouped:
+            marks = f"[,{_QUOTED}]" if self.decimal == "point" else r"\."
+            cell = re.sub(rf"(?<=\d)(?:{marks}|{_SPACE})(?=\d{{3}}(?!\d))", "", cell)
+        if self.decimal == "comma":
+            cell = cell.replace(",", ".").replace(_QUOTED, ".")
+        return float(cell.lower().replace("d", "e"))
+
+
+# The first of equals wins, so "5, 72" is two integers and not "5," and "72".
+_DIALECTS = [
+    _Dialect(*kind)
+    for kind in (
+        (";", "point", False),
+        (";", "comma", False),
+        (None, "point", False),
+        (",", "point", False),
+        (",", "comma", False),
+        (None, "comma", False),
+        *((sep, decimal, True) for sep in (";", "\t", ",") for decimal in ("point", "comma")),
+    )
+    if kind[:2] != (",", "comma") or not kind[2]
+]
+_ONE_NUMBER = re.compile(rf"\s*(?:{_PLAIN['point']}|{_PLAIN['comma']})\s*[,;]?\s*", re.IGNORECASE)
 
 
 def decode(content):
-    """Text of a file in UTF-8 or UTF-16 (with a byte-order mark) or Latin-1.
+    """Text of a file in UTF-8 or UTF-16 (with or without a byte-order mark) or Latin-1.
 
     Raises
     ------
@@ -39,10 +98,17 @@ def decode(content):
     try:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return content.decode("utf-16")
-        if content.translate(None, _CONTROL) != content:
+        zeros = [content[i:4096:2].count(0) for i in (0, 1)]
+        if max(zeros) > 0.4 * len(content[:4096]) / 2 and not min(zeros):
+            return content.decode("utf-16-be" if zeros[0] else "utf-16-le")
+        content = content.rstrip(b"\0")
+        stray = len(content) - len(content.translate(None, _CONTROL))
+        if stray > min(_STRAY, len(content) / 100):
             raise XrdlibError(
                 "is binary and none of the formats known; export the scan as two columns of text"
             )
+        if stray:
+            content = content.translate(bytes(32 if i in _CONTROL else i for i in range(256)))
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError:
@@ -71,27 +137,23 @@ def parse(text, axis=None):
     """
     lines = _lines(text)
     dialect = _dialect(lines)
-    header, rows, numbers = _split(lines, dialect)
-    separator, number = dialect
-    width = len(_fields(rows[len(rows) // 2], separator))
-    if separator == "," and width >= 4 and width % 2 == 0 and not any("." in row for row in rows):
-        raise XrdlibError(
-            "uses the comma both inside numbers and between them; separate columns by semicolon "
-            "or tab"
-        )
-    columns = axis_of_columns([line for line in header if line.strip()], width, separator, axis)
-    header = header[:_MAX_HEADER]
-    x, y = [], []
-    for row, line in zip(rows, numbers, strict=True):
-        values = _fields(row, separator)
-        if len(values) != width:
-            raise XrdlibError(
-                f"line {line} has {len(values)} columns where others have {width}; repair it"
-            )
-        x.append(columns.factor * _number(values[columns.x], number is _COMMA))
-        y.append(_number(values[columns.y], number is _COMMA))
+    header, rows = _split(lines, dialect)
+    width = len(rows[len(rows) // 2][1])
+    header = [line for line in header if line.strip()]
+    columns = axis_of_columns(header, width, dialect.separator, axis)
+    used = [[row[i] if i < len(row) else "" for _, row in rows] for i in (columns.x, columns.y)]
+    x, y = (np.array([_read(dialect, cell) for cell in cells]) for cells in used)
+    stated = wavelength_in(header[:_MAX_HEADER]) or _dash(header)
+    if not columns.named:
+        columns, x, y, implied = _unnamed(dialect, rows, columns, x, y)
+        stated = stated or implied
+    x = columns.factor * x
+    if axis is None:
+        _check_unit(columns, x, stated)
     metadata = {"header": said} if (said := fields(header)) else {}
-    return Scan(x, y, "text", columns.axis, wavelength_in(header), metadata)
+    if probe := probe_in(header):
+        metadata["probe"] = probe
+    return Scan(x, y, "text", columns.axis, stated, metadata)
 
 
 def _lines(text):
@@ -99,63 +161,155 @@ def _lines(text):
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
     lines = text.split("\n")
-    if (longest := max(map(len, lines))) > MAX_LINE:
+    longest = max(
+        (len(line) for line in lines if not line.lstrip().startswith(_COMMENT)), default=0
+    )
+    if longest > MAX_LINE:
         raise XrdlibError(
             f"has a line of {longest} characters, so it is no table; give angle and intensity in "
             "columns, a point a line"
         )
-    if '"' in text:  # quoted fields: a comma inside is a decimal sign
-        lines = [re.sub(r'"([^"]*)"', lambda m: m[1].replace(",", "."), line) for line in lines]
+    if '"' in text:
+        lines = [re.sub(r'"([^"]*)"', lambda m: m[1].replace(",", _QUOTED), line) for line in lines]
     return lines
 
 
 def _dialect(lines):
-    """The (separator, number) that fits most lines of a sample from the middle and both ends."""
+    """The dialect that fits most lines of a sample from the middle and both ends."""
     n, third = len(lines), _SAMPLE // 3
     middle = max(n // 2 - third // 2, 0)
     sample = lines if n <= _SAMPLE else lines[:third] + lines[middle:][:third] + lines[-third:]
     sample = [_bare(line) for line in sample]
-    scores = {key: sum(map(bool, map(row.fullmatch, sample))) for key, row in _DIALECTS.items()}
-    best = max(scores, key=scores.get)
-    if not scores[best]:
+    scores = [sum(map(bool, map(each.strict.fullmatch, sample))) for each in _DIALECTS]
+    if not max(scores):
         if 2 * sum(map(bool, map(_ONE_NUMBER.fullmatch, sample))) > len(sample):
             raise XrdlibError("has one column; give angle and intensity in two")
         raise XrdlibError("holds no columns of numbers; give angle and intensity, a point a line")
-    return best
+    return _DIALECTS[scores.index(max(scores))]
 
 
 def _bare(line):
     """A line without a remark at its end."""
-    return line.split("#", 1)[0] if "#" in line else line
+    return re.split(r"#|(?<=[\d\s])(?:'(?!\d{3}\b)|!|//|/\*)", line, maxsplit=1)[0]
 
 
 def _split(lines, dialect):
-    """Header lines, rows of numbers, and the line numbers of these rows."""
-    is_row = _DIALECTS[dialect].fullmatch
-    header, rows, numbers = [], [], []
+    """Header lines, and the rows of the table as (line number, cells)."""
+    header, rows, odd = [], [], None
     for number, line in enumerate(lines, 1):
-        if is_row(bare := _bare(line)):
-            rows.append(bare)
-            numbers.append(number)
+        if line.lstrip().startswith(_COMMENT):
+            header += [] if rows else [line]
+        elif dialect.lenient.fullmatch(bare := _bare(line)):
+            if odd:
+                raise XrdlibError(
+                    f"line {odd[0]} ({odd[1][:30]!r}) is no row of numbers like those before it; "
+                    "repair or remove it"
+                )
+            rows.append((number, dialect.cells(bare)))
         elif not rows:
             header.append(line)
-        elif (mark := line.strip()) and not mark.startswith(_COMMENT):
+        elif mark := line.strip():
+            odd = odd or (number, mark)  # a footer, if no row follows
+    return _even(header, rows, lines, dialect)
+
+
+def _even(header, rows, lines, dialect):
+    """The same, checked: all rows as wide as most, but for lists beside the table that end."""
+    # Numbers to begin with; remarks in words do not count.
+    widths = []
+    for _, cells in rows:
+        width = next((i for i, c in enumerate(cells) if not dialect.cell.fullmatch(c)), len(cells))
+        widths.append(width)
+    if (dialect.separator, dialect.decimal) == (",", "point") and min(widths) >= 4:
+        if not min(widths) % 2 and not any("." in cell for _, cells in rows for cell in cells):
             raise XrdlibError(
-                f"line {number} ({mark[:30]!r}) is no row of numbers like those before it; "
-                "repair or remove it"
+                "uses the comma both inside numbers and between them; separate columns by "
+                "semicolon or tab"
             )
-    return header, rows, numbers
+    usual = Counter(widths).most_common(1)[0][0]
+    first = widths.index(usual)
+    if 0 < first <= _LEAD:
+        header = [*header, *(lines[number - 1] for number, _ in rows[:first])]
+        rows, widths = rows[first:], widths[first:]
+    falling = all(a >= b for a, b in zip(widths, widths[1:], strict=False)) and min(widths) > 2
+    odd = next((i for i, width in enumerate(widths) if width != usual), None)
+    if odd is not None and not falling:
+        raise XrdlibError(
+            f"line {rows[odd][0]} has {widths[odd]} columns where others have {usual}; repair it"
+        )
+    return header, rows
 
 
-def _fields(row, separator):
-    values = row.split(separator)
-    return values if values[-1].strip() else values[:-1]
-
-
-def _number(value, decimal_comma):
-    if decimal_comma:
-        value = value.replace(",", ".")
+def _read(dialect, cell):
     try:
-        return float(value)
-    except ValueError:  # Fortran's exponent, "1.5D+03"
-        return float(value.upper().replace("D", "E"))
+        return dialect.number(cell)
+    except ValueError:
+        return np.nan
+
+
+def _dash(header):
+    """The wavelength that is the first line, as DASH writes it, or None."""
+    alone = header and re.fullmatch(r"\s*(\d?\.\d{2,})\s*", header[0])
+    return float(alone[1]) if alone and 0.1 <= float(alone[1]) <= 2.6 else None
+
+
+def _unnamed(dialect, rows, columns, x, y):
+    """Columns without names: the angle is the first that rises or falls throughout.
+
+    A column of d-spacings beside the angles is known by Bragg's law, which then gives the
+    wavelength too; a column that counts the points is passed over.
+    """
+    width = min(len(row) for _, row in rows)
+    table = [np.array([_read(dialect, row[i]) for _, row in rows]) for i in range(min(width, 4))]
+    for i, j in ((0, 1), (1, 0)) if len(table) > 2 else ():
+        if (wavelength := _bragg(table[i], table[j])) is not None:
+            return columns._replace(x=i, y=2, named=True, unit=True), table[i], table[2], wavelength
+    steady = [i for i, values in enumerate(table) if _monotone(values)]
+    if len(steady) > 1 and steady[0] == 0 and set(np.diff(x)) == {1.0} and x[0] in (0, 1):
+        steady = steady[1:]
+    if steady and steady[0] != columns.x and columns.x not in steady[:1]:
+        at = steady[0]
+        other = at + 1 if at + 1 < len(table) else 0
+        return columns._replace(x=at, y=other), table[at], table[other], None
+    return columns, x, y, None
+
+
+def _monotone(values):
+    step = np.diff(values)
+    return len(step) > 1 and bool((step >= 0).all() or (step <= 0).all()) and step.any()
+
+
+def _bragg(angle, d):
+    """Wavelength for which angles and d-spacings belong together, or None."""
+    with np.errstate(all="ignore"):
+        wavelength = 2 * d * np.sin(np.radians(angle) / 2)
+    middle = np.median(wavelength)
+    near = np.abs(wavelength - middle) < 0.004 * middle + 1e-4
+    return round(float(middle), 4) if 0.1 < middle < 5 and near.mean() > 0.95 else None
+
+
+def _check_unit(columns, x, wavelength):
+    """Refuse positions that may well be in another unit than is taken where none is said.
+
+    Raises
+    ------
+    XrdlibError
+    """
+    top = np.nanmax(np.abs(x)) if np.isfinite(x).any() else np.nan
+    if columns.unit or len(x) < MIN_POINTS:
+        return
+    limits = {
+        "q": (top > 15, "1/angstrom or 1/nm"),
+        "d": (top < 2, "angstrom or nm"),
+        "two_theta": (top <= np.pi, "degrees or radians"),
+    }
+    if limits[columns.axis][0] and columns.named:
+        raise XrdlibError(
+            f"{columns.axis} runs to {top:g} and no unit is given; write {limits[columns.axis][1]} "
+            "behind its name"
+        )
+    if not columns.named and top < 10 and wavelength is None:
+        raise XrdlibError(
+            f"positions run to {top:g} only and are not named; say with axis= whether they are "
+            "two_theta, d or q"
+        )

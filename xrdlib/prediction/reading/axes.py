@@ -1,0 +1,230 @@
+"""What the header of a table says of its columns: which is the position, on what axis and unit."""
+
+import math
+import re
+from typing import NamedTuple
+
+from ...errors import XrdlibError
+
+_MARKS = "#!%'/*@;:$[]{}\" \t°"
+# Spellings of one thing, brought to one form before anything is looked up.
+_SPELLINGS = (
+    (r"\\305|\\aa\b|\u212b|[aå]ngstr[öo]e?ms?|å+", "å"),
+    (r"⁻|−|–|\\-", "-"),
+    (r"¹|\\1", "1"),
+    (r"²", "2"),
+    (r"\b(?:inverse|reciprocal|inv|per)\b[\s_]*|(?:^|(?<=_))inv_", "1/"),
+    (r"[_|]", " "),
+    (r"[$\\{}^]", ""),
+)
+# Names that begin like this are axes; what stands before ("x:", "column 1 =") does not count.
+_BEFORE = re.compile(
+    r"^(?:(?:x[\s-]*(?:axis|units?|label|title)?|col(?:umn)?\s*[01xa]|units?|axis|abscissa"
+    r"|radial\s+unit)\b\"?\s*[:=,\u066b(]?|1\s*[:=)])\s*"
+)
+_AXES = (
+    (
+        "two_theta",
+        re.compile(
+            r"(?:2|two|degrees?\s+2|deg\.?\s+2)[\s*-]*(?:th|θ|ϑ|q\b|t\b)|t[\s-]*th(?:eta)?\b"
+            r"|(?:theta|θ)\s*[-/]\s*2|(?:(?:diffraction|scattering)\s+)?angle\b"
+            r"|pos(?:ition)?\b|deg(?:ree)?s?\W*$"
+        ),
+    ),
+    (
+        "d",
+        re.compile(
+            r"d(?:[\s-]*(?:spac(?:ings?|e)|values?|hkl))?(?![\w.*-])"
+            r"|d(?=[\s-]+1?/?(?:å|a|nm|pm)\b)|(?:interplanar|lattice)[\s-]+(?:spacing|distance)"
+        ),
+    ),
+    (
+        "q",
+        re.compile(
+            r"q(?:[\s-]*(?:values?|vals?|vector|space|axis|range))?(?![\w.*-])"
+            r"|q(?=[\s-]+1?/?(?:å|a|nm|pm|m|cm)\b|-?(?:nm|å)-)|scattering\s+vector"
+            r"|(?:momentum|wave\s?vector)\s+transfer"
+        ),
+    ),
+)
+# Positions that would pass for degrees and are none.
+_OTHER = re.compile(
+    r"(?:theta|θ|omega|ω|chi\b|phi\b|psi\b|azimuth|eta\b|tof|time|energy|e\b|channel|pixel|px\b"
+    r"|row\b|strip|s\b|d\s*\*|1/d|sin|log|ln\b|arc|r\b|radi(?:us|al)|distance|wave|raman"
+    r"|frequency|temp|q\s*[xyz*]|q\s*2|exit|incident|x\s*[(/]?\s*(?:mm|cm|pixel|px)|mm\b|cm\b)"
+)
+_INTENSITY = re.compile(
+    r"(?:intensit|inten\b|int\b|i\b|i\s?(?:_|-)?obs|i\(|counts?|cps|y\s?obs|yo\b|y\b|obs|net|signal"
+    r"|psd|det|lin\b|iobs|intensity)"
+)
+_NOT_INTENSITY = re.compile(r"calc|back|bkg|bg|sigma|err|esd|std|weight|diff|y\s?obs\s?-|time")
+_IN_BRACKETS = r"[(\[/,].*"
+_REFUSED = None
+# Unit in a name -> factor to degrees, angstrom or 1/angstrom. The first that fits counts.
+_UNITS = {
+    "two_theta": (
+        (r"\bm(?:illi)?rad", math.degrees(1e-3)),
+        (r"\brad(?:ian)?s?\b", math.degrees(1)),
+        (r"deg|°|th\b|θ", 1.0),
+        (
+            _IN_BRACKETS + r"\b(?:[mcnuµμ]m|m?s|å|pixels?|px|ch(?:annels?)?|k?ev|steps?"
+            r"|arc\s?\w+|min(?:utes)?|gon|grad)\b",
+            _REFUSED,
+        ),
+    ),
+    "d": (
+        (r"nm(?![a-z])|nanom", 10.0),
+        (r"\bpm(?![a-z])|picom", 0.01),
+        (r"[uµμmc]m(?![a-z])|micro|milli", _REFUSED),
+        (r"[\s(\[/]m(?:et(?:er|re)s?)?\b", 1e10),
+        (r"å|\ba\b|\bang", 1.0),
+    ),
+    "q": (
+        (r"nm(?![a-z])|nanom", 0.1),
+        (r"\bpm(?![a-z])|picom", 100.0),
+        (r"[uµμmc]m(?![a-z])|micro|milli|centi", _REFUSED),
+        (r"[\s(\[/]m(?:et(?:er|re)s?)?(?:\b|-)", 1e-10),
+        (r"å|\ba-?1?\b|\bang", 1.0),
+    ),
+}
+
+
+class Columns(NamedTuple):
+    """Axis of the positions, factor to its unit, the two columns, and what the header leaves open.
+
+    `named` is whether the header (or the caller) names the axis, `unit` whether it gives a unit.
+    """
+
+    axis: str
+    factor: float
+    x: int
+    y: int
+    named: bool = True
+    unit: bool = True
+
+
+def axis_of_columns(header, width, separator, axis=None):
+    """Which columns hold positions and intensities, and on what axis.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Lines above the table.
+    width : int
+        Number of columns.
+    separator : str or None
+        Of the table; None for white space.
+    axis : str, optional
+        What the caller says the axis is.
+
+    Returns
+    -------
+    Columns
+
+    Raises
+    ------
+    XrdlibError
+        If the positions are named as something that cannot become 2theta, or in a unit that is
+        not known.
+    """
+    chi = len(header) == 4 and re.fullmatch(r"\s*\d+(?:\s+\d+)?\s*", header[3])
+    for line in header[:-13:-1]:
+        for names in _names(line, separator):
+            if len(names) == width or (len(names) > width and _profile_names(names)):
+                if found := _from_names(names, axis):
+                    return found
+        # A title of the axis alone, as in CHI files, or names that hold blanks.
+        title = plain(line)
+        named, stripped = _kind(title), _BEFORE.sub("", title, count=1)
+        if named and (len(title) < 40 and _surely(stripped)) and axis in (None, named):
+            return _columns(named, stripped, 0, 1)
+        if (
+            not axis
+            and _OTHER.match(stripped)
+            and (stripped != title or (chi and line is header[1]))
+        ):
+            _refuse(title)
+    return Columns(axis or "two_theta", 1.0, 0, 1, axis is not None, False)
+
+
+def plain(name):
+    """A name or a line of a header in the one spelling that all look-ups here expect."""
+    name = name.lower().strip(_MARKS)
+    for spelling, form in _SPELLINGS:
+        name = re.sub(spelling, form, name)
+    return name.strip(_MARKS)
+
+
+def _names(line, separator):
+    """A header line split in the ways that headers are."""
+    line = re.sub(r"^[#\s]*#?L\s", "", line) if line.lstrip().startswith("#L ") else line
+    line = line.strip(_MARKS).lower()
+    for split in (separator, "\t", ",", ";", "  ", None):
+        names = re.split(r"\s{2,}", line) if split == "  " else line.split(split)
+        while names and not names[-1].strip():
+            names.pop()
+        yield [plain(name) for name in names]
+
+
+def _profile_names(names):
+    """Names of a profile with lists of reflections beside it: more names than columns."""
+    return _kind(names[0]) == "two_theta" and bool(_INTENSITY.match(names[1]))
+
+
+def _from_names(names, axis):
+    """Columns by their names, or None where the line names nothing."""
+    kinds = [_kind(name) for name in names]
+    values = [
+        i for i, n in enumerate(names) if _INTENSITY.match(n) and not _NOT_INTENSITY.search(n)
+    ]
+    for wanted in [axis] if axis else ["two_theta", "d", "q"]:
+        if wanted in kinds:
+            x = kinds.index(wanted)
+            y = next((i for i in values if i != x), None)
+            if y is None and not _surely(names[x]):
+                continue
+            y = (x + 1 if x + 1 < len(names) else 0) if y is None else y
+            return _columns(wanted, names[x], x, y)
+    if not values:
+        return None
+    y = next((i for i in values if i > 0), 1)
+    if axis:
+        return Columns(axis, 1.0, 0, y)
+    if _OTHER.match(names[0]):
+        _refuse(names[0])
+    return Columns("two_theta", 1.0, 0, y, False, False)
+
+
+def _refuse(name):
+    raise XrdlibError(
+        f"the first column is called {name[:40]!r}; give 2theta, d or q, or say what it is with "
+        "axis="
+    )
+
+
+def _columns(axis, name, x, y):
+    for unit, factor in _UNITS[axis]:
+        if re.search(unit, name):
+            if factor is _REFUSED:
+                raise XrdlibError(
+                    f"the positions are called {name[:40]!r}, in a unit that is not known; give "
+                    "degrees or radians, d in angstrom or nm, q in 1/angstrom or 1/nm"
+                )
+            return Columns(axis, factor, x, y)
+    return Columns(axis, 1.0, x, y, unit=False)
+
+
+def _kind(name):
+    for text in (name, _BEFORE.sub("", name, count=1)):
+        for axis, pattern in _AXES:
+            if text and pattern.match(text):
+                return axis
+    return None
+
+
+def _surely(name):
+    """Whether a name is that of an axis beyond doubt: it has a unit or is long."""
+    return bool(
+        re.search(r"[(\[/,\s].*(?:deg|°|rad|å|\ba\b|\ba-|ang|nm|nanom|pm|\bm-|1/m)", name)
+        or re.match(r"(?:2|two)[\s*-]*(?:th|θ)|t[\s-]*th|d[\s-]*(?:spac|value)", name)
+    )
