@@ -14,7 +14,7 @@ from .native import arrays, check_amount
 from .scans import Scan, anode_line
 
 _UNKNOWN = -1e6  # how version 1 says so
-# Coupled, uncoupled and detector scans, the last for high resolution; scans of a PSD, fixed and fast.
+# Coupled, uncoupled and detector scans, uncoupled ones of high resolution; a PSD, fixed and fast.
 _OVER_TWO_THETA = (0, 1, 2, 20, 129, 130)
 _CUT_OFF = "is a damaged or cut-off RAW file; copy or export it again"
 

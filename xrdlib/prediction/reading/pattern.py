@@ -176,7 +176,7 @@ def _parse_one(content, suffix, axis, scan):
 def _parse_text(text, content, suffix, axis, scan):
     start = text[:4096].lstrip()
     foreign.refuse_text(text)
-    if re.match(r"<(?:[?!]|[\w:]+[\s/>])", start) and re.search(r"</|/>|<!", text):
+    if re.match(r"<(?:[?!]|xrd|[A-Za-z][^<>]*>\s*<|[A-Za-z][^<>]*/>)", start):
         return vendor.read_xrdml(content, scan)
     if re.search(r"^\*RAS_(?:DATA|HEADER)_START", start, re.MULTILINE):
         return vendor.read_ras(text, scan)

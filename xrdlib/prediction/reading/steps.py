@@ -92,7 +92,7 @@ def _formed(name, text, match):
     if (typed := _TYPED.search(text[: match.end()])) and not re.search("2|two", typed[1].lower()):
         raise XrdlibError(f"is a {name} scan over {typed[1].strip()[:20]}; give one over 2theta")
     lines = [line for line in said["counts"].splitlines() if line.strip()]
-    filled = _filled(said["start"], said["step"], said["stop"], lines)
+    filled = _filled(said["start"], said["step"], said["stop"], lines, rounded=True)
     if filled is None:
         raise XrdlibError(f"is a {name} file with {_misfit(lines, said)}; export it again")
     header = text[: match.start("counts")].splitlines()
@@ -107,7 +107,7 @@ def _plain(text):
     lines = text.split("\n")
     misfit = None
     for i, line in enumerate(lines[:_HEAD]):
-        if not (match := re.match(rf"\s*({_N})[\s,;]+({_N})[\s,;]+({_N})(?![\w.])", line)):
+        if not (match := re.match(rf"\s*({_N}),?\s+({_N}),?\s+({_N})(?![\w.])", line)):
             continue
         first, second, third = match.groups()
         for step, stop in ((second, third), (third, second)):
@@ -155,8 +155,8 @@ def _points(start, step, stop):
     return n if MIN_POINTS <= n <= MAX_ROWS else None
 
 
-def _filled(start, step, stop, lines):
-    """Angles and counts of lines that fill a range, or None."""
+def _filled(start, step, stop, lines, rounded=False):
+    """Angles and counts of lines that fill a range, whose step may be rounded, or None."""
     if (n := _points(start, step, stop)) is None:
         return None
     start, size, stop = float(start), float(step), float(stop)
@@ -165,8 +165,8 @@ def _filled(start, step, stop, lines):
             return start + size * np.arange(whole), y
     # The step of a strip detector has more digits than some programs write.
     whole = sum(len(_split(line)) for line in lines)
-    digits = len(step.partition(".")[2])
-    if whole >= MIN_POINTS and abs((stop - start) / (whole - 1) - size) <= 0.5 * 10.0**-digits:
+    rounding = min(0.5 * 10.0 ** -len(step.partition(".")[2]), 0.1 * size)
+    if rounded and whole >= MIN_POINTS and abs((stop - start) / (whole - 1) - size) <= rounding:
         if y := counts(lines, whole):
             return np.linspace(start, stop, whole), y
     return None

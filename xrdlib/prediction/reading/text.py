@@ -50,7 +50,7 @@ class _Dialect:
         end = rf"(?:{between}.*|\s*)" if separator else r"(?:\s.*)?"
         self.strict = re.compile(rf"{lead}(?:{first}){between}(?:{other}){end}", re.IGNORECASE)
         self.lenient = re.compile(
-            rf"{lead}(?:{first}){between}(?:{other}|{mask}){end}", re.IGNORECASE
+            rf"{lead}(?:{first}|nan){between}(?:{other}|{mask}){end}", re.IGNORECASE
         )
         self.cell = re.compile(rf"(?:{other}|{mask or ' '})", re.IGNORECASE)
 
@@ -308,7 +308,7 @@ def _check_unit(columns, x, wavelength):
             f"{columns.axis} runs to {top:g} and no unit is given; write {limits[columns.axis][1]} "
             "behind its name"
         )
-    if not columns.named and top < 10 and wavelength is None:
+    if not columns.named and np.nanmin(x) < 2 and top < 10 and wavelength is None:
         raise XrdlibError(
             f"positions run to {top:g} only and are not named; say with axis= whether they are "
             "two_theta, d or q"
