@@ -42,7 +42,7 @@ _AXES = (
         "q",
         re.compile(
             r"q(?:[\s-]*(?:values?|vals?|vector|space|axis|range))?(?![\w.*-])"
-            r"|q(?=[\s-]+1?/?(?:å|a|nm|pm|m|cm)\b|-?(?:nm|å)-)|scattering\s+vector"
+            r"|q(?=[\s-]+1?/?(?:å|a|[nupµcm]?m)\b|-?(?:nm|å)-)|scattering\s+vector"
             r"|(?:momentum|wave\s?vector)\s+transfer"
         ),
     ),
@@ -128,6 +128,7 @@ def axis_of_columns(header, width, separator, axis=None):
         not known.
     """
     chi = len(header) == 4 and re.fullmatch(r"\s*\d+(?:\s+\d+)?\s*", header[3])
+    heading = header[1] if chi else None
     for line in header[:-13:-1]:
         for names in _names(line, separator):
             if len(names) == width or (len(names) > width and _profile_names(names)):
@@ -136,13 +137,10 @@ def axis_of_columns(header, width, separator, axis=None):
         # A title of the axis alone, as in CHI files, or names that hold blanks.
         title = plain(line)
         named, stripped = _kind(title), _BEFORE.sub("", title, count=1)
-        if named and (len(title) < 40 and _surely(stripped)) and axis in (None, named):
+        sure = line is heading or (len(title) < 40 and _surely(stripped))
+        if named and sure and axis in (None, named):
             return _columns(named, stripped, 0, 1)
-        if (
-            not axis
-            and _OTHER.match(stripped)
-            and (stripped != title or (chi and line is header[1]))
-        ):
+        if not axis and _OTHER.match(stripped) and (stripped != title or line is heading):
             _refuse(title)
     return Columns(axis or "two_theta", 1.0, 0, 1, axis is not None, False)
 
@@ -155,11 +153,20 @@ def plain(name):
     return name.strip(_MARKS)
 
 
+def names_an_axis(line):
+    """Whether a line begins with the name of an axis."""
+    return _kind(plain(line)) is not None
+
+
 def _names(line, separator):
     """A header line split in the ways that headers are."""
     line = re.sub(r"^[#\s]*#?L\s", "", line) if line.lstrip().startswith("#L ") else line
     line = line.strip(_MARKS).lower()
+    # A unit that stands apart is no name of a column.
+    apart = re.search(r"\s[(\[/]", line)
     for split in (separator, "\t", ",", ";", "  ", None):
+        if split is None and apart:
+            continue
         names = re.split(r"\s{2,}", line) if split == "  " else line.split(split)
         while names and not names[-1].strip():
             names.pop()
@@ -181,10 +188,9 @@ def _from_names(names, axis):
         if wanted in kinds:
             x = kinds.index(wanted)
             y = next((i for i in values if i != x), None)
-            if y is None and not _surely(names[x]):
+            if y is None and not (_surely(names[x]) and x + 1 < len(names)):
                 continue
-            y = (x + 1 if x + 1 < len(names) else 0) if y is None else y
-            return _columns(wanted, names[x], x, y)
+            return _columns(wanted, names[x], x, x + 1 if y is None else y)
     if not values:
         return None
     y = next((i for i in values if i > 0), 1)

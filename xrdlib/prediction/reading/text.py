@@ -6,13 +6,14 @@ from collections import Counter
 import numpy as np
 
 from ...errors import XrdlibError
-from .axes import axis_of_columns
+from .axes import axis_of_columns, names_an_axis
 from .header import fields, probe_in, wavelength_in
 from .scans import MAX_ROWS, MIN_POINTS, Scan
 
 MAX_LINE = 4000  # characters; a row of a table is shorter
 _MAX_HEADER = 2000  # lines that are searched for a wavelength
 _SAMPLE = 500  # lines that decide on the dialect
+_BRAGG = 3e-3  # relative; a d-spacing of 1.2 with two decimals
 _LEAD = 5  # rows of numbers before the table that may belong to the header
 _COMMENT = ("#", "!", "%", "'", "//", "*", "@", ";", "&")
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
@@ -76,13 +77,16 @@ _DIALECTS = [
     for kind in (
         (";", "point", False),
         (";", "comma", False),
+        ("\t", "point", True),
         (None, "point", False),
         (",", "point", False),
         (",", "comma", False),
         (None, "comma", False),
-        *((sep, decimal, True) for sep in (";", "\t", ",") for decimal in ("point", "comma")),
+        (";", "point", True),
+        (";", "comma", True),
+        ("\t", "comma", True),
+        (",", "point", True),
     )
-    if kind[:2] != (",", "comma") or not kind[2]
 ]
 _ONE_NUMBER = re.compile(rf"\s*(?:{_PLAIN['point']}|{_PLAIN['comma']})\s*[,;]?\s*", re.IGNORECASE)
 
@@ -143,7 +147,7 @@ def parse(text, axis=None):
     columns = axis_of_columns(header, width, dialect.separator, axis)
     used = [[row[i] if i < len(row) else "" for _, row in rows] for i in (columns.x, columns.y)]
     x, y = (np.array([_read(dialect, cell) for cell in cells]) for cells in used)
-    stated = wavelength_in(header[:_MAX_HEADER]) or _dash(header)
+    stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
     if not columns.named:
         columns, x, y, implied = _unnamed(dialect, rows, columns, x, y)
         stated = stated or implied
@@ -157,7 +161,7 @@ def parse(text, axis=None):
 
 
 def _lines(text):
-    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n\x1a \t")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n\x1a ")
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
     lines = text.split("\n")
@@ -200,12 +204,16 @@ def _split(lines, dialect):
         if line.lstrip().startswith(_COMMENT):
             header += [] if rows else [line]
         elif dialect.lenient.fullmatch(bare := _bare(line)):
+            cells = dialect.cells(bare)
+            few = odd and len(rows) <= _LEAD
+            if few and (names_an_axis(odd[1]) or len(cells) != len(rows[0][1])):
+                header, rows, odd = lines[: number - 1], [], None
             if odd:
                 raise XrdlibError(
                     f"line {odd[0]} ({odd[1][:30]!r}) is no row of numbers like those before it; "
                     "repair or remove it"
                 )
-            rows.append((number, dialect.cells(bare)))
+            rows.append((number, cells))
         elif not rows:
             header.append(line)
         elif mark := line.strip():
@@ -228,7 +236,8 @@ def _even(header, rows, lines, dialect):
             )
     usual = Counter(widths).most_common(1)[0][0]
     first = widths.index(usual)
-    if 0 < first <= _LEAD:
+    named = bool(header) and names_an_axis(header[-1])
+    if 0 < first <= _LEAD and not named:
         header = [*header, *(lines[number - 1] for number, _ in rows[:first])]
         rows, widths = rows[first:], widths[first:]
     falling = all(a >= b for a, b in zip(widths, widths[1:], strict=False)) and min(widths) > 2
@@ -247,10 +256,14 @@ def _read(dialect, cell):
         return np.nan
 
 
-def _dash(header):
-    """The wavelength that is the first line, as DASH writes it, or None."""
-    alone = header and re.fullmatch(r"\s*(\d?\.\d{2,})\s*", header[0])
-    return float(alone[1]) if alone and 0.1 <= float(alone[1]) <= 2.6 else None
+def _unsaid(header):
+    """A wavelength without a word: DASH's first line, the second of FullProf's PRF; or None."""
+    for line, pattern in zip(
+        header, (r"\s*(\d?\.\d{2,})\s*", r"\s*\d+\s+\d+\s+(\d\.\d{3,})\s+\d\.\d.*"), strict=False
+    ):
+        if (found := re.fullmatch(pattern, line)) and 0.1 <= float(found[1]) <= 2.6:
+            return float(found[1])
+    return None
 
 
 def _unnamed(dialect, rows, columns, x, y):
@@ -261,8 +274,13 @@ def _unnamed(dialect, rows, columns, x, y):
     """
     width = min(len(row) for _, row in rows)
     table = [np.array([_read(dialect, row[i]) for _, row in rows]) for i in range(min(width, 4))]
-    for i, j in ((0, 1), (1, 0)) if len(table) > 2 else ():
-        if (wavelength := _bragg(table[i], table[j])) is not None:
+    if len(table) > 2:
+        spread, i, wavelength = min(
+            (spread, i, wavelength)
+            for i in (0, 1)
+            for spread, wavelength in [_bragg(table[i], table[1 - i])]
+        )
+        if spread < _BRAGG:
             return columns._replace(x=i, y=2, named=True, unit=True), table[i], table[2], wavelength
     steady = [i for i, values in enumerate(table) if _monotone(values)]
     if len(steady) > 1 and steady[0] == 0 and set(np.diff(x)) == {1.0} and x[0] in (0, 1):
@@ -280,12 +298,13 @@ def _monotone(values):
 
 
 def _bragg(angle, d):
-    """Wavelength for which angles and d-spacings belong together, or None."""
+    """How far angles and d-spacings are from Bragg's law, and the wavelength."""
     with np.errstate(all="ignore"):
         wavelength = 2 * d * np.sin(np.radians(angle) / 2)
-    middle = np.median(wavelength)
-    near = np.abs(wavelength - middle) < 0.004 * middle + 1e-4
-    return round(float(middle), 4) if 0.1 < middle < 5 and near.mean() > 0.95 else None
+    middle = float(np.median(wavelength))
+    if not 0.1 < middle < 5:
+        return np.inf, middle
+    return float(np.quantile(np.abs(wavelength / middle - 1), 0.9)), round(middle, 4)
 
 
 def _check_unit(columns, x, wavelength):
