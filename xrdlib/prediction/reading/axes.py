@@ -129,11 +129,15 @@ def axis_of_columns(header, width, separator, axis=None):
     """
     chi = len(header) == 4 and re.fullmatch(r"\s*\d+(?:\s+\d+)?\s*", header[3])
     heading = header[1] if chi else None
+    below = ""
     for line in header[:-13:-1]:
-        for names in _names(line, separator):
+        for names, units in zip(_names(line, separator), _names(below, separator), strict=True):
             if len(names) == width or (len(names) > width and _profile_names(names)):
-                if found := _from_names(names, axis):
+                if len(units) == width and not any(map(_kind, units)):
+                    names = [f"{name} ({unit})" for name, unit in zip(names, units, strict=True)]
+                if found := _from_names(names, axis, not below or line.startswith("#L ")):
                     return found
+        below = line
         # A title of the axis alone, as in CHI files, or names that hold blanks.
         title = plain(line)
         named, stripped = _kind(title), _BEFORE.sub("", title, count=1)
@@ -163,9 +167,10 @@ def _names(line, separator):
     line = re.sub(r"^[#\s]*#?L\s", "", line) if line.lstrip().startswith("#L ") else line
     line = line.strip(_MARKS).lower()
     # A unit that stands apart is no name of a column.
-    apart = re.search(r"\s[(\[/]", line)
+    apart = re.search(r"\w\s[(\[/]", line)
     for split in (separator, "\t", ",", ";", "  ", None):
         if split is None and apart:
+            yield []
             continue
         names = re.split(r"\s{2,}", line) if split == "  " else line.split(split)
         while names and not names[-1].strip():
@@ -178,8 +183,8 @@ def _profile_names(names):
     return _kind(names[0]) == "two_theta" and bool(_INTENSITY.match(names[1]))
 
 
-def _from_names(names, axis):
-    """Columns by their names, or None where the line names nothing."""
+def _from_names(names, axis, last=False):
+    """Columns by their names, or None where the line, the last perhaps, names nothing."""
     kinds = [_kind(name) for name in names]
     values = [
         i for i, n in enumerate(names) if _INTENSITY.match(n) and not _NOT_INTENSITY.search(n)
@@ -192,6 +197,8 @@ def _from_names(names, axis):
                 continue
             return _columns(wanted, names[x], x, x + 1 if y is None else y)
     if not values:
+        if last and not axis and _OTHER.match(names[0]) and all(n[:1].isalpha() for n in names):
+            _refuse(names[0])
         return None
     y = next((i for i in values if i > 0), 1)
     if axis:
@@ -208,15 +215,21 @@ def _refuse(name):
     )
 
 
+def _refuse_unit(name):
+    raise XrdlibError(
+        f"the positions are called {name[:40]!r}, in a unit that is not known; give degrees or "
+        "radians, d in angstrom or nm, q in 1/angstrom or 1/nm"
+    )
+
+
 def _columns(axis, name, x, y):
     for unit, factor in _UNITS[axis]:
         if re.search(unit, name):
             if factor is _REFUSED:
-                raise XrdlibError(
-                    f"the positions are called {name[:40]!r}, in a unit that is not known; give "
-                    "degrees or radians, d in angstrom or nm, q in 1/angstrom or 1/nm"
-                )
+                _refuse_unit(name)
             return Columns(axis, factor, x, y)
+    if axis != "two_theta" and re.search(r"[(\[/,]\s*(?!calc|corr|obs|exp|raw|meas)[^\s)\]]", name):
+        _refuse_unit(name)
     return Columns(axis, 1.0, x, y, unit=False)
 
 

@@ -24,7 +24,7 @@ _NAMES = {
 }
 _SYMBOL = "|".join(ANODES)
 _ANODE = rf"(?P<anode>{_SYMBOL}|{_SYMBOL.upper()}|(?i:{'|'.join(_NAMES)}))(?![A-Za-z\d])"
-_TUBE = r"(?i:x-?ray\s+source|anode|target|tube|radiation|wave\s?length)"
+_TUBE = r"(?i:x-?ray(?:\s+source)?|anode|target|tube|radiation|wave\s?length)"
 # "Co." is more often a company than cobalt.
 _ANODES = (
     re.compile(
@@ -48,11 +48,17 @@ _LINES = (
         lambda found: found[1] + "①②"[int(found[2]) - 1],
     ),
 )
-_NUMBER = r"(?P<number>(?:\d+(?:[.,]\d*)?|\.\d+)(?:e[-+]?\d+)?)(?!\d|\.\d|,\d)"
+_NUMBER = r"(?P<number>(?:\d+(?:[.,]\d*)?|\.\d+)(?:e[-+]?\d+)?)(?!\d|\.\d|,\d+(?![\d.]))"
 _LENGTHS = {"å": 1.0, "a": 1.0, "ang": 1.0, "nm": 10.0, "pm": 0.01, "m": 1e10, "µm": 1e4, "um": 1e4}
+_UNITS = (
+    (r"\bnanomet(?:er|re)s?\b", "nm"),
+    (r"\bpicomet(?:er|re)s?\b", "pm"),
+    (r"\bmicromet(?:er|re)s?\b", "um"),
+    (r"\bmet(?:er|re)s?\b", "m"),
+)
 _LENGTH = rf"(?P<unit>{'|'.join(sorted(_LENGTHS, key=len, reverse=True))})(?![a-z\d])"
 _WAVELENGTH = re.compile(
-    r"(?P<key>(?:wave[\s-]*len(?:gth)?|wavelen|\blam(?:b?da)?(?![a-z])|λ|\bwl)|[①②])"
+    r"(?P<key>(?:wave[\s-]*len(?:gth)?|wellenl[äa]e?nge|longueur\s+d.onde|\blam(?:b?da)?(?![a-z])|λ|\bwl)|[①②])"
     rf"(?P<between>[^\d\n]{{0,40}}?)(?<![\d.]){_NUMBER}\s*[(\[]?\s*(?:{_LENGTH})?"
 )
 _NO_WAVELENGTH = re.compile(
@@ -66,6 +72,7 @@ _NO_ENERGY = re.compile(
     r"thresh|resol|window|range|cut-?off|lower|upper|discri|width|spread|step|scatter|pha|mode|gap"
 )
 _ANGSTROM = re.compile(rf"(?<![\d.\w]){_NUMBER}\s*(?:å|a\b)")
+_KEV = re.compile(rf"(?<![\d.\w]){_NUMBER}\s*kev\b")
 _SOURCE = re.compile(
     r"radiation|x-?ray|source|synchrotron|beam|neutron|\bk\s?(?:α|alpha)|d[12][ab]\d?\b|d20\b"
 )
@@ -107,6 +114,8 @@ def _stated(line):
     text = line.lower()
     for pattern, mark in _LINES:
         text = re.sub(pattern, mark, text)
+    for pattern, unit in _UNITS:
+        text = re.sub(pattern, unit, text)
     text = plain(text)
     for match in _WAVELENGTH.finditer(text):
         around = text[max(match.start() - 25, 0) : match.start("number")]
@@ -125,8 +134,11 @@ def _stated(line):
             value = _energy(match["number"], unit or (between[0] if between else ""), match["key"])
             if value:
                 yield 2, value
-    if _SOURCE.search(text) and (match := _ANGSTROM.search(text)) and "." in match["number"]:
-        yield 3, float(match["number"])
+    if _SOURCE.search(text):
+        if (match := _ANGSTROM.search(text)) and "." in match["number"]:
+            yield 3, float(match["number"])
+        if (match := _KEV.search(text)) and not _NO_ENERGY.search(text):
+            yield 4, _energy(match["number"], "kev", "")
 
 
 def _length(number, unit):
@@ -137,15 +149,14 @@ def _length(number, unit):
             return None
         # As pyFAI writes it: metres, without saying so.
         unit = "m" if 1e-12 <= value <= 1e-9 else "å"
-    return value * _LENGTHS[unit]
+    return float(f"{value * _LENGTHS[unit]:.10g}")
 
 
 def _energy(number, unit, key):
     value = float(number.replace(",", "."))
     if not unit:  # a beam of so much can only be one of the two
-        sure = key.strip() not in ("energy", "energie", "e")
         unit = "kev" if 3 <= value <= 150 else "ev" if 3000 <= value <= 150_000 else ""
-        unit = unit if sure else ""
+        unit = unit if len(key.strip()) > 2 else ""
     if not unit or not value:
         return None
     if unit == "mev":

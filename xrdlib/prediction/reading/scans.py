@@ -12,7 +12,19 @@ AXES = ("two_theta", "d", "q")
 MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180
 ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag")
 # What programs write for a point that was not measured, beside NaN.
-_MASKS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, -999999.0, -32768.0, -(2.0**31))
+_MASKS = (
+    -1.0,
+    -2.0,
+    -9.0,
+    -10.0,
+    -99.0,
+    -999.0,
+    -9999.0,
+    -99999.0,
+    -999999.0,
+    -32768.0,
+    -(2.0**31),
+)
 _SATURATED = 2.0**32 - 1  # dead pixels of counting area detectors
 _BELOW_ZERO = 0.3  # of the points may have negative angles, as at neutron diffractometers
 _NEGATIVE = 0.5  # of the strongest line: noise about a subtracted background goes less deep
@@ -115,8 +127,8 @@ def checked(scan, wavelength=None):
     metadata = {"format": scan.format, "axis": scan.axis, **scan.metadata}
     masked = np.isnan(x) | np.isnan(y) | (y == _SATURATED)
     negative = np.unique(y[y < 0])
-    if len(negative) == 1 and negative[0] in _MASKS:
-        masked |= y == negative[0]
+    if len(negative) <= 2 and np.isin(negative, _MASKS).all():
+        masked |= y < 0
     if masked.any():
         metadata["points_masked"] = int(masked.sum())
         x, y = x[~masked], y[~masked]

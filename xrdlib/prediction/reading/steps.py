@@ -31,7 +31,7 @@ _FORMS = {
     "Philips UDF": (
         r"SampleIdent,|Title1?,[^\n]*/",
         rf"DataAngleRange,\s*(?P<start>{_N})\s*,\s*(?P<stop>{_N}).*?"
-        rf"ScanStepSize,\s*(?P<step>{_N}).*?^RawScan\s*\n(?P<counts>[^/]*)",
+        rf"ScanStepSize,\s*(?P<step>{_N}).*?^RawScan[,/\s]*\n(?P<counts>[^/]*)",
     ),
     "Sietronics CPI": (
         r"SIETRONICS",
@@ -226,15 +226,29 @@ def counts(lines, n):
         if len(values) == n or (n < len(values) < n + 10 and not any(values[n:])):
             return values[:n]
         if 2 * n <= len(values) < 2 * n + 10:
-            pairs = values[: 2 * n : 2]
-            detectors = all(v.is_integer() and 0 < v < 100 for v in pairs) and len(set(pairs)) < 20
-            return values[1 : 2 * n : 2] if detectors else values[:n]
+            return _beside(values[: 2 * n])
     fields = [field for line in lines for field in _cut(line)]
     if not n <= len(fields) < n + 10:
         return None
     behind = any(map(_DETECTORS.match, fields))
     values = [_value((field[2:] if behind else field).strip()) for field in fields]
     return None if None in values or any(values[n:]) else values[:n]
+
+
+def _beside(values):
+    """Counts that stand behind their numbers of detectors, or with errors beside or after them."""
+    first, second = values[::2], values[1::2]
+    if all(v.is_integer() and 0 < v < 100 for v in first) and len(set(first)) < 20:
+        return second
+    half = len(first)
+    return min((first, second), (values[:half], values[half:]), key=lambda pair: _scatter(*pair))[0]
+
+
+def _scatter(y, error):
+    """How far errors are from a multiple of the root of the counts, as those of counting are."""
+    y, error = np.array(y), np.array(error)
+    known = (y > 0) & (error > 0)
+    return np.std(np.log(y[known] / error[known] ** 2)) if known.any() else np.inf
 
 
 def _cut(line):

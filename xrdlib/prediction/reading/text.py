@@ -17,9 +17,11 @@ _BRAGG = 3e-3  # relative; a d-spacing of 1.2 with two decimals
 _LEAD = 5  # rows of numbers before the table that may belong to the header
 _COMMENT = ("#", "!", "%", "'", "//", "*", "@", ";", "&")
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
+_COLUMNS = 4  # that are looked at where they have no names
+_THREE = re.compile(r"\d{3}")
 _STRAY = 20  # control characters, zero bytes in titles for the most part, that a text may have
 _QUOTED = "\u066b"  # a comma inside quotes, until the dialect says what it is
-_SPACE = "[ \u00a0\u202f']"
+_SPACE = " \u00a0\u202f'"
 _EXPONENT = r"(?:[ed][-+]?\d+)?"
 _PLAIN = {
     "point": rf"[-+]?(?:\d+(?:\.\d*)?|\.\d+){_EXPONENT}",
@@ -27,13 +29,13 @@ _PLAIN = {
 }
 # The same with marks between thousands; no angle has as many.
 _GROUPED = {
-    "point": rf"{_PLAIN['point']}|[-+]?\d{{1,3}}(?:(?:[,{_QUOTED}]|{_SPACE})\d{{3}})+(?:\.\d*)?",
-    "comma": rf"{_PLAIN['comma']}|[-+]?\d{{1,3}}(?:(?:\.|{_SPACE})\d{{3}})+"
-    rf"(?:[,{_QUOTED}]\d*)?",
+    "point": rf"{_PLAIN['point']}|[-+]?\d{{1,3}}(?:[,{_QUOTED}SPACE]\d{{3}})+(?:\.\d*)?",
+    "comma": rf"{_PLAIN['comma']}|[-+]?\d{{1,3}}(?:[.SPACE]\d{{3}})+(?:[,{_QUOTED}]\d*)?",
 }
 _MASK = r"[-+]?nan|[-+]?inf(?:inity)?|n/?a|none|null|masked|-+|\*+|\?|"
 _WORDS = re.compile(_MASK, re.IGNORECASE)
-_DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[T ]\d+:\d+[\d:.Z]*)?|\d{1,2}:\d{2}[\d:.]*"
+_TIME = r"\d{1,2}:\d{2}[\d:.Z]*(?: ?[AP]M)?"
+_DATE = rf"\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ]+{_TIME})?|{_TIME}"
 # How columns are set apart: what stands between two, and how the table is split there.
 _BETWEEN = {";": r"\s*;\s*", "\t": r" *\t *", ",": r"\s*,\s*", None: r"\s+"}
 
@@ -45,8 +47,9 @@ class _Dialect:
         self.separator, self.decimal, self.grouped = separator, decimal, grouped
         between = _BETWEEN[separator]
         first = _PLAIN[decimal]
-        other = _GROUPED[decimal] if grouped else first
-        lead = rf"\s*(?:(?:{_DATE})(?:{between}))*"
+        space = _SPACE if separator else "'"
+        other = _GROUPED[decimal].replace("SPACE", space) if grouped else first
+        lead = rf"\s*(?:(?:{_DATE}{'|' if separator else ''}){between})*"
         mask = _MASK if separator else _MASK.rstrip("|")
         end = rf"(?:{between}.*|\s*)" if separator else r"(?:\s.*)?"
         self.strict = re.compile(rf"{lead}(?:{first}){between}(?:{other}){end}", re.IGNORECASE)
@@ -64,8 +67,8 @@ class _Dialect:
         if _WORDS.fullmatch(cell):
             return np.inf if cell.lower().lstrip("+-").startswith("inf") else np.nan
         if self.grouped:
-            marks = f"[,{_QUOTED}]" if self.decimal == "point" else r"\."
-            cell = re.sub(rf"(?<=\d)(?:{marks}|{_SPACE})(?=\d{{3}}(?!\d))", "", cell)
+            marks = f",{_QUOTED}" if self.decimal == "point" else "."
+            cell = re.sub(rf"(?<=\d)[{marks}{_SPACE}](?=\d{{3}}(?!\d))", "", cell)
         if self.decimal == "comma":
             cell = cell.replace(",", ".").replace(_QUOTED, ".")
         return float(cell.lower().replace("d", "e"))
@@ -86,6 +89,8 @@ _DIALECTS = [
         (";", "comma", True),
         ("\t", "comma", True),
         (",", "point", True),
+        (None, "point", True),
+        (None, "comma", True),
     )
 ]
 _ONE_NUMBER = re.compile(rf"\s*(?:{_PLAIN['point']}|{_PLAIN['comma']})\s*[,;]?\s*", re.IGNORECASE)
@@ -145,12 +150,13 @@ def parse(text, axis=None):
     width = len(rows[len(rows) // 2][1])
     header = [line for line in header if line.strip()]
     columns = axis_of_columns(header, width, dialect.separator, axis)
-    used = [[row[i] if i < len(row) else "" for _, row in rows] for i in (columns.x, columns.y)]
-    x, y = (np.array([_read(dialect, cell) for cell in cells]) for cells in used)
+    several = range(min(min(len(row) for _, row in rows), _COLUMNS))
     stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
     if not columns.named:
-        columns, x, y, implied = _unnamed(dialect, rows, columns, x, y)
+        table = [_column(dialect, rows, i) for i in several]
+        columns, implied = _unnamed(table, columns)
         stated = stated or implied
+    x, y = (_column(dialect, rows, i) for i in (columns.x, columns.y))
     x = columns.factor * x
     if axis is None:
         _check_unit(columns, x, stated)
@@ -193,7 +199,8 @@ def _dialect(lines):
 
 
 def _bare(line):
-    """A line without a remark at its end."""
+    """A line without a remark at its end; NaN for what Fortran of Windows makes of it."""
+    line = re.sub(r"-?1\.?#(?:QNAN|IND|INF)\w*|#N/A", "nan", line) if "#" in line else line
     return re.split(r"#|(?<=[\d\s])(?:'(?!\d{3}\b)|!|//|/\*)", line, maxsplit=1)[0]
 
 
@@ -228,12 +235,18 @@ def _even(header, rows, lines, dialect):
     for _, cells in rows:
         width = next((i for i, c in enumerate(cells) if not dialect.cell.fullmatch(c)), len(cells))
         widths.append(width)
-    if (dialect.separator, dialect.decimal) == (",", "point") and min(widths) >= 4:
-        if not min(widths) % 2 and not any("." in cell for _, cells in rows for cell in cells):
+    if (dialect.separator, dialect.decimal) == (",", "point") and min(widths) >= 3:
+        last = [cells[-1] for _, cells in rows]
+        decimals = not min(widths) % 2 and not any("." in c for _, cells in rows for c in cells)
+        # Such as 10.05,1,035: no other number begins with a zero.
+        thousands = all(map(_THREE.fullmatch, last)) and any(c.startswith("0") for c in last)
+        if decimals or thousands:
             raise XrdlibError(
                 "uses the comma both inside numbers and between them; separate columns by "
                 "semicolon or tab"
             )
+    if rows[0][1][0] == str(len(rows) - 1):  # how many rows follow
+        header, rows, widths = [*header, lines[rows[0][0] - 1]], rows[1:], widths[1:]
     usual = Counter(widths).most_common(1)[0][0]
     first = widths.index(usual)
     named = bool(header) and names_an_axis(header[-1])
@@ -249,11 +262,13 @@ def _even(header, rows, lines, dialect):
     return header, rows
 
 
-def _read(dialect, cell):
-    try:
-        return dialect.number(cell)
-    except ValueError:
-        return np.nan
+def _column(dialect, rows, i):
+    """A column as numbers; NaN where a row has none."""
+    found = np.full(len(rows), np.nan)
+    for k, (_, cells) in enumerate(rows):
+        if i < len(cells) and dialect.cell.fullmatch(cells[i]):
+            found[k] = dialect.number(cells[i])
+    return found
 
 
 def _unsaid(header):
@@ -266,30 +281,32 @@ def _unsaid(header):
     return None
 
 
-def _unnamed(dialect, rows, columns, x, y):
-    """Columns without names: the angle is the first that rises or falls throughout.
+def _unnamed(table, columns):
+    """Columns without names, and a wavelength that they imply.
 
-    A column of d-spacings beside the angles is known by Bragg's law, which then gives the
-    wavelength too; a column that counts the points is passed over.
+    The position is the first column that rises or falls throughout, but for one that counts the
+    points; 2theta goes before theta. Angles beside d-spacings are known by Bragg's law. What rises
+    or falls throughout is no intensity where another column can be one.
     """
-    width = min(len(row) for _, row in rows)
-    table = [np.array([_read(dialect, row[i]) for _, row in rows]) for i in range(min(width, 4))]
-    if len(table) > 2:
-        spread, i, wavelength = min(
-            (spread, i, wavelength)
-            for i in (0, 1)
-            for spread, wavelength in [_bragg(table[i], table[1 - i])]
-        )
-        if spread < _BRAGG:
-            return columns._replace(x=i, y=2, named=True, unit=True), table[i], table[2], wavelength
     steady = [i for i, values in enumerate(table) if _monotone(values)]
-    if len(steady) > 1 and steady[0] == 0 and set(np.diff(x)) == {1.0} and x[0] in (0, 1):
+    varied = [i for i, v in enumerate(table) if i not in steady and np.isfinite(v).any()]
+    if (
+        len(steady) > 1
+        and set(np.diff(table[steady[0]])) == {1.0}
+        and table[steady[0]][0] in (0, 1)
+    ):
         steady = steady[1:]
-    if steady and steady[0] != columns.x and columns.x not in steady[:1]:
-        at = steady[0]
-        other = at + 1 if at + 1 < len(table) else 0
-        return columns._replace(x=at, y=other), table[at], table[other], None
-    return columns, x, y, None
+    x, wavelength = next(iter(steady), columns.x), None
+    pairs = [(*_bragg(table[i], table[j]), i) for i in steady for j in steady if i != j]
+    if pairs and min(pairs)[0] < _BRAGG:
+        _, wavelength, x = min(pairs)
+        columns = columns._replace(named=True, unit=True)
+    elif len(steady) > 1 and np.allclose(2 * table[x], table[steady[1]], rtol=1e-3):
+        x = steady[1]
+    if columns.y == x or columns.y not in varied:
+        y = next((i for i in varied if i > x), next(iter(varied), columns.y))
+        columns = columns._replace(y=y if y != x else columns.x)
+    return columns._replace(x=x), wavelength
 
 
 def _monotone(values):
