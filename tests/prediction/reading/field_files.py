@@ -8,7 +8,7 @@ import numpy as np
 import pattern_files as files
 from reading import OTHER, SCAN, on_axis
 
-from xrdlib.patterns import CU_KA1
+from xrdlib.base.patterns import CU_KA1
 
 X, Y = SCAN
 COUNTS = [int(v) for v in Y]

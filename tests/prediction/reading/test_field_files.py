@@ -11,9 +11,9 @@ from field_files import X, Y, table
 from reading import OTHER, reader, same
 
 import xrdlib
-from xrdlib import paths
-from xrdlib.errors import XrdlibError
-from xrdlib.patterns import CU_KA1
+from xrdlib.base import paths
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import CU_KA1
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from malformed_files import MALFORMED, XRDML, Y, table
 
 import xrdlib
-from xrdlib.errors import XrdlibError
+from xrdlib.base.errors import XrdlibError
 
 
 def one_sentence(error, name):

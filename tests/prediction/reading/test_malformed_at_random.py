@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from malformed_files import SCAN, XRDML, zipped
 
 import xrdlib
-from xrdlib.errors import XrdlibError
-from xrdlib.paths import ROOT
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.paths import ROOT
 from xrdlib.prediction.reading.pattern import MAX_BYTES
 
 HUNGRY = {

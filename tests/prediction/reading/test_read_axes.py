@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import SCAN, on_axis, reader, same
 
-from xrdlib.diffraction import WAVELENGTHS
-from xrdlib.patterns import CU_KA1
+from xrdlib.base.patterns import CU_KA1
 from xrdlib.prediction.reading.scans import Scan, checked
+from xrdlib.simulation.diffraction import WAVELENGTHS
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pattern_files
 import pytest
 from reading import SCAN, on_axis, reader, same
 
-from xrdlib.patterns import CU_KA1
+from xrdlib.base.patterns import CU_KA1
 
 
 @pytest.fixture

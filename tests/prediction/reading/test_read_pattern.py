@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from reading import OTHER, SCAN, reader, same
 
 import xrdlib
-from xrdlib import paths
-from xrdlib.diffraction import WAVELENGTHS
-from xrdlib.errors import XrdlibError
-from xrdlib.patterns import CU_KA1
+from xrdlib.base import paths
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import CU_KA1
 from xrdlib.prediction.reading.scans import stated_wavelength
+from xrdlib.simulation.diffraction import WAVELENGTHS
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .native import arrays, check_amount
 from .scans import Scan, anode_line
 from .vendor import check_axis, check_unit, chosen, number, rigaku_rows, xml

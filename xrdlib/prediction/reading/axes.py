@@ -4,7 +4,7 @@ import math
 import re
 from typing import NamedTuple
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 
 _MARKS = "#!%'/*@;:$[]{}\" \t°"
 # Spellings of one thing, brought to one form before anything is looked up.
@@ -58,6 +58,7 @@ _INTENSITY = re.compile(
     r"|psd|det|lin\b|iobs|intensity)"
 )
 _NOT_INTENSITY = re.compile(r"calc|back|bkg|bg|sigma|err|esd|std|weight|diff|y\s?obs\s?-|time")
+_WORDS = re.compile(r"[^\W\d][^\s=:]*(?:\s*[(\[].*)?")
 _IN_BRACKETS = r"[(\[/,].*"
 _REFUSED = None
 # Unit in a name -> factor to degrees, angstrom or 1/angstrom. The first that fits counts.
@@ -197,7 +198,7 @@ def _from_names(names, axis, last=False):
                 continue
             return _columns(wanted, names[x], x, x + 1 if y is None else y)
     if not values:
-        if last and not axis and _OTHER.match(names[0]) and all(n[:1].isalpha() for n in names):
+        if last and not axis and _OTHER.match(names[0]) and all(map(_WORDS.fullmatch, names)):
             _refuse(names[0])
         return None
     y = next((i for i in values if i > 0), 1)

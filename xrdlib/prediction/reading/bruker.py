@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .native import arrays, check_amount
 from .scans import Scan, anode_line
 

@@ -6,7 +6,7 @@ from collections import Counter
 import gemmi
 import numpy as np
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .scans import MAX_ROWS, MIN_POINTS, Scan, anode_line
 
 _TWO_THETA = (

@@ -2,7 +2,7 @@
 
 import re
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 
 _IMAGE = "is an image; give the measured scan as numbers"
 _FRAME = "is a frame of an area detector; integrate it and give angle and intensity as text"

@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .header import probe_in, wavelength_in
 from .scans import MAX_ROWS, Scan
 from .steps import counts

@@ -9,11 +9,14 @@ import re
 import geddes
 import numpy as np
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 
 MAX_NUMBERS = 2_000_000  # words of one file, numbers or not
+
 MAX_ELEMENTS = 500_000  # of one XML document, and as many attributes
+
 MAX_BINARY = 16_000_000  # bytes; four of them are a point
+
 _ADVICE = "export it again, as XY if nothing else helps"
 
 

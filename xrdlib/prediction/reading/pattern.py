@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...diffraction import resolve_wavelength
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
+from ...simulation.diffraction import resolve_wavelength
 from . import archive, bruker, cif, foreign, gsas, native, steps, vendor
-from . import text as columns
 from .scans import AXES, checked
+from .text import decode, parse
 
 MAX_BYTES = 64_000_000  # the longest scans are some 10 MB
 
@@ -170,7 +170,7 @@ def _parse_one(content, suffix, axis, scan):
     if content.startswith((b"RAW1.01", b"RAW4.00", b"RAW2", b"RAW ")) and b"\0" in content:
         return bruker.read_raw(content, scan)
     native.check_amount(content)
-    return _parse_text(columns.decode(content), content, suffix, axis, scan)
+    return _parse_text(decode(content), content, suffix, axis, scan)
 
 
 def _parse_text(text, content, suffix, axis, scan):
@@ -191,4 +191,4 @@ def _parse_text(text, content, suffix, axis, scan):
         return found
     if scan not in (None, 1):
         raise XrdlibError(f"scan {scan} was asked for and a text file holds one")
-    return columns.parse(text, axis)
+    return parse(text, axis)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...diffraction import WAVELENGTHS, strong_line
-from ...errors import XrdlibError
-from ...patterns import CU_KA1, MIN_POINTS
+from ...base.errors import XrdlibError
+from ...base.patterns import CU_KA1, MIN_POINTS
+from ...simulation.diffraction import WAVELENGTHS, strong_line
 
 AXES = ("two_theta", "d", "q")
 MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180

@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 
-from ...errors import XrdlibError
-from ...patterns import MIN_POINTS
+from ...base.errors import XrdlibError
+from ...base.patterns import MIN_POINTS
 from .header import probe_in, wavelength_in
 from .scans import MAX_ROWS, Scan, anode_line
 

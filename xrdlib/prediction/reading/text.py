@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .axes import axis_of_columns, names_an_axis
 from .header import fields, probe_in, wavelength_in
 from .scans import MAX_ROWS, MIN_POINTS, Scan

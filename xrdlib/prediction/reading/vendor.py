@@ -9,7 +9,7 @@ import re
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
-from ...errors import XrdlibError
+from ...base.errors import XrdlibError
 from .header import fields, wavelength_in
 from .native import arrays, check_amount
 from .scans import Scan, anode_line
