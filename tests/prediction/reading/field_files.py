@@ -226,6 +226,11 @@ READ = {
         1.9114,
         {"probe": "neutron"},
     ),
+    "beside.dat": (
+        f"title\n{RANGE}\n"
+        + block([v for pair in zip(Y, ERRORS, strict=True) for v in pair], row="{:9.2f}"),
+        None,
+    ),
     "d2b.dat": (
         "D2B title\n                   0.050\n  10.000\n  1000.   1000.\n"
         f"{block(COUNTS, 10, ' 1{:6d}')}   -1000\n",
@@ -236,6 +241,11 @@ READ = {
         "01/01/2020  DIF  sample\n   10.000   0.050 1.0 CU 1.540562   17.500  151\n"
         + block(per_line=8),
         1.540562,
+    ),
+    "jade_end.mdi": (
+        " 09/11/91 DIF Demo08: 10-173\n 10.000 0.0500  4.0 CU  1.540598 17.500   151\n"
+        + block([*COUNTS, -1], 8, end="\n.\n"),
+        1.540598,
     ),
     "jade_cobalt.mdi": (
         "01/01/20 sample\n 10.0 0.05 2.0 Co 1.788965 17.5 151.\n" + block(per_line=8),

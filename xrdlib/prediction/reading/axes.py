@@ -15,6 +15,7 @@ _SPELLINGS = (
     (r"²", "2"),
     (r"\b(?:inverse|reciprocal|inv|per)\b[\s_]*|(?:^|(?<=_))inv_", "1/"),
     (r"[_|]", " "),
+    (r"(?<=[amå])[\s-]*inv\b", "-1"),
     (r"[$\\{}^]", ""),
 )
 # Names that begin like this are axes; what stands before ("x:", "column 1 =") does not count.
@@ -26,8 +27,8 @@ _AXES = (
     (
         "two_theta",
         re.compile(
-            r"(?:2|two|degrees?\s+2|deg\.?\s+2)[\s*-]*(?:th|θ|ϑ|q\b|t\b)|t[\s-]*th(?:eta)?\b"
-            r"|(?:theta|θ)\s*[-/]\s*2|(?:(?:diffraction|scattering)\s+)?angle\b"
+            r"(?:2|two|degrees?\s+2|deg\.?\s+2)[\s*-]*(?:th(?:eta)?|θ|ϑ|q\b|t\b)"
+            r"|t[\s-]*th(?:eta)?\b|(?:theta|θ)\s*[-/]\s*2\s*(?:theta|th|θ)?|(?:(?:diffraction|scattering)\s+)?angle\b"
             r"|pos(?:ition)?\b|deg(?:ree)?s?\W*$"
         ),
     ),
@@ -49,7 +50,7 @@ _AXES = (
 )
 # Positions that would pass for degrees and are none.
 _OTHER = re.compile(
-    r"(?:theta|θ|omega|ω|chi\b|phi\b|psi\b|azimuth|eta\b|tof|time|energy|e\b|channel|pixel|px\b"
+    r"(?:theta|θ|bragg|λ|stol\b|bin\b|index\b|k\s*[(\[/]|2\s*\*?\s*(?:pi|π)|omega|ω|chi\b|phi\b|psi\b|azimuth|eta\b|tof|time|energy|e\b|channel|pixel|px\b"
     r"|row\b|strip|s\b|d\s*\*|1/d|sin|log|ln\b|arc|r\b|radi(?:us|al)|distance|wave|raman"
     r"|frequency|temp|q\s*[xyz*]|q\s*2|exit|incident|x\s*[(/]?\s*(?:mm|cm|pixel|px)|mm\b|cm\b)"
 )
@@ -59,35 +60,32 @@ _INTENSITY = re.compile(
 )
 _NOT_INTENSITY = re.compile(r"calc|back|bkg|bg|sigma|err|esd|std|weight|diff|y\s?obs\s?-|time")
 _WORDS = re.compile(r"[^\W\d][^\s=:]*(?:\s*[(\[].*)?")
-_IN_BRACKETS = r"[(\[/,].*"
-_REFUSED = None
-# Unit in a name -> factor to degrees, angstrom or 1/angstrom. The first that fits counts.
+# Unit behind a name -> factor to degrees, angstrom or 1/angstrom. The first that fits counts.
 _UNITS = {
     "two_theta": (
         (r"\bm(?:illi)?rad", math.degrees(1e-3)),
         (r"\brad(?:ian)?s?\b", math.degrees(1)),
-        (r"deg|°|th\b|θ", 1.0),
-        (
-            _IN_BRACKETS + r"\b(?:[mcnuµμ]m|m?s|å|pixels?|px|ch(?:annels?)?|k?ev|steps?"
-            r"|arc\s?\w+|min(?:utes)?|gon|grad)\b",
-            _REFUSED,
-        ),
+        (r"deg|°", 1.0),
     ),
     "d": (
-        (r"nm(?![a-z])|nanom", 10.0),
+        (r"(?<![a-z])nm(?![a-z])|nanom", 10.0),
         (r"\bpm(?![a-z])|picom", 0.01),
-        (r"[uµμmc]m(?![a-z])|micro|milli", _REFUSED),
-        (r"[\s(\[/]m(?:et(?:er|re)s?)?\b", 1e10),
+        (r"(?<![a-zµμ])m(?:et(?:er|re)s?)?\b", 1e10),
         (r"å|\ba\b|\bang", 1.0),
     ),
     "q": (
-        (r"nm(?![a-z])|nanom", 0.1),
+        (r"(?<![a-z])nm(?![a-z])|nano\s?m", 0.1),
         (r"\bpm(?![a-z])|picom", 100.0),
-        (r"[uµμmc]m(?![a-z])|micro|milli|centi", _REFUSED),
-        (r"[\s(\[/]m(?:et(?:er|re)s?)?(?:\b|-)", 1e-10),
+        (r"(?<![a-zµμ])m(?:et(?:er|re)s?)?(?:\b|-)", 1e-10),
         (r"å|\ba-?1?\b|\bang", 1.0),
     ),
 }
+# Words behind a name that are no unit; any other word may be one that is not known.
+_NO_UNIT = re.compile(
+    r"calc\w*|corr\w*|obs\w*|exp\w*|raw|meas\w*|scale|values?|axis|scan|pos\w*|angles?|of|in|the"
+    r"|c[uore]|fe|mo|ag|k|ka|alpha|α|kα|λ|lambda|radiation|x|ray|two|t?th|(?:two)?theta|θ|q|d|hkl"
+    r"|spac\w+|vector|magnitude|data|coord\w*|col\w*|bragg|detector|s|\u066b"
+)
 
 
 class Columns(NamedTuple):
@@ -142,20 +140,21 @@ def axis_of_columns(header, width, separator, axis=None):
         # A title of the axis alone, as in CHI files, or names that hold blanks.
         title = plain(line)
         named, stripped = _kind(title), _BEFORE.sub("", title, count=1)
-        sure = line is heading or (len(title) < 40 and _surely(stripped))
-        if named and sure and axis in (None, named):
+        told = stripped != title or line is heading
+        sure = told or (len(title) < 40 and _surely(stripped))
+        if named and sure and axis in (None, named) and (told or not _prose(named, stripped)):
             return _columns(named, stripped, 0, 1)
-        if not axis and _OTHER.match(stripped) and (stripped != title or line is heading):
+        if not axis and _OTHER.match(stripped) and told:
             _refuse(title)
     return Columns(axis or "two_theta", 1.0, 0, 1, axis is not None, False)
 
 
 def plain(name):
     """A name or a line of a header in the one spelling that all look-ups here expect."""
-    name = name.lower().strip(_MARKS)
+    name = name.lower().lstrip(_MARKS).rstrip(_MARKS.replace("*", ""))
     for spelling, form in _SPELLINGS:
         name = re.sub(spelling, form, name)
-    return name.strip(_MARKS)
+    return name.lstrip(_MARKS).rstrip(_MARKS.replace("*", ""))
 
 
 def names_an_axis(line):
@@ -224,14 +223,31 @@ def _refuse_unit(name):
 
 
 def _columns(axis, name, x, y):
+    rest = _rest(name)
+    inverse = axis == "d" and re.search(r"1/|-1", rest)
     for unit, factor in _UNITS[axis]:
-        if re.search(unit, name):
-            if factor is _REFUSED:
-                _refuse_unit(name)
+        if re.search(unit, rest) and not inverse:
             return Columns(axis, factor, x, y)
-    if axis != "two_theta" and re.search(r"[(\[/,]\s*(?!calc|corr|obs|exp|raw|meas)[^\s)\]]", name):
+    if inverse or _strange(rest):
         _refuse_unit(name)
     return Columns(axis, 1.0, x, y, unit=False)
+
+
+def _prose(axis, line):
+    """Whether a line that begins like an axis goes on about something else."""
+    rest = _rest(line)
+    return not any(re.search(unit, rest) for unit, _ in _UNITS[axis]) and _strange(rest)
+
+
+def _rest(name):
+    """What stands behind the name of an axis."""
+    name = _BEFORE.sub("", name, count=1)
+    return next(name[m.end() :] for _, pattern in _AXES if (m := pattern.match(name)))
+
+
+def _strange(rest):
+    """Whether words may be a unit that is not known."""
+    return not all(map(_NO_UNIT.fullmatch, re.findall(r"[^\W\d_]+", rest)))
 
 
 def _kind(name):

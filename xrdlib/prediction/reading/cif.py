@@ -42,6 +42,7 @@ _WAVELENGTH = (
 )
 _ANODE = ("_diffrn_source_target", "_diffrn_source.target")
 _RADIATION = ("_diffrn_radiation_type", "_diffrn_radiation.type")
+_SOURCE = ("_diffrn_radiation_type", "_diffrn_source", "_diffrn_radiation_source")
 _PROBE = ("_diffrn_radiation_probe", "_diffrn_radiation.probe")
 
 
@@ -98,8 +99,8 @@ def parse(text, axis=None, scan=None):
     _check_tags(block)
     known = np.isfinite(x) & np.isfinite(y)
     metadata = {"block": block.name}
-    if probes := {p.lower() for name in _PROBE for p in block.find_values(name)} - {"?", "."}:
-        metadata["probe"] = " ".join(sorted(probes))
+    if probe := _probe(block):
+        metadata["probe"] = probe
     if not known.all():
         metadata["points_without_value"] = int((~known).sum())
     return Scan(x[known], y[known], "CIF", kind, _wavelength(block, document), metadata)
@@ -200,6 +201,16 @@ def _check_tags(block):
 
 def _has_tags(item):
     return item.loop is not None or item.pair is not None
+
+
+def _probe(block):
+    """ "neutron", "x-ray" or another, as the block states it; None where it does not."""
+    stated = [gemmi.cif.as_string(v).lower() for name in _PROBE for v in block.find_values(name)]
+    sources = [gemmi.cif.as_string(v).lower() for name in _SOURCE for v in block.find_values(name)]
+    if any(re.search(r"neutron|nuclear|reactor|spallation", source) for source in sources):
+        stated.append("neutron")
+    known = [probe.replace("x ray", "x-ray").replace("xray", "x-ray") for probe in stated if probe]
+    return next(iter(known), None)
 
 
 def _wavelength(block, document):

@@ -17,6 +17,7 @@ _N = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _SEPARATOR = re.compile(r"[\s,;]+")
 _FIELD = 8  # characters of a count in the old Fortran layouts
 _DETECTORS = re.compile(r"[ \d]\d +[-\d.]+ *$")  # how many of them gave the count that follows
+_ENDS = {0.0, -1.0, -1000.0}  # what may follow the last count
 _HEAD = 40  # lines that are searched for the angles
 _FLAGS = re.MULTILINE | re.DOTALL
 # Format -> (how its text begins, a whole scan of it). Scans of one text follow each other.
@@ -91,7 +92,7 @@ def _formed(name, text, match):
     said = match.groupdict()
     if (typed := _TYPED.search(text[: match.end()])) and not re.search("2|two", typed[1].lower()):
         raise XrdlibError(f"is a {name} scan over {typed[1].strip()[:20]}; give one over 2theta")
-    lines = [line for line in said["counts"].splitlines() if line.strip()]
+    lines = [line for line in said["counts"].splitlines() if re.search(r"\d|\*", line)]
     filled = _filled(said["start"], said["step"], said["stop"], lines, rounded=True)
     if filled is None:
         raise XrdlibError(f"is a {name} file with {_misfit(lines, said)}; export it again")
@@ -223,7 +224,7 @@ def counts(lines, n):
     tokens = [token for line in lines for token in _split(line)]
     values = list(map(_value, tokens))
     if None not in values:
-        if len(values) == n or (n < len(values) < n + 10 and not any(values[n:])):
+        if len(values) == n or (n < len(values) < n + 10 and set(values[n:]) <= _ENDS):
             return values[:n]
         if 2 * n <= len(values) < 2 * n + 10:
             return _beside(values[: 2 * n])
