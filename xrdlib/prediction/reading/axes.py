@@ -9,13 +9,13 @@ from ...base.errors import XrdlibError
 _MARKS = "#!%'/*@;:$[]{}\" \t°"
 # Spellings of one thing, brought to one form before anything is looked up.
 _SPELLINGS = (
+    (r"[_|]", " "),
     (r"\\305|\\aa\b|\u212b|[aå]ngstr[öo]e?ms?|å+", "å"),
     (r"⁻|−|–|\\-", "-"),
     (r"¹|\\1", "1"),
     (r"²", "2"),
-    (r"\b(?:inverse|reciprocal|inv|per)\b[\s_]*|(?:^|(?<=_))inv_", "1/"),
-    (r"[_|]", " "),
     (r"(?<=[amå])[\s-]*inv\b", "-1"),
+    (r"\b(?:inverse|reciprocal|inv|per)\b\s*", "1/"),
     (r"[$\\{}^]", ""),
 )
 # Names that begin like this are axes; what stands before ("x:", "column 1 =") does not count.

@@ -7,93 +7,18 @@ import numpy as np
 
 from ...base.errors import XrdlibError
 from .axes import axis_of_columns, names_an_axis
+from .dialect import COMMENT, QUOTED, bare, dialect_of
 from .header import fields, probe_in, wavelength_in
 from .scans import MAX_ROWS, MIN_POINTS, Scan
 
 MAX_LINE = 4000  # characters; a row of a table is shorter
 _MAX_HEADER = 2000  # lines that are searched for a wavelength
-_SAMPLE = 500  # lines that decide on the dialect
 _BRAGG = 3e-3  # relative; a d-spacing of 1.2 with two decimals
 _LEAD = 5  # rows of numbers before the table that may belong to the header
-_COMMENT = ("#", "!", "%", "'", "//", "*", "@", ";", "&")
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
 _COLUMNS = 4  # that are looked at where they have no names
 _THREE = re.compile(r"\d{3}")
 _STRAY = 20  # control characters, zero bytes in titles for the most part, that a text may have
-_QUOTED = "\u066b"  # a comma inside quotes, until the dialect says what it is
-_SPACE = " \u00a0\u202f'"
-_EXPONENT = r"(?:[ed][-+]?\d+)?"
-_PLAIN = {
-    "point": rf"[-+]?(?:\d+(?:\.\d*)?|\.\d+){_EXPONENT}",
-    "comma": rf"[-+]?(?:\d+(?:[,{_QUOTED}]\d*)?|[,{_QUOTED}]\d+){_EXPONENT}",
-}
-# The same with marks between thousands; no angle has as many.
-_GROUPED = {
-    "point": rf"{_PLAIN['point']}|[-+]?\d{{1,3}}(?:[,{_QUOTED}SPACE]\d{{3}})+(?:\.\d*)?",
-    "comma": rf"{_PLAIN['comma']}|[-+]?\d{{1,3}}(?:[.SPACE]\d{{3}})+(?:[,{_QUOTED}]\d*)?",
-}
-_MASK = r"[-+]?nan|[-+]?inf(?:inity)?|n/?a|none|null|masked|-+|\*+|\?|"
-_WORDS = re.compile(_MASK, re.IGNORECASE)
-_TIME = r"\d{1,2}:\d{2}[\d:.Z]*(?: ?[AP]M)?"
-_DATE = rf"\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ]+{_TIME})?|{_TIME}"
-# How columns are set apart: what stands between two, and how the table is split there.
-_BETWEEN = {";": r"\s*;\s*", "\t": r" *\t *", ",": r"\s*,\s*", None: r"\s+"}
-
-
-class _Dialect:
-    """A delimiter and a decimal sign; `strict` finds rows, `lenient` those with masked cells."""
-
-    def __init__(self, separator, decimal, grouped):
-        self.separator, self.decimal, self.grouped = separator, decimal, grouped
-        between = _BETWEEN[separator]
-        first = _PLAIN[decimal]
-        space = _SPACE if separator else "'"
-        other = _GROUPED[decimal].replace("SPACE", space) if grouped else first
-        lead = rf"\s*(?:(?:{_DATE}{'|' if separator else ''}){between})*"
-        mask = _MASK if separator else _MASK.rstrip("|")
-        end = rf"(?:{between}.*|\s*)" if separator else r"(?:\s.*)?"
-        self.strict = re.compile(rf"{lead}(?:{first}){between}(?:{other}){end}", re.IGNORECASE)
-        self.lenient = re.compile(
-            rf"{lead}(?:{first}|nan){between}(?:{other}|{mask}){end}", re.IGNORECASE
-        )
-        self.cell = re.compile(rf"(?:{other}|{mask or ' '})", re.IGNORECASE)
-
-    def cells(self, row):
-        """A row as a list of texts."""
-        return [cell.strip() for cell in row.split(self.separator)]
-
-    def number(self, cell):
-        """A cell as a number; NaN where it is masked."""
-        if _WORDS.fullmatch(cell):
-            return np.inf if cell.lower().lstrip("+-").startswith("inf") else np.nan
-        if self.grouped:
-            marks = f",{_QUOTED}" if self.decimal == "point" else "."
-            cell = re.sub(rf"(?<=\d)[{marks}{_SPACE}](?=\d{{3}}(?!\d))", "", cell)
-        if self.decimal == "comma":
-            cell = cell.replace(",", ".").replace(_QUOTED, ".")
-        return float(cell.lower().replace("d", "e"))
-
-
-# The first of equals wins, so "5, 72" is two integers and not "5," and "72".
-_DIALECTS = [
-    _Dialect(*kind)
-    for kind in (
-        (";", "point", False),
-        (";", "comma", False),
-        ("\t", "point", True),
-        (None, "point", False),
-        (",", "point", False),
-        (",", "comma", False),
-        (None, "comma", False),
-        (";", "point", True),
-        (";", "comma", True),
-        ("\t", "comma", True),
-        (",", "point", True),
-        (None, "point", True),
-        (None, "comma", True),
-    )
-]
-_ONE_NUMBER = re.compile(rf"\s*(?:{_PLAIN['point']}|{_PLAIN['comma']})\s*[,;]?\s*", re.IGNORECASE)
 
 
 def decode(content):
@@ -145,17 +70,22 @@ def parse(text, axis=None):
         If there is no table of two or more columns, or a row does not fit the others.
     """
     lines = _lines(text)
-    dialect = _dialect(lines)
+    dialect = dialect_of(lines)
     header, rows = _split(lines, dialect)
     width = len(rows[len(rows) // 2][1])
     header = [line for line in header if line.strip()]
     columns = axis_of_columns(header, width, dialect.separator, axis)
     several = range(min(min(len(row) for _, row in rows), _COLUMNS))
+    table = (
+        [_column(dialect, rows, i) for i in several]
+        if len(several) > 2 or not columns.named
+        else []
+    )
     stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
     if not columns.named:
-        table = [_column(dialect, rows, i) for i in several]
-        columns, implied = _unnamed(table, columns)
-        stated = stated or implied
+        columns = _unnamed(table, columns)
+    if stated is None and columns.axis == "two_theta":
+        stated = _implied(table, columns)
     x, y = (_column(dialect, rows, i) for i in (columns.x, columns.y))
     x = columns.factor * x
     if axis is None:
@@ -171,47 +101,25 @@ def _lines(text):
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
     lines = text.split("\n")
-    longest = max(
-        (len(line) for line in lines if not line.lstrip().startswith(_COMMENT)), default=0
-    )
+    longest = max((len(line) for line in lines if not line.lstrip().startswith(COMMENT)), default=0)
     if longest > MAX_LINE:
         raise XrdlibError(
             f"has a line of {longest} characters, so it is no table; give angle and intensity in "
             "columns, a point a line"
         )
     if '"' in text:
-        lines = [re.sub(r'"([^"]*)"', lambda m: m[1].replace(",", _QUOTED), line) for line in lines]
+        lines = [re.sub(r'"([^"]*)"', lambda m: m[1].replace(",", QUOTED), line) for line in lines]
     return lines
-
-
-def _dialect(lines):
-    """The dialect that fits most lines of a sample from the middle and both ends."""
-    n, third = len(lines), _SAMPLE // 3
-    middle = max(n // 2 - third // 2, 0)
-    sample = lines if n <= _SAMPLE else lines[:third] + lines[middle:][:third] + lines[-third:]
-    sample = [_bare(line) for line in sample]
-    scores = [sum(map(bool, map(each.strict.fullmatch, sample))) for each in _DIALECTS]
-    if not max(scores):
-        if 2 * sum(map(bool, map(_ONE_NUMBER.fullmatch, sample))) > len(sample):
-            raise XrdlibError("has one column; give angle and intensity in two")
-        raise XrdlibError("holds no columns of numbers; give angle and intensity, a point a line")
-    return _DIALECTS[scores.index(max(scores))]
-
-
-def _bare(line):
-    """A line without a remark at its end; NaN for what Fortran of Windows makes of it."""
-    line = re.sub(r"-?1\.?#(?:QNAN|IND|INF)\w*|#N/A", "nan", line) if "#" in line else line
-    return re.split(r"#|(?<=[\d\s])(?:'(?!\d{3}\b)|!|//|/\*)", line, maxsplit=1)[0]
 
 
 def _split(lines, dialect):
     """Header lines, and the rows of the table as (line number, cells)."""
     header, rows, odd = [], [], None
     for number, line in enumerate(lines, 1):
-        if line.lstrip().startswith(_COMMENT):
+        if line.lstrip().startswith(COMMENT):
             header += [] if rows else [line]
-        elif dialect.lenient.fullmatch(bare := _bare(line)):
-            cells = dialect.cells(bare)
+        elif dialect.lenient.fullmatch(row := bare(line)):
+            cells = dialect.cells(row)
             few = odd and len(rows) <= _LEAD
             if few and (names_an_axis(odd[1]) or len(cells) != len(rows[0][1])):
                 header, rows, odd = lines[: number - 1], [], None
@@ -282,7 +190,7 @@ def _unsaid(header):
 
 
 def _unnamed(table, columns):
-    """Columns without names, and a wavelength that they imply.
+    """Columns without names.
 
     The position is the first column that rises or falls throughout, but for one that counts the
     points; 2theta goes before theta. Angles beside d-spacings are known by Bragg's law. What rises
@@ -296,17 +204,26 @@ def _unnamed(table, columns):
         and table[steady[0]][0] in (0, 1)
     ):
         steady = steady[1:]
-    x, wavelength = next(iter(steady), columns.x), None
+    x = next(iter(steady), columns.x)
     pairs = [(*_bragg(table[i], table[j]), i) for i in steady for j in steady if i != j]
     if pairs and min(pairs)[0] < _BRAGG:
-        _, wavelength, x = min(pairs)
+        x = min(pairs)[2]
         columns = columns._replace(named=True, unit=True)
     elif len(steady) > 1 and np.allclose(2 * table[x], table[steady[1]], rtol=1e-3):
         x = steady[1]
     if columns.y == x or columns.y not in varied:
         y = next((i for i in varied if i > x), next(iter(varied), columns.y))
         columns = columns._replace(y=y if y != x else columns.x)
-    return columns._replace(x=x), wavelength
+    return columns._replace(x=x)
+
+
+def _implied(table, columns):
+    """The wavelength for which the angles belong to another column, of d-spacings; or None."""
+    if columns.x >= len(table):
+        return None
+    others = (d for i, d in enumerate(table) if i != columns.x and _monotone(d))
+    spread, wavelength = min((_bragg(table[columns.x], d) for d in others), default=(np.inf, None))
+    return wavelength if spread < _BRAGG and columns.factor == 1 else None
 
 
 def _monotone(values):
