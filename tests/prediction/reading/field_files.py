@@ -205,6 +205,7 @@ READ = {
     "fullprof_comments.dat": (f"! one\n! two\n{RANGE}\n{block()}", None),
     "fullprof_free.dat": (f"10 .05 17.5\n{block(per_line=7, row='{:d} ')}", None),
     "fullprof_commas.dat": (f"10.0, 0.05, 17.5\n{block(row='{:d}, ')}", None),
+    "fullprof_bare.dat": (f"10.0,0.05,17.5\n{block(row='{:d},')}", None),
     "fullprof_one.dat": (f"{RANGE}\n{block(per_line=1, row='{:d}')}", None),
     "fullprof_padded.dat": (f"{RANGE}\n{block(COUNTS + [0] * 9)}", None),
     "fullprof_off.dat": (f"  10.000   0.050  17.523\n{block()}", None),
@@ -329,6 +330,15 @@ READ = {
         stepped(0.05).replace("_diffrn_radiation_wavelength 1.5406", "_diffrn_source_target Co"),
         COBALT,
     ),
+    "no_increment.cif": (stepped(0.05).replace("_pd_meas_2theta_range_inc 0.05\n", ""), 1.5406),
+    "atoms_after.cif": (
+        cif(
+            "_pd_meas_2theta_scan\n_pd_meas_counts_total",
+            table(),
+            after="loop_\n_atom_site_label\n_atom_site_fract_x\nTi 0\nO 0.3\n",
+        ),
+        1.5406,
+    ),
     "no_block.cif": (stepped(0.05).removeprefix("data_s\n"), 1.5406),
     "neutrons.cif": (
         stepped(0.05).replace("data_s\n", "data_s\n_diffrn_radiation_probe neutron\n"),
@@ -413,6 +423,9 @@ READ = {
     "utf16_be.txt": (table(header="2theta I\n").encode("utf-16-be"), None),
     "nul_end.xy": (table().encode() + bytes(300), None),
     "packed.xy.gz": (gzip.compress(table().encode()), None),
+    "packed_brml.zip": (files.archive({"s.brml": files.brml(SCAN)}), files.WAVELENGTH),
+    "packed.xy.gz.zip": (files.archive({"s.xy.gz": gzip.compress(table().encode())}), None),
+    "packed_readme.zip": (files.archive({"README.txt": "Hello.", "s.xy": table()}), None),
     "packed.ras.gz": (gzip.compress(files.ras(SCAN)), files.WAVELENGTH),
     "packed.zip": (files.archive({"a/scan.xy": table(), "__MACOSX/._scan.xy": "x"}), None),
     "shimadzu.txt": (
@@ -468,12 +481,21 @@ REFUSED = {
     "unit.ras": (files.ras(SCAN).replace(b'_X "deg"', b'_X "mm"'), "angles in mm"),
     "rocking.raw": (raw3(3), "type 3"),
     "tof.gsa": ("t\nBANK 1 151 151 SLOG 10 20 0 0 FXYE\n" + table(), "GSAS.*time of flight"),
+    "tof.cif": (cif("_pd_meas_time_of_flight\n_pd_meas_counts_total", table()), "time-of-flight"),
+    "degrees.fxye": ("t\nBANK 1 151 151 CONS 10 .05 0 0 FXY\n" + table(), "run to 0.175 only"),
+    "nested.zip": (
+        files.archive({"s.zip": files.archive({"s.xy": table()})}),
+        "archive within an archive",
+    ),
     "two.zip": (files.archive({"a.xy": table(), "b.xy": table()}), "holds several scans .2 files"),
     "two.asc": (RIGAKU + rigaku(X, Y) + rigaku(*OTHER, 1), "holds several scans"),
     "bomb.gz": (gzip.compress(bytes(70_000_000)), "unpacks to more than 64 MB"),
     "q_without_unit.csv": (table(10 * Q, header="q,I\n", sep=","), None),
     "d_without_unit.csv": (table(D / 10, header="d,I\n", sep=","), "no unit is given"),
-    "radians_without_unit.csv": (table(np.radians(X), header="2theta,I\n", sep=","), "no unit"),
+    "radians_without_unit.csv": (
+        table(np.radians(X), header="2theta,I\n", sep=","),
+        "name its unit",
+    ),
     "unnamed.xy": (table(Q), "are not named"),
     "masked.xy": (table(y=np.where(np.arange(151) < 60, np.nan, Y)), "91 points found besides 60"),
 }

@@ -125,7 +125,7 @@ MALFORMED = {
     "packed.brml": (files.archive({"root.xml": "<a/>"}, zipfile.ZIP_LZMA), "unusual way"),
     "book.xlsx": (files.archive({"[Content_Types].xml": "<a/>"}), "Office document"),
     "arrays.npz": (files.archive({"a.npy": b"\x93NUMPY"}), "NumPy archive"),
-    "other.zip": (files.archive({"readme.txt": "hello"}), "its member readme.txt holds no columns"),
+    "other.zip": (files.archive({"notes.txt": "hello"}), "its member notes.txt holds no columns"),
     "no_members.brml": (files.archive({}), "cut-off zip|is binary"),
     "lonely.brml": (zipped("a.xml", "<a/>"), "holds no BRML scan"),
     "cut1.raw": (files.raw1(SCAN)[:400], "cut-off RAW"),

@@ -18,6 +18,11 @@ from .vendor import check_axis, check_unit, chosen, number, rigaku_rows, xml
 
 MAX_UNPACKED = 128_000_000  # bytes of all members together
 MAX_MEMBERS = 5000
+# Members that are no pattern: what systems leave, documents.
+_BESIDE = re.compile(
+    r"(?:^|/)(?:[._]|readme|licen[cs]e)[^/]*|\.(?:md|pdf|docx?|html?|png|jpe?g|gif|svg)$",
+    re.IGNORECASE,
+)
 
 
 def unpacked(content, path, most):
@@ -76,9 +81,7 @@ def read_archive(content, scan=None):
         raise XrdlibError("is an Office document; save the sheet as CSV")
     if any(name.endswith(".npy") for name in members):
         raise XrdlibError("is a NumPy archive; save angle and intensity as two columns of text")
-    files = sorted(
-        name for name, data in members.items() if data and not re.search(r"(?:^|/)[._]", name)
-    )
+    files = sorted(name for name, data in members.items() if data and not _BESIDE.search(name))
     if not files:
         raise XrdlibError("is a zip archive without a file; give one with a measured scan")
     if scan is None and len(files) > 1:

@@ -167,7 +167,7 @@ def _names(line, separator):
     line = re.sub(r"^[#\s]*#?L\s", "", line) if line.lstrip().startswith("#L ") else line
     line = line.strip(_MARKS).lower()
     # A unit that stands apart is no name of a column.
-    apart = re.search(r"\w\s[(\[/]", line)
+    apart = re.search(r"\w\s[(\[/]|[(\[][^)\]]*\s", line)
     for split in (separator, "\t", ",", ";", "  ", None):
         if split is None and apart:
             yield []

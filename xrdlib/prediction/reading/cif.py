@@ -86,6 +86,8 @@ def parse(text, axis=None, scan=None):
         reason = re.sub(r"^string:(\d+)\S*", r"line \1:", " ".join(str(error).split()))[:200]
         raise XrdlibError(f"cannot be read as CIF ({reason}); repair it") from None
     found = [(block, profile) for block in document if (profile := _profile(block, axis))]
+    if not found and "_time_of_flight" in text:
+        raise XrdlibError("is a CIF of a time-of-flight diffractometer; give a scan over angles")
     if not found:
         raise XrdlibError(
             "is a CIF without a measured powder profile (2theta and intensities); give the "
@@ -115,7 +117,9 @@ def _without_replies(text):
     for line in text.split("\n"):
         start = line.lstrip().lower()
         if start.startswith(("loop_", "data_", "_")):
-            naming = start.startswith("loop_") or (naming and start.startswith("_"))
+            begins = start.startswith("loop_")
+            naming = begins or (naming and start.startswith("_"))
+            profile = profile and not begins
             profile = naming and bool(profile or re.search(r"_pd_(?:meas|proc|calc)", start))
             dropping = False
         elif start:
@@ -149,6 +153,8 @@ def _stepped(block, n):
     misfit = None
     for prefix in _RANGES:
         start, stop, step = (_value(block, prefix + end) for end in ("min", "max", "inc"))
+        if start is not None and stop is not None and step is None:
+            return np.linspace(start, stop, n)
         if start is None or not step:
             continue
         x = start + step * np.arange(n)

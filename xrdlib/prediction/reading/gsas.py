@@ -14,7 +14,7 @@ from .scans import MAX_ROWS, Scan
 from .steps import counts
 
 _BANK = re.compile(
-    r"^BANK[ \t]+(\d+)[ \t]+(\d+)[ \t]+(\d+)[ \t]+([A-Z_0-9]+)([^\n]*)", re.MULTILINE
+    r"^ *BANK[ \t]+(\d+)[ \t]+(\d+)[ \t]+(\d+)[ \t]+([A-Z_0-9]+)([^\n]*)", re.MULTILINE
 )
 _LAYOUTS = ("STD", "ESD", "FXY", "FXYE")
 _DEGREES = 0.01  # angles are in hundredths

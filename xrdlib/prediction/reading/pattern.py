@@ -143,7 +143,7 @@ def _open(path, flags):
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _parse(content, suffix, axis, scan):
+def _parse(content, suffix, axis, scan, outer=True):
     """The scan in the content of a file, whatever its format."""
     if not content.strip(b"\0 \t\r\n"):
         what = "holds nothing but zeros or blanks" if content else "is empty"
@@ -151,26 +151,27 @@ def _parse(content, suffix, axis, scan):
     foreign.refuse(content)
     if content.startswith(b"PK\x03\x04"):
         found = archive.read_archive(content, scan)
-        if isinstance(found, tuple):  # a file in an archive
-            member, content = found
-            try:
-                found = _parse_one(content, Path(member).suffix.lower(), axis, None)
-            except XrdlibError as problem:
-                raise XrdlibError(f"its member {member} {problem}") from None
+        if isinstance(found, tuple):
+            if not outer:
+                raise XrdlibError("is an archive within an archive; unpack it first")
+            found = _parse_member(*found, axis)
+    elif content.startswith((b"RAW1.01", b"RAW4.00", b"RAW2", b"RAW ")) and b"\0" in content:
+        found = bruker.read_raw(content, scan)
     else:
-        found = _parse_one(content, suffix, axis, scan)
+        native.check_amount(content)
+        found = _parse_text(decode(content), content, suffix, axis, scan)
     if axis not in (None, found.axis):
         raise XrdlibError(f"the file holds {found.axis} positions and axis={axis!r} was given")
     return found
 
 
-def _parse_one(content, suffix, axis, scan):
-    """The scan in the content of one file, no archive."""
-    foreign.refuse(content)
-    if content.startswith((b"RAW1.01", b"RAW4.00", b"RAW2", b"RAW ")) and b"\0" in content:
-        return bruker.read_raw(content, scan)
-    native.check_amount(content)
-    return _parse_text(decode(content), content, suffix, axis, scan)
+def _parse_member(name, content, axis):
+    """The scan in a file of a zip archive."""
+    try:
+        content, suffix = archive.unpacked(content, Path(name), MAX_BYTES)
+        return _parse(content, suffix, axis, None, outer=False)
+    except XrdlibError as problem:
+        raise XrdlibError(f"its member {name} {problem}") from None
 
 
 def _parse_text(text, content, suffix, axis, scan):

@@ -152,6 +152,8 @@ def checked(scan, wavelength=None):
     elif x[0] < 0 and (x < 0).mean() < _BELOW_ZERO:
         metadata["points_below_zero"] = int((x < 0).sum())
         x, y = x[x >= 0], y[x >= 0]
+    if scan.axis == "two_theta" and 0 < x[-1] <= np.pi:
+        raise XrdlibError(f"angles run to {x[-1]:g} only; give 2theta in degrees, or name its unit")
     if x[0] < 0 or x[-1] > 180:
         raise XrdlibError(
             f"angles run from {x[0]:g} to {x[-1]:g}; give 2theta in degrees between 0 and 180, or "

@@ -14,6 +14,7 @@ from .header import probe_in, wavelength_in
 from .scans import MAX_ROWS, Scan, anode_line
 
 _N = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_GAP = r"(?:,?\s+|,)"
 _SEPARATOR = re.compile(r"[\s,;]+")
 _FIELD = 8  # characters of a count in the old Fortran layouts
 _DETECTORS = re.compile(r"[ \d]\d +[-\d.]+ *$")  # how many of them gave the count that follows
@@ -72,7 +73,7 @@ def read(text, scan=None):
     for name, (begins, whole) in _FORMS.items():
         if re.match(begins, start, re.DOTALL):
             found = list(re.finditer(whole, start, _FLAGS))
-            if not found and name != "Jade MDI":
+            if not found and re.search(r"^(?:RawScan|SCANDATA|\*COUNT)\b", start, re.MULTILINE):
                 raise XrdlibError(f"is a {name} file without angles and counts; export it again")
             if found:
                 return _formed(name, start, found[_chosen(len(found), scan)])
@@ -108,9 +109,10 @@ def _plain(text):
     lines = text.split("\n")
     misfit = None
     for i, line in enumerate(lines[:_HEAD]):
-        if not (match := re.match(rf"\s*({_N}),?\s+({_N}),?\s+({_N})(?![\w.])", line)):
+        match = re.match(rf"\s*({_N})({_GAP})({_N}){_GAP}({_N})(?![\w.])", line)
+        if match is None or (match[2] == "," and "." not in match[0]):  # a decimal comma
             continue
-        first, second, third = match.groups()
+        first, second, third = match.group(1, 3, 4)
         for step, stop in ((second, third), (third, second)):
             if _points(first, step, stop) is None:
                 continue

@@ -76,11 +76,8 @@ def parse(text, axis=None):
     header = [line for line in header if line.strip()]
     columns = axis_of_columns(header, width, dialect.separator, axis)
     several = range(min(min(len(row) for _, row in rows), _COLUMNS))
-    table = (
-        [_column(dialect, rows, i) for i in several]
-        if len(several) > 2 or not columns.named
-        else []
-    )
+    looked = len(several) > 2 or not columns.named
+    table = [_column(dialect, rows, i) for i in several] if looked else []
     stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
     if not columns.named:
         columns = _unnamed(table, columns)
@@ -254,12 +251,11 @@ def _check_unit(columns, x, wavelength):
     limits = {
         "q": (top > 15, "1/angstrom or 1/nm"),
         "d": (top < 2, "angstrom or nm"),
-        "two_theta": (top <= np.pi, "degrees or radians"),
     }
-    if limits[columns.axis][0] and columns.named:
+    doubtful, units = limits.get(columns.axis, (False, ""))
+    if doubtful and columns.named:
         raise XrdlibError(
-            f"{columns.axis} runs to {top:g} and no unit is given; write {limits[columns.axis][1]} "
-            "behind its name"
+            f"{columns.axis} runs to {top:g} and no unit is given; write {units} behind its name"
         )
     if not columns.named and np.nanmin(x) < 2 and top < 10 and wavelength is None:
         raise XrdlibError(
