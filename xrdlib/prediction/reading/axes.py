@@ -20,9 +20,10 @@ _SPELLINGS = (
 )
 # Names that begin like this are axes; what stands before ("x:", "column 1 =") does not count.
 _BEFORE = re.compile(
-    r"^(?:(?:x[\s-]*(?:axis|units?|label|title)?|col(?:umn)?\s*[01xa]|units?|axis|abscissa"
-    r"|radial\s+unit)\b\"?\s*[:=,\u066b(]?|1\s*[:=)])\s*"
+    r"^(?:(?:x[\s-]*(?:axis|units?|label|title)?|col(?:umn)?\s*[01xa]|units?|axis|abscissa|data"
+    r"|radial\s+unit)\b\"?(?:\s*[:=,\u066b(]|\s+is\b)?|1\s*[:=)])\s*"
 )
+_ALL_NAMES = re.compile(r"^(?:col(?:umn)?s?(?:\s+names)?|names|labels?|fields|header)\s*[:=]\s*")
 _AXES = (
     (
         "two_theta",
@@ -131,6 +132,8 @@ def axis_of_columns(header, width, separator, axis=None):
     below = ""
     for line in header[:-13:-1]:
         for names, units in zip(_names(line, separator), _names(below, separator), strict=True):
+            if line is heading:
+                break
             if len(names) == width or (len(names) > width and _profile_names(names)):
                 if len(units) == width and not any(map(_kind, units)):
                     names = [f"{name} ({unit})" for name, unit in zip(names, units, strict=True)]
@@ -165,7 +168,9 @@ def names_an_axis(line):
 def _names(line, separator):
     """A header line split in the ways that headers are."""
     line = re.sub(r"^[#\s]*#?L\s", "", line) if line.lstrip().startswith("#L ") else line
-    line = line.strip(_MARKS).lower()
+    line = _ALL_NAMES.sub("", line.strip(_MARKS).lower(), count=1)
+    if re.match(r"[\w\s-]+[:=]", line):  # a key and its value
+        line = ""
     # A unit that stands apart is no name of a column.
     apart = re.search(r"\w\s[(\[/]|[(\[][^)\]]*\s", line)
     for split in (separator, "\t", ",", ";", "  ", None):

@@ -120,7 +120,7 @@ def _stated(line):
     for match in _WAVELENGTH.finditer(text):
         around = text[max(match.start() - 25, 0) : match.start("number")]
         if _NO_WAVELENGTH.search(match["key"] + match["between"]) or re.search(
-            r"laser|raman|excitation", around
+            r"laser|raman|excitation|\buv\b|lamp|pump|light|detector|point", around
         ):
             continue
         before = re.search(rf"(?<![a-z]){_LENGTH}", match["between"])
@@ -149,6 +149,8 @@ def _length(number, unit):
             return None
         # As pyFAI writes it: metres, without saying so.
         unit = "m" if 1e-12 <= value <= 1e-9 else "å"
+    if not value or (unit == "m" and value > 1e-8):
+        return None
     return float(f"{value * _LENGTHS[unit]:.10g}")
 
 

@@ -78,6 +78,18 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
     ------
     XrdlibError
         If the file cannot be read, is no powder pattern, or holds several and `scan` is not given.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> rows = "".join(f"{10 + i / 20} {100 + i % 7}\\n" for i in range(151))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "scan.xy"
+    ...     _ = path.write_text("# lambda 0.7093\\n" + rows)
+    ...     pattern = read_pattern(path)
+    >>> len(pattern.two_theta), pattern.wavelength
+    (151, 0.7093)
     """
     if axis not in (None, *AXES):
         raise XrdlibError(f"Unknown axis {axis!r}; choose one of {', '.join(AXES)}.")
