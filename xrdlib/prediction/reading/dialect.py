@@ -51,8 +51,13 @@ class Dialect:
         return [cell.strip() for cell in row.split(self.separator)]
 
     def number(self, cell):
-        """A cell as a number; NaN where it is masked."""
-        if _WORDS.fullmatch(cell):
+        """A cell as a number; NaN where it is masked or none."""
+        if self.decimal == "point" and "_" not in cell:  # most files, and fast
+            try:
+                return float(cell)
+            except ValueError:
+                pass
+        if _WORDS.fullmatch(cell) or not self.cell.fullmatch(cell):
             return np.inf if cell.lower().lstrip("+-").startswith("inf") else np.nan
         if self.grouped:
             marks = f",{QUOTED}" if self.decimal == "point" else "."

@@ -83,7 +83,9 @@ def parse(text, axis=None):
         columns = _unnamed(table, columns)
     if stated is None and columns.axis == "two_theta":
         stated = _implied(table, columns)
-    x, y = (_column(dialect, rows, i) for i in (columns.x, columns.y))
+    x, y = (
+        table[i] if i < len(table) else _column(dialect, rows, i) for i in (columns.x, columns.y)
+    )
     x = columns.factor * x
     if axis is None:
         _check_unit(columns, x, stated)
@@ -171,7 +173,7 @@ def _column(dialect, rows, i):
     """A column as numbers; NaN where a row has none."""
     found = np.full(len(rows), np.nan)
     for k, (_, cells) in enumerate(rows):
-        if i < len(cells) and dialect.cell.fullmatch(cells[i]):
+        if i < len(cells):
             found[k] = dialect.number(cells[i])
     return found
 
