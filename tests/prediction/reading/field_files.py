@@ -399,6 +399,11 @@ READ = {
         "".join(f"{d:.4f} {a:.3f} {b:g}\n" for a, d, b in zip(X, D_ROUNDED, Y, strict=True)),
         1.5406,
     ),
+    "blank_names.txt": (
+        "2theta(deg) d(A) I(counts) err\n"
+        + "".join(f"{a:.3f} {d:.4f} {b:g}\n" for a, d, b in zip(X, D_ROUNDED, Y, strict=True)),
+        1.5406,
+    ),
     "numbered.txt": (
         "".join(f"{i} {a:.3f} {b:g}\n" for i, (a, b) in enumerate(zip(X, Y, strict=True), 1)),
         None,
@@ -493,6 +498,10 @@ REFUSED = {
     "packed.jdx": (
         "##TITLE=t\n##JCAMP-DX=4.24\n##FIRSTX=10\n##XYDATA=(X++(Y..Y))\n10 1 2 3\n##END=\n",
         "JCAMP-DX .* export",
+    ),
+    "infrared.jdx": (
+        "##TITLE=t\n##XUNITS=1/CM\n##XYPOINTS=(XY..XY)\n" + table(sep=", ") + "##END=\n",
+        "1/cm",
     ),
     "image.edf": ("{\nHeaderID = EH:000001;\nDim_1 = 2048;\n}\n", "frame of an area detector"),
     "short.dat": (f"{RANGE}\n{block(COUNTS[:120])}", "step scan as text with 120 counts"),

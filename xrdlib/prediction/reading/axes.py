@@ -51,7 +51,7 @@ _AXES = (
 )
 # Positions that would pass for degrees and are none.
 _OTHER = re.compile(
-    r"(?:theta|θ|bragg|λ|stol\b|bin\b|index\b|k\s*[(\[/]|2\s*\*?\s*(?:pi|π)|omega|ω|chi\b|phi\b|psi\b|azimuth|eta\b|tof|time|energy|e\b|channel|pixel|px\b"
+    r"(?:1/(?!å|a\b|nm|pm)|theta|θ|bragg|λ|stol\b|bin\b|index\b|k\s*[(\[/]|2\s*\*?\s*(?:pi|π)|omega|ω|chi\b|phi\b|psi\b|azimuth|eta\b|tof|time|energy|e\b|channel|pixel|px\b"
     r"|row\b|strip|s\b|d\s*\*|1/d|sin|log|ln\b|arc|r\b|radi(?:us|al)|distance|wave|raman"
     r"|frequency|temp|q\s*[xyz*]|q\s*2|exit|incident|x\s*[(/]?\s*(?:mm|cm|pixel|px)|mm\b|cm\b)"
 )
@@ -92,13 +92,14 @@ _NO_UNIT = re.compile(
 class Columns(NamedTuple):
     """Axis of the positions, factor to its unit, the two columns, and what the header leaves open.
 
-    `named` is whether the header (or the caller) names the axis, `unit` whether it gives a unit.
+    `y` is None where no name says which column holds intensities; `named` is whether the header
+    (or the caller) names the axis, `unit` whether it gives a unit.
     """
 
     axis: str
     factor: float
     x: int
-    y: int
+    y: int | None
     named: bool = True
     unit: bool = True
 
@@ -146,7 +147,7 @@ def axis_of_columns(header, width, separator, axis=None):
         told = stripped != title or line is heading
         sure = told or (len(title) < 40 and _surely(stripped))
         if named and sure and axis in (None, named) and (told or not _prose(named, stripped)):
-            return _columns(named, stripped, 0, 1)
+            return _columns(named, stripped, 0, None)
         if not axis and _OTHER.match(stripped) and told:
             _refuse(title)
     return Columns(axis or "two_theta", 1.0, 0, 1, axis is not None, False)
@@ -200,7 +201,7 @@ def _from_names(names, axis, last=False):
             y = next((i for i in values if i != x), None)
             if y is None and not (_surely(names[x]) and x + 1 < len(names)):
                 continue
-            return _columns(wanted, names[x], x, x + 1 if y is None else y)
+            return _columns(wanted, names[x], x, y)
     if not values:
         if last and not axis and _OTHER.match(names[0]) and all(map(_WORDS.fullmatch, names)):
             _refuse(names[0])

@@ -81,6 +81,8 @@ def parse(text, axis=None):
     stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
     if not columns.named:
         columns = _unnamed(table, columns)
+    if columns.y is None:
+        columns = columns._replace(y=_intensity(table, columns.x))
     if stated is None and columns.axis == "two_theta":
         stated = _implied(table, columns)
     x, y = (
@@ -211,9 +213,19 @@ def _unnamed(table, columns):
     elif len(steady) > 1 and np.allclose(2 * table[x], table[steady[1]], rtol=1e-3):
         x = steady[1]
     if columns.y == x or columns.y not in varied:
-        y = next((i for i in varied if i > x), next(iter(varied), columns.y))
-        columns = columns._replace(y=y if y != x else columns.x)
+        columns = columns._replace(y=_intensity(table, x))
     return columns._replace(x=x)
+
+
+def _intensity(table, x):
+    """The first column behind the positions, else before, that neither rises nor falls throughout.
+
+    Two columns need no such look, and counts may well rise in them.
+    """
+    varied = [
+        i for i, v in enumerate(table) if i != x and not _monotone(v) and np.isfinite(v).any()
+    ]
+    return next((i for i in varied if i > x), next(iter(varied), x + 1 if x == 0 else x - 1))
 
 
 def _implied(table, columns):
