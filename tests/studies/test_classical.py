@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import samples
 import torch
+from scipy.special import softmax
 
 from xrdlib.base.patterns import CU_KA1, GRID
 from xrdlib.identification.extinction_scores import BIC, INTEGRATED
@@ -86,7 +87,7 @@ def test_weighing_is_bayes_at_temperature_one_and_the_prior_at_lapse_one():
     found = classical.Weighing(1.0, 1e-12).apply(score, about, prior)
     assert np.allclose(np.exp(found), expected)
     alone = classical.Weighing(1.0, 1 - 1e-12).apply(score, about, prior)
-    assert np.allclose(np.exp(alone), np.exp(classical.normalised(about + prior)))
+    assert np.allclose(np.exp(alone), softmax(about + prior, axis=1))
 
 
 def test_a_group_ruled_out_keeps_the_share_of_the_lapse():
@@ -160,12 +161,6 @@ def test_differences_are_paired_and_have_intervals(told):
     assert gain[classical.WITH_PRIOR.format(BIC)]["top1_ci95"] == [0, 0]
     low, high = gain["released, network alone"]["top1_ci95"]
     assert low == 0 and high == 100  # families a right, b and c wrong
-
-
-def test_the_verdict_says_who_wins(told):
-    (said,) = classical.verdict(classical.differences(config(), *told)).values()
-    assert "beats cell alone (+100 points)" in said
-    assert "is not told apart from" in said and "loses" not in said
 
 
 def test_claims_follow_the_intervals():

@@ -158,12 +158,10 @@ def angle(inverse_square):
     return 2 * np.degrees(np.arcsin(np.minimum(np.sqrt(inverse_square) * CU_KA1 / 2, 1)))
 
 
-def from_rows(lattice):
+def from_rows(lattice: np.ndarray) -> tuple[float, ...]:
     """a, b, c in angstrom and alpha, beta, gamma in degrees of lattice rows (3, 3)."""
-    lengths = np.linalg.norm(lattice, axis=1)
-    unit = lattice / lengths[:, None]
-    cosine = np.array([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]])
-    return (*lengths.tolist(), *np.degrees(np.arccos(cosine)).tolist())
+    lengths, angles = cell_parameters(np.asarray(lattice)[None])
+    return (*lengths[0].tolist(), *angles[0].tolist())
 
 
 def cell_parameters(lattice):
@@ -266,12 +264,3 @@ def metric_tensor(cell):
             "beta, gamma in degrees."
         )
     return shape * np.outer(lengths, lengths)
-
-
-def from_rows_clipped(lattice):
-    """a, b, c in angstrom and alpha, beta, gamma in degrees."""
-    a, b, c = lattice
-    pairs = ((b, c), (a, c), (a, b))
-    cosine = [x @ y / np.linalg.norm(x) / np.linalg.norm(y) for x, y in pairs]
-    angles = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    return (*np.linalg.norm(lattice, axis=1), *angles)

@@ -79,6 +79,11 @@ def extinction_groups():
     return frame
 
 
+def first_member(label: int) -> int:
+    """Number of the first space group of an extinction group 1..99."""
+    return table()["extinction_groups"][label - 1]["space_groups"][0]
+
+
 @cache
 def group_of_space_group():
     """Label 1..99 of each space group's extinction group.
