@@ -42,7 +42,9 @@ def test_answers_that_pay_no_heed_to_absences_do_not_move(found):
 
 def test_the_ceiling_is_compared_with_the_lattice_pattern_by_pattern(found):
     said = found[UNTOUCHED]
-    top = information_tables.ceiling(said.votes, UNIFORM, {"released": said.kept[RELEASED]}, 40)
+    top = information_tables.ceiling(
+        said.votes, UNIFORM, {"released": said.kept[RELEASED]}, n_boot=40
+    )
     row = {r["reader"]: r for r in top}
     # A reader of the lattice under uniform classes is that very reader.
     for name in (LATTICE, "released"):
@@ -62,7 +64,7 @@ def test_the_figure_says_how_many(found):
         "rows": information_tables.rows(found, UNIFORM, n_boot=40),
         "visible": [{"limit": 0.01, "n": 60, "top1": 90, "top1_ci95": [80, 95]}],
         "ceiling": information_tables.ceiling(
-            said.votes, UNIFORM, {"released": said.kept["guess"]}, 40
+            said.votes, UNIFORM, {"released": said.kept["guess"]}, n_boot=40
         ),
         "ceiling_subset": "rruff-test",
     }

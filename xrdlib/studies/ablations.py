@@ -131,10 +131,7 @@ def train_one(config: SimpleNamespace, training: Training) -> tuple:
 def predictions(config: SimpleNamespace, sets: dict[str, PatternSet], prior: dict) -> list[dict]:
     """Evidence of every training on sets, and the calibration chosen for it.
 
-    Parameters
-    ----------
-    prior
-        results/PROFILE/prior.json.
+    `prior` is results/PROFILE/prior.json here and below.
 
     Rows have training; seconds; precision; evidence, by set (rule, aux) with the training prior
     divided out; calibration.
@@ -171,17 +168,7 @@ def scored(
 ) -> dict[str, dict[str, ndarray]]:
     """Scores of every training on every pattern of a set, calibrated.
 
-    Parameters
-    ----------
-    predictions
-        As from `predictions`.
-    prior
-        results/PROFILE/prior.json.
-
-    Returns
-    -------
-    dict of str to dict of str to ndarray, (seeds, n)
-        By variant, then by score.
+    By variant, then by score, an ndarray (seeds, n).
     """
     null, found = outcomes.told_of(subset, prior)[1], {}
     for one, logp in _calibrated(predictions, prior, subset):
@@ -202,15 +189,8 @@ def table(
 ) -> list[dict]:
     """A row a variant: mean over seeds, every seed, and the difference from the base.
 
-    Parameters
-    ----------
-    scores
-        As from `scored`.
-    families : ndarray, (n,)
-    base
-        Variant that the others are compared with, seed by seed.
-    pairs
-        Variants that are also compared with another one.
+    The variants of `scored`, of n families, are compared with `base` seed by seed, and those in
+    `pairs` also with another one.
 
     Rows have variant, seeds, n, n_families; for each of `SCORES` NAME (mean), NAME_seeds (of each
     seed), NAME_ci95 (families and seeds resampled), NAME_change and NAME_change_ci95 (null for the

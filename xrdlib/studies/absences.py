@@ -31,49 +31,21 @@ FOREIGN = 0.25  # degrees from an allowed line; other peaks are foreign
 
 @dataclass(frozen=True)
 class Places:
-    """Tokens of one pattern.
+    """Tokens of one pattern, k of them with a diagnostic absence; all angles are degrees 2theta."""
 
-    Attributes
-    ----------
-    diagnostic : ndarray, (k,) int64
-        Tokens with a diagnostic absence and no allowed line.
-    angle : ndarray, (k,)
-        2theta of the absent reflection, of the first one in the token.
-    hkl : ndarray, (k, 3) int
-        Its indices.
-    controls : ndarray, (k, 2) int64
-        The nearest empty tokens below and above each, as far from a visible line as it is.
-    weights : ndarray, (k, 2)
-        Of the controls; with them their mean angle is that of the diagnostic token.
-    line : ndarray, (k,) int64
-        The nearest token that holds a visible line.
-    line_angle : ndarray, (k,)
-        2theta of the nearest visible line.
-    rivals : list of tuple of int
-        Groups 1..99 that would allow it and fit all visible lines.
-    allowed, absent : ndarray
-        2theta of all lines that the true group allows, and of those it forbids.
-    width : float
-        Of a token, degrees.
-    empty : ndarray of int64
-        Tokens without any reflection of the cell, allowed or not.
-    gap : ndarray, (tokens,)
-        Degrees from each token's centre to the nearest visible line, `FAR` at most.
-    """
-
-    diagnostic: ndarray
-    angle: ndarray
-    hkl: ndarray
-    controls: ndarray
-    weights: ndarray
-    line: ndarray
-    line_angle: ndarray
-    rivals: list
-    allowed: ndarray
-    absent: ndarray
-    width: float
-    empty: ndarray
-    gap: ndarray
+    diagnostic: ndarray  # (k,) int64: with a diagnostic absence and no allowed line
+    angle: ndarray  # (k,) of the absent reflection, of the first one in the token
+    hkl: ndarray  # (k, 3) its indices
+    controls: ndarray  # (k, 2) nearest empty tokens on both sides, as far from a visible line
+    weights: ndarray  # (k, 2) of the controls; their mean angle is then that of the absence
+    line: ndarray  # (k,) the nearest token that holds a visible line
+    line_angle: ndarray  # (k,) of the nearest visible line
+    rivals: list  # k tuples of groups 1..99 that would allow it and fit all visible lines
+    allowed: ndarray  # all lines that the true group allows
+    absent: ndarray  # those it forbids
+    width: float  # of a token, degrees
+    empty: ndarray  # tokens without any reflection of the cell, allowed or not
+    gap: ndarray  # (tokens,) from each centre to the nearest visible line, `FAR` at most
 
     def __len__(self):
         return len(self.diagnostic)
@@ -91,12 +63,8 @@ def located(
 ) -> tuple[Specimens, list[Places]]:
     """The specimens that have diagnostic absences, on a model's grid, with their places.
 
-    Parameters
-    ----------
-    prior : ndarray, (99,)
-        How common each group is.
-    foreign_peaks
-        Leave tokens out that hold a peak which no allowed line explains.
+    `prior` (99,) says how common each group is. With `foreign_peaks`, tokens are left out that hold
+    a peak which no allowed line explains.
     """
     grid = grid_of(model)
     subjects = regridded(subjects, grid)
@@ -125,23 +93,10 @@ def places(
 ) -> Places | None:
     """Diagnostic absences of a pattern, each with empty tokens that match it.
 
-    Parameters
-    ----------
-    crystal
-        One of known group.
-    edges : ndarray, (tokens,)
-        First angle of each token of a `width`, degrees.
-    prior : ndarray, (99,)
-        How common each group is.
-    stop
-        Last angle of the pattern, degrees.
-    exclude
-        Angles of peaks that belong to no line of the crystal; tokens with one are left out.
-
-    Returns
-    -------
-    Places or None
-        None where the cell is not in a setting of its group, or no absence has a match.
+    Tokens of a `width` begin at `edges` (tokens,), the pattern ends at `stop`, degrees; `prior`
+    (99,) says how common each group is. Tokens with an angle to `exclude`, of peaks that belong to
+    no line of the crystal, are left out. None where the cell is not in a setting of its group, or
+    no absence has a match.
     """
     cell, label = cells.from_rows(crystal.lattice[0]), int(crystal.group[0])
     try:

@@ -19,10 +19,7 @@ _EVERY = 10  # points of a pattern that are one in a figure
 def weights(block: Block, x: torch.Tensor) -> torch.Tensor:
     """Attention weights of one block for its input (B, length, width), computed again.
 
-    Returns
-    -------
-    Tensor, (B, heads, length, length)
-        Row i says how much of each token token i takes; rows sum to one.
+    (B, heads, length, length): row i says how much of each token token i takes; rows sum to one.
     """
     batch, length, width = x.shape
     parts = block.qkv(block.norm1(x)).view(batch, length, 3, block.heads, width // block.heads)
@@ -34,10 +31,7 @@ def weights(block: Block, x: torch.Tensor) -> torch.Tensor:
 def maps(model: PhysicsTransformer, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention of every head, and what reaches the class token through all blocks.
 
-    Parameters
-    ----------
-    x : Tensor, (B, size)
-        Network input.
+    The network input x is (B, size).
 
     Returns
     -------
@@ -72,18 +66,11 @@ def looks(
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Attention at absences and at lines against matched empty tokens.
 
-    Parameters
-    ----------
-    subjects, found
-        As from `absences.located`.
+    Subjects and places as from `absences.located`.
 
-    Returns
-    -------
-    absences, lines : ndarray, (k, depth * heads * 2 + 1)
-        Logarithm of the ratio of attention, a row an absence; columns by block, head and source
-        (`SOURCES`), and attention rollout last.
-    owner : ndarray, (k,) int64
-        Specimen of each absence.
+    Gives, a row an absence, the logarithm of the ratio of attention at absences and at lines, (k,
+    depth * heads * 2 + 1) each, columns by block, head and source (`SOURCES`) and attention rollout
+    last; and the specimen of each absence, (k,).
     """
     parts = []
     for part in normalise(torch.from_numpy(subjects.intensity)).split(_BATCH):
@@ -108,10 +95,7 @@ def examples(
 ) -> list[dict]:
     """Patterns of n crystal systems, those with most diagnostic absences, with their attention.
 
-    Parameters
-    ----------
-    prior, measured
-        As for `absences.located`.
+    `prior` and `measured` as for `absences.located`.
 
     Rows have "title", "subset", "intensity" (network input, the highest of every few points),
     "start" and "step" of its angles (degrees), "first_edge" and "width" of the tokens (degrees),

@@ -29,16 +29,10 @@ def study(
 ) -> dict | None:
     """Attention, attribution and added lines of one network on one set of specimens.
 
-    Parameters
-    ----------
-    metadata
-        Of a predictor: "calibration", "training_prior" and "minerals".
-    measured
-        Then tokens with peaks that no line of the crystal explains are left out.
-    sizes
-        Patterns with added lines, and with attributions; spread evenly over the specimens.
-    seeds
-        Untrained networks.
+    `metadata` of a predictor: "calibration", "training_prior" and "minerals". In `measured`
+    patterns tokens with peaks that no line of the crystal explains are left out. `sizes` are
+    patterns with added lines, and with attributions, spread evenly over the specimens; `seeds`
+    untrained networks are the null.
 
     Gives "network", "subset", "n" patterns, "n_families" and "n_absences"; "heads" (`head_rows`);
     "exchanged" (those of the class token, for absences of other patterns); "untrained" (the
@@ -79,11 +73,6 @@ def study(
 
 def verdict(result: dict) -> dict:
     """What one network's tests say together.
-
-    Parameters
-    ----------
-    result
-        With "heads", "exchanged" and "intervention".
 
     Gives "more" and "less": heads whose class token gives absences significantly more or less
     weight than empty places; "heads" of them in all; "exchanged" with significant differences;

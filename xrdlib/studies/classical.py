@@ -57,18 +57,11 @@ def cases(
 ) -> tuple[dict[str, Cases], dict[str, dict]]:
     """Patterns with cells of every set at hand.
 
-    Parameters
-    ----------
-    limits
-        Most patterns of each set; by default `LIMITS`, or a few where the profile limits the
-        number of structures.
+    `limits` are the most patterns of each set; by default `LIMITS`, or a few where the profile
+    limits the number of structures.
 
-    Returns
-    -------
-    found : dict of str to Cases
-    without : dict of str to dict of int
-        Of measured sets: "n", and "with cell", patterns that a structure of their own group
-        resembles.
+    Also gives, of measured sets, how many patterns there are, "n", and how many of them, "with
+    cell", a structure of their own group resembles.
     """
     if limits is None:
         whole = config.synthesis.amcsd_limit is None
@@ -82,14 +75,9 @@ def cases(
             without[name] = {"n": len(own), "with cell": len(row)}
             most = len(row) if limits[name] is None else min(limits[name], len(row))
             some = np.linspace(0, len(row) - 1, most).astype(int)
-            found[name] = Cases(
-                own.intensity[row[some]],
-                [conventional(lattice) for lattice in bank.lattice[nearest[some]]],
-                own.group[row[some]].astype(int) - 1,
-                own.family[row[some]],
-                own.source[row[some]],
-                row[some],
-            )
+            at, cells = own.take(row[some]), map(conventional, bank.lattice[nearest[some]])
+            about = at.group.astype(int) - 1, at.family, at.source, row[some]
+            found[name] = Cases(at.intensity, list(cells), *about)
     found |= {name: synthesis.held_out(config, name, limits[name]) for name in HELD_OUT}
     return {name: own for name, own in found.items() if len(own)}, without
 
@@ -103,18 +91,11 @@ def fit_all(config: SimpleNamespace, found: dict[str, Cases]) -> dict[str, dict]
 def run(cases: Cases, path: Path | None = None, error: float = ERROR) -> dict[str, ndarray]:
     """Fit every pattern and score every group; a run that is interrupted goes on where it was.
 
-    Parameters
-    ----------
-    path
-        File that keeps what is done; one of other patterns or settings is not taken up.
-    error
-        See `whole_pattern.fit`.
+    `path` keeps what is done; a file of other patterns or settings is not taken up. For `error` see
+    `whole_pattern.fit`.
 
-    Returns
-    -------
-    dict of ndarray
-        `extinction_scores` by name, (n, 99), with "seconds" (of one core), "lines", "residual" and
-        "overlap" (share of lines closer than a width to another one), (n,).
+    `extinction_scores` by name, (n, 99), with "seconds" (of one core), "lines", "residual" and
+    "overlap" (share of lines closer than a width to another one), (n,).
     """
     about = json.dumps([error, cases.name.tolist(), np.round(cases.cell, 5).tolist()])
     done = {}
@@ -171,13 +152,8 @@ class Weighing:
     def apply(self, score: ndarray, about_cell: ndarray, log_prior: ndarray) -> ndarray:
         """Log-probabilities, (n, 99).
 
-        Parameters
-        ----------
-        score : ndarray, (n, 99)
-            Log-evidence of the fit; -inf where the cell rules a group out.
-        about_cell : ndarray, (n, 99)
-            Log-evidence of the cell's metric.
-        log_prior : ndarray, (99,)
+        From the log-evidence of the fit (n, 99), -inf where the cell rules a group out, that of the
+        cell's metric (n, 99), and the prior (99,).
         """
         alone = log_softmax(about_cell + log_prior, axis=1)
         told = log_softmax(score / self.temperature + about_cell + log_prior, axis=1)
@@ -200,12 +176,7 @@ def predictions(
     Measured patterns are calibrated on measured ones of other families, held-out minerals on
     held-out ones; where a calibration set is missing, the set has no rows.
 
-    Returns
-    -------
-    logp : dict of str to dict of str to ndarray, (n, 99)
-        By test set and method.
-    chosen : dict of str to dict of str to dict
-        Temperature and lapse, by test set and score.
+    By test set and method, (n, 99); and temperature and lapse by test set and score.
     """
     about = metric_given_system(experiment.load_bank(config, "train"))
     predictor = load_predictor()
@@ -340,12 +311,11 @@ def claims(differences: list[dict]) -> list[dict]:
     Rows have "subset", "claim" and "verdict": holds or does not hold where the interval of the
     difference lies on one side of zero, else not decided.
     """
+    network, search = map(WITH_CELL.format, (NETWORK, outcomes.SEARCH))
     asked = {
         CELL: "a fit of the pattern adds to what the cell's metric says",
-        WITH_CELL.format(
-            NETWORK
-        ): "a fit in the cell beats the network that is told the cell's metric",
-        WITH_CELL.format(outcomes.SEARCH): "a fit in the cell beats search-match told the metric",
+        network: "a fit in the cell beats the network that is told the cell's metric",
+        search: "a fit in the cell beats search-match told the metric",
     }
     found = []
     for row in differences:

@@ -93,14 +93,8 @@ def measured_study(
     Difficulty is minus the log-probability of the true class, and all is compared by rank, since a
     few patterns of rare classes would outweigh the rest.
 
-    Parameters
-    ----------
-    predictor
-        With retrieval.
-    patterns
-        The test patterns.
-    null : ndarray, (99,)
-        The prior-only prediction.
+    The predictor has retrieval, the patterns are the test patterns, and `null` (99,) is the
+    prior-only prediction.
 
     Gives "n", "families"; for each predictor (`FUSED`, `NETWORK`) "association" by measure, "over
     all" and "within classes", and "explained": shares of the variance of its rank for quality, each
@@ -157,11 +151,6 @@ def signal(intensity: ndarray) -> dict[str, ndarray]:
 
 def verdict(published: dict | None, measured: dict | None) -> dict:
     """Does the quality of a fit predict difficulty, and does that of a pattern? In words.
-
-    Parameters
-    ----------
-    published, measured
-        As from `published_study` and `measured_study`.
 
     Gives "claim"; "published": "does not hold" (hits go with Rwp within classes), "holds" (they do
     not), "holds in part" (they do not, but the true class alone accounts for most hits, so that

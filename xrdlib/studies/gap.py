@@ -37,38 +37,19 @@ FEWEST = 5  # families, below which there is no comparison
 # median level, and subtracted perfectly: it must be there for noise to be of the right size.
 _ZERO = (0.0, 0.0)
 NUISANCES = {
-    "widths": {
-        "fwhm": (0.064, 0.0),
-        "lorentzian": (0.5, 0.5),
-        "caglioti": _ZERO,
-        "strain_width": _ZERO,
-        "anisotropic": 0.0,
-    },
+    "widths": {"fwhm": (0.064, 0.0), "lorentzian": (0.5, 0.5), "anisotropic": 0.0}
+    | dict.fromkeys(("caglioti", "strain_width"), _ZERO),
     "noise": {"noise": (0.0037, 0.0), "counts": (1e12, 1e12)},
-    "background": {
-        "background": (0.10, 0.0),
-        "polynomial": 0.0,
-        "air": _ZERO,
-        "hump_probability": 0.0,
-        "subtracted": 1.0,
-        "residual": 0.0,
-    },
+    "background": {"background": (0.10, 0.0), "air": _ZERO, "subtracted": 1.0}
+    | dict.fromkeys(("polynomial", "hump_probability", "residual"), 0.0),
     "texture": {"no_texture": 1.0},
     "impurity": {"impurity": 0.0},
-    "shifts, tails": {
-        "zero_shift": 0.0,
-        "displacement": 0.0,
-        "asymmetry": _ZERO,
-        "transparency": _ZERO,
-    },
-    "line errors": {
-        "line_error": _ZERO,
-        "smooth_error": 0.0,
-        "debye_waller": (1.0, 1.0),
-        "single_line": 0.0,
-    },
+    "shifts, tails": dict.fromkeys(("zero_shift", "displacement"), 0.0)
+    | dict.fromkeys(("asymmetry", "transparency"), _ZERO),
+    "line errors": {"line_error": _ZERO, "debye_waller": (1.0, 1.0)}
+    | dict.fromkeys(("smooth_error", "single_line"), 0.0),
     "cell strain": {"strain": _ZERO},
-    "faults": {"cropped": 0.0, "coarse": 0.0, "spikes": 0.0},
+    "faults": dict.fromkeys(("cropped", "coarse", "spikes"), 0.0),
 }
 
 
@@ -87,12 +68,9 @@ def ranges(present: list[str], base: Realism | None = None, **overrides) -> Real
 def conditions() -> SimpleNamespace:
     """All conditions that patterns are simulated under.
 
-    Returns
-    -------
-    namespace of dict of str to Realism
-        By nuisance `ladder` (it and those before it; the first rung is `CLEAN`), `alone` and
-        `without` (all others); and `ends`: `EVERYTHING`, and `LIKE`, that with the background
-        subtracted and the full range.
+    By nuisance `ladder` (it and those before it; the first rung is `CLEAN`), `alone` and `without`
+    (all others); and `ends`: `EVERYTHING`, and `LIKE`, that with the background subtracted and the
+    full range.
     """
     names = list(NUISANCES)
     return SimpleNamespace(
@@ -141,18 +119,10 @@ def read(predictors: dict[str, Predictor], intensity: ndarray) -> dict[str, ndar
 def gains(logp: ndarray, labels: ndarray, null: ndarray) -> dict[str, ndarray]:
     """Per-pattern scores, averaged over the draws of each pattern.
 
-    Parameters
-    ----------
-    logp : ndarray, (draws * n, 99)
-        As from `simulate`; measured patterns are one draw.
-    labels : ndarray, (n,)
-    null : ndarray, (99,)
-        The prior-only prediction.
+    Log-probabilities (draws * n, 99) as of `simulate`; measured patterns are one draw. `null` (99,)
+    is the prior-only prediction.
 
-    Returns
-    -------
-    dict of ndarray, (n,)
-        "top1", "top5" (percent), "nll" (nats), "bits" over the null.
+    "top1", "top5" (percent), "nll" (nats), "bits" over the null, (n,) each.
     """
     draws = len(logp) // len(labels)
     truth = np.tile(labels, draws)
@@ -184,20 +154,10 @@ def study(
 ) -> dict:
     """Scores of networks under every condition, on the patterns of known structure.
 
-    Parameters
-    ----------
-    predictors
-        Without retrieval.
-    measured_sets
-        As from `evaluate.measured`; may be empty.
-    banks
-        "library", "train" and "holdout".
-    null : ndarray, (99,), or None
-        The prior-only prediction; None without measured patterns.
-    draws
-        Patterns of each structure under each condition.
-    minerals
-        Structures, one a mineral, of each kind in the comparison of seen and unseen minerals.
+    Predictors have no retrieval; measured sets as from `evaluate.measured` may be none, and then
+    there is no `null` (99,), the prior-only prediction; banks are "library", "train" and "holdout".
+    Each structure has `draws` patterns under each condition, and so many `minerals`, seen or
+    unseen, one structure each.
 
     Gives, for JSON, "note" (None, or why there is no comparison with measured patterns), "order"
     (nuisances), "draws", "parts" (by measured set), "held_out" (by network).

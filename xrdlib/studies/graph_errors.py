@@ -51,15 +51,8 @@ def analyse(
     swapped at random family by family, and p is the share of swaps with a difference at least as
     large (a paired permutation test).
 
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-        Log-probabilities; the most probable group is the prediction.
-    labels : array_like, (n,)
-        True classes 0..98.
-    families : array_like, (n,)
-    prior : array_like, (99,)
-        Probabilities or log-probabilities; the constant null predicts its largest.
+    Predictions are the most probable groups of logp (n, 99), true classes 0..98, `prior` (99,)
+    probabilities or log-probabilities, of which the constant null predicts the largest.
 
     Gives, for JSON, "n", "n_errors", "accuracy" (percent); "observed" and "nulls"[name]: "value" of
     each statistic, "distance" and "direction" (percent of errors by hops and by relation), and for
@@ -265,11 +258,6 @@ def by_system(
 
 def summary(result: dict) -> dict[str, str]:
     """What the errors of one model say about the two claims, in one word each.
-
-    Parameters
-    ----------
-    result
-        With "observed" and "nulls" as `analyse` gives them.
 
     Gives "local" (asked of the mean distance and of the share within two hops) and "flow to lower
     symmetry" (of the share of descendants): "holds" (all that is asked lies beyond both ways of

@@ -34,19 +34,11 @@ _ELSEWHERE = 1e-9  # left for groups of another reading, so that a logarithm exi
 
 @dataclass(frozen=True)
 class Votes:
-    """Labels that frequencies are counted on.
+    """Labels that frequencies are counted on."""
 
-    Attributes
-    ----------
-    label : ndarray, (n,) int64
-        Classes 0..98.
-    family : ndarray, (n,) str
-    vote : ndarray, (n,) float64
-    """
-
-    label: ndarray
-    family: ndarray
-    vote: ndarray
+    label: ndarray  # (n,) int64, classes 0..98
+    family: ndarray  # (n,) str
+    vote: ndarray  # (n,) float64
 
     @property
     def frequency(self) -> ndarray:

@@ -1,4 +1,7 @@
-"""Tables of the study of information: ideal readers, interventions, and the ceiling."""
+"""Tables of the study of information: ideal readers, interventions, and the ceiling.
+
+`bootstrap` are `n_boot` and `seed` of `metrics.means`.
+"""
 
 from itertools import permutations
 
@@ -29,7 +32,7 @@ NULLS = ("prior only", "shuffled")
 _STRENGTH = 30  # votes by which a left-out prior is drawn to uniform classes
 
 
-def ideal(sources: dict[str, Votes], n_boot: int = 1000, seed: int = 0) -> list[dict]:
+def ideal(sources: dict[str, Votes], **bootstrap: int) -> list[dict]:
     """Every reader under the frequencies of every source, and under uniform classes.
 
     Rows have "frequencies", "reader", `information.exact` with the frequencies as they are, and as
@@ -43,26 +46,17 @@ def ideal(sources: dict[str, Votes], n_boot: int = 1000, seed: int = 0) -> list[
             row = {"frequencies": source, "reader": name, **exact(reading, frequency)}
             if votes is not None:
                 logp = posterior(reading, votes.label, prior)
-                row["left_out"] = score(logp, prior, votes, n_boot, seed)
+                row["left_out"] = score(logp, prior, votes, **bootstrap)
             rows.append({"left_out": None} | row)
     return rows
 
 
 def rows(
-    found: dict[str, Answers],
-    prior: ndarray,
-    n_boot: int = 1000,
-    n_shuffles: int = 20,
-    seed: int = 0,
+    found: dict[str, Answers], prior: ndarray, n_shuffles: int = 20, **bootstrap: int
 ) -> list[dict]:
     """Scores of every reader on every intervention, and of the nulls on untouched patterns.
 
-    Parameters
-    ----------
-    found
-        As from `knockout_study.predictions`.
-    prior : ndarray, (99,)
-        Over which bits are counted.
+    Answers as from `knockout_study.predictions`; bits are counted over a prior (99,).
 
     Rows have "patterns", "reader" and a `information.score` each, of weights fitted anew; "_kept"
     are scores of weights as for untouched patterns.
@@ -71,29 +65,25 @@ def rows(
     for name, said in found.items():
         for reader, logp in said.refitted.items():
             row = {"patterns": name, "reader": reader}
-            row |= score(logp, prior, said.votes, n_boot, seed)
-            kept = score(said.kept[reader], prior, said.votes, n_boot, seed)
+            row |= score(logp, prior, said.votes, **bootstrap)
+            kept = score(said.kept[reader], prior, said.votes, **bootstrap)
             keys = ("top1", "top1_ci95", "bits", "bits_ci95")
             table.append(row | {f"{key}_kept": kept[key] for key in keys})
     votes = found[UNTOUCHED].votes
     n = len(votes.label)
-    constant = score(np.tile(np.log(prior), (n, 1)), prior, votes, n_boot, seed)
+    constant = score(np.tile(np.log(prior), (n, 1)), prior, votes, **bootstrap)
     # As many copies of every mineral as there are shuffles; families stay together.
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(bootstrap.get("seed", 0))
     dealt = np.concatenate([rng.permutation(n) for _ in range(n_shuffles)])
     copies = Votes(*(np.tile(x, n_shuffles) for x in (votes.label, votes.family, votes.vote)))
-    shuffled = score(found[UNTOUCHED].refitted[RELEASED][dealt], prior, copies, n_boot, seed)
+    shuffled = score(found[UNTOUCHED].refitted[RELEASED][dealt], prior, copies, **bootstrap)
     nulls = (constant, shuffled | {"n": n})
     about = [{"patterns": UNTOUCHED, "reader": name} for name in NULLS]
     return table + [a | null for a, null in zip(about, nulls, strict=True)]
 
 
 def shares(
-    found: dict[str, Answers],
-    prior: ndarray,
-    keep: ndarray | None = None,
-    n_boot: int = 1000,
-    seed: int = 0,
+    found: dict[str, Answers], prior: ndarray, keep: ndarray | None = None, **bootstrap: int
 ) -> list[dict]:
     """Bits that each reader owes to each kind of information, of the minerals to `keep` (bool).
 
@@ -121,14 +111,14 @@ def shares(
             for place, kind in enumerate(order):
                 gain = bits(order[: place + 1]) - bits(order[:place])
                 owed[kind] = owed[kind] + gain / len(orders)
-        told = means(owed | {"rest": bits(())}, family, n_boot, seed)
+        told = means(owed | {"rest": bits(())}, family, **bootstrap)
         for kind in (*KINDS, "rest"):
             own = {"bits": told[kind], "bits_ci95": told[f"{kind}_ci95"], **_counts(family)}
             table.append({"reader": reader, "kind": kind, **own})
     return table
 
 
-def moved(found: dict[str, Answers], n_boot: int = 1000, seed: int = 0) -> list[dict]:
+def moved(found: dict[str, Answers], **bootstrap: int) -> list[dict]:
     """Whether answers follow absences that were filled in.
 
     Of minerals whose group has screws or glides that show: how often the first answer is the group
@@ -144,17 +134,13 @@ def moved(found: dict[str, Answers], n_boot: int = 1000, seed: int = 0) -> list[
     for name in (UNTOUCHED, title(["absences"])):
         for reader, logp in found[name].kept.items():
             hits = {key: 100 * credit(logp[keep], x[keep], 1) for key, x in asked.items()}
-            told = means(hits, family, n_boot, seed)
+            told = means(hits, family, **bootstrap)
             table.append({"patterns": name, "reader": reader, **_counts(family), **told})
     return table
 
 
 def visible(
-    bank: Reflections,
-    prior: ndarray,
-    limits: tuple[float, ...] = LIMITS,
-    n_boot: int = 1000,
-    seed: int = 0,
+    bank: Reflections, prior: ndarray, limits: tuple[float, ...] = LIMITS, **bootstrap: int
 ) -> list[dict]:
     """A perfect reader of cells and of the lines above a limit, see `visible_lines`.
 
@@ -171,16 +157,12 @@ def visible(
         flat = np.zeros_like(found)
         said[limit] = fusion.cross_fitted(found, flat, votes.label, ratio, votes.family)
     return [
-        {"limit": limit, **score(logp, prior, votes, n_boot, seed)} for limit, logp in said.items()
+        {"limit": limit, **score(logp, prior, votes, **bootstrap)} for limit, logp in said.items()
     ]
 
 
 def ceiling(
-    votes: Votes,
-    prior: ndarray,
-    logp_by_title: dict[str, ndarray],
-    n_boot: int = 1000,
-    seed: int = 0,
+    votes: Votes, prior: ndarray, logp_by_title: dict[str, ndarray], **bootstrap: int
 ) -> list[dict]:
     """Ideal readers, told frequencies (99,), beside predictors on measured patterns.
 
@@ -192,8 +174,8 @@ def ceiling(
     table = []
     for name, values in {**logp, **logp_by_title}.items():
         more = {"over_lattice": 100 * (credit(values, votes.label, 1) - least)}
-        own = score(values, prior, votes, n_boot, seed)
-        table.append({"reader": name, **own, **means(more, votes.family, n_boot, seed)})
+        own = score(values, prior, votes, **bootstrap)
+        table.append({"reader": name, **own, **means(more, votes.family, **bootstrap)})
     return table
 
 

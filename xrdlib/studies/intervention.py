@@ -67,16 +67,8 @@ def effects(
 ) -> tuple[ndarray, ndarray, ndarray]:
     """How added lines move the odds of the true group against its rivals.
 
-    Parameters
-    ----------
-    read
-        As from `reader`.
-    places
-        Of each specimen.
-    heights
-        Of the strongest line.
-    most
-        Absences of a pattern, spread evenly over its range.
+    Lines of some `heights` (of the strongest) are added at absences, at most so many a pattern,
+    spread evenly over its range.
 
     Returns
     -------
@@ -158,12 +150,8 @@ def attributed(
     the absences, summed over the points of a token: their absolute values as a share of the whole
     pattern's, and the signed values, positive where they speak for the true group.
 
-    Parameters
-    ----------
-    fusion, training_prior
-        As for `attribution.log_odds`.
-    subjects, found
-        As from `absences.located`.
+    `fusion` and `training_prior` as for `attribution.log_odds`; subjects and places as from
+    `absences.located`.
 
     Gives "absences" and "lines", each as `statistics.compare` gives it; the columns are the share
     in percent and the signed value in nats. Empty with fewer than two families.

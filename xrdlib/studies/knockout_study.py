@@ -43,55 +43,33 @@ _SLICE = 32
 
 @dataclass(frozen=True)
 class Altered:
-    """Crystals to simulate, and what their patterns are asked for.
-
-    Attributes
-    ----------
-    made : records.Reflections
-    rows : ndarray, (n,) int
-        Number of the nuisances of each pattern.
-    asked : dict of str to records.Reflections
-        Crystals whose groups are the right answers, by the name of the question.
-    changes : dict
-        Of the realism.
-    """
+    """Crystals to simulate, and what their patterns are asked for."""
 
     made: Reflections
-    rows: ndarray
-    asked: dict
-    changes: dict = field(default_factory=dict)
+    rows: ndarray  # (n,) number of the nuisances of each pattern
+    asked: dict[str, Reflections]  # whose groups are the right answers, by name of the question
+    changes: dict = field(default_factory=dict)  # of the realism
 
 
 @dataclass(frozen=True)
 class Answers:
     """What readers say, by their name, (n, 99) log-probabilities each.
 
-    Attributes
-    ----------
-    votes : information.Votes
-        The right answers.
-    refitted : dict of str to ndarray
-        Weights of evidence and prior fitted on other families of the same intervention
-        (`fusion.cross_fitted`), so that a reader is not charged for trusting what was destroyed.
-    kept : dict of str to ndarray
-        Weights of the untouched patterns.
+    Weights of evidence and prior are `refitted` on other families of the same intervention
+    (`fusion.cross_fitted`), so that a reader is not charged for trusting what was destroyed, or
+    `kept` from the untouched patterns.
     """
 
-    votes: Votes
-    refitted: dict
-    kept: dict
+    votes: Votes  # the right answers
+    refitted: dict[str, ndarray]
+    kept: dict[str, ndarray]
 
 
 def minerals(config: SimpleNamespace, most: int = 400) -> tuple[Reflections, Reflections, dict]:
     """One structure of each held-out family, at most so many, whose absences are understood.
 
-    Returns
-    -------
-    bank : records.Reflections
-    filled : records.Reflections
-        The same without absences of screws and glides.
-    counts : dict
-        "families" held out, "used", and "with absences" of screws or glides.
+    Gives them, the same without absences of screws and glides, and how many "families" are held
+    out, "used", and "with absences" of screws or glides.
     """
     bank = load_bank(config, "holdout")
     first = np.unique(bank.name, return_index=True)[1]

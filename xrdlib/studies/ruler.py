@@ -50,19 +50,11 @@ def targets(model: PhysicsTransformer) -> dict[str, ndarray]:
 def representations(model: PhysicsTransformer, x: torch.Tensor) -> dict[str, ndarray]:
     """Vectors that stand for each token, from the embeddings alone to the last block.
 
-    Parameters
-    ----------
-    model
-        Left in evaluation mode.
-    x : Tensor, (B, size)
-        Network input.
+    The model is left in evaluation mode; x (B, size) is network input.
 
-    Returns
-    -------
-    dict of str to ndarray, (B or 1, tokens, width)
-        "learned embedding", with a physical one "physics embedding" and "both embeddings", none
-        of which depends on the pattern; "input" (embeddings and what the stem made of the
-        pattern), "block 1", "block 2", ...
+    (B or 1, tokens, width) each: "learned embedding", with a physical one "physics embedding" and
+    "both embeddings", none of which depends on the pattern; "input" (embeddings and what the stem
+    made of the pattern), "block 1", "block 2", ...
     """
     model.eval()
     found = {"learned embedding": model.position[:, 1:]}
@@ -89,15 +81,8 @@ def probe(features: ndarray, wanted: ndarray, folds: int = FOLDS, run: int = RUN
     Runs of neighbouring tokens are dealt to the folds in turn. How much the weights are shrunk is
     chosen in the same way among the tokens that the fit may see.
 
-    Parameters
-    ----------
-    features : ndarray, (B, tokens, width)
-    wanted : ndarray, (tokens, k)
-
-    Returns
-    -------
-    ndarray, (B, tokens, k)
-        Out-of-fold predictions.
+    Features are (B, tokens, width), numbers (tokens, k); gives out-of-fold predictions (B, tokens,
+    k).
 
     Raises
     ------
@@ -170,13 +155,9 @@ def compare(
 ) -> dict:
     """Probes of one trained network, and of untrained ones with and without each source.
 
-    Parameters
-    ----------
-    x : Tensor, (B, size)
-        Network input.
-    seeds, variant_seeds
-        Untrained networks as the trained one is built, and of each other variant. To be beyond all
-        of 19 has a chance of one in twenty.
+    Of untrained networks there are `seeds` built as the trained one and `variant_seeds` of each
+    other variant. To be beyond all of 19 has a chance of one in twenty. x (B, size) is network
+    input.
 
     Gives "network", "patterns", "tokens", "token_width" (degrees), "trained" (rows of `measure`),
     "untrained" (by variant such rows with the mean over seeds and "_range" [low, high] of "r2" and

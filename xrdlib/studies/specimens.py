@@ -37,25 +37,13 @@ _SLICE = 64
 
 @dataclass
 class Specimens:
-    """n patterns of crystals with known cells.
-
-    Attributes
-    ----------
-    subset : str
-    grid : Grid
-    intensity : ndarray, (n, grid.size) float32
-        Any scale, not normalised.
-    crystals : Reflections
-        Of the n crystals; cells as in the pattern.
-    family : ndarray, (n,) str
-        Mineral family.
-    """
+    """n patterns of crystals with known cells."""
 
     subset: str
     grid: Grid
-    intensity: ndarray
-    crystals: Reflections
-    family: ndarray
+    intensity: ndarray  # (n, grid.size) float32, any scale, not normalised
+    crystals: Reflections  # n of them; cells as in the pattern
+    family: ndarray  # (n,) str
 
     def __len__(self):
         return len(self.crystals)

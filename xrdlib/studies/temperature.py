@@ -38,12 +38,8 @@ def ways(evidence: ndarray, train: ndarray, target: ndarray) -> dict[str, tuple[
     training prior that the network has absorbed is tempered and added once more. With no prior,
     predictions are tempered as they come, and the limit is uniform.
 
-    Parameters
-    ----------
-    evidence : ndarray, (n, 99)
-        Log-probabilities with the training prior divided out (`priors.divide_out`).
-    train, target : ndarray, (99,)
-        Prior of the training stream, and of the patterns to come.
+    `evidence` (n, 99) has the training prior divided out (`priors.divide_out`); `train` and
+    `target` (99,) are the priors of the training stream, and of the patterns to come.
     """
     absorbed = evidence + np.log(train)
     return {
@@ -62,11 +58,8 @@ def choose(
 ) -> dict:
     """Temperature of least mean cost, with its interval over families.
 
-    Parameters
-    ----------
-    costs : ndarray, (n, len(temperatures) + 1)
-        Of each pattern at each temperature, the last column at infinity.
-    families : ndarray, (n,)
+    Costs (n, len(temperatures) + 1) are of each pattern at each temperature, the last column at
+    infinity.
 
     Gives "T", "T_ci95" (None stands for infinity; no interval for fewer than two families) and
     "at_limit": share of resamples whose best temperature is infinite.
@@ -95,12 +88,8 @@ def model(
 ) -> dict:
     """Temperature of one predictor under one way of putting in a prior.
 
-    Parameters
-    ----------
-    calibration, test : (base, added, labels, families)
-        Arrays (n, 99), (99,), (n,), (n,); base and added are of `ways`.
-    null : ndarray, (99,)
-        The prior-only prediction that bits are counted over.
+    Of both sets (base, added, labels, families), the first two as of `ways`; `null` (99,) is the
+    prior-only prediction that bits are counted over.
 
     Gives "chosen" (`choose`, on calibration), "best_on_test" (the same on the test patterns, which
     is not to be had in earnest), "curve" on the test patterns, "rows" at temperature 1, chosen and
@@ -156,11 +145,6 @@ def overall(models: dict[str, dict[str, dict]]) -> dict:
     It is called the key where it surely helps, surely keeps something over the limit, and wins more
     than the prior does that is put in beside it (as a ratio, both at temperature 1).
 
-    Parameters
-    ----------
-    models
-        By predictor and way, each as `model` makes it.
-
     Gives "claim" and whether it "holds" ("holds", "holds in part", "does not hold"), "cases" by
     predictor and way, "won" by temperature and by "prior" (nats) of each predictor, "text".
     """
@@ -196,12 +180,8 @@ def study(
 ) -> dict:
     """Temperatures of the released network and of a profile's models, under each prior.
 
-    Parameters
-    ----------
-    predictor
-        The released one, without retrieval; it is left out on simulated minerals, which it knows.
-    measured_sets
-        As from `evaluate.measured`; empty where there are none, and held-out minerals serve.
+    The predictor is the released one, without retrieval; it is left out on simulated minerals,
+    which it knows. Where there are no measured sets (`evaluate.measured`), held-out minerals serve.
 
     Gives "chosen_on", "subset", "n", "n_families" (of the test set) and "models": by predictor and
     way, each as from `model`.

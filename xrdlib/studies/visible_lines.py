@@ -33,19 +33,11 @@ _IMPOSSIBLE = -50  # log-likelihood below the best, further down than any is nee
 def evidence(bank: Reflections, limit: float) -> tuple[ndarray, ndarray]:
     """Log-likelihood of every group, given lattice, cell and visible lines.
 
-    Parameters
-    ----------
-    bank
-        Of known groups, in axes of a known setting.
-    limit
-        Intensity of the weakest line that is seen, over that of the strongest.
+    The bank is of known groups, in axes of a known setting; `limit` is the intensity of the weakest
+    line that is seen, over that of the strongest.
 
-    Returns
-    -------
-    evidence : ndarray, (n, 99)
-        Normalised; groups of another lattice share next to nothing.
-    usable : ndarray, (n,) bool
-        False where the cell is too large, and the row is flat.
+    (n, 99), normalised; groups of another lattice share next to nothing. And (n,) bool, False where
+    the cell is too large, and the row is flat.
     """
     lattice = readings()[LATTICE]
     found = np.full((len(bank), N_GROUPS), -np.log(N_GROUPS))
