@@ -2,11 +2,6 @@
 
 from types import SimpleNamespace
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -112,34 +107,8 @@ def test_figures_show_every_variant_and_the_null(study):
     bars = plot_trainings.levels(content, ["base", "other"]).axes[0].patches
     assert [bar.get_height() for bar in bars] == pytest.approx([100 * 4 / 6, 100 * 2 / 6])
     assert len(plot_trainings.curriculum_study(content).axes[0].patches) == 4
-    plt.close("all")
     with pytest.raises(XrdlibError, match="nothing to draw"):
         plot_trainings.ablations({**content, "tables": {}})
-
-
-def test_the_scaling_figure_has_a_dot_for_each_training():
-    rows = [
-        {
-            "model": m,
-            "seed": k,
-            "patterns": n,
-            "seconds": n / 9,
-            "top1": 5.0,
-            "nll": 4.0,
-            "curve": [],
-        }
-        for m in ("physics transformer", "resnet")
-        for k in (0, 1)
-        for n in (10, 100)
-    ]
-    fit = {"a": 5.0, "b": 0.1, "b_range": [0.1, 0.1]}
-    content = {"rows": rows, "n": 7, "null": {"top1": 1.0, "nll": 4.6}}
-    content["fits"] = {"physics transformer": fit, "resnet": fit}
-    figure = plot_trainings.scaling(content)
-    dots = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", None, "")]
-    assert sorted(len(line.get_xdata()) for line in dots) == [4, 4]
-    assert "n = 7" in figure.get_suptitle()
-    plt.close("all")
 
 
 def test_a_pair_is_compared_beside_the_base(study):

@@ -2,11 +2,11 @@
 
 from itertools import product
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
 
+from figures import texts
 from xrdlib.base.patterns import CU_KA1, Grid
 from xrdlib.base.records import Reflections, concatenate
 from xrdlib.learning.model import PhysicsTransformer, TransformerConfig
@@ -16,7 +16,6 @@ from xrdlib.studies import absences, attention, attention_study, intervention
 from xrdlib.studies.specimens import Specimens
 from xrdlib.symmetry import groups
 
-matplotlib.use("Agg")
 GRID = Grid(5.0, 90.0, 0.05)
 PRIOR = np.full(99, 1 / 99)
 EDGE = 4.6  # angstrom
@@ -191,26 +190,24 @@ def test_the_study_runs_and_is_drawn():
     assert [np.mean(shown[0]["rollout"])] == pytest.approx([1], abs=0.01)
     assert gallery.STUDIES["attention"] == ("attention", plot_attention.attention)
     figure = plot_attention.attention({"examples": shown, "tests": [test]})
-    texts = " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
-    assert "made up" in texts and f"{test['n_absences']} absences, 4 patterns" in texts
+    shown = texts(figure)
+    assert "made up" in shown and f"{test['n_absences']} absences, 4 patterns" in shown
+
+
+def head(mean, p, source="class token"):
+    return {"source": source, "absences": mean, "absences_p": p, "lines": 1.0}
 
 
 def test_verdict_counts_heads_beyond_the_null():
-    def head(mean, p, source="class token"):
-        return {"source": source, "absences": mean, "absences_p": p, "lines": 1.0}
-
     added = {"patterns": "all", "height": 0.1, "difference": -0.5, "p": 0.01}
-    added["difference_ci95"] = [-0.8, -0.2]
-    added["change"] = {"absence": -0.6, "empty": -0.1, "line": 0.0}
     heads = [head(0.5, 0.01), head(-0.5, 0.01), head(0.5, 0.2), head(3.0, 0.001, "all tokens")]
-    null = [head(0.1, 0.5)] * 3
-    result = {"heads": heads, "exchanged": null, "intervention": [added]}
+    result = {"heads": heads, "exchanged": [head(0.1, 0.5)] * 3, "intervention": [added]}
     found = attention_study.verdict(result)
     assert (found["more"], found["less"], found["exchanged"]) == (1, 1, 0)
     assert found["word"] == "holds" and found["largest_ratio"] == pytest.approx(np.exp(0.5))
-    still = {**added, "difference": 0.1}
-    assert attention_study.verdict({**result, "intervention": [still]})["word"] == "holds in part"
-    quiet = {**result, "heads": null, "intervention": [still]}
+    still = {**result, "intervention": [{**added, "difference": 0.1}]}
+    assert attention_study.verdict(still)["word"] == "holds in part"
+    quiet = {**still, "heads": result["exchanged"]}
     assert attention_study.verdict(quiet)["word"] == "does not hold"
 
 

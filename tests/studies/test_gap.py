@@ -2,13 +2,10 @@
 
 from dataclasses import fields
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pytest
 
+from figures import texts
 from xrdlib.base.patterns import GRID
 from xrdlib.learning.experiment import MEASURED
 from xrdlib.reporting import plot_measured
@@ -145,7 +142,7 @@ def test_without_measured_patterns_a_note_stands_for_the_comparison(bank):
 def test_the_figure_shows_every_nuisance_and_the_nulls():
     found = {"note": None, "draws": 3, "parts": made_up(5, 5)}
     figure = plot_measured.gap(found)
-    texts = [t.get_text() for t in figure.findobj(matplotlib.text.Text)]
+    shown = texts(figure)
     for wanted in ("texture", "+ texture: as in training", "prior only", "measured"):
-        assert wanted in texts
-    assert any("n = 9 patterns of 7 families" in text for text in texts)
+        assert wanted in shown
+    assert "n = 9 patterns of 7 families" in shown

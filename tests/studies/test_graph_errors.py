@@ -2,17 +2,16 @@
 
 import json
 
-import matplotlib
 import networkx as nx
 import numpy as np
 import pytest
 
+from figures import texts
 from xrdlib.base.errors import XrdlibError
 from xrdlib.reporting import gallery, plot_errors
 from xrdlib.studies import graph_errors
 from xrdlib.symmetry import dag, groups
 
-matplotlib.use("Agg")
 GRAPH = dag.subgroup_dag()
 PRIOR = np.full(99, 1 / 99)
 SYSTEM = np.array(groups.crystal_systems())
@@ -197,8 +196,8 @@ def test_figure_shows_every_model_and_its_subset():
     models = [one | {"model": f"model {k}"} for k in range(3)]
     assert gallery.STUDIES["dag_study"] == ("dag_study", plot_errors.dag_study)
     figure = plot_errors.dag_study({"models": models})
-    texts = " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+    shown = texts(figure)
     for k in range(3):
-        assert f"model {k}\nset, {len(labels)} of {len(labels)}" in texts
+        assert f"model {k}\nset, {len(labels)} of {len(labels)}" in shown
     with pytest.raises(XrdlibError, match="nothing to draw"):
         plot_errors.dag_study({"models": []})

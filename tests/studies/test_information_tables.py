@@ -1,13 +1,9 @@
 """Tables and figure of what readers live on, from readers made up for it."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import pytest
 from votes import UNIFORM, readers
 
+from figures import texts
 from xrdlib.reporting import plot_information
 from xrdlib.studies import information_tables
 from xrdlib.studies.information import BOTH, LATTICE
@@ -69,11 +65,10 @@ def test_the_figure_says_how_many(found):
         "ceiling_subset": "rruff-test",
     }
     figure = plot_information.information(content)
-    texts = " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
-    assert "rruff-test: 60 measured patterns\nof 60 families" in texts
+    shown = texts(figure)
+    assert "rruff-test: 60 measured patterns\nof 60 families" in shown
     for text in ("60 held-out minerals", "lines above 1 %", "prior only", "shuffled"):
-        assert text in texts
+        assert text in shown
     without = plot_information.information(content | {"ceiling": None})
-    texts = [t.get_text() for t in without.findobj(matplotlib.text.Text)]
-    assert "No measured patterns were at hand." in texts
-    plt.close("all")
+    shown = texts(without)
+    assert "No measured patterns were at hand." in shown

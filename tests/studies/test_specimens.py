@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from xrdlib.base.config import load
-from xrdlib.base.patterns import CU_KA1, GRID, Grid
+from xrdlib.base.patterns import CU_KA1, GRID
 from xrdlib.learning import experiment
 from xrdlib.simulation.diffraction import d_star, lorentz_polarisation, reflections, two_theta
 from xrdlib.structures.crystals import generate_balanced
@@ -58,16 +58,6 @@ def test_one_simulated_pattern_a_family_with_lines_in_place(cfg, bank):
     assert some.family.tolist() == ["mineral 4", "mineral 1"] and len(some.crystals) == 2
 
 
-def test_another_grid_keeps_the_lines(cfg):
-    found = specimens.simulated(cfg, GRID, 2)
-    coarse = specimens.regridded(found, Grid(5.0, 90.0, 0.04))
-    assert coarse.intensity.shape == (2, 2126)
-    for fine, other in zip(found.intensity, coarse.intensity, strict=True):
-        top = coarse.grid.two_theta[other.argmax()]
-        assert abs(GRID.two_theta[fine.argmax()] - top) < 0.1
-    assert specimens.regridded(found, GRID) is found
-
-
 def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, bank, monkeypatch):
     patterns = np.stack([drawn(bank.take([i]), STRETCH) for i in (0, 4, 8)]).astype(np.float32)
     group = bank.group[[0, 4, 8]].copy()
@@ -90,10 +80,3 @@ def test_without_measured_patterns_there_are_none(cfg, monkeypatch):
 
     monkeypatch.setattr(specimens, "load", missing)
     assert specimens.recognised(cfg, 10) is None
-
-
-def test_the_grid_of_a_model():
-    class Model:
-        config = type("Config", (), {"grid": (5.0, 0.04, 2126)})
-
-    assert specimens.grid_of(Model) == Grid(5.0, 90.0, 0.04)

@@ -1,13 +1,9 @@
 """Temperatures chosen, what they win and leave, and what five published probabilities can tell."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from figures import texts
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import calibrate
 from xrdlib.learning.metrics import logsumexp
@@ -16,12 +12,6 @@ from xrdlib.structures.measured import Published
 from xrdlib.studies import published_temperature, temperature
 
 UNIFORM = np.full(99, 1 / 99)
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def drawn(n, sharpness=1.0, seed=0):
@@ -160,6 +150,6 @@ def test_the_figure_names_its_subset_and_draws_every_predictor(known):
         "published": published_temperature.study(cases(), n_boot=20) if known else None,
     }
     figure = plot_measured.calibration_study(found)
-    texts = " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
-    assert "rruff-test: n = 60 patterns of 30 families" in texts and "net" in texts
-    assert ("not at hand" in texts) is not known
+    shown = texts(figure)
+    assert "rruff-test: n = 60 patterns of 30 families" in shown and "net" in shown
+    assert ("not at hand" in shown) is not known
