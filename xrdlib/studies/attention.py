@@ -13,6 +13,7 @@ from .specimens import Specimens
 SOURCES = ("class token", "all tokens")
 
 _BATCH = 16
+_EXAMPLES = 3
 _EVERY = 10  # points of a pattern that are one in a figure
 
 
@@ -87,13 +88,9 @@ def looks(
 
 
 def examples(
-    model: PhysicsTransformer,
-    subjects: Specimens,
-    prior: ndarray,
-    n: int = 3,
-    measured: bool = True,
+    model: PhysicsTransformer, subjects: Specimens, prior: ndarray, measured: bool = True
 ) -> list[dict]:
-    """Patterns of n crystal systems, those with most diagnostic absences, with their attention.
+    """Patterns of a few crystal systems, those with most diagnostic absences, with their attention.
 
     `prior` and `measured` as for `absences.located`.
 
@@ -107,7 +104,7 @@ def examples(
     systems = np.array(groups.crystal_systems())[subjects.crystals.group.astype(int) - 1]
     order = np.argsort([-len(here) for here in found], kind="stable")
     first = np.unique(systems[order], return_index=True)[1]
-    rows = [int(order[i]) for i in np.sort(first)[:n]]
+    rows = [int(order[i]) for i in np.sort(first)[:_EXAMPLES]]
     return [_example(model, subjects.take([i]), found[i]) for i in rows]
 
 

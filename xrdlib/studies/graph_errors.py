@@ -170,11 +170,7 @@ def as_log_probs(classes: ndarray, p: float = 0.9) -> ndarray:
 
 
 def reduced(
-    predicted: ndarray,
-    labels: ndarray,
-    families: ndarray,
-    n_permutations: int = 1000,
-    seed: int = 0,
+    guess: ndarray, labels: ndarray, families: ndarray, n_permutations: int = 1000, seed: int = 0
 ) -> dict:
     """Distance of errors on the reduced graph, against shuffling over all patterns.
 
@@ -183,8 +179,8 @@ def reduced(
     """
     _, family = np.unique(families, return_inverse=True)
     rng, one = np.random.default_rng(seed), np.zeros_like(family)
-    dealt = _dealt(predicted, family, one, n_permutations, rng)
-    seen, null = (_values(guess, labels, reduced_distances) for guess in (predicted[None], dealt))
+    dealt = _dealt(guess, family, one, n_permutations, rng)
+    seen, null = (_values(g, labels, reduced_distances) for g in (guess[None], dealt))
     found = {}
     for name in STATISTICS[:2]:
         value = _mean(seen[name])
@@ -206,11 +202,7 @@ def reduced_distances() -> ndarray:
 
 
 def by_system(
-    predicted: ndarray,
-    labels: ndarray,
-    families: ndarray,
-    n_permutations: int = 1000,
-    seed: int = 0,
+    guess: ndarray, labels: ndarray, families: ndarray, n_permutations: int = 1000, seed: int = 0
 ) -> list[dict]:
     """Distance of errors inside each true crystal system, against shuffling inside it.
 
@@ -224,8 +216,8 @@ def by_system(
     XrdlibError
         If lengths differ.
     """
-    predicted, labels, families = map(np.asarray, (predicted, labels, families))
-    if not predicted.shape == labels.shape == families.shape:
+    guess, labels, families = map(np.asarray, (guess, labels, families))
+    if not guess.shape == labels.shape == families.shape:
         raise XrdlibError("Predictions, labels and families must be of one length.")
     system = np.array(groups.crystal_systems())[labels]
     rng, rows = np.random.default_rng(seed), []
@@ -233,11 +225,11 @@ def by_system(
         mine = system == name
         if not mine.any():
             continue
-        true, guess = labels[mine], predicted[mine]
+        true, own = labels[mine], guess[mine]
         _, family = np.unique(families[mine], return_inverse=True)
-        dealt = _dealt(guess, family, np.zeros_like(family), n_permutations, rng)
-        seen, null = (_values(g, true)["mean_distance"] for g in (guess[None], dealt))
-        null, n_errors = null[np.isfinite(null)], int((true != guess).sum())
+        dealt = _dealt(own, family, np.zeros_like(family), n_permutations, rng)
+        seen, null = (_values(g, true)["mean_distance"] for g in (own[None], dealt))
+        null, n_errors = null[np.isfinite(null)], int((true != own).sum())
         p = None
         if n_errors >= LEAST and len(null):
             p = float((1 + (null <= seen + _ROUNDING).sum()) / (1 + len(null)))
