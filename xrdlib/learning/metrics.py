@@ -193,31 +193,6 @@ def resamples(families, n_boot=1000, seed=0):
         yield counts[first : first + step][:, codes].astype(np.float64)
 
 
-def family_bootstrap(metric_fn, families, n_boot=1000, seed=0):
-    """95 % percentile interval of a score when whole mineral families are resampled.
-
-    Parameters
-    ----------
-    metric_fn : callable
-        Pattern weights (b, n) to scores (b,): for example ``partial(top_k, logp, labels, 5)``
-        called with ``weights=``.
-    families : array_like, (n,)
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, in the unit of the score.
-
-    Raises
-    ------
-    XrdlibError
-        If there are fewer than two families.
-    """
-    parts = [metric_fn(weights=weights) for weights in resamples(families, n_boot, seed)]
-    low, high = np.percentile(np.concatenate(parts), [2.5, 97.5])
-    return float(low), float(high)
-
-
 def means(
     values: dict[str, np.ndarray],
     families: np.ndarray,

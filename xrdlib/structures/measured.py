@@ -3,7 +3,7 @@
 Two sources give the same record: a ready bundle (`rruff.npz`) or the project's own zip archives.
 
 The patterns themselves and the other 94 probabilities were not published, so nothing that needs a
-whole distribution can be computed exactly; see `temperature_study` for what can.
+whole distribution can be computed exactly; see `studies.published_temperature` for what can.
 """
 
 import csv
