@@ -11,9 +11,11 @@ a higher one. Patterns of one mineral family are alike, so a family has one vote
 patterns, and the promise is about families not seen before.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from .metrics import check, ece, logsumexp, nll, top_k
@@ -33,7 +35,9 @@ class Calibration:
     w: float = 1.0
     a: float = 0.5
 
-    def apply(self, rule_logp, aux_logp, log_ratio):
+    def apply(
+        self, rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, log_ratio: ArrayLike
+    ) -> np.ndarray:
         """Calibrated log-probabilities, (n, 99) float64.
 
         Parameters
@@ -46,7 +50,7 @@ class Calibration:
         return rescale(fuse(rule_logp, aux_logp, self.a), self.T, self.w, log_ratio)
 
 
-def fuse(rule_logp, aux_logp, a):
+def fuse(rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, a: float) -> np.ndarray:
     """log(a p_rule + (1 - a) p_aux), or the one head that there is.
 
     Parameters
@@ -74,7 +78,7 @@ def fuse(rule_logp, aux_logp, a):
     return np.logaddexp(np.log(a) + heads[0], np.log1p(-a) + heads[1])
 
 
-def rescale(logp, T, w, log_ratio):
+def rescale(logp: ArrayLike, T: float, w: float, log_ratio: ArrayLike) -> np.ndarray:
     """Normalised s = logp / T + w log_ratio; T may be infinite, where the prior ratio is left.
 
     Returns
@@ -85,7 +89,9 @@ def rescale(logp, T, w, log_ratio):
     return scores - logsumexp(scores)[:, None]
 
 
-def fit(rule_logp, aux_logp, labels, log_ratio):
+def fit(
+    rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, labels: ArrayLike, log_ratio: ArrayLike
+) -> Calibration:
     """Choose T, w and a by the NLL of calibration patterns.
 
     For given a the NLL is convex in (1 / T, w), so each point of a grid over a is solved to its
@@ -122,7 +128,13 @@ def fit(rule_logp, aux_logp, labels, log_ratio):
     return min(best, refined, key=lambda point: point[0])[1]
 
 
-def profile_fusion(rule_logp, aux_logp, labels, log_ratio, weights=FUSION_GRID):
+def profile_fusion(
+    rule_logp: ArrayLike | None,
+    aux_logp: ArrayLike | None,
+    labels: ArrayLike,
+    log_ratio: ArrayLike,
+    weights: np.ndarray = FUSION_GRID,
+) -> list[tuple[float, Calibration]]:
     """Best T and w at each fusion weight a.
 
     Returns
@@ -133,7 +145,13 @@ def profile_fusion(rule_logp, aux_logp, labels, log_ratio, weights=FUSION_GRID):
     return [_fit_scale(rule_logp, aux_logp, labels, log_ratio, float(a)) for a in weights]
 
 
-def temperature_curve(logp, labels, w, log_ratio, temperatures=None):
+def temperature_curve(
+    logp: ArrayLike,
+    labels: ArrayLike,
+    w: float,
+    log_ratio: ArrayLike,
+    temperatures: Iterable[float] | None = None,
+) -> dict:
     """Scores against temperature, up to the limit where only the prior ratio is left.
 
     Parameters
@@ -191,7 +209,7 @@ def _fit_scale(rule_logp, aux_logp, labels, ratio, a):
     return float(found.fun), Calibration(T=float(1 / found.x[0]), w=float(found.x[1]), a=a)
 
 
-def scores(logp, labels):
+def scores(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
     """Probability of the groups above the true one, (n,) in [0, 1): 0 where it is ranked first.
 
     Parameters
@@ -207,7 +225,7 @@ def scores(logp, labels):
     return (p * (p > own[:, None])).sum(axis=1)
 
 
-def quantile(values, families, coverage):
+def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
     """Score up to which a set must go.
 
     Parameters
@@ -243,7 +261,7 @@ def quantile(values, families, coverage):
     return float(values[order[at]]) if at < len(values) else 1.0
 
 
-def members(probability, threshold):
+def members(probability: ArrayLike, threshold: float) -> np.ndarray:
     """Groups of the sets.
 
     Parameters

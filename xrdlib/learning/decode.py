@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch.nn import functional as F
 
 from ..base.errors import XrdlibError
@@ -17,7 +18,7 @@ from ..symmetry.groups import CENTRING, N_GROUPS, OPERATORS, SYSTEM, templates
 MAX_POSITIVE_WEIGHT = 100.0
 
 
-def rule_log_probs(rule):
+def rule_log_probs(rule: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of the groups by their templates.
 
     log p(g) = log p_system[s(g)] + log p_centring[c(g)] + sum over the 25 operators of the
@@ -45,7 +46,7 @@ def rule_log_probs(rule):
         return F.log_softmax(score, -1)
 
 
-def fuse(rule_logp, aux_logp, a):
+def fuse(rule_logp: torch.Tensor, aux_logp: torch.Tensor, a: float) -> torch.Tensor:
     """Log of the mixture a p_rule + (1 - a) p_aux.
 
     Parameters
@@ -67,7 +68,7 @@ def fuse(rule_logp, aux_logp, a):
     return torch.logaddexp(math.log(a) + rule_logp, math.log1p(-a) + aux_logp)
 
 
-def log_probs(outputs, fusion):
+def log_probs(outputs: dict, fusion: float) -> torch.Tensor:
     """Fused log-probabilities of the groups.
 
     Parameters
@@ -87,7 +88,7 @@ def log_probs(outputs, fusion):
     return fuse(rule_log_probs(outputs["rule"]), aux, fusion)
 
 
-def positive_weights(frequencies=None):
+def positive_weights(frequencies: ArrayLike | None = None) -> torch.Tensor:
     """Weight of an operator's presence in the loss: N_negative / N_positive, 100 at most.
 
     Parameters
@@ -112,7 +113,9 @@ def positive_weights(frequencies=None):
     return torch.tensor(np.minimum(weight, MAX_POSITIVE_WEIGHT), dtype=torch.float32)
 
 
-def loss(outputs, labels, positive_weights, smoothing=0.0):
+def loss(
+    outputs: dict, labels: torch.Tensor, positive_weights: torch.Tensor, smoothing: float = 0.0
+) -> tuple:
     """Multi-task loss: CE(system) + CE(centring) + BCE(operators) + CE(99 groups).
 
     Parameters
@@ -151,7 +154,7 @@ def loss(outputs, labels, positive_weights, smoothing=0.0):
     return total, {name: term.detach() for name, term in terms.items()}
 
 
-def scores(logp, labels):
+def scores(logp: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """Top-1 and top-5 accuracy in percent and mean negative log-likelihood in nats.
 
     Parameters

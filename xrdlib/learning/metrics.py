@@ -5,7 +5,10 @@ thousand resamples cost one matrix product. Functions of one score return fracti
 `evaluate`, which make the rows of tables, return percent where the quantity is a rate.
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..symmetry.groups import (
@@ -25,7 +28,7 @@ RATES = ("top1", "top3", "top5", "balanced_top1", "ece", "top1_97", "top5_97", "
 _SLICE = 4_000_000
 
 
-def check(logp, labels):
+def check(logp: ArrayLike, labels: ArrayLike) -> tuple:
     """Validated predictions and labels.
 
     Parameters
@@ -69,13 +72,13 @@ def check(logp, labels):
     return logp - total[:, None], labels.astype(np.int64)
 
 
-def logsumexp(x):
+def logsumexp(x: np.ndarray) -> np.ndarray:
     """Logarithm of the sum of exponentials over the last axis, without overflow."""
     top = x.max(axis=-1)
     return top + np.log(np.exp(x - top[..., None]).sum(axis=-1))
 
 
-def merge_97(logp, labels):
+def merge_97(logp: ArrayLike, labels: ArrayLike) -> tuple:
     """Predictions and labels over the 97 classes that diffraction can tell apart.
 
     Returns
@@ -94,7 +97,9 @@ def merge_97(logp, labels):
     return merged, classes[labels]
 
 
-def top_k(logp, labels, k=1, weights=None):
+def top_k(
+    logp: ArrayLike, labels: ArrayLike, k: int = 1, weights: np.ndarray | None = None
+) -> float | np.ndarray:
     """Fraction of patterns whose true class is among the k most probable.
 
     Ties count as if broken at random (their expected credit), so a predictor that says nothing
@@ -104,31 +109,32 @@ def top_k(logp, labels, k=1, weights=None):
     ----------
     logp, labels
         As for `check`.
-    k : int
     weights : ndarray, (B, n), optional
         Weight of each pattern in each of B resamples.
-
-    Returns
-    -------
-    float or ndarray, (B,)
     """
     logp, labels = check(logp, labels)
     return _mean(credit(logp, labels, k), weights)
 
 
-def nll(logp, labels, weights=None):
+def nll(
+    logp: ArrayLike, labels: ArrayLike, weights: np.ndarray | None = None
+) -> float | np.ndarray:
     """Mean negative log-likelihood in nats."""
     logp, labels = check(logp, labels)
     return _mean(-log_likelihood(logp, labels), weights)
 
 
-def ece(logp, labels, weights=None):
+def ece(
+    logp: ArrayLike, labels: ArrayLike, weights: np.ndarray | None = None
+) -> float | np.ndarray:
     """Expected calibration error over 15 equal-width bins of confidence (Guo et al. 2017)."""
     logp, labels = check(logp, labels)
     return _ece(logp, credit(logp, labels, 1), weights)
 
 
-def bits_over_prior(logp, labels, prior_logp, weights=None):
+def bits_over_prior(
+    logp: ArrayLike, labels: ArrayLike, prior_logp: ArrayLike, weights: np.ndarray | None = None
+) -> float | np.ndarray:
     """Information about the class beyond a prior: (NLL of the prior - NLL) / ln 2, in bits.
 
     Parameters
@@ -141,7 +147,9 @@ def bits_over_prior(logp, labels, prior_logp, weights=None):
     return _mean((log_likelihood(logp, labels) - prior[0, labels]) / np.log(2), weights)
 
 
-def measure(logp, labels, prior_logp, weights=None):
+def measure(
+    logp: ArrayLike, labels: ArrayLike, prior_logp: ArrayLike, weights: np.ndarray | None = None
+) -> dict:
     """Every score at once: a dict of float or (B,) arrays, in percent where a rate (`RATES`)."""
     logp, labels = check(logp, labels)
     logp_97, labels_97 = merge_97(logp, labels)
@@ -162,7 +170,7 @@ def measure(logp, labels, prior_logp, weights=None):
     return {key: 100 * value if key in RATES else value for key, value in values.items()}
 
 
-def resamples(families, n_boot=1000, seed=0):
+def resamples(families: ArrayLike, n_boot: int = 1000, seed: int = 0) -> Iterator[np.ndarray]:
     """Bootstrap resamples of mineral families, as slices (b, n) of pattern weights.
 
     Parameters
@@ -193,7 +201,9 @@ def resamples(families, n_boot=1000, seed=0):
         yield counts[first : first + step][:, codes].astype(np.float64)
 
 
-def family_bootstrap(metric_fn, families, n_boot=1000, seed=0):
+def family_bootstrap(
+    metric_fn: Callable, families: ArrayLike, n_boot: int = 1000, seed: int = 0
+) -> tuple[float, float]:
     """95 % percentile interval of a score when whole mineral families are resampled.
 
     Parameters
@@ -218,7 +228,16 @@ def family_bootstrap(metric_fn, families, n_boot=1000, seed=0):
     return float(low), float(high)
 
 
-def evaluate(name, subset, logp, labels, families, prior_logp, n_boot=1000, seed=0):
+def evaluate(
+    name: str,
+    subset: str,
+    logp: ArrayLike,
+    labels: ArrayLike,
+    families: ArrayLike,
+    prior_logp: ArrayLike,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> dict:
     """One row of a results table.
 
     Parameters
@@ -245,7 +264,9 @@ def evaluate(name, subset, logp, labels, families, prior_logp, n_boot=1000, seed
     return row(name, subset, families, point, [measure(logp, labels, prior_logp, w) for w in drawn])
 
 
-def row(name, subset, families, point, parts):
+def row(
+    name: str, subset: str, families: ArrayLike, point: dict[str, float], parts: list[dict]
+) -> dict:
     """Assemble a row from scores (dict of float) and a list of their resamples (may be empty)."""
     n_families = len(np.unique(families))
     result = {"model": name, "subset": subset, "n": len(families), "n_families": n_families}
@@ -259,19 +280,19 @@ def row(name, subset, families, point, parts):
     return result
 
 
-def log_likelihood(logp, labels):
+def log_likelihood(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
     """Log-probability of each true class, (n,)."""
     return logp[np.arange(len(labels)), labels]
 
 
-def credit(logp, labels, k):
+def credit(logp: ArrayLike, labels: ArrayLike, k: int) -> np.ndarray:
     """Expected hit of each pattern among its k most probable classes, (n,), ties at random."""
     true = log_likelihood(logp, labels)[:, None]
     above, level = (logp > true).sum(axis=1), (logp == true).sum(axis=1)
     return np.clip((k - above) / level, 0.0, 1.0)
 
 
-def confidence_bins(logp):
+def confidence_bins(logp: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Largest probability of each pattern, (n,), and its bin 0..14, (n,)."""
     confidence = np.exp(logp.max(axis=1))
     return confidence, np.minimum((confidence * N_BINS).astype(np.int64), N_BINS - 1)
@@ -303,7 +324,7 @@ def _ece(logp, hit, weights):
     return float(value[0]) if weights is None else value
 
 
-def reliability(logp, labels):
+def reliability(logp: ArrayLike, labels: ArrayLike) -> dict[str, list]:
     """Confidence against accuracy in 15 bins.
 
     Returns
@@ -327,7 +348,7 @@ def reliability(logp, labels):
     }
 
 
-def confusion_by_system(logp, labels):
+def confusion_by_system(logp: ArrayLike, labels: ArrayLike) -> dict:
     """Counts of true (rows) against predicted (columns) crystal system, of the top class.
 
     Returns
@@ -342,7 +363,7 @@ def confusion_by_system(logp, labels):
     return {"systems": list(SYSTEMS), "counts": counts.tolist()}
 
 
-def per_class(logp, labels):
+def per_class(logp: ArrayLike, labels: ArrayLike) -> list[dict]:
     """Scores of each class that occurs: list of dicts, rates in percent.
 
     Returns

@@ -5,14 +5,20 @@ prior is then multiplied in. At temperature 1 that is the ratio of target to tra
 infinite temperature the target prior alone is left.
 """
 
+from collections.abc import Iterable
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..base import files, paths, results
 from ..base.results import MAIN
 from ..identification import searchmatch
+from ..simulation.diffraction import Reflections
 from . import calibrate, nulls, priors
-from .experiment import HELD_OUT, MEASURED, grid, load_predictions
+from .calibrate import Calibration
+from .experiment import HELD_OUT, MEASURED, PatternSet, grid, load_predictions
 from .metrics import evaluate, top_k
 from .stages import load_model
 
@@ -30,7 +36,7 @@ BALANCED = "random-crystals"
 RECOGNISED = 0.7  # cosine from which a simulated mineral resembles a measured pattern
 
 
-def evidence(config, title, names):
+def evidence(config: SimpleNamespace, title: str, names: Iterable[str]) -> dict[str, tuple]:
     """Evidence of a model's two heads on sets; search-match has the auxiliary one alone.
 
     Parameters
@@ -56,7 +62,7 @@ def evidence(config, title, names):
     }
 
 
-def fit(heads, labels, target):
+def fit(heads: tuple, labels: ArrayLike, target: ArrayLike) -> Calibration:
     """Temperature, prior weight and fusion by the likelihood of one set's labels.
 
     Parameters
@@ -66,39 +72,35 @@ def fit(heads, labels, target):
     labels : array_like, (n,)
     target : array_like, (99,)
         Target prior.
-
-    Returns
-    -------
-    Calibration
     """
     return calibrate.fit(*heads, labels, prior_ratio(target))
 
 
-def prior_ratio(target):
+def prior_ratio(target: ArrayLike) -> np.ndarray:
     """Logarithm of a target prior over the uniform prior that evidence stands on, (99,)."""
     return priors.log_ratio(target, np.full(len(target), 1 / len(target)))
 
 
-def null_prior(config, labels, minerals):
+def null_prior(config: SimpleNamespace, labels: ArrayLike, minerals: ArrayLike) -> np.ndarray:
     """The best constant: class frequencies of the calibration set, smoothed by the minerals'."""
     return priors.fit_prior(labels, config.evaluate.prior_strength, minerals)
 
 
-def rows(config, subset, patterns, logp_by_title, null):
+def rows(
+    config: SimpleNamespace,
+    subset: str,
+    patterns: PatternSet,
+    logp_by_title: dict[str, np.ndarray],
+    null: ArrayLike,
+) -> list[dict]:
     """Table rows of every model and null on one set.
 
     Parameters
     ----------
-    subset : str
-    patterns : PatternSet
     logp_by_title : dict of str to ndarray, (n, 99)
         Calibrated log-probabilities. The physics transformer's are also shuffled.
     null : array_like, (99,)
         The prior-only prediction, over which bits are counted.
-
-    Returns
-    -------
-    list of dict
     """
     told = (patterns.label, patterns.family, np.log(null))
     options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
@@ -111,7 +113,15 @@ def rows(config, subset, patterns, logp_by_title, null):
     return [*table, nulls.prior_only(subset, null, *told, **options), shuffled]
 
 
-def prior_rows(config, subset, patterns, heads, train, minerals, null):
+def prior_rows(
+    config: SimpleNamespace,
+    subset: str,
+    patterns: PatternSet,
+    heads: tuple,
+    train: ArrayLike,
+    minerals: ArrayLike,
+    null: ArrayLike,
+) -> list[dict]:
     """What each way of injecting a prior does to the physics transformer, at temperature 1.
 
     Parameters
@@ -120,10 +130,6 @@ def prior_rows(config, subset, patterns, heads, train, minerals, null):
         Evidence on the set.
     train, minerals, null : array_like, (99,)
         Prior of the training stream, of minerals, and the one that bits are counted over.
-
-    Returns
-    -------
-    list of dict
     """
     uniform = np.full(len(minerals), 1 / len(minerals))
     twice = np.asarray(train) * minerals
@@ -149,12 +155,13 @@ def prior_rows(config, subset, patterns, heads, train, minerals, null):
     ]
 
 
-def search(config, sets, full, known):
+def search(
+    config: SimpleNamespace, sets: dict[str, PatternSet], full: Reflections, known: Reflections
+) -> dict[str, dict]:
     """Search-match of sets against simulated minerals, kept as predictions.
 
     Parameters
     ----------
-    sets : dict of str to PatternSet
     full : Reflections
         All minerals, for measured patterns.
     known : Reflections
@@ -178,7 +185,7 @@ def search(config, sets, full, known):
     return found
 
 
-def parts(config, sets):
+def parts(config: SimpleNamespace, sets: dict[str, PatternSet]) -> dict[str, tuple]:
     """Test sets, and the measured one also split by whether a simulated mineral resembles it.
 
     Returns
@@ -196,7 +203,7 @@ def parts(config, sets):
     return found
 
 
-def fusion_curve(heads, labels, target):
+def fusion_curve(heads: tuple, labels: ArrayLike, target: ArrayLike) -> dict[str, list]:
     """Scores against the weight of the rule head, each at its best temperature and prior weight.
 
     Returns
@@ -214,7 +221,7 @@ def fusion_curve(heads, labels, target):
     return curve
 
 
-def training_note(config):
+def training_note(config: SimpleNamespace) -> str:
     """One sentence on how many patterns each trained model has seen."""
     seen = {
         title: sum(results.read(config, stage)["patterns"] for stage in stages)
@@ -224,7 +231,7 @@ def training_note(config):
     return f"Patterns seen in training: {counts}. Search-match is not trained."
 
 
-def cut_short(config):
+def cut_short(config: SimpleNamespace) -> str | None:
     """A sentence on the trainings that a clock ended before their steps, None if there are none."""
     early = [
         f"{stage} after {found['step']:,} of {found['planned']:,} steps"
@@ -234,7 +241,7 @@ def cut_short(config):
     return f"A clock cut trainings short: {', '.join(early)}." if early else None
 
 
-def told_of(name, prior):
+def told_of(name: str, prior: dict) -> tuple[np.ndarray, np.ndarray]:
     """What a predictor is told of a set's classes: the target prior, and the null prior.
 
     Balanced random crystals are told to be balanced; all other sets are minerals. The null of
@@ -247,7 +254,9 @@ def told_of(name, prior):
     return np.array(prior["minerals"]), np.array(null)
 
 
-def calibrated(config, sets, titles, prior):
+def calibrated(
+    config: SimpleNamespace, sets: dict[str, PatternSet], titles: Iterable[str], prior: dict
+) -> dict[str, dict]:
     """Calibrated log-probabilities of models on sets: dict by title of dict by set."""
     chosen = {
         **results.read(config, "calibration")["models"],
@@ -263,20 +272,15 @@ def calibrated(config, sets, titles, prior):
     return found
 
 
-def curriculum(config, name, patterns, prior):
+def curriculum(config: SimpleNamespace, name: str, patterns: PatternSet, prior: dict) -> list[dict]:
     """Rows of the physics transformer after each stage, from pretraining to calibration.
 
     Parameters
     ----------
     name : str
         Of the set.
-    patterns : PatternSet
     prior : dict
         results/PROFILE/prior.json.
-
-    Returns
-    -------
-    list of dict
     """
     uniform = np.zeros(len(prior["null"]))
     ratio = prior_ratio(prior["minerals"])
@@ -305,12 +309,13 @@ def curriculum(config, name, patterns, prior):
     ]
 
 
-def write(config, patterns, logp_by_title):
+def write(
+    config: SimpleNamespace, patterns: PatternSet, logp_by_title: dict[str, np.ndarray]
+) -> None:
     """Write results/PROFILE/predictions.parquet: truth and the first five groups of each model.
 
     Parameters
     ----------
-    patterns : PatternSet
     logp_by_title : dict of str to ndarray, (n, 99)
         Log-probabilities by the model's title.
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..symmetry import groups
@@ -14,7 +16,9 @@ from .metrics import logsumexp
 _KNOWN = 1e-100
 
 
-def smooth_prior(counts, strength=1.0, base=None):
+def smooth_prior(
+    counts: ArrayLike, strength: float = 1.0, base: ArrayLike | None = None
+) -> np.ndarray:
     """Class probabilities from counts, drawn towards a base distribution.
 
     (counts + strength base) / (sum of counts + strength): the posterior mean under a Dirichlet
@@ -44,7 +48,9 @@ def smooth_prior(counts, strength=1.0, base=None):
     return (counts + strength * base / base.sum()) / (counts.sum() + strength)
 
 
-def fit_prior(labels, strength=1.0, base=None):
+def fit_prior(
+    labels: ArrayLike, strength: float = 1.0, base: ArrayLike | None = None
+) -> np.ndarray:
     """Class probabilities counted on calibration labels and smoothed (`smooth_prior`).
 
     Parameters
@@ -68,7 +74,9 @@ def fit_prior(labels, strength=1.0, base=None):
     return smooth_prior(counts, strength, base)
 
 
-def resolve_prior(spec, minerals=None, floor=1e-3):
+def resolve_prior(
+    spec: str | Mapping | Iterable, minerals: ArrayLike | None = None, floor: float = 1e-3
+) -> np.ndarray:
     """Target prior by name, from weights, or from what is known beforehand.
 
     Parameters
@@ -159,7 +167,7 @@ def _weights(spec, base):
     return weights
 
 
-def log_ratio(target, train):
+def log_ratio(target: ArrayLike, train: ArrayLike) -> np.ndarray:
     """log pi_target - log pi_train of two distributions, (99,).
 
     Raises
@@ -173,7 +181,7 @@ def log_ratio(target, train):
     return np.log(both[0] / both[0].sum()) - np.log(both[1] / both[1].sum())
 
 
-def divide_out(logp, train):
+def divide_out(logp: ArrayLike, train: ArrayLike) -> np.ndarray:
     """Predictions as if the model had been trained on uniform classes: p / pi_train, normalised.
 
     With it, a temperature acts on the evidence alone, and its infinite limit under a target prior
@@ -194,7 +202,7 @@ def divide_out(logp, train):
     return scores - logsumexp(scores)[:, None]
 
 
-def label_of(key):
+def label_of(key: int | str) -> int:
     """Extinction-group label that a key names.
 
     Parameters
@@ -202,10 +210,6 @@ def label_of(key):
     key : int or str
         A label 1..99, a Hermann-Mauguin symbol in the reference setting ("P21/c"), "sg14" for a
         space group by number, or an extinction symbol that only one group has ("P 1 21/c 1").
-
-    Returns
-    -------
-    int
 
     Raises
     ------
@@ -236,7 +240,7 @@ def label_of(key):
     return int(next(iter(matches)))
 
 
-def named_minerals(table):
+def named_minerals(table: pd.DataFrame) -> tuple:
     """Structures of named minerals with a known group, and the share of each in its mineral's vote.
 
     Parameters
@@ -262,7 +266,7 @@ def named_minerals(table):
     return usable, 1 / usable.groupby("mineral")["mineral"].transform("size")
 
 
-def minerals_prior(table, strength=50):
+def minerals_prior(table: pd.DataFrame, strength: float = 50) -> np.ndarray:
     """How often minerals have each extinction group.
 
     Parameters

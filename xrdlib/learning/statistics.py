@@ -5,13 +5,14 @@ pass for an effect of quality; permutations and resamples move mineral families 
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from ..base.errors import XrdlibError
 from .metrics import resamples
 
 
-def family_means(values, families):
+def family_means(values: np.ndarray, families: ArrayLike) -> np.ndarray:
     """Mean of pairs within each family, so that every family counts once.
 
     Parameters
@@ -30,7 +31,9 @@ def family_means(values, families):
     return total / size[:, None]
 
 
-def compare(values, families, n_boot=1000, n_flips=2000, seed=0):
+def compare(
+    values: ArrayLike, families: ArrayLike, n_boot: int = 1000, n_flips: int = 2000, seed: int = 0
+) -> dict:
     """Is a mean paired difference zero? For several questions together.
 
     If the two places of a pair could be exchanged, the sign of a family's difference would be
@@ -42,7 +45,6 @@ def compare(values, families, n_boot=1000, n_flips=2000, seed=0):
     values : array_like, (n, k)
         Differences between the two places of n pairs.
     families : array_like, (n,)
-    n_boot, n_flips, seed : int
 
     Returns
     -------
@@ -80,7 +82,7 @@ def compare(values, families, n_boot=1000, n_flips=2000, seed=0):
     }
 
 
-def holm(rows):
+def holm(rows: list[dict]) -> None:
     """Write "p_holm" into rows with "p": p-values that hold for all rows together (Holm 1979).
 
     Parameters
@@ -99,7 +101,15 @@ _RIDGE = 1e-3  # on the slope of the logistic fit: keeps it finite where a split
 _STEPS = 30  # of Newton's method, far more than it takes
 
 
-def association(x, y, families, strata=None, n_permutations=1000, n_boot=1000, seed=0):
+def association(
+    x: ArrayLike,
+    y: ArrayLike,
+    families: ArrayLike,
+    strata: ArrayLike | None = None,
+    n_permutations: int = 1000,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> dict:
     """Spearman's rank correlation of two quantities, within strata.
 
     Ranks are taken over all patterns, then each stratum's mean is taken off; the correlation of
@@ -112,7 +122,6 @@ def association(x, y, families, strata=None, n_permutations=1000, n_boot=1000, s
     families : array_like, (n,)
     strata : array_like, (n,), optional
         Patterns are compared within these only, such as classes.
-    n_permutations, n_boot, seed : int
 
     Returns
     -------
@@ -164,7 +173,14 @@ def association(x, y, families, strata=None, n_permutations=1000, n_boot=1000, s
     return found
 
 
-def odds_ratio(x, hit, offset, families, n_boot=500, seed=0):
+def odds_ratio(
+    x: ArrayLike,
+    hit: ArrayLike,
+    offset: ArrayLike,
+    families: ArrayLike,
+    n_boot: int = 500,
+    seed: int = 0,
+) -> dict:
     """Change of the odds of a hit with one standard deviation of x, beside a known offset.
 
     Logistic regression with a free constant: logit P(hit) = constant + offset + slope z(x).
@@ -192,7 +208,14 @@ def odds_ratio(x, hit, offset, families, n_boot=500, seed=0):
     return found | {"ratio_ci95": [float(end) for end in ends]}
 
 
-def explained(columns, y, families, n_permutations=200, folds=5, seed=0):
+def explained(
+    columns: ArrayLike,
+    y: ArrayLike,
+    families: ArrayLike,
+    n_permutations: int = 200,
+    folds: int = 5,
+    seed: int = 0,
+) -> dict:
     """Share of the variance of y that a linear fit to other families explains.
 
     Parameters
@@ -274,13 +297,14 @@ def _slope(z, hit, offset, weights):
     return slope
 
 
-def block_permutation(family, stratum, rng):
+def block_permutation(
+    family: np.ndarray, stratum: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Random permutation that stays within strata and moves families as blocks.
 
     Parameters
     ----------
     family, stratum : ndarray, (n,) int
-    rng : numpy.random.Generator
 
     Returns
     -------

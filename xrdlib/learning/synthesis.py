@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,11 @@ import torch
 from ..base import records
 from ..base.patterns import GRID, normalise
 from ..identification import searchmatch
-from ..simulation.diffraction import reflections
+from ..simulation.diffraction import Reflections, reflections
 from ..simulation.lines import strained_metric
 from ..simulation.prototype_bank import training_bank
-from ..simulation.realism import draw, measured_like
+from ..simulation.prototypes import Prototypes
+from ..simulation.realism import Realism, draw, measured_like
 from ..simulation.stream import PatternStream
 from ..structures import datasets
 from ..structures.banks import build, load_amcsd
@@ -42,7 +44,7 @@ from .experiment import (
 _SLICE = 512  # patterns simulated at a time
 
 
-def verify_random_crystals(config):
+def verify_random_crystals(config: SimpleNamespace) -> pd.DataFrame:
     """Make random crystals of every group and let spglib tell their groups.
 
     Returns
@@ -62,15 +64,11 @@ def verify_random_crystals(config):
     )
 
 
-def write_banks(config):
+def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     """Reflections of the mineral structures, in the files train, holdout and library.
 
     `train` and `holdout` hold structures whose stated and detected groups agree, apart by mineral
     family; `library` all with a known group, for search-match. The name of each is its family.
-
-    Returns
-    -------
-    dict of str to Reflections
     """
     crystals, table = load_amcsd(folder(config, "amcsd"))
     lines = reflections(crystals)
@@ -88,14 +86,10 @@ def write_banks(config):
     return banks
 
 
-def write_compounds(config):
+def write_compounds(config: SimpleNamespace) -> Reflections | None:
     """Reflections of computed compounds, in the file compounds; None where not asked for.
 
     Left out are compounds of the same elements and group as a mineral that is kept from training.
-
-    Returns
-    -------
-    Reflections or None
     """
     if not config.synthesis.compounds:
         return None
@@ -112,14 +106,10 @@ def write_compounds(config):
     return bank
 
 
-def write_refinements(config):
+def write_refinements(config: SimpleNamespace) -> Reflections | None:
     """Reflections of further phases, in the file refinements; None where not asked for.
 
     Their cells were measured. They are for retrieval alone.
-
-    Returns
-    -------
-    Reflections or None
     """
     if not config.synthesis.refinements:
         return None
@@ -131,14 +121,10 @@ def write_refinements(config):
     return bank
 
 
-def write_prototypes(config):
+def write_prototypes(config: SimpleNamespace) -> Prototypes | None:
     """Real structures to decorate, in the file prototypes; None where not asked for.
 
     Takes about a minute.
-
-    Returns
-    -------
-    Prototypes or None
     """
     if not config.synthesis.prototypes:
         return None
@@ -147,27 +133,21 @@ def write_prototypes(config):
     return found
 
 
-def validation_sets(config):
-    """The synthetic sets: balanced random crystals, held-out minerals split by family.
-
-    Returns
-    -------
-    dict of str to PatternSet
-    """
+def validation_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
+    """The synthetic sets: balanced random crystals, held-out minerals split by family."""
     held_out = holdout_set(config)
     side = np.array([zlib.crc32(family.encode()) >> 8 & 1 for family in held_out.family])
     halves = {name: held_out.take(side == k) for k, name in enumerate(HELD_OUT)}
     return {"random-crystals": uniform_set(config), **halves}
 
 
-def class_histogram(bank, sets):
+def class_histogram(bank: Reflections, sets: dict[str, PatternSet]) -> dict[str, list[int]]:
     """Counts of the groups: space groups, minerals, and the labels of sets.
 
     Parameters
     ----------
     bank : Reflections
         Named by mineral family.
-    sets : dict of str to PatternSet
 
     Returns
     -------
@@ -182,15 +162,15 @@ def class_histogram(bank, sets):
     return {name: np.bincount(k, minlength=N_GROUPS).tolist() for name, k in found.items()}
 
 
-def examples(config, patterns, bank, n=3, every=2):
+def examples(
+    config: SimpleNamespace, patterns: PatternSet, bank: Reflections, n: int = 3, every: int = 2
+) -> list[dict]:
     """Measured patterns and the simulated minerals that resemble them most.
 
     Of the families that are recognised best, those with different groups are chosen.
 
     Parameters
     ----------
-    patterns : PatternSet
-    bank : Reflections
     n : int
         Examples.
     every : int
@@ -231,13 +211,8 @@ def examples(config, patterns, bank, n=3, every=2):
     return found
 
 
-def uniform_set(config):
-    """Good, balanced patterns of random crystals that no training stream contains.
-
-    Returns
-    -------
-    PatternSet
-    """
+def uniform_set(config: SimpleNamespace) -> PatternSet:
+    """Good, balanced patterns of random crystals that no training stream contains."""
     n = config.synthesis.uniform_patterns
     stream = PatternStream(
         [(random_crystals(config, "uniform"), 1.0)],
@@ -253,13 +228,8 @@ def uniform_set(config):
     return PatternSet(x, label, name, name)
 
 
-def holdout_set(config):
-    """Measured-looking patterns of the minerals that were kept out of training.
-
-    Returns
-    -------
-    PatternSet
-    """
+def holdout_set(config: SimpleNamespace) -> PatternSet:
+    """Measured-looking patterns of the minerals that were kept out of training."""
     bank = load_bank(config, "holdout")
     index = np.repeat(np.arange(len(bank)), config.synthesis.holdout_patterns)
     parts = []
@@ -279,13 +249,8 @@ def holdout_set(config):
     )
 
 
-def write_sets(config):
-    """Write the measured patterns, split by family; nothing where there are none at hand.
-
-    Returns
-    -------
-    dict of str to PatternSet
-    """
+def write_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
+    """Write the measured patterns, split by family; nothing where there are none at hand."""
     points = grid(config)
     folder(config, "sets/rruff")
     try:
@@ -334,7 +299,7 @@ class Cases:
         return len(self.label)
 
 
-def held_out(config, name, limit):
+def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
     """Simulated patterns of held-out minerals with the cell that each specimen was given.
 
     The draws are those of the profile's set, on the finer `patterns.GRID`. Every structure is taken
@@ -342,14 +307,8 @@ def held_out(config, name, limit):
 
     Parameters
     ----------
-    config : namespace
     name : str
         One of `experiment.HELD_OUT`.
-    limit : int
-
-    Returns
-    -------
-    Cases
     """
     patterns = experiment.load_set(config, name)
     number = np.array([int(label.rsplit(" ", 1)[1]) for label in patterns.name])
@@ -370,18 +329,15 @@ def held_out(config, name, limit):
     )
 
 
-def specimen_cells(reflections, realism, seed, index):
+def specimen_cells(
+    reflections: Reflections, realism: Realism, seed: int, index: np.ndarray
+) -> list[tuple]:
     """Cells of the specimens that `realism.measured_like` strains for these patterns.
 
     Parameters
     ----------
-    reflections : records.Reflections
     realism, seed, index
         As for `realism.measured_like`.
-
-    Returns
-    -------
-    list of tuple of 6 floats
     """
     drawn = draw(realism, seed, index)
     lattice, rotations = (
