@@ -53,15 +53,7 @@ class Calibration:
 def fuse(rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, a: float) -> np.ndarray:
     """log(a p_rule + (1 - a) p_aux), or the one head that there is.
 
-    Parameters
-    ----------
-    rule_logp, aux_logp : array_like, (n, 99), or None
-    a : float
-        Weight of the rule head, 0..1; without effect where a head is None.
-
-    Returns
-    -------
-    ndarray, (n, 99) float64
+    Heads are (n, 99) or None; the weight a of the rule head, 0..1, has no effect on a single one.
 
     Raises
     ------
@@ -79,12 +71,7 @@ def fuse(rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, a: float) -> n
 
 
 def rescale(logp: ArrayLike, T: float, w: float, log_ratio: ArrayLike) -> np.ndarray:
-    """Normalised s = logp / T + w log_ratio; T may be infinite, where the prior ratio is left.
-
-    Returns
-    -------
-    ndarray, (n, 99) float64
-    """
+    """Normalised s = logp / T + w log_ratio, (n, 99); at infinite T the prior ratio is left."""
     scores = np.asarray(logp, dtype=np.float64) / T + w * np.asarray(log_ratio)
     return scores - logsumexp(scores)[:, None]
 
@@ -129,20 +116,10 @@ def fit(
 
 
 def profile_fusion(
-    rule_logp: ArrayLike | None,
-    aux_logp: ArrayLike | None,
-    labels: ArrayLike,
-    log_ratio: ArrayLike,
-    weights: np.ndarray = FUSION_GRID,
+    rule_logp: ArrayLike, aux_logp: ArrayLike, labels: ArrayLike, log_ratio: ArrayLike
 ) -> list[tuple[float, Calibration]]:
-    """Best T and w at each fusion weight a.
-
-    Returns
-    -------
-    list of (float, Calibration)
-        NLL on the given patterns, and the calibration that gives it.
-    """
-    return [_fit_scale(rule_logp, aux_logp, labels, log_ratio, float(a)) for a in weights]
+    """NLL on the given patterns at each fusion weight a with the T and w that are best there."""
+    return [_fit_scale(rule_logp, aux_logp, labels, log_ratio, a) for a in FUSION_GRID]
 
 
 def temperature_curve(
@@ -158,10 +135,8 @@ def temperature_curve(
     ----------
     logp : array_like, (n, 99)
         Fused log-probabilities before scaling.
-    labels : array_like, (n,)
     w : float
         Weight of the prior ratio.
-    log_ratio : array_like, (99,)
     temperatures : sequence of float, optional
         By default 25 from 0.5 to 50, evenly spaced in logarithm.
 
@@ -230,10 +205,8 @@ def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
 
     Parameters
     ----------
-    values : array_like, (n,)
-        As from `scores`.
-    families : array_like, (n,)
-        Family of each pattern.
+    values, families : array_like, (n,)
+        Scores as from `scores`, and the family of each pattern.
     coverage : float
         Frequency with which sets shall hold the true group, above 0 and below 1.
 
@@ -262,18 +235,8 @@ def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
 
 
 def members(probability: ArrayLike, threshold: float) -> np.ndarray:
-    """Groups of the sets.
-
-    Parameters
-    ----------
-    probability : array_like, (n, 99)
-    threshold : float
-        As from `quantile`.
-
-    Returns
-    -------
-    ndarray, (n, 99) bool
-        The groups above which no more probability lies than the threshold.
+    """Groups of the sets, (n, 99) bool: those above which no more probability (n, 99) lies than
+    the threshold, as from `quantile`.
     """
     probability = np.asarray(probability, dtype=np.float64)
     order = np.argsort(-probability, axis=1, kind="stable")

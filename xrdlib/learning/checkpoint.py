@@ -73,18 +73,7 @@ class Checkpoint:
 
 
 def config_hash(config: dict) -> str:
-    """Twelve hexadecimal digits that name a configuration.
-
-    Parameters
-    ----------
-    config : dict
-        Of JSON values.
-
-    Raises
-    ------
-    XrdlibError
-        If a value is none of JSON's.
-    """
+    """Twelve hexadecimal digits that name a configuration, a dict of JSON values."""
     return hashlib.sha256(tensorfile.canonical(config).encode()).hexdigest()[:12]
 
 
@@ -103,10 +92,8 @@ def save(
     ----------
     config : dict
         Of JSON values; `load` refuses the file to any other.
-    extra : dict, optional
-        Of JSON values.
-    tensors : dict of Tensor, optional
-        More state of the caller's.
+    extra, tensors : dict, optional
+        More state of the caller's: JSON values, and tensors.
 
     Raises
     ------
@@ -133,23 +120,13 @@ def save(
 def load(path: str | Path, config: dict | None = None) -> Checkpoint | None:
     """Read the newest whole checkpoint.
 
-    Parameters
-    ----------
-    path : path-like
-        As given to `save`.
-    config : dict, optional
-        What the run is to be resumed with.
-
-    Returns
-    -------
-    Checkpoint or None
-        None if nothing was saved yet. If the newest file is damaged, a warning says so and the
-        previous one is returned.
+    None if nothing was saved yet. If the newest file is damaged, a warning says so and the previous
+    one is returned.
 
     Raises
     ------
     ConfigMismatch
-        If the checkpoint was written by a run with another `config`.
+        If the checkpoint was written by a run with another `config` than it is resumed with.
     XrdlibError
         If there are files and none is whole.
     """

@@ -28,10 +28,6 @@ def rule_log_probs(rule: torch.Tensor) -> torch.Tensor:
     ----------
     rule : Tensor, (B, 37)
         Logits, ordered as `groups.TEMPLATE_BITS`.
-
-    Returns
-    -------
-    Tensor, (B, 99) float32
     """
     with torch.autocast(rule.device.type, enabled=False):
         rule = rule.float()
@@ -47,20 +43,7 @@ def rule_log_probs(rule: torch.Tensor) -> torch.Tensor:
 
 
 def fuse(rule_logp: torch.Tensor, aux_logp: torch.Tensor, a: float) -> torch.Tensor:
-    """Log of the mixture a p_rule + (1 - a) p_aux.
-
-    Parameters
-    ----------
-    rule_logp, aux_logp : Tensor, (..., 99)
-        Normalised log-probabilities.
-    a : float
-        Weight of the rule head, 0..1.
-
-    Raises
-    ------
-    XrdlibError
-        If `a` is outside 0..1.
-    """
+    """Log of the mixture a p_rule + (1 - a) p_aux of log-probabilities, (..., 99)."""
     if not 0 <= a <= 1:
         raise XrdlibError(f"The fusion weight is {a}; choose one between 0 (aux) and 1 (rule).")
     if a in (0, 1):
@@ -69,7 +52,7 @@ def fuse(rule_logp: torch.Tensor, aux_logp: torch.Tensor, a: float) -> torch.Ten
 
 
 def log_probs(outputs: dict, fusion: float) -> torch.Tensor:
-    """Fused log-probabilities of the groups.
+    """Fused log-probabilities of the groups, (B, 99).
 
     Parameters
     ----------
@@ -77,10 +60,6 @@ def log_probs(outputs: dict, fusion: float) -> torch.Tensor:
         A model's: "aux" (B, 99) logits and, from a model with a rule head, "rule" (B, 37).
     fusion : float
         Weight of the rule head, 0..1; without effect on a model that has none.
-
-    Returns
-    -------
-    Tensor, (B, 99) float32
     """
     aux = F.log_softmax(outputs["aux"].float(), -1)
     if "rule" not in outputs:
@@ -155,18 +134,7 @@ def loss(
 
 
 def scores(logp: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-    """Top-1 and top-5 accuracy in percent and mean negative log-likelihood in nats.
-
-    Parameters
-    ----------
-    logp : Tensor, (n, 99)
-    labels : Tensor, (n,) int64
-
-    Returns
-    -------
-    dict of float
-        "top1", "top5", "nll".
-    """
+    """Accuracies "top1" and "top5" in percent and "nll" in nats of logp (n, 99), labels (n,)."""
     hit = logp.topk(5, -1).indices == labels[:, None]
     return {
         "top1": 100 * hit[:, 0].float().mean().item(),

@@ -29,6 +29,7 @@ SEEDS = {
 }
 
 MEASURED = ("rruff-calibration", "rruff-test")
+
 # What to do about measured patterns that could not be had.
 HOW_TO_GET_MEASURED = (
     "set XRDLIB_DATA to a folder with rruff.npz or with the official RRUFF archives "
@@ -80,13 +81,7 @@ def folder(config: SimpleNamespace, name: str) -> Path:
 
 
 def save_set(config: SimpleNamespace, name: str, patterns: PatternSet) -> None:
-    """Write a `PatternSet` into the profile's sets.
-
-    Raises
-    ------
-    XrdlibError
-        If the file cannot be written.
-    """
+    """Write a `PatternSet` into the profile's sets."""
     with files.replacing(_set_path(config, name)) as file:
         np.savez(file, **asdict(patterns))
 
@@ -126,13 +121,7 @@ def calibration_name(names: Iterable[str]) -> str:
 
 
 def save_predictions(config: SimpleNamespace, model: str, predictions: dict[str, dict]) -> None:
-    """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set.
-
-    Raises
-    ------
-    XrdlibError
-        If a file cannot be written.
-    """
+    """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set."""
     for name, heads in predictions.items():
         with files.replacing(folder(config, "predictions") / model / f"{name}.npz") as file:
             np.savez(file, **heads)

@@ -71,14 +71,13 @@ def shuffled(
     families = np.asarray(families)
     if len(families) != len(labels):
         raise XrdlibError(f"{name} on {subset}: families and labels differ in length.")
-    few = len(np.unique(families)) < 2
     rng = np.random.default_rng(seed)
     share = -(-n_boot // n_shuffles)
     points, parts = [], []
     for i in range(n_shuffles):
         dealt = logp[rng.permutation(len(logp))]
         points.append(measure(dealt, labels, prior_logp))
-        if not few:
+        if len(np.unique(families)) > 1:
             weights = np.concatenate(list(resamples(families, share, seed=[seed, i])))
             parts.append(measure(dealt, labels, prior_logp, weights))
     point = {key: np.mean([p[key] for p in points]) for key in points[0]}

@@ -18,10 +18,7 @@ from ..simulation.stream import PatternStream
 def join(device: str | torch.device) -> "Alone":
     """The processes of this run, as a launcher such as ``accelerate launch`` started them.
 
-    Parameters
-    ----------
-    device : str or torch.device
-        Of the run; several processes on "cuda" take one GPU each.
+    Several on "cuda" take one GPU each.
 
     Raises
     ------
@@ -107,10 +104,10 @@ class Several(Alone):
         self.rank, self.count = self._accelerator.process_index, self._accelerator.num_processes
         self.first = self.rank == 0
 
-    def part(self, stream: PatternStream) -> PatternStream:
+    def part(self, stream):
         return stream.part(self.rank, self.count)
 
-    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
+    def wrap(self, model):
         return self._accelerator.prepare_model(model)
 
     def reseed(self, seed: int, step: int) -> None:
@@ -119,7 +116,7 @@ class Several(Alone):
         offset = torch.randint(1 << 62, (), generator=generator).item()
         torch.manual_seed((offset + step * self.count + self.rank) % (1 << 63))
 
-    def mean(self, tensor: torch.Tensor) -> torch.Tensor:
+    def mean(self, tensor):
         return self._accelerator.reduce(tensor, "mean")
 
     def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:

@@ -11,20 +11,23 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 
 from ..base import config, files, paths, results, tensorfile
 from ..base.errors import XrdlibError
 from ..simulation.stream import PatternStream
-from . import checkpoint, decode, experiment, ranks
+from . import calibrate, checkpoint, decode, experiment, ranks
 from .baselines import build
 from .experiment import PatternSet, folder, grid
 from .priors import smooth_prior
 from .run import History
 from .train import train
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PREDICT_BATCH = 64
 
@@ -137,7 +140,7 @@ def run_rounds(
     config: SimpleNamespace,
     stage: str,
     name: str,
-    model: str,
+    model: torch.nn.Module,
     make_stream: Callable,
     validation: PatternSet,
 ) -> History:
@@ -217,13 +220,8 @@ def predict(model: torch.nn.Module, patterns: PatternSet) -> dict[str, np.ndarra
 
 def quick_table(
     predictions: dict[str, dict], sets: dict[str, PatternSet], fusion: float = 0.5
-) -> pd.DataFrame:
-    """Accuracy of predictions as they come, before any calibration.
-
-    Parameters
-    ----------
-    predictions : dict of str to dict
-        As from `predict`, by set.
+) -> "pd.DataFrame":
+    """Accuracy of predictions as they come, as from `predict`, before any calibration.
 
     Returns
     -------
@@ -234,8 +232,7 @@ def quick_table(
 
     table = {}
     for name, heads in predictions.items():
-        rule, aux = (torch.from_numpy(heads[k]) if k in heads else None for k in ("rule", "aux"))
-        logp = aux if rule is None else decode.fuse(rule, aux, fusion)
+        logp = torch.from_numpy(calibrate.fuse(heads.get("rule"), heads["aux"], fusion))
         label = torch.from_numpy(sets[name].label)
         table[name] = {"n": len(label), **decode.scores(logp, label)}
     return pd.DataFrame(table).T.astype({"n": int}).round(2)
@@ -251,8 +248,6 @@ def start(profile: str | None, stage: str) -> History:
     ----------
     profile : str, optional
         By default the one named in params.yaml.
-    stage : str
-        One of `STAGES`.
 
     Raises
     ------

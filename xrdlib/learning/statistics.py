@@ -4,27 +4,18 @@ Ranks are compared within classes, so that a class that is both hard and badly m
 pass for an effect of quality; permutations and resamples move mineral families as blocks.
 """
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from ..base.errors import XrdlibError
-from .metrics import resamples
+from .metrics import family_bootstrap
 
 
 def family_means(values: np.ndarray, families: ArrayLike) -> np.ndarray:
-    """Mean of pairs within each family, so that every family counts once.
-
-    Parameters
-    ----------
-    values : ndarray, (n, k)
-        A row a pair, a column a question.
-    families : array_like, (n,)
-
-    Returns
-    -------
-    ndarray, (number of families, k)
-    """
+    """Means within each family of values (n, k), so that every family counts once."""
     _, member, size = np.unique(families, return_inverse=True, return_counts=True)
     total = np.zeros((len(size), values.shape[1]))
     np.add.at(total, member, values)
@@ -83,13 +74,7 @@ def compare(
 
 
 def holm(rows: list[dict]) -> None:
-    """Write "p_holm" into rows with "p": p-values that hold for all rows together (Holm 1979).
-
-    Parameters
-    ----------
-    rows : list of dict
-        Changed in place.
-    """
+    """Write "p_holm" into rows with "p": p-values that hold for all rows together (Holm 1979)."""
     worst = 0.0
     for k, row in enumerate(sorted(rows, key=lambda row: row["p"])):
         worst = max(worst, min(1.0, row["p"] * (len(rows) - k)))
@@ -149,9 +134,7 @@ def association(
     one = np.ones((1, len(family)))
     varies = np.stack([_spread(r, member) > 1e-9 for r in ranks]).all(0)
     found = {
-        "rho": None,
-        "rho_ci95": None,
-        "p": None,
+        **dict.fromkeys(("rho", "rho_ci95", "p")),
         "n": int(known.sum()),
         "n_informative": int(member[:, varies].sum()),
         "strata_informative": int(varies.sum()),
@@ -166,10 +149,8 @@ def association(
     extreme = (np.abs(dealt) >= abs(rho) - 1e-12).sum()
     found |= {"rho": rho, "p": float((1 + extreme) / (1 + n_permutations))}
     if family.max() > 0:
-        drawn = [_within(*ranks, member, w) for w in resamples(family, n_boot, seed)]
-        drawn = np.concatenate(drawn)
-        ends = np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5])
-        found["rho_ci95"] = [float(end) for end in ends]
+        drawn = partial(_within, *ranks, member)
+        found["rho_ci95"] = family_bootstrap(drawn, family, n_boot, seed)
     return found
 
 
@@ -199,13 +180,10 @@ def odds_ratio(
         "ratio", and "ratio_ci95" over families (None for fewer than two).
     """
     x, hit, offset = (np.asarray(v, dtype=np.float64) for v in (x, hit, offset))
-    z = (x - x.mean()) / x.std()
-    found = {"ratio": float(np.exp(_slope(z, hit, offset, np.ones((1, len(z))))[0]))}
-    if len(np.unique(families)) < 2:
-        return found | {"ratio_ci95": None}
-    drawn = [_slope(z, hit, offset, w) for w in resamples(families, n_boot, seed)]
-    ends = np.exp(np.percentile(np.concatenate(drawn), [2.5, 97.5]))
-    return found | {"ratio_ci95": [float(end) for end in ends]}
+    slope, ends = partial(_slope, (x - x.mean()) / x.std(), hit, offset), None
+    if len(np.unique(families)) > 1:
+        ends = np.exp(family_bootstrap(slope, families, n_boot, seed)).tolist()
+    return {"ratio": float(np.exp(slope(np.ones((1, len(x))))[0])), "ratio_ci95": ends}
 
 
 def explained(
@@ -222,8 +200,7 @@ def explained(
     ----------
     columns : array_like, (n, k)
         Predictors; NaN becomes the mean.
-    y : array_like, (n,)
-    families : array_like, (n,)
+    y, families : array_like, (n,)
         Folds keep families whole.
     n_permutations : int
         Of y, families as blocks; their shares are the null.
