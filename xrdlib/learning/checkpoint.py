@@ -182,12 +182,7 @@ def save_weights(path: str | Path, model: torch.nn.Module, metadata: dict | None
 
 
 def load_weights(path: str | Path) -> torch.nn.Module:
-    """Rebuild a released model.
-
-    Returns
-    -------
-    torch.nn.Module
-        On the CPU, in evaluation mode.
+    """Rebuild a released model, on the CPU and in evaluation mode.
 
     Raises
     ------

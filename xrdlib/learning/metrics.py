@@ -11,14 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
-from ..symmetry.groups import (
-    N_CLASSES,
-    N_GROUPS,
-    SYSTEMS,
-    crystal_systems,
-    diffraction_classes,
-    symbols,
-)
+from ..symmetry import groups
+from ..symmetry.groups import N_CLASSES, N_GROUPS, SYSTEMS
 
 N_BINS = 15
 
@@ -77,7 +71,7 @@ def merge_97(logp: ArrayLike, labels: ArrayLike) -> tuple:
     logp, labels = check(logp, labels)
     if logp.shape[1] != N_GROUPS:
         raise XrdlibError(f"merge_97 needs {N_GROUPS} columns, not {logp.shape[1]}.")
-    classes = np.asarray(diffraction_classes(), dtype=np.int64) - 1
+    classes = np.asarray(groups.diffraction_classes(), dtype=np.int64) - 1
     merged = np.full((len(logp), N_CLASSES), -np.inf)
     for column, target in enumerate(classes):
         merged[:, target] = np.logaddexp(merged[:, target], logp[:, column])
@@ -307,7 +301,7 @@ def reliability(logp: ArrayLike, labels: ArrayLike) -> dict[str, list]:
 def confusion_by_system(logp: ArrayLike, labels: ArrayLike) -> dict:
     """Counts of true (rows) against predicted (columns) crystal system of the top class, 7 x 7."""
     logp, labels = check(logp, labels)
-    system = np.array([SYSTEMS.index(s) for s in crystal_systems()])
+    system = np.array([SYSTEMS.index(s) for s in groups.crystal_systems()])
     counts = np.zeros((len(SYSTEMS), len(SYSTEMS)), dtype=np.int64)
     np.add.at(counts, (system[labels], system[logp.argmax(axis=1)]), 1)
     return {"systems": list(SYSTEMS), "counts": counts.tolist()}
@@ -316,7 +310,7 @@ def confusion_by_system(logp: ArrayLike, labels: ArrayLike) -> dict:
 def per_class(logp: ArrayLike, labels: ArrayLike) -> list[dict]:
     """Scores of each class that occurs, rates in percent; "predicted": patterns given the class."""
     logp, labels = check(logp, labels)
-    guess, names = logp.argmax(axis=1), symbols()
+    guess, names = logp.argmax(axis=1), groups.symbols()
     first, fifth = (credit(logp, labels, k) for k in (1, 5))
     return [
         {

@@ -27,19 +27,8 @@ from ..structures.oqmd import build_oqmd
 from ..structures.recipes import shipped
 from ..symmetry.cells import conventional
 from ..symmetry.groups import N_GROUPS, group_of_space_group, symbols
-from .experiment import (
-    HELD_OUT,
-    MEASURED,
-    PatternSet,
-    folder,
-    grid,
-    load_bank,
-    load_set,
-    random_crystals,
-    realism,
-    save_set,
-    seed,
-)
+from . import experiment
+from .experiment import HELD_OUT, MEASURED, PatternSet, folder, grid, load_bank, realism, seed
 
 _SLICE = 512  # patterns simulated at a time
 
@@ -69,11 +58,7 @@ def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     lines.name = table["family"].to_numpy(dtype=str)
     lines.group = table["stated_group"].to_numpy(dtype=np.int16)
     agrees, holdout = table["agrees"].to_numpy(), table["holdout"].to_numpy()
-    chosen = {
-        "train": agrees & ~holdout,
-        "holdout": agrees & holdout,
-        "library": lines.group > 0,
-    }
+    chosen = {"train": agrees & ~holdout, "holdout": agrees & holdout, "library": lines.group > 0}
     banks = {name: lines.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
     return {name: _save_bank(config, name, bank) for name, bank in banks.items()}
 
@@ -181,7 +166,7 @@ def uniform_set(config: SimpleNamespace) -> PatternSet:
     """Good, balanced patterns of random crystals that no training stream contains."""
     n = config.synthesis.uniform_patterns
     about = realism(config, "mild"), seed(config, "uniform"), min(n, _SLICE)
-    source = random_crystals(config, "uniform")
+    source = experiment.random_crystals(config, "uniform")
     stream = PatternStream([(source, 1.0)], *about, grid=grid(config))
     batches = [stream.batch(step) for step in range(-(-n // stream.batch_size))]
     x = torch.cat([x.half() for x, _ in batches])[:n].numpy()
@@ -217,7 +202,7 @@ def write_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
         x = normalise(torch.from_numpy(part.intensity)).half().numpy()
         label = part.group.astype(np.int64) - 1
         sets[name] = PatternSet(x, label, part.family, part.source)
-        save_set(config, name, sets[name])
+        experiment.save_set(config, name, sets[name])
     return sets
 
 
@@ -257,7 +242,7 @@ def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
     The draws are those of the profile's set, one of `experiment.HELD_OUT`, on the finer
     `patterns.GRID`. Every structure is taken once, spread evenly if there are more than the limit.
     """
-    patterns = load_set(config, name)
+    patterns = experiment.load_set(config, name)
     number = np.array([int(label.rsplit(" ", 1)[1]) for label in patterns.name])
     _, once = np.unique(number // config.synthesis.holdout_patterns, return_index=True)
     row = once[np.unique(np.linspace(0, len(once) - 1, min(limit, len(once))).astype(int))]
