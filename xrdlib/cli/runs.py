@@ -101,7 +101,7 @@ def report(profile, markdown, into):
 def card(profile):
     """Bring the tables of models/README.md up to date."""
     from ..base.config import load
-    from ..reporting.report import update
+    from ..reporting.card import update
 
     update(profile or load().profile)
 
