@@ -146,7 +146,7 @@ def lines(cell, wavelength, first, last):
     XrdlibError
         As for `evidence`.
     """
-    metric = np.linalg.inv(_metric(cell))
+    metric = np.linalg.inv(metric_tensor(cell))
     wavelength = resolve_wavelength(wavelength)
     reach = 2 * np.sin(np.radians(min(last, 180.0) / 2)) / wavelength
     lengths = np.asarray(cell[:3], dtype=np.float64)
@@ -195,7 +195,7 @@ def settings(label, cell):
     parity = np.array(list(product(range(-2, 5), repeat=3)))
     found = {}
     for order in permutations(range(3)):
-        if not _permits(cell, order, system):
+        if not permits(cell, order, system):
             continue
         axes = np.eye(3, dtype=np.int64)[:, list(order)]
         for choice in _CELL_CHOICES if system == "monoclinic" else _CELL_CHOICES[:1]:
@@ -216,7 +216,7 @@ def _cell_choices():
 _CELL_CHOICES = _cell_choices()
 
 
-def _permits(cell, order, system):
+def permits(cell, order, system):
     """Whether a cell with reordered axes has the metric of a system, unique axis b or c."""
     a, b, c = (cell[i] for i in order)
     right = [abs(cell[3 + i] - 90) < _SAME_ANGLE for i in order]
@@ -233,7 +233,7 @@ def _permits(cell, order, system):
     }[system]
 
 
-def _metric(cell):
+def metric_tensor(cell):
     """Metric tensor (3, 3) of six cell parameters."""
     values = np.asarray(cell, dtype=np.float64)
     if values.shape != (6,) or not np.isfinite(values).all():

@@ -17,6 +17,7 @@ from .lattice_systems import (
     products,
     reciprocal_metric,
 )
+from .line_finder import Lines
 from .patterns import CU_KA1
 
 _REFINED = 8  # lattices of each system
@@ -56,6 +57,8 @@ class Indexed(NamedTuple):
         The first ones, that lattices had to explain.
     lattices : list of Lattice
         All that were found, system after system, the best first in each.
+    peaks : line_finder.Lines
+        All lines of the pattern.
     """
 
     score: np.ndarray
@@ -65,6 +68,7 @@ class Indexed(NamedTuple):
     n: int
     looked_at: int
     lattices: list = []
+    peaks: Lines | None = None
 
 
 class Lattice(NamedTuple):
@@ -115,7 +119,7 @@ def index(lines, sets):
                 own.append(Lattice(system, parameters, float(best)))
         lattices += sorted(own, key=lambda lattice: -lattice.score)
     n = len(lines.two_theta), len(two_theta)
-    return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n, lattices)
+    return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n, lattices, lines)
 
 
 def refine(parameters, system, two_theta):

@@ -8,11 +8,21 @@ import gemmi
 import numpy as np
 import torch
 
-from . import classical, groups, index_sets, lattice_evidence, lattice_training, metrics, nulls
+from . import (
+    classical,
+    groups,
+    index_sets,
+    lattice_evidence,
+    lattice_training,
+    metrics,
+    nulls,
+    pattern_training,
+)
 from .evidence import lines as cell_lines
 from .experiment import folder, load_bank, realism, seed
 from .index_cells import index
 from .line_finder import Lines, find_lines
+from .pattern_evidence import score
 from .patterns import CU_KA1, GRID
 from .realism import measured_like
 from .stream import mineral_weights
@@ -30,7 +40,8 @@ def build(config):
     Parameters
     ----------
     config : namespace
-        Its section `indexing` says how many simulated patterns of training minerals there are.
+        Its section `indexing` says how many simulated patterns of training minerals there are, and
+        how many of them are fitted.
 
     Returns
     -------
@@ -51,9 +62,48 @@ def build(config):
     )
     learned = lattice_training.train(scores, label, other, cases.label, seed=config.seed)
     evidence = lattice_evidence.LatticeEvidence(sets, learned.network)
+    few = slice(config.indexing.fits)
+    evidence.patterns = learn_fits(
+        evidence, intensity[few], label[few], config.threads, config.seed
+    )
     about = {"patterns": len(label), "sets": {name: len(rows) for name, rows in sets.items()}}
     lattice_evidence.save(folder(config, FOLDER) / FILE, evidence, about)
     return evidence, learned
+
+
+def learn_fits(evidence, intensity, label, workers=1, seed=0):
+    """Learn how far fits of whole patterns can be trusted.
+
+    Parameters
+    ----------
+    evidence : lattice_evidence.LatticeEvidence
+        To index with.
+    intensity : ndarray, (n, GRID.size)
+        Simulated patterns.
+    label : ndarray, (n,) int
+        Their classes 0..98.
+    workers : int
+        Processes.
+    seed : int
+
+    Returns
+    -------
+    pattern_weights.PatternWeights
+    """
+    task = partial(_fitted, sets=evidence.sets)
+    if workers == 1:
+        found = [*map(task, intensity)]
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            found = list(pool.map(task, intensity, chunksize=20))
+    indexed, fitted = zip(*found, strict=True)
+    return pattern_training.train(fitted, evidence.weigh(indexed), label, seed=seed)
+
+
+def _fitted(intensity, sets):
+    lines = find_lines(intensity)
+    indexed = index(lines, sets)
+    return indexed, score(intensity, lines, indexed.lattices)
 
 
 def simulate(config, bank, n):

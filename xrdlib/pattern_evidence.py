@@ -14,10 +14,10 @@ from .index_cells import Lattice, allowed, reflections, refine
 from .intensity_evidence import log_evidence
 from .lattice_systems import angle, free, inverse_square, products
 from .line_finder import line_width
-from .related_lattices import alike, distinct, relatives
+from .pattern_weights import PRICE
+from .related_lattices import alike, distinct, of_cell, relatives
 
-PRICE = 20.0  # of a free parameter of a cell, in units of log-evidence
-_EACH, _PARENTS = 3, 2  # lattices of each system that are fitted; those whose relatives are
+_EACH, _PARENTS = 3, 3  # lattices of each system that are fitted; those whose relatives are
 _REFLECTIONS = 3000
 _LINES = 200  # of a typical lattice, up to which the pattern is fitted
 
@@ -35,10 +35,14 @@ class Scored(NamedTuple):
         The best, of `index_cells.allowed`.
     points, misfit : float
         What was fitted, and the squared misfit.
-    lines : int
-        Of the cell.
+    lines, permitted : int
+        Of the cell, and those that the best setting allows.
     strange : ndarray, (k,)
         Observed lines that it leaves unexplained, degrees.
+    observed : int
+        Lines in the fitted range.
+    derived : bool
+        Whether it was made from another one.
     """
 
     lattice: Lattice
@@ -47,7 +51,10 @@ class Scored(NamedTuple):
     points: int
     misfit: float
     lines: int
+    permitted: int
     strange: np.ndarray
+    observed: int
+    derived: bool
 
     @property
     def worth(self):
@@ -85,8 +92,39 @@ def score(intensity, lines, lattices):
             if not any(x.system == other.system and alike(x, other) for x in known):
                 more.append(other)
     shape = min(fits, key=lambda f: f[1].misfit)[1].shape
-    found += [_scored(data, *own, scale) for own in _fits(data, more, shape)]
+    found += [_scored(data, *own, scale, True) for own in _fits(data, more, shape)]
     return sorted(found, key=lambda x: -x.worth)
+
+
+def score_cell(intensity, cell):
+    """Fit a cell that is known and score the groups of all crystal systems that it permits.
+
+    Parameters
+    ----------
+    intensity : array_like, (GRID.size,)
+    cell : sequence of 6 floats
+        Angstrom and degrees, the axes in any order.
+
+    Returns
+    -------
+    list of Scored
+        One for each system but the triclinic, the highest first.
+
+    Raises
+    ------
+    XrdlibError
+        If the cell is impossible.
+    """
+    lattices = of_cell(cell)
+    if not lattices:
+        return []
+    width = line_width(intensity)
+    data = prepare(intensity, None, _stop(lattices[:1], width))
+    fits = _fits(data, lattices, None)
+    if not fits:
+        return []
+    scale = max(1.0, min(f.misfit for _, f, _ in fits) / len(data.y))
+    return [_scored(data, *own, scale) for own in fits]
 
 
 def _stop(lattices, width):
@@ -121,7 +159,7 @@ def _fits(data, lattices, shape):
     return found
 
 
-def _scored(data, lattice, found, hkl, scale):
+def _scored(data, lattice, found, hkl, scale, derived=False):
     labels, table, first = allowed(lattice.system)
     states = table[:, *(hkl - first).T]
     folded = (first == 0) & (hkl > 0)
@@ -129,13 +167,16 @@ def _scored(data, lattice, found, hkl, scale):
     evidence = log_evidence(found, states, weight, scale)
     best = np.full(groups.N_GROUPS, -np.inf)
     np.maximum.at(best, labels - 1, evidence)
-    own = found.strange == 0
+    own, setting = found.strange == 0, int(evidence.argmax())
     return Scored(
         lattice,
         best,
-        int(evidence.argmax()),
+        setting,
         len(data.y),
-        found.misfit,
+        found.misfit / scale,
         int(own.sum()),
+        len(np.unique(found.line[states[setting]])),
         found.two_theta[~own],
+        len(data.two_theta),
+        derived,
     )

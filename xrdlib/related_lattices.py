@@ -1,30 +1,37 @@
 """Lattices that are alike: one among its repeats, of higher metric symmetry, or twice as large."""
 
 from functools import cache
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import spglib
 
+from .evidence import metric_tensor, permits
 from .index_cells import Lattice, allowed, reflections
-from .lattice_systems import angle, cell, inverse_square, reciprocal_metric
+from .lattice_systems import SYSTEMS, angle, cell, inverse_square, reciprocal_metric
 
 _ALIKE = 0.004  # relative difference of edges
 _SYMPREC = 0.02  # of the mean edge; a metric so near to a higher one is taken for it
+_MOST = 4  # larger ones
 _NEAR = 0.6  # of the width: a line so near is explained
 _LAST_NUMBER = {
     "triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "hexagonal": 194,
     "cubic": 230,
 }  # fmt: skip
+# Of hh, kk, ll, hl, hk in 1/d^2 the factors that are free.
+_FREE = {
+    "cubic": [0], "tetragonal": [0, 2], "hexagonal": [0, 2], "orthorhombic": [0, 1, 2],
+    "monoclinic": [0, 1, 2, 3],
+}  # fmt: skip
 _HALVES = [np.array(t) / 2 for t in product((0, 1), repeat=3) if sum(t) > 1]
 _THIRDS = [np.array(t) / 3 for t in ((2, 1, 1), (1, 2, 2), (1, 2, 1), (2, 1, 2))]
-# Rows of each: a basis of one of the seven sublattices of index 2.
+# Rows of each: a basis of one of the seven sublattices of index 2, or of that with all doubled.
 _DOUBLED = [
     np.array(m).reshape(3, 3)
     for m in (
         (2, 0, 0, 0, 1, 0, 0, 0, 1), (1, 0, 0, 0, 2, 0, 0, 0, 1), (1, 0, 0, 0, 1, 0, 0, 0, 2),
         (1, 1, 0, 0, 2, 0, 0, 0, 1), (1, 0, 1, 0, 1, 0, 0, 0, 2), (1, 0, 0, 0, 1, 1, 0, 0, 2),
-        (1, 1, 0, 0, 1, 1, 0, 0, 2),
+        (1, 1, 0, 0, 1, 1, 0, 0, 2), (2, 0, 0, 0, 2, 0, 0, 0, 2),
     )
 ]  # fmt: skip
 
@@ -63,7 +70,8 @@ def _edges(lattice):
         return np.sort([a, b, c])
     if lattice.system != "monoclinic":
         return np.array([a, b, c])
-    short, long = np.array([a, 0.0]), c * np.array([np.cos(np.radians(beta)), np.sin(np.radians(beta))])
+    beta = np.radians(beta)
+    short, long = np.array([a, 0.0]), c * np.array([np.cos(beta), np.sin(beta)])
     for _ in range(30):
         if long @ long < short @ short:
             short, long = long, short
@@ -73,6 +81,35 @@ def _edges(lattice):
         long = long - shift * short
     sums = np.sort([np.linalg.norm(long - short), np.linalg.norm(long + short)])
     return np.array([b, np.linalg.norm(short), np.linalg.norm(long), sums[0]])
+
+
+def of_cell(cell):
+    """Lattices of a cell in all crystal systems whose axes it permits, the highest first.
+
+    Parameters
+    ----------
+    cell : sequence of 6 floats
+        Angstrom and degrees.
+
+    Returns
+    -------
+    list of index_cells.Lattice
+        Empty for a triclinic cell.
+
+    Raises
+    ------
+    XrdlibError
+        If the cell is impossible.
+    """
+    star = np.linalg.inv(metric_tensor(cell))
+    found = []
+    for system in SYSTEMS:
+        for order in permutations(range(3)):
+            if permits(cell, order, system):
+                own = star[np.ix_(order, order)][(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
+                found.append(Lattice(system, own[_FREE[system]], 0.0))
+                break
+    return found
 
 
 def relatives(lattice, setting, data, strange):
@@ -100,7 +137,7 @@ def relatives(lattice, setting, data, strange):
         larger = [x for x in larger if x is not None]
         gained = [_explained(x, data, strange) for x in larger]
         best = max(gained, default=0)
-        found += [x for x, n in zip(larger, gained, strict=True) if n == best > 0]
+        found += [x for x, n in zip(larger, gained, strict=True) if n == best > 0][:_MOST]
     return [x for x in found if x is not None]
 
 
@@ -154,6 +191,4 @@ def _standard(primitive, score):
         return None
     star = np.linalg.inv(found.std_lattice @ found.std_lattice.T)
     five = star[(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
-    picked = {"cubic": [0], "tetragonal": [0, 2], "hexagonal": [0, 2], "orthorhombic": [0, 1, 2],
-              "monoclinic": [0, 1, 2, 3]}[system]  # fmt: skip
-    return Lattice(system, five[picked], score)
+    return Lattice(system, five[_FREE[system]], score)
