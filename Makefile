@@ -1,6 +1,9 @@
 # `make repro` and `make test` are all that a newcomer types; each sets up what it needs.
-# Profiles: tiny (minutes), laptop (the default, under half an hour), released (hours), paper (a GPU).
-PROFILE ?= laptop
+# Profiles: tiny (minutes), laptop (under half an hour), released (hours), paper (a GPU). Without
+# PROFILE=... and `studies`, what params.yaml says counts; NOTEBOOK=03_stage1 goes no further.
+PROFILE ?= $(shell sed -n 's/^profile: *\([a-z]*\).*/\1/p' params.yaml)
+STUDIES ?= $(shell sed -n 's/^studies: *\[\(.*\)\].*/\1/p' params.yaml)
+NOTEBOOK ?=
 PYTHON ?= python3
 
 ifeq ($(filter $(PROFILE),tiny laptop released paper),)
@@ -11,13 +14,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.unfinished
-PIPELINE := notebooks/dvc.yaml
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # The registry holds hashes, which look like keys; pictures and data hold no text.
 TEXTS = $(shell git ls-files '*.py' '*.md' '*.toml' '*.yml' '*.yaml' '*.ipynb' '*.txt' '*.cff' Makefile .ci .dvc)
+# `dvc repro` that says how far it is; how long stages take is kept with the results.
+PROGRESS = $(BIN)/python -m xrdlib repro --times results/$(PROFILE)/seconds.json
 NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
-# The default profile is what the dvc.yaml of the project's root stands for.
-TARGET := $(if $(filter laptop,$(PROFILE)),dvc.yaml,$(PIPELINE):13_figures@$(PROFILE))
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A kernel registered elsewhere under the name python3 must not run our notebooks.
@@ -26,7 +28,7 @@ unexport PYTHONPATH
 # Threads that wait should sleep: spinning ones make a shared machine several times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup data repro studies test figures release lab page bench audit secrets lint format
+.PHONY: setup data choose repro studies test figures release lab page bench audit secrets lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -37,34 +39,39 @@ $(READY): pyproject.toml constraints.txt
 	if [ -e $(BROKEN) ]; then rm -rf $(VENV); fi
 	mkdir -p $(VENV) && touch $(BROKEN)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	touch $@ && rm $(BROKEN)
 
-# The mineral structures, which `make repro` also fetches itself; see xrdlib/datasets.py.
+# The mineral structures, which `make repro` also fetches itself; see xrdlib/structures/datasets.py.
 data: setup
-	$(BIN)/python -m xrdlib.datasets amcsd
+	$(BIN)/python -m xrdlib fetch amcsd
 
-repro: setup
-	$(BIN)/python -m xrdlib.inventory build/inventory.json
-	$(BIN)/dvc repro $(TARGET)
-	$(BIN)/python -m xrdlib.report --profile $(PROFILE)
+# What was asked for here goes into params.yaml, which is all that `dvc repro` reads.
+choose:
+	@sed -e 's/^profile: .*/profile: $(PROFILE)/' -e 's/^studies: .*/studies: [$(STUDIES)]/' params.yaml > .params
+	@if cmp -s .params params.yaml; then rm .params; else mv .params params.yaml; \
+	echo "params.yaml now says: profile $(PROFILE), studies [$(STUDIES)]."; fi
+
+repro: setup choose
+	$(PROGRESS) $(NOTEBOOK)
+	$(if $(NOTEBOOK),,$(BIN)/python -m xrdlib report --profile $(PROFILE))
 
 test: setup
 	$(BIN)/python -m pytest
 
 figures: setup
-	$(BIN)/dvc repro --single-item $(PIPELINE):strip@13_figures
-	$(BIN)/dvc repro --single-item --force $(PIPELINE):13_figures@$(PROFILE)
-	$(BIN)/python -m xrdlib.gallery --profile $(PROFILE) --studies
+	$(BIN)/python -m xrdlib gallery --profile $(PROFILE)
+	$(BIN)/python -m xrdlib gallery --profile $(PROFILE) --studies
 
-# The studies behind the paper's claims, after `make repro`: hours, resumed where they were.
+# The studies behind the paper's claims, with what they need: hours, resumed where they were.
+studies: STUDIES := study
 studies: repro
-	$(BIN)/dvc repro $(PIPELINE):24_companion@$(PROFILE)
-	$(BIN)/python -m xrdlib.claims --profile $(PROFILE)
+	$(BIN)/python -m xrdlib claims --profile $(PROFILE)
 
 # Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
-release: setup
-	$(BIN)/dvc repro $(PIPELINE):11_retrieval@released
+release: PROFILE := released
+release: setup choose
+	$(PROGRESS) 11_retrieval
 	cp runs/released/retrieval/fused.safetensors models/released.safetensors
 	cp runs/released/retrieval/library.safetensors models/library.safetensors
 	cp runs/released/retrieval/lattices.safetensors models/lattices.safetensors
@@ -86,11 +93,12 @@ audit: setup
 	$(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --requirement constraints.txt
 
 secrets: setup
-	$(BIN)/detect-secrets-hook --exclude-files '^xrdlib/registry.py$$' $(TEXTS)
+	$(BIN)/detect-secrets-hook --exclude-files '^xrdlib/structures/registry.py$$' $(TEXTS)
 
 lint: setup secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	mkdir -p build && $(BIN)/lint-imports > build/imports.log || { cat build/imports.log; exit 1; }
 	$(NBSTRIPOUT) --verify $(NOTEBOOKS)
 
 format: setup

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import torch
 
-from xrdlib import config, experiment, ranks, stages
-from xrdlib.train import train
+from xrdlib.base import config
+from xrdlib.learning import experiment, ranks, stages
+from xrdlib.learning.train import train
 
 # Profile, steps, processes: as many steps as a chunk of crystals lasts; last, 31 million / 1000.
 CASES = (("laptop", 248, 1), ("laptop", 248, 2), ("paper", 6, 1), ("laptop", 969, 1))
@@ -39,7 +40,8 @@ def work(profile, steps):
     stream.batch(1)
     drawn = (time.process_time() - begun) / (2 * batch)
     cpu, wall = time.process_time(), time.monotonic()
-    history = train(model, stream, steps=steps, amp=cfg.amp, ema=0.99, rows=1, progress=False)
+    options = {"precision": cfg.precision, "ema": 0.99, "rows": 1, "progress": False}
+    history = train(model, stream, steps=steps, **options)
     found = {"patterns": history.patterns, "cpu": time.process_time() - cpu, "drawn": drawn}
     found |= {"wall": time.monotonic() - wall, "chunk": chunk, "span": source.span}
     ranks.leave()

@@ -2,8 +2,8 @@
 
     python benchmarks/bench_simulator.py [structures] [--json FILE]
 
-Structures are spread over the AMCSD where it has been fetched (see `xrdlib.datasets`), else a
-dozen built in.
+Structures are spread over the AMCSD where it has been fetched (`xrdlib fetch amcsd`), else a dozen
+built in.
 """
 
 import argparse
@@ -26,15 +26,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import references
 from references import WAVELENGTH, as_gemmi, as_pymatgen, render_windowed, with_gemmi, with_pymatgen
 
-from xrdlib import powder, structure_factors
-from xrdlib.crystals import generate
-from xrdlib.diffraction import d_star, reflections, two_theta
-from xrdlib.groups import N_GROUPS, group_of_space_group
-from xrdlib.patterns import GRID
-from xrdlib.prototype_bank import aflow_bank
-from xrdlib.prototypes import decorate
-from xrdlib.realism import Realism, measured_like
-from xrdlib.recipes import shipped
+from xrdlib.base.patterns import GRID
+from xrdlib.simulation import powder, structure_factors
+from xrdlib.simulation.diffraction import d_star, reflections, two_theta
+from xrdlib.simulation.prototype_bank import aflow_bank
+from xrdlib.simulation.prototypes import decorate
+from xrdlib.simulation.realism import Realism, measured_like
+from xrdlib.structures.crystals import generate
+from xrdlib.structures.recipes import shipped
+from xrdlib.symmetry.groups import N_GROUPS, group_of_space_group
 
 TIMED = 150  # structures that speed is measured with; all are compared with the references
 GROUP_BATCH = 256  # random crystals made at a time of one group; training makes 20 of each

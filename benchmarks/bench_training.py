@@ -19,10 +19,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from xrdlib import config, stages
-from xrdlib.experiment import grid, random_crystals, realism
-from xrdlib.stream import PatternStream
-from xrdlib.train import train
+from xrdlib.base import config
+from xrdlib.learning import stages
+from xrdlib.learning.experiment import grid, random_crystals, realism
+from xrdlib.learning.train import train
+from xrdlib.simulation.stream import PatternStream
 
 # Profile, optimiser and whether the forward pass is in bfloat16.
 RECIPES = {

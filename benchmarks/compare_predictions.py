@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from xrdlib import load_predictor, paths
+from xrdlib import load_predictor
+from xrdlib.base import paths
 
 PATTERNS = 200
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from xrdlib import report
+from xrdlib.reporting import report
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 # Stages 1 and 2 of the profile paper: (10,781 + 22,266) batches of 128; and larger ones.

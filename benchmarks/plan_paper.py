@@ -20,8 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import plan
 
-from xrdlib import ablations, config, report, scaling, stages
-from xrdlib.experiment import grid
+from xrdlib.base import config
+from xrdlib.learning import stages
+from xrdlib.learning.experiment import grid
+from xrdlib.reporting import report
+from xrdlib.studies import ablations
+from xrdlib.studies import trainings as scaling
 
 GPU = 50e12  # operations a second in bfloat16, assumed: a part of what one is sold for
 CORE_PRICE, GPU_PRICE = 0.05, 3.0  # USD an hour, assumed: rented, a GPU with some cores
@@ -49,8 +53,7 @@ def trainings(settings):
     baseline = settings.baselines.steps * settings.baselines.batch
     parts = {name: [training] for name, training in own.items()}
     parts |= {f"baseline: {name}": [(name, baseline)] for name in ("resnet", "plain")}
-    for study in (scaling, ablations):
-        name = study.__name__.rpartition(".")[2]
+    for name, study in {"scaling": scaling, "ablations": ablations}.items():
         for training in study.trainings(settings):
             key = f"{name}: {training.section}"
             parts.setdefault(key, []).append((training.section, training.patterns))

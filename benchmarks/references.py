@@ -9,11 +9,12 @@ import torch
 from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
 from pymatgen.core import Element, Lattice, Structure
 
-from xrdlib import banks, datasets, structure_factors, unit_cells
-from xrdlib.diffraction import two_theta
-from xrdlib.entries import Entry, Unreadable, amcsd_entries, element
-from xrdlib.errors import XrdlibError
-from xrdlib.patterns import CALCULATION_GRID
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import CALCULATION_GRID
+from xrdlib.simulation import structure_factors
+from xrdlib.simulation.diffraction import two_theta
+from xrdlib.structures import banks, datasets, unit_cells
+from xrdlib.structures.entries import Entry, Unreadable, amcsd_entries, element
 
 WAVELENGTH, FWHM, ETA = 1.540593, 0.1, 0.5
 ANGLES = CALCULATION_GRID.two_theta

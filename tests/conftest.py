@@ -1,12 +1,16 @@
 """Fixtures, and where tests look for data that cannot live in the repository."""
 
 import csv
+import io
 import os
 import re
+import subprocess
+import tarfile
 
 import pytest
 
-from xrdlib import config, paths
+from xrdlib.base import paths
+from xrdlib.base.config import load
 
 # Reference and measured data may lie in a shared folder beside the checkout.
 SHARED = paths.ROOT.parent / "shared" / "data"
@@ -23,7 +27,30 @@ def pytest_configure(config):
 def cfg(tmp_path, monkeypatch):
     """Configuration of the tiny profile, whose files go to a temporary project."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    return config.load("tiny")
+    return load("tiny")
+
+
+@pytest.fixture
+def from_results(monkeypatch, tmp_path):
+    """Function that makes a text from `results` twice: as they are here and as last committed.
+
+    `make repro` writes results of its own into the working tree. Until somebody commits those, the
+    documents are still about the committed ones. In a fresh clone the two are the same.
+    """
+
+    def texts(render):
+        here = render()
+        command = ["git", "archive", "HEAD", "results"]
+        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True)
+        if done.returncode:
+            pytest.skip("the project is not a git checkout, so nothing says what was committed")
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            archive.extractall(tmp_path, filter="data")
+        with monkeypatch.context() as patch:
+            patch.setattr(paths, "ROOT", tmp_path)
+            return here, render()
+
+    return texts
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,12 @@ from importlib import import_module
 
 # Loaded on first use, so that `import xrdlib` is instant and needs no optional library.
 _EXPORTS = {
-    "extinction_groups": "groups",
-    "subgroup_dag": "dag",
-    "simulate": "powder",
-    "load_predictor": "predict",
-    "read_pattern": "read",
-    "XrdlibError": "errors",
+    "extinction_groups": "symmetry.groups",
+    "subgroup_dag": "symmetry.dag",
+    "simulate": "simulation.powder",
+    "load_predictor": "prediction.predictor",
+    "read_pattern": "prediction.reading.pattern",
+    "XrdlibError": "base.errors",
 }
 
 __all__ = sorted(_EXPORTS)

@@ -1,0 +1,106 @@
+"""Counter-based random numbers: right distribution, independence, no dependence on the batch."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from xrdlib.base import counter
+
+INDEX = torch.arange(256)
+
+
+def test_splitmix64_reference_values():
+    # First outputs of the published generator from state 1234567 (state advances by the constant).
+    state = 1234567
+    got = []
+    for _ in range(3):
+        got.append(counter._splitmix64_int(state))
+        state = (state + counter._GOLDEN) % 2**64
+    assert got == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    tensor = counter._splitmix64(torch.tensor([1234567]))
+    assert int(tensor[0]) % 2**64 == got[0]
+
+
+def test_lowbias32_is_the_published_function():
+    def reference(x):
+        x ^= x >> 16
+        x = (x * 0x7FEB352D) % 2**32
+        x ^= x >> 15
+        x = (x * 0x846CA68B) % 2**32
+        return x ^ (x >> 16)
+
+    values = [1, 2, 0x80000000, 0xDEADBEEF, 0xFFFFFFFF]
+    tensor = torch.tensor([counter._signed(v, 32) for v in values], dtype=torch.int32)
+    assert [int(v) % 2**32 for v in counter._lowbias32_(tensor)] == [reference(v) for v in values]
+
+
+@pytest.mark.parametrize(
+    "draw, cdf", [(counter.uniform, stats.uniform.cdf), (counter.normal, stats.norm.cdf)]
+)
+def test_distribution(draw, cdf):
+    for values in (
+        draw(3, INDEX, 5, 1000),
+        draw(3, torch.arange(100_000), 5, 1),
+        torch.cat([draw(seed, INDEX, 5, 4) for seed in range(100)]),
+        torch.cat([draw(3, INDEX, slot, 4) for slot in range(100)]),
+    ):
+        assert stats.kstest(values.numpy().ravel(), cdf).pvalue > 1e-3
+
+
+def test_independence_along_every_coordinate():
+    n = 64
+    cube = torch.stack(
+        [
+            torch.stack([counter.normal(seed, INDEX[:n], slot, n) for slot in range(8)])
+            for seed in range(8)
+        ]
+    ).numpy()
+    for axis in range(4):
+        pairs = np.moveaxis(cube, axis, 0)
+        for lag in (1, 2, 4):
+            r = np.corrcoef(pairs[:-lag].ravel(), pairs[lag:].ravel())[0, 1]
+            assert abs(r) < 4.5 / np.sqrt(pairs[lag:].size)
+            squares = np.corrcoef(pairs[:-lag].ravel() ** 2, pairs[lag:].ravel() ** 2)[0, 1]
+            assert abs(squares) < 4.5 / np.sqrt(pairs[lag:].size)
+
+
+def test_pairs_fill_the_unit_square():
+    values = counter.uniform(9, INDEX, 1, 2000).numpy()
+    for first, second in ((values[:, :-1], values[:, 1:]), (values[:-1], values[1:])):
+        count = np.histogram2d(first.ravel(), second.ravel(), bins=32, range=[[0, 1]] * 2)[0]
+        assert stats.chisquare(count.ravel()).pvalue > 1e-3
+
+
+def test_bits_are_balanced():
+    bits = counter._bits(1, INDEX[:, None], 2, torch.arange(1000)).numpy().view(np.uint32)
+    ones = [((bits >> k) & 1).mean() for k in range(32)]
+    np.testing.assert_allclose(ones, 0.5, atol=5 * 0.5 / np.sqrt(bits.size))
+
+
+def test_batch_order_and_length_do_not_matter():
+    whole = counter.normal(7, INDEX, 3, 50)
+    order = torch.randperm(256, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(counter.normal(7, order, 3, 50), whole[order], rtol=0, atol=0)
+    torch.testing.assert_close(counter.normal(7, INDEX, 3, 20), whole[:, :20], rtol=0, atol=0)
+    at = counter.normal_at(7, torch.tensor([4, 9]), 3, torch.tensor([11, 49]))
+    assert at.tolist() == [whole[4, 11].item(), whole[9, 49].item()]
+
+
+def test_range_and_distinct_streams():
+    values = counter.uniform(0, INDEX, 0, 4000)
+    assert values.min() >= 0 and values.max() < 1
+    assert len(torch.unique(values)) > 0.95 * values.numel()
+    assert torch.isfinite(counter.normal(0, INDEX, 0, 4000)).all()
+    far = torch.tensor([2**40, 2**40 + 1, 1])
+    assert not torch.equal(*counter.uniform(0, far, 0, 100)[:2])
+    assert not torch.equal(counter.uniform(-1, far, 0, 100), counter.uniform(1, far, 0, 100))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_same_numbers_on_the_gpu():
+    gpu = INDEX.cuda()
+    cpu = counter.uniform(5, INDEX, 2, 999)
+    torch.testing.assert_close(counter.uniform(5, gpu, 2, 999).cpu(), cpu, rtol=0, atol=0)
+    cpu = counter.normal(5, INDEX, 2, 999)
+    torch.testing.assert_close(counter.normal(5, gpu, 2, 999).cpu(), cpu, rtol=2e-6, atol=2e-6)

@@ -1,0 +1,69 @@
+"""The precision of trainings: what the processor does well, unless told otherwise."""
+
+import warnings
+
+import pytest
+import torch
+from training import Stream, run, tiny
+
+from xrdlib.base import processor, provenance
+from xrdlib.base.errors import XrdlibError
+
+
+@pytest.fixture(params=[True, False], ids=["native", "emulated"])
+def native(request, monkeypatch):
+    """A processor with or without bfloat16, whatever this one has."""
+    monkeypatch.setattr(processor, "native_bfloat16", lambda device: request.param)
+    return request.param
+
+
+def test_auto_is_what_the_processor_computes_natively(native, recwarn):
+    assert processor.precision("auto") == ("bfloat16" if native else "float32")
+    assert processor.precision("float32") == "float32"
+    assert not recwarn
+
+
+def test_bfloat16_is_obeyed_with_one_sentence_where_it_is_slow(native, recwarn):
+    assert processor.precision("bfloat16") == "bfloat16"
+    assert len(recwarn) == (not native)
+    for message in map(str, (w.message for w in recwarn)):
+        assert "precision: auto" in message and message.count(".") == 1
+
+
+@pytest.mark.parametrize("wanted", ["float16", "bf16", None, True])
+def test_another_word_is_refused_with_the_choice(wanted):
+    with pytest.raises(XrdlibError, match="auto, float32, bfloat16"):
+        processor.precision(wanted)
+
+
+def test_a_processor_without_wide_vectors_has_no_bfloat16(monkeypatch):
+    """As PyTorch says of an older one, and of a new one that was told to be like it."""
+    monkeypatch.setattr(processor.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    for capability in ("AVX2", "DEFAULT", "AVX512"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
+        assert processor.native_bfloat16("cpu") == (capability == "AVX512")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert not processor.native_bfloat16("cpu")
+
+
+def test_emulation_on_a_gpu_does_not_count(monkeypatch):
+    asked = []
+    answer = lambda **options: asked.append(options) or False  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", answer)
+    assert processor.precision("auto", "cuda") == "float32"
+    assert asked == [{"including_emulation": False}]
+
+
+def test_what_auto_comes_to_is_told_and_is_part_of_the_run(native, tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
+    first = run(tiny(), Stream(), steps=3, precision="auto", folder=tmp_path)
+    assert first.precision == ("bfloat16" if native else "float32") and first.planned == 3
+    stream = Stream()
+    same = run(tiny(), stream, steps=3, precision=first.precision, folder=tmp_path)
+    assert same == first and stream.calls == [0]  # found finished
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = "float32" if native else "bfloat16"
+        afresh = run(tiny(), stream, steps=3, precision=other, folder=tmp_path)
+    assert afresh.precision == other and len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,162 @@
+import json
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from xrdlib.base import provenance
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.paths import ROOT
+from xrdlib.learning.baselines import build
+from xrdlib.learning.checkpoint import config_hash
+
+GROUPS = {"xrdlib/symmetry/groups.py", "xrdlib/base/tables/symmetry.json"}
+SHAPE = {"widths": (4, 4, 4, 4)}
+
+
+def used(source):
+    return set(provenance.of_source(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from xrdlib import groups",
+        "import xrdlib.symmetry.groups as g",
+        "from xrdlib.symmetry.groups import symbols",
+        "def later():\n    from xrdlib import groups",
+        "import xrdlib\nxrdlib.extinction_groups()",
+        "import xrdlib as x\nx.extinction_groups()",
+        "from xrdlib import extinction_groups",
+    ],
+)
+def test_each_way_to_import_a_module_counts_with_its_tables(source):
+    assert used(source) >= GROUPS
+
+
+def test_imports_of_imports_count():
+    assert used("from xrdlib import dag") >= GROUPS | {
+        "xrdlib/symmetry/dag.py",
+        "xrdlib/base/errors.py",
+    }
+
+
+@pytest.mark.parametrize("source", ["", "import numpy", "import xrdlib", "xrdlib2.groups"])
+def test_other_source_uses_nothing(source):
+    assert used(source) == set()
+
+
+@pytest.mark.parametrize(
+    "module", ["xrdlib.symmetry.dag", "xrdlib.learning.train", "xrdlib.prediction.reading.pattern"]
+)
+def test_what_python_loads_is_among_what_is_found(module):
+    code = (
+        f"import sys, {module}; names = [n for n in sys.modules if n.startswith('xrdlib.')];"
+        "print(*[sys.modules[n].__file__ for n in names], sep='\\n')"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    names = {name.removeprefix(f"{ROOT}/") for name in loaded.stdout.splitlines()}
+    assert names and names <= used(f"import {module}")
+
+
+def notebook(path, *sources):
+    cells = [{"cell_type": "code", "source": source.splitlines(True)} for source in sources]
+    cells.append({"cell_type": "markdown", "source": "from xrdlib import config"})
+    path.write_text(json.dumps({"cells": cells}))
+    return path
+
+
+def test_a_notebook_counts_its_code_cells_only(tmp_path):
+    path = notebook(
+        tmp_path / "n.ipynb", "%matplotlib inline\nimport xrdlib as x", "x.subgroup_dag()"
+    )
+    assert set(provenance.of_notebook(path)) == used("from xrdlib import dag")
+
+
+def test_what_cannot_be_read_is_refused_by_name(tmp_path):
+    with pytest.raises(XrdlibError, match=r"gone\.ipynb does not exist"):
+        provenance.of_notebook(tmp_path / "gone.ipynb")
+    (tmp_path / "text.ipynb").write_text("text")
+    with pytest.raises(XrdlibError, match=r"text\.ipynb is not a Jupyter notebook"):
+        provenance.of_notebook(tmp_path / "text.ipynb")
+    with pytest.raises(XrdlibError, match=r"n\.ipynb is not valid Python, line 2"):
+        provenance.of_notebook(notebook(tmp_path / "n.ipynb", "a = 1\nb ="))
+
+
+def test_the_command_sees_a_changed_line_where_it_is_used_and_no_comment(tmp_path):
+    shutil.copytree(ROOT / "xrdlib", tmp_path / "xrdlib")
+    notebook(tmp_path / "drawn.ipynb", "from xrdlib import dag")
+    notebook(tmp_path / "scored.ipynb", "from xrdlib import metrics")
+
+    def digests():
+        command = [sys.executable, "-m", "xrdlib", "digests", "code", "drawn.ipynb", "scored.ipynb"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        return [(tmp_path / "code" / name).read_text() for name in ("drawn", "scored")]
+
+    drawn, scored = digests()
+    module, table = (
+        tmp_path / "xrdlib/symmetry/dag.py",
+        tmp_path / "xrdlib/base/tables/symmetry.json",
+    )
+    before = module.read_text()
+    module.write_text(f'"""Other words."""\n\n# A comment.\n{before}')
+    assert digests() == [drawn, scored]
+    module.write_text(f"{before}\nMORE = 1\n")
+    assert digests()[0] != drawn and digests()[1] == scored
+    module.write_text(before)
+    table.write_text(table.read_text() + "\n")
+    assert digests()[0] != drawn
+
+
+def of_run(model=None, labels=(1, 2), stream=None, settings=None, **more):
+    source = SimpleNamespace(batch=lambda step: (None, torch.tensor(labels)), config=stream or {})
+    model = model or build("resnet", SHAPE)
+    return provenance.of_run(model, source, settings or {"lr": 1}, **more)
+
+
+def test_equal_runs_have_equal_identities():
+    assert config_hash(of_run()) == config_hash(of_run())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": build("resnet", {"widths": (4, 4, 4, 8)})},
+        {"model": build("resnet", SHAPE, seed=1)},
+        {"labels": (1, 3)},
+        {"stream": {"seed": 2}},
+        {"settings": {"lr": 2}},
+        {"class_probabilities": [0.5, 0.5]},
+        {"config": {"bank": "sha"}},
+    ],
+)
+def test_whatever_changes_the_numbers_changes_the_identity(change):
+    assert config_hash(of_run()) != config_hash(of_run(**change))
+
+
+def test_what_json_cannot_hold_is_refused():
+    with pytest.raises(XrdlibError, match="Only JSON values"):
+        of_run(stream={"source": object()})
+
+
+def test_the_code_of_training_counts_and_that_of_plots_does_not():
+    names = {file.name for file in provenance.training_files()}
+    assert {"groups.py", "model.py", "ranks.py", "train.py", "stream.py", "symmetry.json"} <= names
+    assert not names & {"plots.py", "metrics.py", "checkpoint.py", "lock.py", "provenance.py"}
+
+
+def test_digests_see_code_and_not_its_looks(tmp_path):
+    def digest(text, name="a.py"):
+        file = tmp_path / name
+        file.write_text(text)
+        return provenance.code_digest([file])
+
+    code = 'def f(x):\n    """Doc."""\n    return x + 1\n'
+    looks = '"""Module."""\n\n# a comment\ndef f( x ):\n    return (x + 1)\n'
+    assert digest(code) == digest(looks)
+    assert digest(code) != digest(code.replace("+ 1", "+ 2"))
+    assert digest(code) != digest(code, "b.py")
+    assert digest('{"a": 1}', "t.json") != digest('{"a": 2}', "t.json")

@@ -1,0 +1,87 @@
+"""What a result says of the run that made it, and how results of different runs are told apart."""
+
+import json
+import subprocess
+
+import pytest
+
+import xrdlib
+from xrdlib.base import paths, results
+
+
+def git(*arguments):
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(cfg):
+    """The temporary project as a git checkout of one commit, the tiny configuration."""
+    (paths.ROOT / "xrdlib").mkdir()
+    (paths.ROOT / "xrdlib/code.py").write_text("a = 1\n")
+    git("init", "--quiet")
+    git("add", "xrdlib")
+    git("commit", "--quiet", "--message", "One")
+    return cfg
+
+
+def test_a_result_says_what_made_it(cfg):
+    results.write(cfg, "made", {"a": 1})
+    made = results.made_with(cfg, "made")
+    assert made["version"] == xrdlib.__version__
+    assert made["configuration"]["stage1"] == vars(cfg.stage1) | {"realism": {}}
+    assert made["configuration"]["profile"] == "tiny"
+    assert made["threads"] == cfg.threads and made["seconds"] >= 0 and made["processor"]
+    assert made["commit"] == "unknown" and "dirty" not in made and "precision" not in made
+
+
+def test_a_file_without_a_stamp_gets_none(cfg):
+    (paths.results("tiny") / "old.json").write_text('{"a": 1}')
+    assert results.made_with(cfg, "old") == {} and results.read(cfg, "old") == {"a": 1}
+
+
+def test_the_precision_of_a_training_is_that_of_its_history(cfg):
+    results.write(cfg, "stage1", {"rows": [], "precision": "float32"})
+    assert results.made_with(cfg, "stage1")["precision"] == "float32"
+
+
+def test_a_list_comes_back_as_a_list_and_has_a_stamp(cfg):
+    results.write(cfg, "examples", [{"a": 1}, {"a": 2}])
+    assert results.read(cfg, "examples") == [{"a": 1}, {"a": 2}]
+    assert results.made_with(cfg, "examples")["configuration"]["profile"] == "tiny"
+
+
+def test_the_commit_is_named_and_changed_code_but_not_changed_results(checkout):
+    assert results.stamp(checkout)["commit"] == git("rev-parse", "HEAD")
+    results.write(checkout, "made", {"a": 1})
+    assert results.stamp(checkout)["dirty"] is False
+    (paths.ROOT / "xrdlib/code.py").write_text("a = 2\n")
+    assert results.stamp(checkout)["dirty"] is True
+
+
+def test_a_package_inside_another_checkout_has_no_commit(checkout, monkeypatch):
+    inside = paths.ROOT / "xrdlib"
+    monkeypatch.setattr(paths, "ROOT", inside)
+    assert results.stamp(checkout)["commit"] == "unknown"
+
+
+def test_results_of_one_run_are_not_called_mixed(checkout):
+    for name in ("a", "b"):
+        results.write(checkout, name, {"x": name})
+    assert results.mixed(checkout, ["a", "b"]) == results.mixed(checkout, []) == ""
+
+
+def test_results_of_several_runs_are_named_in_one_line(checkout):
+    results.write(checkout, "a", {})
+    first = git("rev-parse", "--short=7", "HEAD")
+    git("commit", "--quiet", "--allow-empty", "--message", "Two")
+    results.write(checkout, "b", {})
+    checkout.seed += 1
+    results.write(checkout, "c", {})
+    (paths.results("tiny") / "d.json").write_text(json.dumps({"x": 1}))
+    second = git("rev-parse", "--short=7", "HEAD")
+    assert results.mixed(checkout, ["a", "b", "c", "d", "a"]) == (
+        f"Results of 4 different runs stand side by side: a (commit {first}); b (commit {second}); "
+        f"c (commit {second} with another configuration); d (no stamp)."
+    )

@@ -1,0 +1,261 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+import csv
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import bundled
+import click
+import pytest
+
+import xrdlib
+from xrdlib import cli
+from xrdlib.base.paths import ROOT
+from xrdlib.prediction.widgets import quartz
+from xrdlib.structures import datasets, registry
+from xrdlib.symmetry import groups
+
+ENV = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command in this process: exit code, what it printed, and its complaints."""
+
+    def call(*arguments):
+        code = cli.main([str(a) for a in arguments])
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err.splitlines()
+
+    predictor = None
+
+    def load(weights):
+        assert weights is None
+        return predictor or bundled.predictor()
+
+    predictor = bundled.predictor()
+    monkeypatch.setattr("xrdlib.prediction.predictor.load_predictor", load)
+    return call
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three patterns."""
+    paths = []
+    for seed, name in enumerate(("a.xy", "b.csv", "c d.txt")):
+        sample = quartz(seed)
+        separator = "," if name.endswith("csv") else " "
+        rows = zip(sample.two_theta.round(2), sample.intensity, strict=True)
+        (tmp_path / name).write_text("\n".join(f"{x:.2f}{separator}{y:g}" for x, y in rows))
+        paths.append(tmp_path / name)
+    return paths
+
+
+def test_json_has_an_object_for_each_file(run, files):
+    code, out, err = run("predict", *files, "--json", "--top", 3)
+    answers = json.loads(out)
+    assert code == 0 and err == [] and [a["file"] for a in answers] == list(map(str, files))
+    for answer in answers:
+        assert {"file", "predictions", "set", "flags"} <= set(answer)
+        keys = {"group", "symbol", "crystal_system", "space_groups", "probability"}
+        assert len(answer["predictions"]) == 3
+        assert all(set(row) == keys for row in answer["predictions"])
+        assert answer["predictions"][0]["group"] == answer["set"][0]
+
+
+def test_csv_says_the_same_as_json(run, files):
+    answers = json.loads(run("predict", *files, "--json")[1])
+    rows = list(csv.DictReader(io.StringIO(run("predict", *files, "--csv")[1])))
+    assert len(rows) == 15
+    flat = [(a["file"], row) for a in answers for row in a["predictions"]]
+    for row, (file, expected) in zip(rows, flat, strict=True):
+        assert row["file"] == file and int(row["group"]) == expected["group"]
+        assert float(row["probability"]) == pytest.approx(expected["probability"], rel=1e-5)
+        assert [int(n) for n in row["space_groups"].split()] == expected["space_groups"]
+
+
+def test_text_names_groups_in_order_with_their_space_groups(run, files):
+    code, out, _ = run("predict", files[0])
+    answer = json.loads(run("predict", files[0], "--json")[1])[0]
+    assert code == 0
+    places = [out.index(f"{row['group']:5}  {row['symbol']} ") for row in answer["predictions"]]
+    assert places == sorted(places)
+    assert "CuKa is assumed" in out and "90 % set" in out
+
+
+def test_a_bad_file_gets_one_sentence_and_the_others_an_answer(run, files, tmp_path):
+    bad = tmp_path / "bad\n\x1b[31m.xy"
+    bad.write_text("no numbers")
+    code, out, err = run("predict", files[0], bad, tmp_path, tmp_path / "none", files[1], "--json")
+    assert code == 2
+    assert [a["file"] for a in json.loads(out)] == [str(files[0]), str(files[1])]
+    assert len(err) == 3 and all(line.startswith("xrdlib: ") for line in err)
+    assert "none: does not exist" in err[2]
+    assert all(character.isprintable() for line in err for character in line)
+
+
+def test_nothing_but_bad_files_prints_no_answer(run, tmp_path):
+    code, out, err = run("predict", tmp_path / "none", "--json")
+    assert code == 2 and json.loads(out) == [] and len(err) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--prior", "rocks"), "is not available"),
+        (("--prior", "system=cube"), "not a crystal system"),
+        (("--wavelength", "CuKb"), "Unknown radiation"),
+        (("--wavelength", "15"), "from 0.1 to 5"),
+        (("--top", "100"), "1 to 99"),
+        (("--coverage", "90"), "between 0 and 1"),
+        (("--cell", "5,5,5,90,90,90"), "--html"),
+        (("--html", "no/such/folder/report.html"), "cannot be written"),
+    ],
+)
+def test_options_without_sense_get_one_sentence(run, files, options, message):
+    code, _, err = run("predict", files[0], *options)
+    assert code == 2 and len(err) == 1 and message in err[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("predict",), ("predict", "x", "--json", "--csv"), ("predict", "x", "--cell", "1,2,x"),
+     ("predict", "x", "--cell", "1,2,3"), ("predict", "x", "--axis", "theta"),
+     ("predict", "x", "--jsn"), ("unknown",)],
+)  # fmt: skip
+def test_wrong_usage_is_one_sentence_that_says_where_the_right_one_stands(arguments, capsys):
+    assert cli.main(list(arguments)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("xrdlib: ") and "--help`" in line
+    assert all(word in line for word in arguments if word.startswith("--"))
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    assert cli.main([]) == 2
+    shown = capsys.readouterr()
+    assert "examples:" in shown.err and shown.out == ""
+
+
+def test_an_interruption_leaves_no_traceback(run, monkeypatch):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(datasets, "fetch", interrupted)
+    assert run("fetch", "amcsd") == (130, "", [""])
+
+
+def test_a_prior_changes_the_ranking(run, files):
+    def first(prior):
+        return json.loads(run("predict", files[0], "--prior", prior, "--json")[1])[0]["predictions"]
+
+    for row in first("system=cubic"):
+        assert row["crystal_system"] == "cubic"
+    assert {row["group"] for row in first("sg=14,15")[:2]} == {4, 6}
+
+
+def test_d_spacings_give_the_answer_of_their_angles(run, tmp_path):
+    import numpy as np
+
+    sample = quartz()
+    d = sample.wavelength / 2 / np.sin(np.radians(sample.two_theta / 2))
+    for name, x in (("d.xy", d[::-1]), ("two_theta.xy", sample.two_theta)):
+        y = sample.intensity[::-1] if name == "d.xy" else sample.intensity
+        rows = [f"{a:.7f} {b:g}" for a, b in zip(x, y, strict=True)]
+        (tmp_path / name).write_text("\n".join(rows))
+    one = run("predict", tmp_path / "two_theta.xy", "--wavelength", "CuKa1", "--json")
+    other = run("predict", tmp_path / "d.xy", "--axis", "d", "--wavelength", "CuKa1", "--json")
+    p, q = (
+        {row["group"]: row["probability"] for row in json.loads(out)[0]["predictions"]}
+        for _, out, _ in (one, other)
+    )
+    assert p.keys() == q.keys() and all(abs(p[k] - q[k]) < 0.01 for k in p)
+
+
+def test_groups_lists_all_and_explains_each(run):
+    code, out, _ = run("groups")
+    assert code == 0 and len(out.splitlines()) == 100
+    code, out, _ = run("groups", "P21/c")
+    assert code == 0 and "group 4:" in out and "h0l: l = 2n; 0k0: k = 2n" in out
+    assert (
+        run("groups", "4")[1] == run("groups", "sg14")[1] == run("groups", "P 1 21/n 1")[1] == out
+    )
+    assert run("groups", "78")[1].count("P 31 - - (72)") == 2  # a neighbour, and a twin
+
+
+@pytest.mark.parametrize("label", range(1, 100))
+def test_every_group_is_explained(run, label):
+    out = " ".join(run("groups", label)[1].split())
+    row = groups.table()["extinction_groups"][label - 1]
+    assert out.startswith(f"Extinction group {label}: {row['symbol']}, {row['crystal_system']}")
+    assert all(f"{groups.reference_symbol(n)} ({n})" in out for n in row["space_groups"])
+
+
+@pytest.mark.parametrize("name", ["0", "100", "P - - -", "quartz", "²"])
+def test_an_unknown_group_gets_one_sentence(run, name):
+    code, out, err = run("groups", name)
+    assert code == 2 and out == "" and len(err) == 1 and "groups; use" in err[0]
+
+
+def test_fetch_lists_and_fetches(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "fetch", lambda name: tmp_path / name)
+    assert run("fetch", "amcsd")[:2] == (0, f"amcsd: {tmp_path / 'amcsd'}\n")
+    code, out, _ = run("fetch")
+    assert code == 0 and all(name in out for name in registry.REGISTRY)
+
+
+def test_an_unknown_data_set_gets_one_sentence(run):
+    code, _, err = run("fetch", "nonsense")
+    assert code == 2 and len(err) == 1 and "amcsd" in err[0]
+
+
+@pytest.mark.parametrize("name", cli.commands.commands)
+def test_every_command_has_a_short_help(name, capsys):
+    assert cli.main([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Usage: xrdlib" in shown and max(map(len, shown.splitlines())) <= 100
+    assert cli.main(["--help"]) == 0
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith(f"  {name} "))
+    assert len(line.split()) > 2 and "..." not in line
+
+
+@pytest.mark.parametrize("command", [(), ("predict",), ("groups",), ("fetch",), ("train",)])
+def test_help_shows_examples_that_parse(command, capsys):
+    assert cli.main([*command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "examples:" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+    examples = [line.strip() for line in shown.splitlines() if line.startswith("  xrdlib ")]
+    for example in examples:
+        typed = re.split(r"\s{2,}|[>|]", example)[0]
+        _, name, *words = shlex.split(typed)
+        assert isinstance(cli.commands.commands[name].make_context(name, words), click.Context)
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"xrdlib {xrdlib.__version__}\n"
+
+
+def module(*arguments, code=0):
+    command = [sys.executable, "-m", "xrdlib", *arguments]
+    done = subprocess.run(command, env=ENV, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_it_runs_as_a_module_and_helps_without_heavy_libraries():
+    assert "examples:" in module("--help").stdout
+    code = "import sys, xrdlib.cli as c\nassert c.main(['--help']) == 0\n"
+    code += "assert not {'torch', 'numpy', 'pandas', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], env=ENV, check=True, capture_output=True)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m xrdlib groups | head -n 1"
+    done = subprocess.run(command, shell=True, env=ENV, capture_output=True, text=True)
+    assert done.stdout.startswith("group") and done.stderr == ""

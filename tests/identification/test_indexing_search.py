@@ -1,0 +1,194 @@
+"""Lattices from lines: known cells are found again; gemmi and the definition are the judges."""
+
+import gemmi
+import numpy as np
+import pytest
+
+from xrdlib.identification import index_cells, index_sets
+from xrdlib.identification.index_search import MOST_LINES, search
+from xrdlib.identification.line_finder import Lines
+from xrdlib.prediction import lattices
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.recipes import shipped
+from xrdlib.symmetry import groups
+from xrdlib.symmetry.cells import (
+    EXPANSION,
+    angle,
+    free,
+    from_parameters,
+    inverse_square,
+    system_products,
+)
+
+KA1 = 1.540593
+CELLS = {
+    "cubic": (8.43, 8.43, 8.43, 90, 90, 90),
+    "tetragonal": (6.61, 6.61, 5.98, 90, 90, 90),
+    "hexagonal": (4.99, 4.99, 17.06, 90, 90, 120),
+    "orthorhombic": (5.35, 8.36, 6.87, 90, 90, 90),
+    "monoclinic": (9.75, 8.99, 5.25, 90, 105.9, 90),
+}
+
+
+def spacings(cell, symbol, d_min=1.3):
+    """1/d of all reflections that a space group allows, by gemmi; each value once."""
+    box = gemmi.UnitCell(*cell)
+    hkl = gemmi.make_miller_array(box, gemmi.SpaceGroup(symbol), d_min)
+    return np.unique(np.round(1 / box.calculate_d_array(hkl), 6))
+
+
+def two_theta(inverse):
+    return 2 * np.degrees(np.arcsin(KA1 * inverse / 2))
+
+
+@pytest.fixture(scope="module")
+def sets():
+    """Sets of indices of random crystals of all groups."""
+    return index_sets.learn([reflections(generate_balanced(shipped(), 3960, 3))])
+
+
+@pytest.mark.parametrize("system", CELLS)
+def test_products_and_cells_are_those_of_gemmi(system):
+    cell = CELLS[system]
+    star = np.linalg.inv(np.array(gemmi.UnitCell(*cell).metric_tensor().as_mat33().tolist()))
+    full = star[(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
+    rows = EXPANSION[system]
+    parameters = np.linalg.lstsq(rows.T, full)[0]
+    assert np.allclose(parameters @ rows, full) and free(system) == len(rows)
+    assert np.allclose(from_parameters(system, parameters), cell)
+    hkl = np.random.default_rng(0).integers(-4, 5, size=(40, 3))
+    hkl = hkl[np.abs(hkl).sum(1) > 0]
+    wanted = [gemmi.UnitCell(*cell).calculate_1_d2(row) for row in hkl.tolist()]
+    found = system_products(system, hkl) @ parameters
+    assert np.allclose(found, wanted)
+    reached = found[found < 1.6]  # 4 / wavelength^2 is the limit
+    assert np.allclose(inverse_square(angle(reached)), reached)
+
+
+@pytest.mark.parametrize("system", CELLS)
+def test_first_lines_have_the_places_of_the_structures_lines(system):
+    """Some lattice of the system, fitted by least squares, gives them 1/d^2 of real reflections."""
+    bank = reflections(generate_balanced(shipped(), 198, 5))
+    systems = np.array(groups.crystal_systems())[bank.group - 1]
+    for i in np.flatnonzero(systems == system)[:12]:
+        lines = index_sets.first_lines(bank, i, system).astype(float)
+        star = np.linalg.inv(bank.lattice[i] @ bank.lattice[i].T)
+        hkl = bank.hkl[bank.start[i] : bank.start[i + 1]]
+        own = np.unique(np.round(np.einsum("ni,ij,nj->n", hkl, star, hkl), 6))
+        if system == "monoclinic":  # a* and c* are the shortest vectors that a pair can be
+            axes = [0, 2] if abs(star[0, 2]) > 1e-6 else [[0, 1], [1, 2]][abs(star[1, 2]) > 1e-6]
+            pairs = np.array([(x, z) for x in range(-9, 10) for z in range(-9, 10) if x or z])
+            flat = star[np.ix_(axes, axes)]
+            lengths = np.einsum("ni,ij,nj->n", pairs, flat, pairs)
+            first = pairs[lengths.argmin()]
+            apart = np.abs(pairs @ [first[1], -first[0]]) > 0
+            second = pairs[np.where(apart, lengths, np.inf).argmin()]
+            (unique,) = {0, 1, 2} - set(axes)
+            d = abs(first @ flat @ second)
+            parameters = [lengths.min(), star[unique, unique], second @ flat @ second, d]
+        else:
+            order = np.argsort(np.diag(star)) if system == "orthorhombic" else [0, 1, 2]
+            full = star[np.ix_(order, order)][(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
+            rows = EXPANSION[system]
+            parameters = np.linalg.lstsq(rows.T, full)[0]
+        found = lines @ parameters
+        assert np.abs(own[:, None] - found).min(0).max() < 1e-4
+        assert (np.diff(found) > 0).all() and found[0] < own[:8].max()
+
+
+@pytest.mark.parametrize("system", CELLS)
+def test_sets_fix_a_lattice_and_none_is_there_twice(sets, system):
+    rows = sets[system]
+    p = free(system)
+    assert rows.shape[1:] == (p, p) and len(rows) > 4
+    assert np.abs(np.linalg.det(rows.astype(float))).min() > 0.5
+    assert len(np.unique(rows.reshape(len(rows), -1), axis=0)) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("system", "symbol"),
+    [
+        ("cubic", "F d -3 m"),
+        ("cubic", "I a -3 d"),
+        ("tetragonal", "I 41/a m d"),
+        ("tetragonal", "P 42/m n m"),
+        ("hexagonal", "R -3 c"),
+        ("hexagonal", "P 63/m"),
+        ("orthorhombic", "P n m a"),
+        ("orthorhombic", "C m c m"),
+        ("monoclinic", "P 1 21/c 1"),
+        ("monoclinic", "C 1 2/m 1"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_known_lattice_is_found_from_its_lines(sets, system, symbol, seed):
+    """With errors of 0.01 degrees, a zero shift, a strange line, and a fifth of the lines gone."""
+    rng = np.random.default_rng(seed)
+    places = two_theta(spacings(CELLS[system], symbol))[:30]
+    places = places[rng.random(len(places)) > 0.2] + 0.03
+    places = np.sort([*places + 0.01 * rng.normal(size=len(places)), 33.517])[:MOST_LINES]
+    starts = search(places, sets[system], system)
+    cells = [
+        from_parameters(system, index_cells.refine(start, system, places)[0]) for start in starts
+    ]
+    assert any(lattices.same_lattice(cell, CELLS[system]) for cell in cells)
+    found = index_cells.index(Lines(places, np.ones(len(places))), sets)
+    names = np.array(groups.crystal_systems())
+    own = np.isin(names, [system, "trigonal" if system == "hexagonal" else system])
+    score = np.where(np.isfinite(found.score), found.score, -np.inf)
+    assert score[own].max() > score[~own].max() - 6
+    label = groups.group_of_space_group()[gemmi.SpaceGroup(symbol).number]
+    assert found.looked_at == len(places) and found.explained[label - 1] >= 0.8 * len(places)
+    assert lattices.same_lattice(found.cell[label], CELLS[system])
+
+
+def test_refinement_ends_at_the_lattice_that_the_lines_were_made_from():
+    places = two_theta(spacings(CELLS["orthorhombic"], "P n m a"))[:24] + 0.04
+    true = 1 / np.square(CELLS["orthorhombic"][:3])
+    found, zero = index_cells.refine(1.002 * true, "orthorhombic", places)
+    assert np.allclose(found, true, rtol=3e-4) and abs(zero - 0.04) < 0.01
+
+
+def test_a_group_is_scored_by_the_lines_that_it_allows():
+    """Lines of P n m a: what they score is the likelihood written out for one setting of it."""
+    cell = CELLS["orthorhombic"]
+    places = two_theta(spacings(cell, "P n m a"))[:20]
+    star = 1 / np.square(cell[:3])
+    found = index_cells._scores(star, 0.0, "orthorhombic", places, np.ones(20))
+    limit = np.sqrt(inverse_square(places[-1] + 0.1))
+    label = groups.group_of_space_group()[62]
+    # The axes of the best setting are those that the lines were made with.
+    allowed = spacings(cell, "P n m a", 1 / limit)
+    assert found[label][1] == len(np.unique(np.round(two_theta(allowed) / 0.01)))
+    off = places[:, None] - two_theta(allowed)
+    near = sum(
+        share * np.exp(-0.5 * (off / s) ** 2) / (s * np.sqrt(2 * np.pi))
+        for share, s in ((1.0, 0.018), (0.08, 0.05))
+    )
+    span = places[-1] + 0.1 - min(8.0, places[0] - 1)
+    wanted = np.log(0.96 * near.sum(1) * span / len(allowed) + 0.04).sum()
+    assert abs(found[label][0] - wanted) < 0.05 * abs(wanted)
+    assert found[label][2] == 20
+    # Groups that allow more lines explain as much, and score less for it.
+    primitive = groups.group_of_space_group()[47]
+    assert found[primitive][2] == 20 and found[primitive][0] < found[label][0] - 5
+
+
+def test_too_few_lines_have_no_lattice(sets):
+    empty = index_cells.index(Lines(np.zeros(0), np.zeros(0)), sets)
+    assert np.isnan(empty.score).all() and not empty.cell and empty.n == empty.looked_at == 0
+    assert len(search(np.array([20.0, 30.0]), sets["orthorhombic"], "orthorhombic")) == 0
+
+
+def test_lattices_are_the_same_in_any_axes():
+    cell = (5.0, 7.0, 9.0, 90.0, 100.0, 90.0)
+    other = gemmi.UnitCell(*cell)
+    a, b, c = np.array(other.orth.mat.tolist()).T
+    edges = np.array([a + c, b, c])
+    lengths = np.linalg.norm(edges, axis=1)
+    cosine = edges @ edges.T / np.outer(lengths, lengths)
+    angles = np.degrees(np.arccos(cosine[(1, 0, 0), (2, 2, 1)]))
+    assert lattices.same_lattice(cell, (*lengths, *angles))
+    assert not lattices.same_lattice(cell, (5.1, 7.0, 9.0, 90.0, 100.0, 90.0))
+    assert not lattices.same_lattice(cell, (5.0, 7.0, 18.0, 90.0, 100.0, 90.0))

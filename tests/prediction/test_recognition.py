@@ -1,0 +1,318 @@
+"""A predictor with retrieval and indexing, from tiny banks and models, and its tables."""
+
+import numpy as np
+import pytest
+import torch
+
+from xrdlib.base import config, paths, records
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import GRID, preprocess
+from xrdlib.identification import index_sets, lattice_evidence, library
+from xrdlib.identification.retrieval import Retrieval
+from xrdlib.learning import calibrate, checkpoint, experiment
+from xrdlib.learning.baselines import build
+from xrdlib.learning.calibrate import Calibration
+from xrdlib.learning.experiment import MEASURED
+from xrdlib.learning.priors import log_ratio
+from xrdlib.prediction import appraisal, assemble, evaluate, fusion, predictor
+from xrdlib.prediction.lattices import LATTICES_FILE, LATTICES_FOLDER
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.simulation.realism import Realism, measured_like
+from xrdlib.structures import measured
+from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.recipes import shipped
+
+N = 40
+HALVES = ("recognised", "unlike")  # of the test patterns, by search-match
+CHOSEN = Calibration(T=2.0, w=0.8, a=0.3)
+UNIFORM = np.full(99, 1 / 99)
+TRAIN = np.random.default_rng(1).dirichlet(np.full(99, 2.0)) * 0.99 + 0.01 / 99
+MINERALS = np.random.default_rng(2).dirichlet(np.full(99, 2.0)) * 0.99 + 0.01 / 99
+
+
+@pytest.fixture(scope="module")
+def bank():
+    made = reflections(generate_balanced(shipped(), N, seed=12))
+    made.name = np.array([f"mineral {i}" for i in range(N)])
+    return made
+
+
+@pytest.fixture(scope="module")
+def measured_sets(bank):
+    """Patterns of every crystal of the bank, measured twice; a few are named wrongly."""
+    ranges = Realism.mild(strain=(1e-4, 1e-3), noise=(0.01, 0.5))
+    sets = {}
+    for seed, name in enumerate(MEASURED):
+        intensity = measured_like(bank, ranges, seed, torch.arange(N), GRID).numpy()
+        group = np.where(np.arange(N) % 8 == seed, bank.group % 99 + 1, bank.group)
+        family = np.array([f"family {i // 2}" for i in range(N)])
+        space_group = np.ones(N, np.int16)
+        sets[name] = measured.Measured(intensity, space_group, group, family, family)
+    return sets
+
+
+@pytest.fixture
+def cfg(tmp_path, monkeypatch, bank):
+    """A temporary project with banks and a network that was trained, in a manner of speaking."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    cfg = config.load("tiny")
+    cfg.synthesis.compounds = cfg.synthesis.refinements = True
+    cfg.evaluate.bootstrap, cfg.evaluate.shuffles = 40, 4
+    for name, rows in (("library", (0, 20)), ("refinements", (20, 26)), ("compounds", (26, 40))):
+        folder = experiment.folder(cfg, "bank")
+        records.save(bank.take(slice(*rows)), folder / f"{name}.npz")
+    model = build("resnet", {"grid": (5.0, 1.0, 86), "widths": (2, 2, 2, 2)}, seed=3)
+    path = experiment.folder(cfg, "models") / "stage2.safetensors"
+    checkpoint.save_weights(path, model, {"training_prior": TRAIN.tolist()})
+    torch.manual_seed(4)
+    lattices = lattice_evidence.LatticeEvidence(
+        index_sets.learn([bank]), lattice_evidence.make_network()
+    )
+    path = experiment.folder(cfg, LATTICES_FOLDER) / LATTICES_FILE
+    lattice_evidence.save(path, lattices, {"patterns": 0})
+    return cfg
+
+
+@pytest.fixture
+def made(cfg, measured_sets):
+    return assemble.build(cfg, measured_sets, MINERALS, CHOSEN)
+
+
+def file(cfg, name):
+    return experiment.folder(cfg, assemble.FOLDER) / name
+
+
+def test_the_library_holds_the_banks_and_says_where_they_come_from(cfg, bank):
+    known, about = assemble.build_library(cfg)
+    assert list(known.name) == list(bank.name) and list(known.group) == list(bank.group)
+    assert list(known.computed) == [False] * 26 + [True] * 14
+    told = [(source["structures"], source["computed"]) for source in about["sources"]]
+    assert told == [(20, False), (6, False), (14, True)]
+    assert len({source["what"] for source in about["sources"]}) == 3
+    cfg.synthesis.compounds = False
+    known, about = assemble.build_library(cfg)
+    assert len(known) == 26 and len(about["sources"]) == 2 and not known.computed.any()
+    cfg.synthesis.refinements = False
+    assert len(assemble.build_library(cfg)[0]) == 20
+
+
+def test_a_bank_that_was_not_written_is_told(cfg):
+    (experiment.folder(cfg, "bank") / "refinements.npz").unlink()
+    with pytest.raises(XrdlibError, match=r"refinements\.npz does not exist; run the stage"):
+        assemble.build_library(cfg)
+
+
+def test_the_predictor_is_its_pieces_put_together(cfg, made, measured_sets):
+    """Network, retrieval and weights, each worked out apart from the files that were written."""
+    x = measured_sets[MEASURED[1]].intensity[:8]
+    again = predictor.load_predictor(file(cfg, assemble.PREDICTOR))
+    evidence, similarity, row, lattice, indexed = again.evidence(GRID.two_theta, x)
+    alone = predictor.load_predictor(file(cfg, assemble.PREDICTOR), retrieval=False)
+    plain, *nothing = alone.evidence(GRID.two_theta, x)
+    assert nothing == [None] * 4 and np.array_equal(plain, evidence)
+    told, _ = lattice_evidence.load(file(cfg, LATTICES_FILE))
+    assert np.array_equal(lattice, told.weigh(told.index(x))) and len(indexed) == len(x)
+    known = library.load(file(cfg, assemble.FILE))[0]
+    search = Retrieval(known)
+    scores, rows = search.similarities(x)
+    assert np.abs(similarity - scores).max() < 1e-5 and np.array_equal(row, rows)
+    weights = fusion.Fusion(**again.metadata["fusion"])
+    for prior, target in (("minerals", MINERALS), ("uniform", UNIFORM)):
+        ratio = log_ratio(target, UNIFORM)
+        wanted = np.exp(weights.apply(evidence, scores, ratio, lattice))
+        found = again.predict_proba(GRID.two_theta, x, prior=prior)
+        assert np.allclose(found, wanted, atol=1e-4) and np.allclose(found.sum(1), 1)
+        wanted = np.exp(CHOSEN.apply(None, evidence, ratio))
+        assert np.allclose(alone.predict_proba(GRID.two_theta, x, prior=prior), wanted)
+    assert np.allclose(
+        made.predict_proba(GRID.two_theta, x), again.predict_proba(GRID.two_theta, x)
+    )
+
+
+def test_the_network_reads_what_it_was_trained_on(cfg, made, measured_sets):
+    """Its evidence is the softmax with the training prior divided out."""
+    x = measured_sets[MEASURED[1]].intensity[:4]
+    evidence = made.evidence(GRID.two_theta, x).evidence
+    model = checkpoint.load_weights(experiment.folder(cfg, "models") / "stage2.safetensors")
+    inputs = preprocess(GRID.two_theta, x, grid=made.grid)
+    with torch.inference_mode():
+        p = torch.softmax(model.eval()(torch.from_numpy(inputs))["aux"], -1).numpy() / TRAIN
+    assert np.allclose(np.exp(evidence), p / p.sum(1, keepdims=True), atol=1e-5)
+
+
+def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_sets):
+    patterns = measured_sets[MEASURED[0]]
+    labels = patterns.group.astype(int) - 1
+    seen = made.evidence(GRID.two_theta, patterns.intensity)
+    ratio, silent = log_ratio(MINERALS, UNIFORM), np.zeros((N, 99))
+
+    def nll(weights, parts):
+        logp = fusion.Fusion(*weights).apply(*parts[:2], ratio, parts[2])
+        return -logp[np.arange(N), labels].mean()  # every family has two patterns
+
+    for key, parts in (
+        ("fusion", (seen.evidence, seen.similarity, seen.lattice)),
+        ("retrieval_alone", (silent, seen.similarity, None)),
+        ("lattices_alone", (silent, silent, seen.lattice)),
+    ):
+        told = made.metadata[key]
+        best = np.array([told[k] for k in ("network", "similarity", "prior", "lattice")])
+        for step in 0.1 * np.vstack([np.eye(4), -np.eye(4)]):
+            # At a bound, or where a part is silent, nothing is gained by staying inside.
+            inside = np.clip(best + step, 0, [5, 50, 2, 5])
+            assert nll(inside, parts) > nll(best, parts) - 1e-7
+    # A tiny network that was never trained cannot help, the library can.
+    assert made.metadata["fusion"]["similarity"] > 1
+    assert made.metadata["chosen_on"] == MEASURED[0] and made.metadata["profile"] == "tiny"
+
+
+def test_labels_of_the_test_patterns_are_never_looked_at(cfg, made, measured_sets):
+    blind = {MEASURED[0]: measured_sets[MEASURED[0]]}
+    again = assemble.build(cfg, blind, MINERALS, CHOSEN)
+    assert again.metadata == made.metadata
+
+
+@pytest.mark.parametrize("change", ["trained anew", "missing"])
+def test_sets_of_indices_that_it_was_not_calibrated_with_are_refused(cfg, made, change):
+    path = file(cfg, LATTICES_FILE)
+    if change == "missing":
+        path.unlink()
+        message = "does not exist"
+    else:
+        lattices, about = lattice_evidence.load(path)
+        lattices.network[0].weight.data += 0.01
+        lattice_evidence.save(path, lattices, about)
+        message = r"lattices\.safetensors is not the indexing that fused\.safetensors was"
+    with pytest.raises(XrdlibError, match=message):
+        predictor.load_predictor(file(cfg, assemble.PREDICTOR))
+    assert predictor.load_predictor(file(cfg, assemble.PREDICTOR), False).lattices is None
+
+
+def test_the_lattice_of_the_most_probable_group_is_told(made, measured_sets):
+    x = measured_sets[MEASURED[1]].intensity[:12]
+    probability, nearest, lattices = made.recognise(GRID.two_theta, x)
+    indexed = made.evidence(GRID.two_theta, x).indexed
+    assert len(nearest) == len(lattices) == 12 and sum(found is not None for found in lattices) > 6
+    for p, found, told in zip(probability, lattices, indexed, strict=True):
+        assert (found is None) == (not told.cell)
+        if found is None:
+            continue
+        assert all(p[found["group"] - 1] >= p[label - 1] for label in told.cell)
+        assert np.allclose(found["cell"], told.cell[found["group"]], atol=1e-4)
+        assert 0 < found["explained"] <= found["lines"] <= 24
+
+
+@pytest.mark.parametrize("change", ["fewer structures", "missing", "damaged"])
+def test_a_library_that_it_was_not_calibrated_with_is_refused(cfg, made, change):
+    path = file(cfg, assemble.FILE)
+    if change == "missing":
+        path.unlink()
+        message = "does not exist"
+    elif change == "damaged":
+        path.write_bytes(path.read_bytes()[:-7])
+        message = "is damaged"
+    else:
+        cfg.synthesis.compounds = False
+        library.save(path, *assemble.build_library(cfg))
+        message = r"library\.safetensors is not the library that fused\.safetensors was calibrated"
+    with pytest.raises(XrdlibError, match=message):
+        predictor.load_predictor(file(cfg, assemble.PREDICTOR))
+    alone = predictor.load_predictor(file(cfg, assemble.PREDICTOR), retrieval=False)
+    assert alone.retrieval is None
+
+
+def test_known_structures_are_recognised_by_retrieval_and_named(made, measured_sets, bank):
+    patterns = measured_sets[MEASURED[1]]
+    row = made.evidence(GRID.two_theta, patterns.intensity).row
+    assert np.mean(made.retrieval.name[row] == bank.name) > 0.85
+    table = made.predict(GRID.two_theta, patterns.intensity[3], top_k=3)
+    assert list(table["rank"]) == [1, 2, 3] and table["probability"].is_monotonic_decreasing
+    assert table["group"][0] == bank.group[3]
+
+
+def test_parts_of_a_prediction_are_those_of_their_weights(made, measured_sets):
+    x = measured_sets[MEASURED[1]].intensity[:6]
+    logp = evaluate.log_probs(made, x)
+    evidence, similarity, *_ = seen = made.evidence(GRID.two_theta, x)
+    ratio = log_ratio(MINERALS, UNIFORM)
+    assert np.allclose(np.exp(logp[evaluate.FUSED]), made.predict_proba(GRID.two_theta, x))
+    wanted = calibrate.rescale(evidence, CHOSEN.T, CHOSEN.w, ratio)
+    assert np.allclose(logp[evaluate.NETWORK], wanted)
+    told = made.metadata["retrieval_alone"]
+    scores = told["prior"] * ratio - told["similarity"] * np.log(
+        1 + fusion.FLOOR - similarity.astype(float)
+    )
+    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    assert np.allclose(np.exp(logp[evaluate.RETRIEVAL]), p)
+    told = made.metadata["lattices_alone"]
+    scores = told["prior"] * ratio + told["lattice"] * seen.lattice
+    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    assert np.allclose(np.exp(logp[evaluate.LATTICES]), p)
+    uniform = evaluate.log_probs(made, x, prior="uniform")
+    assert not np.allclose(uniform[evaluate.FUSED], logp[evaluate.FUSED])
+    both = evaluate.predictions(made, {"a": measured_sets[MEASURED[1]].take(np.arange(6))})
+    assert np.array_equal(both["a"], logp[evaluate.FUSED])
+
+
+def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank):
+    table = evaluate.table(cfg, made, measured_sets, bank)
+    name = MEASURED[1]
+    parts = {evaluate.FUSED, evaluate.NETWORK, evaluate.RETRIEVAL, evaluate.LATTICES}
+    parts |= {"prior only", "shuffled"}
+    by_subset = {}
+    for row in table:
+        by_subset.setdefault(row["subset"], {})[row["model"]] = row
+    short = f"{name}, {evaluate.CROPPED}"
+    assert {name, short} < set(by_subset) <= {name, short, *(f"{name}, {k}" for k in HALVES)}
+    for subset, rows in by_subset.items():
+        assert set(rows) == parts | ({"search-match"} if subset != short else set())
+        assert len({row["n"] for row in rows.values()}) == 1
+    assert sum(by_subset[f"{name}, {k}"][evaluate.FUSED]["n"] for k in HALVES) == N
+    labels = measured_sets[name].group.astype(int) - 1
+    logp = evaluate.log_probs(made, evaluate.cropped(measured_sets[name].intensity))
+    top1 = 100 * np.mean(logp[evaluate.FUSED].argmax(1) == labels)
+    assert np.isclose(by_subset[short][evaluate.FUSED]["top1"], top1)
+    # Retrieval knows the bank, the shuffled predictions know nothing.
+    everything = by_subset[name]
+    assert everything[evaluate.RETRIEVAL]["top1"] > 60 > 30 > everything["shuffled"]["top1"]
+    assert abs(everything["prior only"]["bits_over_prior"]) < 1e-9
+
+
+def test_each_row_of_the_ablation_lacks_its_part(cfg, made, measured_sets):
+    known, about = library.load(file(cfg, assemble.FILE))
+    rows = assemble.rows(made, known, about["sources"], measured_sets, MINERALS, n_boot=10)
+    by_name = {row["model"]: row for row in rows}
+    whole = evaluate.log_probs(made, measured_sets[MEASURED[1]].intensity)
+    labels = measured_sets[MEASURED[1]].group.astype(int) - 1
+    for title, logp in (
+        ("everything", whole[evaluate.FUSED]),
+        ("retrieval alone", whole[evaluate.RETRIEVAL]),
+        ("indexing alone", whole[evaluate.LATTICES]),
+    ):
+        # Absent classes are filled source by source, so that far from any match digits may differ.
+        nll = -logp[np.arange(N), labels].mean()
+        assert by_name[title]["nll"] == pytest.approx(nll, rel=0.1)
+    names = [source["what"] for source in about["sources"]]
+    assert {f"without {name}" for name in names[1:]} | {f"{names[0]} alone"} <= set(by_name)
+    # Half of the patterns are of structures that the first source lacks.
+    assert by_name[f"{names[0]} alone"]["top1"] < by_name["everything"]["top1"] - 20
+    assert by_name["without retrieval"]["top1"] < 30
+
+
+def test_the_appraisal_covers_every_pattern_and_lists_what_was_missed(made, measured_sets):
+    found = appraisal.appraise(made, measured_sets, MINERALS)
+    for table in found["kinds"].values():
+        assert sum(row["n"] for row in table) == N
+    assert sum(row["n"] for row in found["groups"]) == N
+    calibration = measured_sets[MEASURED[0]]
+    logp = evaluate.log_probs(made, calibration.intensity)[evaluate.FUSED]
+    wrong = logp.argmax(1) != calibration.group.astype(int) - 1
+    assert len(found["mistakes"]) == min(20, wrong.sum())
+    told = [row["probability"] for row in found["mistakes"]]
+    assert told == sorted(told, reverse=True)
+    assert {row["source"] for row in found["mistakes"]} <= set(calibration.source[wrong])
+
+
+def test_without_measured_patterns_nothing_is_built_and_the_folder_is_there(cfg):
+    assert assemble.build(cfg, {}, MINERALS, CHOSEN) is None
+    assert list(experiment.folder(cfg, assemble.FOLDER).iterdir()) == []

@@ -1,0 +1,244 @@
+"""Reflections against gemmi, pymatgen and sums over all hkl."""
+
+from dataclasses import replace
+
+import gemmi
+import numpy as np
+import pytest
+import samples
+import torch
+from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
+from pymatgen.core import Element
+
+from xrdlib.base import records
+from xrdlib.base.errors import XrdlibError
+from xrdlib.simulation import diffraction, structure_factors
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.symmetry import groups
+
+WAVELENGTH = 1.540593
+D_STAR_MAX = 2 * np.sin(np.radians(45)) / WAVELENGTH
+
+
+def it92(z, s):
+    return np.array([gemmi.Element(z).it92.calculate_sf(float(x) ** 2) for x in s])
+
+
+@pytest.fixture(scope="module")
+def known():
+    return reflections(samples.crystals())
+
+
+def lines(known, i):
+    """2theta (float64) and intensities of crystal i."""
+    a, b = known.start[i : i + 2]
+    d_star = diffraction.d_star(known.lattice[i], known.hkl[a:b])
+    sine = torch.from_numpy(d_star * WAVELENGTH / 2)
+    strength = known.multiplicity[a:b] * known.f2[a:b]
+    lp = diffraction.lorentz_polarisation(sine).numpy()
+    return diffraction.two_theta(d_star, WAVELENGTH), strength * lp
+
+
+@pytest.mark.parametrize("i", range(len(samples.TABLE) + 1))
+def test_every_reflection_of_the_sphere_is_counted_once(known, i):
+    """Orbits under spglib's point group: one representative each, right size, right |F|^2."""
+    crystals = samples.crystals()
+    hkl = samples.sphere(crystals.lattice[i], D_STAR_MAX)
+    f2 = samples.direct_f2(crystals, i, hkl, it92)
+    present = {tuple(h): value for h, value in zip(hkl, f2, strict=True) if value > 1e-8 * f2.max()}
+    a, b = known.start[i : i + 2]
+    covered = set()
+    for h, multiplicity, value in zip(
+        known.hkl[a:b], known.multiplicity[a:b], known.f2[a:b], strict=True
+    ):
+        orbit = {tuple(x) for x in h.astype(int) @ samples.point_groups()[i]}
+        assert len(orbit) == multiplicity
+        assert not orbit & covered
+        covered |= orbit
+        if value > 1e-6 * f2.max():
+            np.testing.assert_allclose([present[x] for x in orbit], value, rtol=1e-3)
+        np.testing.assert_allclose(present.get(tuple(h), 0), value, atol=2e-6 * f2.max())
+    assert covered >= {x for x, value in present.items() if value > 1e-7 * f2.max()}
+
+
+def test_f2_against_gemmi(known):
+    for i, structure in enumerate(samples.structures().values()):
+        small = gemmi.SmallStructure()
+        small.cell.set(*structure.lattice.parameters)
+        for site in structure:
+            for species, amount in site.species.items():
+                atom = gemmi.SmallStructure.Site()
+                atom.element = gemmi.Element(species.symbol)
+                atom.fract = gemmi.Fractional(*site.frac_coords)
+                atom.occ = amount
+                small.add_site(atom)
+        calculator = gemmi.StructureFactorCalculatorX(small.cell)
+        a, b = known.start[i : i + 2]
+        theirs = [
+            abs(calculator.calculate_sf_from_small_structure(small, h.tolist())) ** 2
+            for h in known.hkl[a:b]
+        ]
+        assert np.corrcoef(theirs, known.f2[a:b])[0, 1] > 0.999999
+        np.testing.assert_allclose(theirs, known.f2[a:b], atol=1e-5 * max(theirs))
+
+
+def pymatgen_factors(s_max, device):
+    """Form factors as pymatgen has them, in the layout of the product's own table."""
+    s = np.linspace(0, s_max, structure_factors._FACTOR_STEPS + 1)
+    table = np.zeros((structure_factors.N_ELEMENTS + 1, len(s)))
+    for symbol, coefficients in ATOMIC_SCATTERING_PARAMS.items():
+        z, coefficients = Element(symbol).Z, np.array(coefficients)
+        gaussians = np.exp(-coefficients[:, 1] * s[:, None] ** 2) @ coefficients[:, 0]
+        table[z] = z - 41.78214 * s**2 * gaussians
+    return torch.from_numpy(table.astype(np.float32)).to(device)
+
+
+@pytest.mark.parametrize("own_factors, least", [(True, 0.999), (False, 0.999999)])
+def test_powder_lines_against_pymatgen(known, monkeypatch, own_factors, least):
+    if not own_factors:
+        monkeypatch.setattr(structure_factors, "_factor_table", pymatgen_factors)
+        known = reflections(samples.crystals())
+    calculator = XRDCalculator(WAVELENGTH)
+    for i, structure in enumerate(samples.structures().values()):
+        theirs = calculator.get_pattern(structure, scaled=False, two_theta_range=(0, 90))
+        angle, intensity = lines(known, i)
+        nearest = np.abs(angle[:, None] - theirs.x).argmin(1)
+        strong = intensity > 1e-4 * intensity.max()
+        np.testing.assert_allclose(angle[strong], theirs.x[nearest[strong]], atol=1e-4)
+        ours = np.bincount(nearest, intensity, len(theirs.x))
+        assert np.corrcoef(ours, theirs.y)[0, 1] > least
+
+
+def test_systematic_absences(known):
+    names = list(samples.structures())
+    rules = {
+        "halite": lambda h, k, m: h % 2 == k % 2 == m % 2,
+        "pyrope": lambda h, k, m: (h + k + m) % 2 == 0,
+        "dolomite": lambda h, k, m: (-h + k + m) % 3 == 0,
+        "tremolite-like": lambda h, k, m: (h + k) % 2 == 0,
+        "forsterite": lambda h, k, m: (h or (k + m) % 2 == 0) and (m or h % 2 == 0),
+        "realgar-like": lambda h, k, m: (k or m % 2 == 0) and (h or m or k % 2 == 0),
+        "rutile": lambda h, k, m: h or (k + m) % 2 == 0,
+    }
+    for name, allowed in rules.items():
+        i = names.index(name)
+        a, b = known.start[i : i + 2]
+        forbidden = [not allowed(*h) for h in known.hkl[a:b].tolist()]
+        assert (known.f2[a:b][forbidden] < 1e-6 * known.f2[a:b].max()).all()
+        hkl = samples.sphere(known.lattice[i], D_STAR_MAX)
+        assert any(not allowed(*h) for h in hkl.tolist()), "the rule forbids nothing in range"
+
+
+def test_absences_of_all_space_groups_without_being_told_the_symmetry():
+    rng = np.random.default_rng(5)
+    lattices, frac, count = [], [], []
+    for number in range(1, 231):
+        rotations, translations = groups.operations(number)
+        w = rotations.astype(float)
+        root = np.eye(3) * 6 + rng.normal(0, 0.7, (3, 3))
+        metric = np.einsum("kji,jl,klm->im", w, root @ root.T, w) / len(w)
+        lattices.append(np.linalg.cholesky(metric))
+        atoms = np.concatenate([w @ x + translations for x in rng.random((2, 3))])
+        frac.append(atoms % 1)
+        count.append(len(atoms))
+    n, total = 230, sum(count)
+    number = np.concatenate([np.repeat([26, 8], c // 2) for c in count])
+    crystals = records.Crystals(
+        lattice=np.array(lattices),
+        start=np.concatenate([[0], np.cumsum(count)]),
+        number=number.astype(np.int16),
+        frac=np.concatenate(frac).astype(np.float32),
+        occupancy=np.ones(total, np.float32),
+        rotations=np.broadcast_to(np.eye(3, dtype=np.int8), (n, 24, 3, 3)),
+        space_group=np.arange(1, 231, dtype=np.int16),
+        group=np.zeros(n, np.int16),
+        name=np.arange(1, 231).astype(str),
+    )
+    known = reflections(crystals, two_theta_max=60)
+    for i in range(n):
+        a, b = known.start[i : i + 2]
+        absent = groups.absent(i + 1, known.hkl[a:b])
+        assert (known.f2[a:b][absent] < 1e-6 * known.f2[a:b].max()).all()
+        # Nearly every reflection that may be there is: the absences did not come for nothing.
+        hkl = samples.sphere(crystals.lattice[i], 2 * np.sin(np.radians(30)) / WAVELENGTH)
+        allowed = (~groups.absent(i + 1, hkl)).sum() / 2
+        assert (known.f2[a:b] > 1e-6 * known.f2[a:b].max()).sum() >= 0.9 * allowed - 4
+
+
+def test_a_crystal_is_the_same_in_any_batch(known):
+    crystals = samples.crystals()
+    order = np.array([3, 14, 0, 9, 9, 2, 15])
+    together = reflections(crystals.take(order))
+    for place, i in enumerate(order):
+        a, b = known.start[i : i + 2]
+        c, d = together.start[place : place + 2]
+        np.testing.assert_array_equal(known.hkl[a:b], together.hkl[c:d])
+        np.testing.assert_allclose(known.f2[a:b], together.f2[c:d], rtol=1e-4, atol=1e-4)
+
+
+def test_memory_bound_does_not_change_the_result(known, monkeypatch):
+    monkeypatch.setitem(structure_factors._BUDGET, "cpu", 400)
+    monkeypatch.setattr(structure_factors, "_PIECES", np.array([2, 4]))
+    small = reflections(samples.crystals())
+    np.testing.assert_array_equal(small.hkl, known.hkl)
+    np.testing.assert_array_equal(small.multiplicity, known.multiplicity)
+    scale = np.repeat(np.maximum.reduceat(known.f2, known.start[:-1]), np.diff(known.start))
+    np.testing.assert_allclose(small.f2 / scale, known.f2 / scale, atol=2e-6)
+
+
+def broken(**changes):
+    good = samples.crystals().take([0, 1])
+    return replace(good, name=np.array(["fine", "broken one"]), **changes)
+
+
+def test_bad_structures_are_named():
+    good = samples.crystals().take([0, 1])
+    frac, lattice, number = good.frac.copy(), good.lattice.copy(), good.number.copy()
+    frac[-1, 0] = np.nan
+    flat, endless, tiny = lattice.copy(), lattice.copy(), lattice.copy()
+    flat[1, 2] = flat[1, 0] + flat[1, 1]
+    endless[1] *= 100
+    tiny[1] *= 0.01
+    infinite = lattice.copy()
+    infinite[1, 0, 0] = np.inf
+    number[-1] = 99
+    empty = good.start.copy()
+    empty[2] = empty[1]
+    nothing = np.where(np.arange(len(frac)) < good.start[1], 1, 0).astype(np.float32)
+    for problem, changes in {
+        "not finite": {"frac": frac},
+        "no volume": {"lattice": flat},
+        "finite": {"lattice": infinite},
+        "axis": {"lattice": endless},
+        "below 1 cubic": {"lattice": tiny},
+        "atomic number": {"number": number},
+        "no atoms": {"start": empty},
+        "occupied": {"occupancy": nothing},
+        "negative": {"occupancy": nothing - 0.5},
+    }.items():
+        with pytest.raises(XrdlibError, match=f"broken one.*{problem}"):
+            reflections(broken(**changes))
+    with pytest.raises(XrdlibError, match="broken one.*too large"):
+        reflections(broken(lattice=lattice * np.array([1, 40])[:, None, None]))
+    with pytest.raises(XrdlibError, match="no reflection"):
+        reflections(good, two_theta_max=3)
+    with pytest.raises(XrdlibError, match="two_theta_max"):
+        reflections(good, two_theta_max=200)
+    with pytest.raises(XrdlibError, match="No crystals"):
+        reflections(good.take([]))
+
+
+def test_record_round_trip(known, tmp_path):
+    records.save(known, tmp_path / "known.npz")
+    again = records.load(records.Reflections, tmp_path / "known.npz")
+    np.testing.assert_array_equal(again.f2, known.f2)
+    assert known.hkl.dtype == np.int16 and known.f2.dtype == np.float32
+    assert known.start[-1] == len(known.hkl) == len(known.f2) == len(known.multiplicity)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_gives_the_same(known):
+    gpu = reflections(samples.crystals(), device="cuda")
+    np.testing.assert_array_equal(gpu.hkl, known.hkl)
+    scale = np.repeat(np.maximum.reduceat(known.f2, known.start[:-1]), np.diff(known.start))
+    np.testing.assert_allclose(gpu.f2 / scale, known.f2 / scale, atol=2e-6)

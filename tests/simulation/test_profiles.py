@@ -1,0 +1,162 @@
+"""Rendering against the dense sum of profiles."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import voigt_profile
+
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import CALCULATION_GRID, GRID, Grid
+from xrdlib.simulation.profiles import nodes, render
+
+
+def gaussian(x, fwhm):
+    sigma = fwhm / np.sqrt(8 * np.log(2))
+    return np.exp(-(x**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
+
+
+def lorentzian(x, fwhm):
+    return fwhm / 2 / np.pi / (x**2 + fwhm**2 / 4)
+
+
+def some_lines(n=150, seed=0, low=5.0, high=90.0):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(low, high, n), rng.uniform(0.01, 1, n)
+
+
+def rendered(angle, intensity, grid, gauss, lorentz, eta=None, owner=None, n=1):
+    owner = np.zeros(len(angle), int) if owner is None else owner
+    as_tensor = [torch.tensor(np.asarray(x), dtype=torch.float32) for x in (angle, intensity)]
+    widths = [torch.tensor(np.asarray(x, np.float32).reshape(-1, 1)) for x in (gauss, lorentz)]
+    eta = None if eta is None else torch.tensor([[float(eta)]])
+    return render(*as_tensor, torch.from_numpy(owner), n, grid, *widths, eta).numpy()
+
+
+@pytest.mark.parametrize("grid", [CALCULATION_GRID, GRID])
+@pytest.mark.parametrize("fwhm", [0.06, 0.1, 0.3])
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_pseudo_voigt(grid, fwhm, eta):
+    angle, intensity = some_lines()
+    offset = grid.two_theta[:, None] - angle.astype(np.float32)
+    profile = eta * lorentzian(offset, fwhm) + (1 - eta) * gaussian(offset, fwhm)
+    dense = profile @ intensity
+    ours = rendered(angle, intensity, grid, fwhm, fwhm, eta)[0]
+    assert np.abs(ours - dense).max() < 0.003 * dense.max()
+    assert ours.sum() == pytest.approx(dense.sum(), rel=0.003)
+
+
+@pytest.mark.parametrize("gauss, lorentz", [(0.08, 0.0), (0.06, 0.05), (0.001, 0.1)])
+def test_voigt(gauss, lorentz):
+    angle, intensity = some_lines(seed=1)
+    offset = CALCULATION_GRID.two_theta[:, None] - angle.astype(np.float32)
+    dense = voigt_profile(offset, gauss / np.sqrt(8 * np.log(2)), lorentz / 2) @ intensity
+    ours = rendered(angle, intensity, CALCULATION_GRID, gauss, lorentz)[0]
+    assert np.abs(ours - dense).max() < 0.003 * dense.max()
+
+
+def test_area_of_a_line_is_its_intensity():
+    for grid in (CALCULATION_GRID, GRID):
+        ours = rendered([40.0037], [7.0], grid, 0.1, 0.1, 0.0)[0]
+        assert ours.sum() * grid.step == pytest.approx(7, rel=1e-4)
+        centre = (ours * grid.two_theta).sum() / ours.sum()
+        assert centre == pytest.approx(40.0037, abs=2e-5)
+
+
+def test_widths_that_vary_with_angle():
+    def fwhm(angle):
+        return 0.06 * 2.5 ** ((angle - 5) / 85)
+
+    angle, intensity = some_lines(seed=2)
+    offset = GRID.two_theta[:, None] - angle.astype(np.float32)
+    width = fwhm(angle)
+    dense = (0.5 * lorentzian(offset, width) + 0.5 * gaussian(offset, width)) @ intensity
+    errors = []
+    for k in (1, 2, 3, 4):
+        at_nodes = torch.from_numpy(fwhm(nodes(GRID, k).numpy()))[None]
+        ours = render(
+            *[torch.tensor(x, dtype=torch.float32) for x in (angle, intensity)],
+            torch.zeros(len(angle), dtype=torch.int64),
+            1,
+            GRID,
+            at_nodes,
+            at_nodes,
+            torch.full_like(at_nodes, 0.5),
+        ).numpy()[0]
+        errors.append(np.abs(ours - dense).max() / dense.max())
+    assert errors[0] > errors[1] > errors[2] > errors[3]
+    assert errors[1] < 0.05 and errors[2] < 0.01 and errors[3] < 0.005
+
+
+def test_nodes_lie_inside_the_grid_and_are_symmetric():
+    for k in range(1, 6):
+        at = nodes(GRID, k).numpy()
+        assert (np.diff(at) > 0).all() and at[0] > GRID.start and at[-1] < GRID.stop
+        np.testing.assert_allclose(at + at[::-1], GRID.start + GRID.stop, rtol=1e-5)
+
+
+def test_nothing_wraps_around():
+    ours = rendered([5.0, 89.9], [1.0, 1.0], GRID, 0.1, 0.0)[0]
+    assert ours[1000:-1000].max() < 1e-4 * ours.max()
+    ours = rendered([5.05], [1.0], GRID, 0.1, 0.0)[0]
+    assert np.abs(ours[-2000:]).max() < 1e-4 * ours.max()
+
+
+def test_lines_outside_the_grid_give_tails_or_nothing():
+    inside = rendered([50.0], [1.0], GRID, 0.1, 0.1)[0]
+    for angle in (4.0, 91.0):
+        ours = rendered([angle], [1.0], GRID, 0.1, 0.1)[0]
+        assert 1e-6 < ours.max() / inside.max() < 0.01
+    for angle in (-30.0, 1.0, 120.0, 179.0):
+        assert np.abs(rendered([angle], [1.0], GRID, 0.1, 0.1)).max() == 0
+
+
+def test_a_pattern_is_the_same_in_any_batch():
+    angle, intensity = some_lines(300, seed=3)
+    owner = np.repeat(np.arange(3), 100)
+    gauss, lorentz = np.array([0.05, 0.1, 0.2]), np.array([0.1, 0.02, 0.0])
+    together = rendered(angle, intensity, GRID, gauss, lorentz, owner=owner, n=3)
+    shuffled = np.random.default_rng(4).permutation(300)
+    mixed = rendered(
+        angle[shuffled], intensity[shuffled], GRID, gauss, lorentz, owner=owner[shuffled], n=3
+    )
+    np.testing.assert_allclose(mixed, together, atol=1e-5 * together.max())
+    for i in range(3):
+        rows = owner == i
+        alone = rendered(angle[rows], intensity[rows], GRID, gauss[i], lorentz[i])
+        np.testing.assert_allclose(alone[0], together[i], atol=1e-6 * together.max())
+
+
+def test_shared_widths_equal_repeated_ones():
+    angle, intensity = some_lines(60, seed=5)
+    owner = np.repeat([0, 1], 30)
+    shared = rendered(angle, intensity, GRID, [0.1], [0.05], owner=owner, n=2)
+    own = rendered(angle, intensity, GRID, [0.1, 0.1], [0.05, 0.05], owner=owner, n=2)
+    np.testing.assert_allclose(shared, own, atol=1e-6 * own.max())
+
+
+def test_a_pattern_without_lines_is_zero_and_another_grid_works():
+    assert rendered([], [], GRID, [0.1], [0.1])[0].max() == 0
+    grid = Grid(20.0, 30.0, 0.05)
+    angle, intensity = some_lines(5, low=21, high=29)
+    offset = grid.two_theta[:, None] - angle.astype(np.float32)
+    dense = gaussian(offset, 0.2) @ intensity
+    ours = rendered(angle, intensity, grid, 0.2, 0.0)[0]
+    assert np.abs(ours - dense).max() < 0.003 * dense.max()
+
+
+def test_widths_must_agree():
+    with pytest.raises(XrdlibError, match="shapes"):
+        rendered([50.0], [1.0], GRID, [0.1, 0.1], [0.1])
+    with pytest.raises(XrdlibError, match="shapes"):
+        rendered([50.0], [1.0], GRID, [0.1, 0.1], [0.1, 0.1], n=3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_gives_the_same():
+    angle, intensity = (torch.tensor(x, dtype=torch.float32) for x in some_lines())
+    owner, width = torch.zeros(len(angle), dtype=torch.int64), torch.full((1, 1), 0.1)
+    cpu = render(angle, intensity, owner, 1, GRID, width, width)
+    gpu = render(
+        angle.cuda(), intensity.cuda(), owner.cuda(), 1, GRID, width.cuda(), width.cuda()
+    ).cpu()
+    torch.testing.assert_close(gpu, cpu, rtol=0, atol=1e-5 * cpu.max().item())

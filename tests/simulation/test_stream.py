@@ -1,0 +1,291 @@
+"""The pattern stream: a function of seed and number alone, with the class balance it states."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import Grid, normalise
+from xrdlib.simulation import stream
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.simulation.realism import Realism
+from xrdlib.simulation.stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
+from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.recipes import shipped
+
+COARSE = Grid(5.0, 90.0, 0.05)
+RECIPES = shipped()
+
+
+@pytest.fixture(scope="module")
+def bank():
+    """Reflections of 120 random crystals, each with a name of its own."""
+    bank = reflections(generate_balanced(RECIPES, 120, seed=11))
+    bank.name = np.array([f"mineral {i}" for i in range(120)])
+    return bank
+
+
+def uniforms(n, seed=0):
+    """Numbers as the stream gives them to a source: multiples of 2^-24."""
+    return np.random.default_rng(seed).integers(1 << 24, size=n) / (1 << 24)
+
+
+def mixed(bank, batch, seed=5, **changes):
+    """Minerals and random crystals with impurities; the random ones change every 96 patterns."""
+    random = RandomCrystalSource(RECIPES, seed=21, chunk=48, reuse=2)
+    weighted = BankSource(bank, np.arange(1, len(bank) + 1))
+    options = {"impurities": bank, "grid": COARSE} | changes
+    return PatternStream([(weighted, 3), (random, 1)], Realism(), seed, batch, **options)
+
+
+def patterns(source, n):
+    """The first n raw patterns of a stream, scaled to 1, and their class indices."""
+    batches = [source.raw(step) for step in range(-(-n // source.batch_size))]
+    x = torch.cat([x for x, _ in batches])[:n]
+    return x / x.amax(1, keepdim=True), torch.cat([label for _, label in batches])[:n]
+
+
+@pytest.mark.parametrize("batch", [16, 36])
+def test_a_pattern_does_not_depend_on_the_batch_it_comes_in(bank, batch):
+    # Batches of 36 and 64 straddle the border of chunks at 96, those of 16 end there.
+    x, label = patterns(mixed(bank, 64), 144)
+    other, other_label = patterns(mixed(bank, batch), 144)
+    assert torch.equal(label, other_label)
+    assert torch.allclose(x, other, atol=1e-5)
+    # The neighbour is another pattern altogether, so the tolerance is not what makes them equal.
+    assert (x[1:] - x[:-1]).abs().amax(1).min() > 0.1
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_parts_of_several_processes_are_the_batch(bank, count):
+    # Step 2 holds the border of chunks at 96.
+    source = mixed(bank, 40)
+    whole, label = source.raw(2)
+    parts = [source.part(rank, count).raw(2) for rank in range(count)]
+    assert {len(x) for x, _ in parts} == {40 // count}
+    assert torch.equal(torch.cat([labels for _, labels in parts]), label)
+    assert torch.allclose(torch.cat([x for x, _ in parts]), whole, rtol=1e-4, atol=1e-2)
+    if count > 1:
+        assert not torch.equal(parts[0][0], parts[1][0])
+    # Which part a process draws says nothing about the run.
+    assert source.part(count - 1, count).config == source.config
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(bank):
+    with pytest.raises(XrdlibError, match="40 patterns cannot be divided evenly among 3"):
+        mixed(bank, 40).part(0, 3)
+
+
+def test_a_batch_does_not_depend_on_what_was_asked_before(bank):
+    used, fresh = mixed(bank, 32), mixed(bank, 32)
+    for step in (0, 3, 7):
+        used.batch(step)
+    x, label = used.batch(2)
+    again, again_label = fresh.batch(2)
+    assert torch.equal(x, again) and torch.equal(label, again_label)
+
+
+def test_two_seeds_share_neither_crystals_nor_noise(bank):
+    one, other = mixed(bank, 64, seed=5), mixed(bank, 64, seed=6)
+    assert (one.crystals(np.arange(64)).name != other.crystals(np.arange(64)).name).mean() > 0.9
+    # The same crystal, every time: what differs is the specimen and the instrument.
+    same = [PatternStream([(BankSource(bank.take([3])), 1)], Realism(), s, 8) for s in (5, 6)]
+    (x, _), (y, _) = (source.batch(0) for source in same)
+    assert (x - y).abs().amax(1).min() > 0.05
+
+
+def test_a_batch_is_network_input(bank):
+    source = mixed(bank, 32)
+    (x, label), (raw, _) = source.batch(4), source.raw(4)
+    assert x.shape == (32, COARSE.size) and x.dtype == torch.float32
+    assert torch.equal(x, normalise(raw))
+    assert label.dtype == torch.int64
+    crystals = source.crystals(np.arange(128, 160))
+    assert (label.numpy() == crystals.group - 1).all()
+
+
+def test_shares_and_stated_class_probabilities_are_those_of_the_patterns(bank):
+    source = mixed(bank, 64)
+    n = 2400
+    known = np.char.startswith(source.crystals(np.arange(n)).name, "mineral")
+    assert abs(known.mean() - 0.75) < 4 * np.sqrt(0.75 * 0.25 / n)
+    p = source.class_probabilities
+    assert p.shape == (99,) and np.isclose(p.sum(), 1)
+    weights = np.arange(1, len(bank) + 1)
+    by_hand = 0.75 * np.bincount(bank.group - 1, weights, 99) / weights.sum() + 0.25 / 99
+    assert np.allclose(p, by_hand)
+
+
+def test_which_source_and_which_crystal_are_independent(bank):
+    halves = bank.take(np.arange(60)), bank.take(np.arange(60, 120))
+    source = PatternStream(
+        [(BankSource(half), share) for half, share in zip(halves, (1, 3), strict=True)],
+        Realism(),
+        8,
+        16,
+    )
+    names, count = np.unique(source.crystals(np.arange(12000)).name, return_counts=True)
+    for half, n in zip(halves, (3000, 9000), strict=True):
+        mine = count[np.isin(names, half.name)]
+        assert len(mine) == 60 and chisquare(mine).pvalue > 1e-3
+        assert abs(mine.sum() - n) < 4 * np.sqrt(12000 * 0.25 * 0.75)
+
+
+def test_a_source_without_a_share_is_never_asked(bank):
+    class Deaf:
+        config, class_probabilities = {}, np.full(99, 1 / 99)
+
+        def draw(self, uniform, number):
+            raise AssertionError("asked")
+
+    sources = [(Deaf(), 0), (BankSource(bank), 2), (Deaf(), 0)]
+    source = PatternStream(sources, Realism(), 1, 8)
+    assert len(source.crystals(np.arange(3000))) == 3000
+
+
+def test_bank_frequencies_follow_the_weights(bank):
+    weights = np.tile([0, 1, 2, 5], 30).astype(float)
+    source = BankSource(bank, weights)
+    n = 24000
+    drawn = source.draw(uniforms(n), np.arange(n)).name
+    count = np.array([(drawn == name).sum() for name in bank.name])
+    used = weights > 0
+    assert count[~used].sum() == 0
+    assert chisquare(count[used], n * weights[used] / weights.sum()).pvalue > 1e-3
+    by_hand = np.bincount(bank.group - 1, weights, 99) / weights.sum()
+    assert np.allclose(source.class_probabilities, by_hand)
+
+
+def test_the_ends_of_the_unit_interval_are_crystals_of_weight(bank):
+    weights = np.zeros(len(bank))
+    weights[[5, 9]] = 0.1, 0.7
+    source = BankSource(bank, weights)
+    drawn = source.draw(np.array([0.0, 1 - 2.0**-24]), np.arange(2))
+    assert list(drawn.name) == list(bank.name[[5, 9]])
+
+
+def test_random_crystals_are_uniform_over_groups_however_many_came_out():
+    source = RandomCrystalSource(RECIPES, seed=2, chunk=396, reuse=40)
+    n = 12000
+    group = source.draw(uniforms(n), np.arange(n)).group
+    made = generate_balanced(RECIPES, 396, seed=2).group
+    present, count = np.unique(made, return_counts=True)
+    assert count.max() >= 3 * count.min() and len(present) > 90
+    frequency = np.array([(group == g).sum() for g in present])
+    assert frequency.sum() == n
+    assert chisquare(frequency).pvalue > 1e-3
+    sigma = np.sqrt(n / len(present) * (1 - 1 / len(present)))
+    assert np.abs(frequency - n / len(present)).max() < 4.5 * sigma
+    assert np.allclose(source.class_probabilities, 1 / 99)
+
+
+def numbers(crystals):
+    return {int(name.split()[2]) for name in crystals.name}
+
+
+def test_each_chunk_has_its_own_crystals_and_an_earlier_one_comes_back():
+    source = RandomCrystalSource(RECIPES, seed=4, chunk=30, reuse=3)
+    u = uniforms(60)
+    first, second = (source.draw(u, np.full(60, n)) for n in (89, 90))
+    assert numbers(first) <= set(range(30)) and numbers(second) <= set(range(30, 60))
+    again = source.draw(u, np.zeros(60, dtype=np.int64))
+    assert (again.name == first.name).all() and np.array_equal(again.f2, first.f2)
+    # Both chunks in one call, in the order asked.
+    both = source.draw(u, np.where(np.arange(60) % 2, 90, 0))
+    expected = np.where(np.arange(60) % 2, second.name, first.name)
+    assert (both.name == expected).all()
+
+
+def test_the_crystals_are_those_of_the_generator():
+    source = RandomCrystalSource(RECIPES, seed=4, chunk=30, reuse=1)
+    drawn = source.draw(uniforms(10), np.full(10, 60))
+    for i in range(3):
+        number = int(drawn.name[i].split()[2])
+        alone = reflections(generate_balanced(RECIPES, 1, seed=4, first=number))
+        rows = slice(drawn.start[i], drawn.start[i + 1])
+        assert alone.name[0] == drawn.name[i]
+        assert np.allclose(alone.lattice[0], drawn.lattice[i], atol=1e-9)
+        assert {*map(tuple, alone.hkl)} == {*map(tuple, drawn.hkl[rows])}
+        assert np.isclose(alone.f2.sum(), drawn.f2[rows].sum(), rtol=1e-4)
+
+
+def test_an_impurity_is_mixed_in_where_it_was_drawn_and_only_there(bank):
+    def raw(probability, impurities):
+        ranges = Realism.mild(impurity=probability, impurity_level=(0.5, 0.6))
+        source = PatternStream(
+            [(BankSource(bank), 1)], ranges, 3, 24, impurities=impurities, grid=COARSE
+        )
+        return patterns(source, 24)[0]
+
+    assert torch.equal(raw(0.0, bank), raw(0.0, None))
+    changed = (raw(1.0, bank) - raw(1.0, None)).abs().amax(1) > 0.1
+    assert changed.float().mean() > 0.9
+    # Not one phase for all: two banks give two sets of impurities.
+    halves = raw(1.0, bank.take(np.arange(60))), raw(1.0, bank.take(np.arange(60, 120)))
+    assert ((halves[0] - halves[1]).abs().amax(1) > 0.1).float().mean() > 0.9
+
+
+def test_the_configuration_is_json_and_tells_streams_apart(bank):
+    configs = [
+        mixed(bank, 16).config,
+        mixed(bank, 16, seed=6).config,
+        mixed(bank, 32).config,
+        mixed(bank, 16, grid=Grid(5.0, 90.0, 0.1)).config,
+        mixed(bank, 16, impurities=None).config,
+        mixed(bank.take(np.arange(119)), 16).config,
+    ]
+    texts = [json.dumps(config, sort_keys=True) for config in configs]
+    assert len(set(texts)) == len(texts)
+    assert json.dumps(mixed(bank, 16).config, sort_keys=True) == texts[0]
+
+
+def test_join_restores_the_order(bank):
+    order = [np.array([4, 0, 2]), np.array([3, 1])]
+    joined = stream.join([bank.take([14, 10, 12]), bank.take([13, 11])], order)
+    assert (joined.name == bank.name[10:15]).all()
+
+
+def test_each_mineral_has_one_vote():
+    group = np.array([1, 1, 1, 2, 7, 7])
+    mineral = np.array(["a", "a", "b", "c", "d", "d"])
+    assert np.allclose(mineral_weights(group, mineral, 1), np.array([1, 1, 2, 2, 1, 1]) / 8)
+    uniform = np.array([0.25, 0.25, 0.5, 1, 0.5, 0.5]) / 3
+    assert np.allclose(mineral_weights(group, mineral, 0), uniform)
+
+
+def test_tempering_raises_class_frequencies_to_a_power_and_keeps_minerals_equal():
+    rng = np.random.default_rng(1)
+    mineral = rng.integers(40, size=300)
+    group = 1 + mineral % 7  # each mineral in one class
+    weight = mineral_weights(group, mineral.astype(str), 0.5)
+    assert np.isclose(weight.sum(), 1)
+    votes = np.array([len(set(mineral[group == g])) for g in range(1, 8)])
+    share = np.array([weight[group == g].sum() for g in range(1, 8)])
+    assert np.allclose(share, votes**0.5 / (votes**0.5).sum())
+    for g in range(1, 8):
+        per_mineral = [weight[mineral == m].sum() for m in set(mineral[group == g])]
+        assert np.allclose(per_mineral, per_mineral[0])
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0.0, 0.0], [2.0, -1.0], [1.0, np.nan]])
+def test_weights_that_are_none_are_refused(bank, weights):
+    with pytest.raises(XrdlibError, match="one weight for each"):
+        BankSource(bank.take([0, 1]), weights)
+
+
+def test_an_empty_bank_or_an_unknown_group_is_refused(bank):
+    with pytest.raises(XrdlibError, match="needs crystals"):
+        BankSource(bank.take([]))
+    unknown = bank.take([0, 1])
+    unknown.group[1] = 0
+    with pytest.raises(XrdlibError, match="extinction group of every crystal"):
+        BankSource(unknown)
+
+
+@pytest.mark.parametrize(("shares", "batch"), [([], 4), ([0], 4), ([-1, 2], 4), ([1], 0)])
+def test_a_stream_without_patterns_is_refused(bank, shares, batch):
+    with pytest.raises(XrdlibError, match="one or more sources"):
+        PatternStream([(BankSource(bank), share) for share in shares], Realism(), 0, batch)

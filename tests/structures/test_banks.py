@@ -1,0 +1,259 @@
+from collections import Counter
+from dataclasses import replace
+
+import gemmi
+import needed
+import numpy as np
+import pytest
+import spglib
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xrdlib.base.errors import XrdlibError
+from xrdlib.learning import priors
+from xrdlib.structures import banks, datasets, unit_cells
+from xrdlib.structures.entries import Entry, Unreadable, amcsd_entries
+from xrdlib.symmetry.groups import group_of_space_group
+
+pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
+DALTON = 1.66053907  # g/cm^3 of one atomic mass unit per cubic angstrom
+
+
+def entry(symbol, cell, sites, mineral="", formula="", **changes):
+    operations = gemmi.find_spacegroup_by_name(symbol).operations()
+    labels, frac, occupancy = zip(*sites, strict=True)
+    made = Entry(
+        id="1",
+        mineral=mineral,
+        formula=formula or " ".join(labels),
+        symbol=symbol,
+        operators=tuple(op.triplet() for op in operations),
+        cell=cell,
+        volume=gemmi.UnitCell(*cell).volume,
+        density=np.nan,
+        labels=list(labels),
+        frac=np.array(frac, dtype=float),
+        occupancy=np.array(occupancy, dtype=float),
+    )
+    return replace(made, **changes)
+
+
+HALITE = entry(
+    "F m -3 m",
+    (5.64, 5.64, 5.64, 90, 90, 90),
+    [("Na", (0, 0, 0), 1), ("Cl", (0.5, 0.5, 0.5), 1)],
+    mineral="Halite",
+)
+QUARTZ = entry(
+    "P 32 2 1",
+    (4.913, 4.913, 5.405, 90, 90, 120),
+    [("Si", (0.4697, 0, 2 / 3), 1), ("O", (0.4135, 0.2669, 0.7858), 1)],
+    mineral="Quartz",
+)
+
+
+def content(crystals, i):
+    """Atoms in the cell by element, occupancies counted."""
+    rows = slice(crystals.start[i], crystals.start[i + 1])
+    total = Counter()
+    for z, share in zip(crystals.number[rows], crystals.occupancy[rows], strict=True):
+        total[gemmi.Element(int(z)).name] += float(share)
+    return {name: pytest.approx(n, abs=1e-5) for name, n in total.items()}
+
+
+def test_halite_and_quartz_fill_their_cells():
+    crystals, table = banks.build([HALITE, QUARTZ])
+    assert {"Na": 4, "Cl": 4} == content(crystals, 0)
+    assert {"Si": 3, "O": 6} == content(crystals, 1)
+    assert list(table["stated"]) == [225, 154] == list(table["detected"])
+    assert list(crystals.group) == [group_of_space_group()[225], group_of_space_group()[154]]
+    assert table["agrees"].all() and table["agrees_space_group"].all()
+    assert [len(np.unique(r, axis=0)) for r in crystals.rotations] == [24, 6]
+
+
+def test_rotations_map_the_crystal_on_itself():
+    crystals, _ = banks.build([QUARTZ])
+    metric = crystals.lattice[0] @ crystals.lattice[0].T
+    for w in crystals.rotations[0].astype(float):
+        assert np.allclose(w.T @ metric @ w, metric, atol=1e-6)
+
+
+def test_rounded_cells_get_the_metric_of_their_symmetry():
+    cell = (4.913, 4.9131, 5.405, 90, 90, 120.002)
+    crystals, _ = banks.build([replace(QUARTZ, cell=cell, volume=np.nan)])
+    metric = crystals.lattice[0] @ crystals.lattice[0].T
+    for w in crystals.rotations[0].astype(float):
+        np.testing.assert_allclose(w.T @ metric @ w, metric, atol=1e-12)
+    published = np.array(gemmi.UnitCell(*cell).orth.mat.tolist()).T
+    np.testing.assert_allclose(crystals.lattice[0], published, atol=5e-4)
+
+
+def test_mixed_site_keeps_both_atoms_and_the_symmetry():
+    mixed = entry(
+        "F m -3 m",
+        (4.25, 4.25, 4.25, 90, 90, 90),
+        [("Mg", (0, 0, 0), 0.7), ("Fe", (0, 0, 0), 0.3), ("O", (0.5, 0.5, 0.5), 1)],
+    )
+    crystals, table = banks.build([mixed])
+    assert {"Mg": 2.8, "Fe": 1.2, "O": 4} == content(crystals, 0)
+    assert len(crystals.number) == 12
+    assert table["detected"][0] == 225
+
+
+def test_occupancies_outside_0_to_1():
+    sites = [("Na", (0, 0, 0), 1.04), ("Cl", (0.5, 0.5, 0.5), 1), ("O", (0.25, 0.25, 0.25), 0)]
+    crystals, _ = banks.build([entry("F m -3 m", HALITE.cell, sites)])
+    assert {"Na": 4, "Cl": 4} == content(crystals, 0)
+
+
+def test_atoms_more_symmetric_than_stated_are_flagged():
+    cubic_in_disguise = entry("P 4/m m m", (4, 4, 4, 90, 90, 90), [("Po", (0, 0, 0), 1)])
+    _, table = banks.build([cubic_in_disguise])
+    assert table["detected"][0] == 221
+    assert not table["agrees"][0] and not table["agrees_space_group"][0]
+    inversion_not_stated = entry("P 2 2 2", (4, 5, 6, 90, 90, 90), [("Po", (0, 0, 0), 1)])
+    _, table = banks.build([inversion_not_stated])
+    assert table["detected"][0] == 47
+    assert table["agrees"][0] and not table["agrees_space_group"][0]
+
+
+@given(
+    frac=st.tuples(*[st.floats(0, 1, exclude_max=True)] * 3), number=st.sampled_from([14, 62, 167])
+)
+@settings(max_examples=30, deadline=None)
+def test_number_of_images_divides_the_group_order(frac, number):
+    group = gemmi.find_spacegroup_by_number(number)
+    op = list(group.operations())
+    rotations = np.array([o.rot for o in op]) / 24
+    translations = np.array([o.tran for o in op]) / 24
+    lattice = np.diag([6.0, 6.0, 9.0])
+    if number == 167:
+        lattice[1] = [-3, 27**0.5, 0]
+    images = unit_cells.expand(frac, rotations, translations, lattice)
+    assert len(op) % len(images) == 0
+    again = unit_cells.expand(images[-1], rotations, translations, lattice)
+    assert len(again) == len(images)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"volume": 100.0}, "contradicts"),
+        ({"cell": (5.64, 5.64, 0, 90, 90, 90)}, "impossible cell"),
+        ({"cell": (5.64, 5.64, 5.64, 30, 30, 90)}, "impossible cell"),
+        ({"cell": (np.nan,) * 6}, "impossible cell"),
+        ({"frac": np.full((2, 3), np.nan)}, "without coordinates"),
+        ({"labels": ["Na", "M1"]}, "no element"),
+        ({"operators": ("x,y,z", "y,z,w")}, "cannot be parsed"),
+        ({"operators": ("x,y,z",) + tuple("x,y,-z -x,y,z x,z,y y,z,x".split())}, "no group"),
+        ({"occupancy": np.zeros(2)}, "no atoms"),
+        ({"cell": (5.64, 5.64, 5.66, 90, 90, 90), "volume": np.nan}, "contradict the cell"),
+        ({"cell": (5.64, 5.64, 5.64, 90, 90, 90.2), "volume": np.nan}, "contradict the cell"),
+        ({"frac": np.array([[0, 0, 0], [0.02, 0, 0.02]])}, "upon each other"),
+    ],
+)
+def test_unusable_structures_are_counted_by_reason(changes, reason):
+    _, table = banks.build([replace(HALITE, **changes), QUARTZ, Unreadable("torn page")])
+    assert list(table["mineral"]) == ["Quartz"]
+    skipped = table.attrs["skipped"]
+    assert skipped.pop("torn page") == 1
+    assert len(skipped) == 1 and reason in next(iter(skipped))
+
+
+def test_nothing_usable_is_an_error():
+    with pytest.raises(XrdlibError, match="None of 1"):
+        banks.build([Unreadable("torn page")])
+
+
+def test_stated_space_group_falls_back_on_the_operators():
+    ops = tuple(o.triplet() for o in gemmi.find_spacegroup_by_name("P n m a").operations())
+    assert unit_cells.stated_space_group("P n m a", ()) == 62
+    assert unit_cells.stated_space_group("P 1 n m a 1", ops) == 62
+    assert unit_cells.stated_space_group("Q", ops[:-1]) == 0
+
+
+def test_families_join_an_unnamed_structure_to_its_mineral():
+    unnamed = replace(HALITE, mineral="")
+    other_form = replace(HALITE, mineral="", symbol="P m -3 m")
+    _, table = banks.build([HALITE, unnamed, other_form, QUARTZ])
+    assert list(table["family"]) == ["Halite", "Halite", "Na Cl", "Quartz"]
+    assert table["holdout"][0] == table["holdout"][1]
+
+
+def test_prior_gives_each_mineral_one_vote():
+    many = [HALITE] * 9 + [QUARTZ, replace(HALITE, mineral="", id="2")]
+    prior = priors.minerals_prior(banks.build(many)[1], strength=1e-9)
+    group = group_of_space_group()
+    assert prior[group[225] - 1] == pytest.approx(0.5)
+    assert prior[group[154] - 1] == pytest.approx(0.5)
+    smooth = priors.minerals_prior(banks.build(many)[1])
+    assert smooth.min() > 0 and smooth.sum() == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def amcsd():
+    return amcsd_entries(needed.data("amcsd"))
+
+
+@pytest.fixture(scope="module")
+def sample(amcsd):
+    entries = amcsd[::30]
+    return entries, *banks.build(entries)
+
+
+def test_amcsd_has_the_stated_size(amcsd):
+    assert len(amcsd) == 9275
+    readable = [gemmi.find_spacegroup_by_name(e.symbol) is not None for e in amcsd]
+    assert sum(readable) >= 9253  # two more than a reading that keeps marks of variants
+
+
+def test_amcsd_halite_and_quartz(amcsd):
+    known = [e for e in amcsd if e.mineral in ("Halite", "Quartz")]
+    crystals, table = banks.build(known)
+    for i, mineral in enumerate(table["mineral"]):
+        if mineral == "Halite":
+            assert content(crystals, i) == {"Na": 4, "Cl": 4}
+            assert table["detected"][i] == 225
+        else:
+            assert content(crystals, i) == {"Si": 3, "O": 6}
+            assert table["detected"][i] in (152, 154, 180, 181)
+
+
+def test_amcsd_density_from_the_filled_cell_is_the_stated_one(sample):
+    entries, crystals, table = sample
+    # Where hydrogen was not located the stated density has it and the sites have not.
+    dry = ~table["formula"].str.contains(r"[HD](?![a-z])") & table["density"].notna()
+    mass = np.array([gemmi.Element(int(z)).weight for z in crystals.number]) * crystals.occupancy
+    total = np.add.reduceat(mass, crystals.start[:-1]) * DALTON / table["volume"]
+    ratio = (total / table["density"])[dry]
+    assert dry.sum() > 200
+    assert (np.abs(ratio - 1) < 2e-3).mean() > 0.99
+
+
+def test_amcsd_symmetry_mostly_agrees(sample):
+    _, crystals, table = sample
+    assert table["agrees"].mean() > 0.95
+    assert (table["agrees_space_group"] <= table["agrees"]).all()
+    assert 0.02 < table["holdout"].mean() < 0.2
+
+
+def test_amcsd_is_written_and_read_back(amcsd, tmp_path):
+    crystals, table = banks.build_amcsd(datasets.path("amcsd"), tmp_path, limit=12)
+    again, frame = banks.load_amcsd(tmp_path)
+    assert len(again) == len(frame) == 12 - sum(table.attrs["skipped"].values()) > 6
+    assert np.array_equal(again.frac, crystals.frac)
+    assert frame.equals(table)
+    (tmp_path / "amcsd.parquet").unlink()
+    with pytest.raises(XrdlibError, match="run the stage"):
+        banks.load_amcsd(tmp_path)
+
+
+def test_detection_looks_at_positions_not_at_the_statement(sample):
+    _, crystals, table = sample
+    for i in range(0, len(crystals), 25):
+        one = crystals.take([i])
+        if (one.occupancy < 1).any():
+            continue
+        shifted = (one.frac + np.array([0.1, 0.2, 0.3])) % 1
+        found = spglib.get_symmetry_dataset((one.lattice[0], shifted, one.number), symprec=0.01)
+        assert found.number == table["detected"][i]

@@ -1,0 +1,242 @@
+"""Random crystals: symmetry against spglib, distances by brute force, absences by summation."""
+
+from itertools import product
+
+import gemmi
+import numpy as np
+import pytest
+import torch
+
+from xrdlib.base import records
+from xrdlib.base.errors import XrdlibError
+from xrdlib.structures import minerals
+from xrdlib.structures.crystals import (
+    detected_space_groups,
+    generate,
+    generate_balanced,
+    make_recipes,
+)
+from xrdlib.structures.recipes import CrystalRanges, Recipes
+from xrdlib.symmetry.groups import (
+    absent,
+    group_of_space_group,
+    half_rotations,
+    operations,
+    space_group,
+)
+from xrdlib.symmetry.wyckoff import positions
+
+RANGES = CrystalRanges()
+
+
+@pytest.fixture(scope="module")
+def recipes():
+    """Two recipes of one space group of each extinction group."""
+    labels = group_of_space_group()
+    members = [np.flatnonzero(labels == k) for k in range(1, 100)]
+    numbers = [int(m[k % len(m)]) for k, m in enumerate(members)]
+    return records.concatenate(make_recipes(number, 2, seed=5) for number in numbers)
+
+
+@pytest.fixture(scope="module")
+def sample(recipes):
+    """Two crystals of each extinction group."""
+    return generate(recipes, np.repeat(np.unique(recipes.space_group), 2), 198, seed=6)
+
+
+def atoms(crystals, i):
+    rows = slice(crystals.start[i], crystals.start[i + 1])
+    return crystals.number[rows], crystals.frac[rows].astype(float), crystals.occupancy[rows]
+
+
+def test_every_extinction_group_is_realised(sample):
+    assert set(sample.group) == set(range(1, 100))
+    assert (sample.group == group_of_space_group()[sample.space_group]).all()
+    right = group_of_space_group()[detected_space_groups(sample)] == sample.group
+    # A free coordinate can fall within spglib's tolerance of a special value by chance.
+    assert right.mean() >= 0.98
+    assert all(right.reshape(99, 2).any(axis=1))
+
+
+def test_recipes_are_distinct_and_within_their_ranges(recipes):
+    assert len(recipes) == 198
+    seen = set()
+    for i in range(len(recipes)):
+        rows = slice(recipes.start[i], recipes.start[i + 1])
+        sites = [positions(int(recipes.space_group[i]))[p] for p in recipes.position[rows]]
+        seen.add((recipes.space_group[i], *recipes.position[rows], *recipes.label[rows]))
+        fixed = [p for p, s in zip(recipes.position[rows], sites, strict=True) if not s.freedom]
+        assert len(fixed) == len(set(fixed))
+        assert 1 <= len(sites) <= RANGES.max_sites
+        assert sum(s.multiplicity for s in sites) <= RANGES.max_atoms
+        assert set(recipes.label[rows]) == set(range(recipes.label[rows].max() + 1))
+    assert len(seen) == len(recipes)
+
+
+def test_recipes_survive_a_file(recipes, tmp_path):
+    recipes.save(tmp_path / "recipes.npz")
+    loaded = Recipes.load(tmp_path / "recipes.npz")
+    assert len(loaded) == len(recipes)
+    for name in ("space_group", "start", "position", "label"):
+        assert (getattr(loaded, name) == getattr(recipes, name)).all()
+        assert getattr(loaded, name).dtype == getattr(recipes, name).dtype
+
+
+def test_atoms_are_symmetric_and_records_consistent(sample):
+    for i in range(0, len(sample), 5):
+        rotations, translations = operations(int(sample.space_group[i]))
+        number, frac, occupancy = atoms(sample, i)
+        for rotation, translation in zip(rotations[::5], translations[::5], strict=True):
+            apart = (frac @ rotation.T + translation)[:, None] - frac
+            same = (np.abs(apart - np.rint(apart)) < 1e-5).all(2)
+            image = same.argmax(1)
+            assert (same.sum(1) == 1).all() and len(set(image)) == len(frac)
+            assert (number[image] == number).all() and (occupancy[image] == occupancy).all()
+        assert (sample.rotations[i] == half_rotations(rotations)).all()
+    assert sample.lattice.dtype == np.float64 and sample.frac.dtype == np.float32
+    assert sample.number.dtype == np.int16
+    assert sample.name[0] == "random P1 0"
+    assert 0 < (sample.occupancy < 1).mean() < 0.5
+    assert sample.occupancy.min() >= RANGES.min_occupancy and sample.occupancy.max() == 1
+
+
+def test_no_atoms_collide(sample):
+    """All pairs in all images up to two cells away, against the documented threshold."""
+    radius = np.zeros(120)
+    radius[minerals.table()["number"]] = minerals.table()["radius"]
+    images = np.array(list(product(range(-2, 3), repeat=3)))
+    for i in range(0, len(sample), 3):
+        number, frac, _ = atoms(sample, i)
+        apart = frac[:, None] - frac
+        vectors = ((apart - np.rint(apart))[..., None, :] + images) @ sample.lattice[i]
+        distance = np.linalg.norm(vectors, axis=-1)
+        distance[np.arange(len(frac)), np.arange(len(frac)), len(images) // 2] = np.inf
+        asked = RANGES.radius_fraction * (radius[number][:, None] + radius[number])
+        width = 1 / np.linalg.norm(np.linalg.inv(sample.lattice[i]), axis=0).max()
+        asked = np.minimum(np.maximum(asked, RANGES.min_distance), width / 2)
+        assert (distance.min(-1) > asked - 1e-4).all(), sample.name[i]
+
+
+def test_systematic_absences_are_exact_and_others_present(sample):
+    """Structure factors by direct summation with point atoms."""
+    hkl = np.array(list(product(range(-5, 6), repeat=3)))
+    for i in range(len(sample)):
+        number, frac, occupancy = atoms(sample, i)
+        factor = np.exp(2j * np.pi * hkl @ frac.T) @ (number * occupancy)
+        intensity = np.abs(factor) ** 2 / (number @ occupancy) ** 2
+        gone = absent(int(sample.space_group[i]), hkl)
+        assert intensity[gone].max(initial=0) < 1e-9, sample.name[i]
+        assert (intensity[~gone] > 1e-9).mean() > 0.5, sample.name[i]
+
+
+@pytest.mark.parametrize("number", [1, 14, 62, 136, 148, 176, 225])
+def test_lattices_obey_the_crystal_system(number):
+    n, volume = 400, 300.0
+    drawn = minerals.draw_lattices(
+        torch.full((n,), number), torch.full((n,), volume), 3.0, 1, torch.arange(n), 0
+    ).numpy()
+    cells = [gemmi.UnitCell(*_parameters(lattice)) for lattice in drawn]
+    found = np.array([cell.parameters for cell in cells])
+    a, b, c, alpha, beta, gamma = found.T
+    system = space_group(number)["crystal_system"]
+    right = {"alpha": alpha, "beta": beta, "gamma": gamma}
+    if system == "triclinic":
+        right = {}
+    elif system == "monoclinic":
+        assert right.pop("beta").min() > 90.4 and beta.max() < 125.1 and beta.std() > 5
+    elif system in ("trigonal", "hexagonal"):
+        assert np.allclose(right.pop("gamma"), 120)
+    assert all(np.allclose(angle, 90) for angle in right.values())
+    same = {"tetragonal": (a, b), "trigonal": (a, b), "hexagonal": (a, b), "cubic": (a, b, c)}
+    assert all(np.allclose(axis, a) for axis in same.get(system, ()))
+    if system != "cubic":
+        assert np.std(np.log(c / a)) > 0.1
+    widths = np.array([1 / max(r.a, r.b, r.c) for r in (cell.reciprocal() for cell in cells)])
+    volumes = np.array([cell.volume for cell in cells])
+    assert widths.min() > 3 - 1e-6
+    assert np.allclose(minerals.widths(torch.from_numpy(drawn)).amin(1).numpy(), widths)
+    # The volume is the one asked for, except where the cell had to be widened.
+    assert (volumes > volume - 1e-6).all() and np.isclose(volumes, volume).mean() > 0.9
+
+
+def test_a_cell_too_small_for_its_width_is_enlarged():
+    drawn = minerals.draw_lattices(
+        torch.tensor([225]), torch.tensor([8.0]), 3.0, 1, torch.tensor([0]), 0
+    )
+    assert np.allclose(drawn[0].numpy(), 3 * np.eye(3))
+
+
+def test_a_crystal_depends_on_its_seed_and_number_alone(recipes):
+    whole = generate_balanced(recipes, 60, seed=3)
+    part = generate_balanced(recipes, 20, seed=3, first=20)
+    again = whole.take(np.arange(20, 40))
+    assert (part.start == again.start).all() and (part.number == again.number).all()
+    assert np.allclose(part.frac, again.frac, atol=1e-6)
+    assert np.allclose(part.lattice, again.lattice, atol=1e-6)
+    assert [n.split()[2] for n in part.name] == [n.split()[2] for n in again.name]
+    other = generate_balanced(recipes, 60, seed=4)
+    assert not np.array_equal(other.space_group, whole.space_group)
+
+
+def test_balanced_crystals_are_uniform_over_groups_and_mineral_like(recipes):
+    made = generate_balanced(recipes, 2970, seed=1)
+    counts = np.bincount(made.group, minlength=100)[1:]
+    # Chi-square of 98 degrees of freedom: mean 98, standard deviation 14.
+    assert ((counts - 30) ** 2 / 30).sum() < 98 + 4 * 14
+    volume = np.abs(np.linalg.det(made.lattice))
+    filled = np.add.reduceat(made.occupancy, made.start[:-1])
+    assert volume.max() <= RANGES.max_volume + 1e-6
+    assert 11 < np.median(volume / filled) < 22
+    held = [set(made.number[a:b]) for a, b in zip(made.start, made.start[1:], strict=False)]
+    assert {len(h) for h in held} <= {1, 2, 3, 4, 5}
+    share = {z: np.mean([z in h for h in held]) for z in (8, 26, 30)}
+    assert share[8] > share[26] > share[30] > 0  # oxygen, iron, zinc
+
+
+def test_elements_agree_with_gemmi():
+    table = minerals.table()
+    assert len(set(table["number"])) == len(table["number"])
+    for symbol, number, radius in zip(
+        table["symbol"], table["number"], table["radius"], strict=True
+    ):
+        element = gemmi.Element(symbol)
+        assert element.atomic_number == number
+        assert abs(element.covalent_r - radius) < 0.006
+    assert table["symbol"][table["frequency"].argmax()] == "O"
+
+
+def test_same_crystals_when_few_fit_at_once(recipes, monkeypatch):
+    """Chunks bound the memory and change nothing else."""
+    whole = generate_balanced(recipes, 40, seed=2)
+    monkeypatch.setattr("xrdlib.structures.placement._PAIRS_CPU", 1)
+    single = generate_balanced(recipes, 40, seed=2)
+    assert (whole.start == single.start).all() and (whole.name == single.name).all()
+    assert np.allclose(whole.frac, single.frac, atol=1e-6)
+
+
+def test_bad_input(recipes):
+    with pytest.raises(XrdlibError, match="No recipe for space group 231"):
+        generate(recipes, 231, 1, 0)
+    with pytest.raises(XrdlibError, match="one or more"):
+        generate(recipes, recipes.space_group[0], 0, 0)
+    with pytest.raises(XrdlibError, match="1..230"):
+        make_recipes(0, 1, 0)
+    with pytest.raises(XrdlibError, match="one or more recipes"):
+        make_recipes(14, 0, 0)
+    with pytest.raises(XrdlibError, match="one is the least"):
+        generate_balanced(recipes.take([]), 3, 0)
+    with pytest.raises(XrdlibError, match="1..230"):
+        minerals.draw_lattices(torch.tensor([0]), torch.tensor([9.0]), 1.0, 0, torch.tensor([0]), 0)
+    with pytest.raises(XrdlibError, match="max_atoms"):
+        CrystalRanges(max_atoms=100)
+    with pytest.raises(XrdlibError, match="no room"):
+        generate(recipes, 230, 2, 0, ranges=CrystalRanges(max_volume=1.0, min_width=0.5))
+    with pytest.raises(XrdlibError, match="does not exist"):
+        Recipes.load("nowhere.npz")
+
+
+def _parameters(lattice):
+    lengths = np.linalg.norm(lattice, axis=1)
+    cosine = (lattice @ lattice.T) / lengths[:, None] / lengths
+    angles = np.degrees(np.arccos([cosine[1, 2], cosine[0, 2], cosine[0, 1]]))
+    return (*lengths, *angles)

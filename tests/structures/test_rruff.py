@@ -1,0 +1,203 @@
+import zipfile
+
+import needed
+import numpy as np
+import pytest
+
+from xrdlib.base import paths
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import GRID, Grid
+from xrdlib.structures.datasets import MissingData
+from xrdlib.structures.measured import load, load_archives, split
+from xrdlib.symmetry.groups import group_of_space_group
+
+ANGLES = np.arange(5, 90, 0.01)
+
+
+def xy(mineral="Halite", centre=31.7, wavelength="1.541838", kind="Powder", rows=None):
+    header = f"##NAMES={mineral}\n##RRUFFID=R070534\n##DIFFRACTION SAMPLE DESCRIPTION={kind}\n"
+    header += f"##X-RAY WAVELENGTH={wavelength}\n"
+    counts = 500 * np.exp(-(((ANGLES - centre) / 0.1) ** 2))
+    rows = rows or "\n".join(f"{x:.3f}, {y:.4f}" for x, y in zip(ANGLES, counts, strict=True))
+    return header + rows + "\n##END=\n\n"
+
+
+def dif(symbol="Fm3m", mineral="Halite"):
+    return (
+        f"      {mineral}\n      CELL PARAMETERS:   5.6385   5.6385   5.6385   90.0   90.0   90.0\n"
+        f"      SPACE GROUP: {symbol}\n      X-RAY WAVELENGTH:     1.541838\n"
+        "               2-THETA      INTENSITY    D-SPACING   H   K   L\n"
+        "                31.73        100.00        2.8200    2   0   0\n"
+    )
+
+
+def archive(path, files):
+    with zipfile.ZipFile(path, "w") as made:
+        for name, text in files.items():
+            made.writestr(name, text)
+    return path
+
+
+@pytest.fixture
+def archives(tmp_path):
+    """A pair of archives: two usable patterns and one of each fault."""
+    patterns = {
+        "Halite__R070534-1__Powder__Xray_Data_XY_Processed__1.txt": xy(),
+        "Sylvite__R050169-1__Powder__Xray_Data_XY_Processed__2.txt": xy("Sylvite", 28.3),
+        "Odd__R000001-1__Powder__Xray_Data_XY_Processed__3.txt": xy("Odd"),
+        "Two__R000002-1__Powder__Xray_Data_XY_Processed__4.txt": xy("Two"),
+        "None__R000003-1__Powder__Xray_Data_XY_Processed__5.txt": xy("None"),
+        "One__R000004-1__Powder__Xray_Data_XY_Processed__6.txt": xy(kind="Single Crystal"),
+        "Bad__R000005-1__Powder__Xray_Data_XY_Processed__7.txt": xy(rows="5.0, 1.2.3"),
+        "Few__R000006-1__Powder__Xray_Data_XY_Processed__8.txt": xy(rows="5.0, 1.0"),
+        "readme.md": "not a pattern",
+    }
+    cells = {
+        "Halite__R070534-1__Powder__DIF_File__9.txt": dif(),
+        "Sylvite__R050169-1__Powder__DIF_File__10.txt": dif("Fm3m"),
+        "Sylvite__R050169-1__Powder__DIF_File__11.txt": dif("*F m -3 m "),
+        "Odd__R000001-1__Powder__DIF_File__12.txt": dif("Q7/x"),
+        "Two__R000002-1__Powder__DIF_File__13.txt": dif("P2_1/c"),
+        "Two__R000002-1__Powder__DIF_File__14.txt": dif("Pnma"),
+        "Bad__R000005-1__Powder__DIF_File__15.txt": dif(),
+        "Few__R000006-1__Powder__DIF_File__16.txt": dif(),
+    }
+    return archive(tmp_path / "XY_Processed.zip", patterns), archive(tmp_path / "DIF.zip", cells)
+
+
+def test_archives_give_patterns_with_their_space_groups(archives):
+    measured = load_archives(*archives)
+    assert list(measured.family) == ["Halite", "Sylvite"]
+    assert list(measured.source) == ["R070534-1", "R050169-1"]
+    assert list(measured.space_group) == [225, 225]
+    assert list(measured.group) == [group_of_space_group()[225]] * 2
+    found = GRID.two_theta[measured.intensity.argmax(1)]
+    assert np.allclose(found, [31.7, 28.3], atol=0.011)
+
+
+def test_what_cannot_be_used_is_counted(archives):
+    skipped = load_archives(*archives).skipped
+    assert sum(skipped.values()) == 6
+    assert skipped["No space group, or more than one, is given for the specimen."] == 3
+    assert skipped["Not measured on a powder."] == 1
+    assert skipped["A number is not readable."] == 1
+
+
+def test_copper_stays_in_place_and_molybdenum_is_mapped(tmp_path):
+    cells = archive(tmp_path / "dif.zip", {"Halite__R1__Powder__DIF_File__1.txt": dif()})
+    found = []
+    for wavelength in ("1.54056", "1.541838", "", "0.710730"):
+        text = xy(wavelength=wavelength, centre=20.0)
+        file = archive(tmp_path / "xy.zip", {"Halite__R1__Powder__Xray_Data_XY_RAW__1.txt": text})
+        measured = load_archives(file, cells)
+        found.append(GRID.two_theta[measured.intensity[0].argmax()])
+    d = 0.710730 / 2 / np.sin(np.radians(10))
+    mapped = 2 * np.degrees(np.arcsin(1.540593 / 2 / d))
+    assert np.allclose(found, [20, 20, 20, mapped], atol=0.011)
+
+
+def test_unusable_archives_are_told(archives, tmp_path):
+    with pytest.raises(XrdlibError, match="not a readable zip"):
+        load_archives(tmp_path / "none.zip", archives[1])
+    with pytest.raises(XrdlibError, match="no usable pattern"):
+        load_archives(archives[1], archives[1])
+
+
+def bundle(path, n=6, **changes):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "two_theta": ANGLES.astype(np.float32),
+        "intensity": rng.random((n, len(ANGLES))).astype(np.float16) * 1000,
+        "space_group": np.arange(1, n + 1, dtype=np.int16),
+        "family": np.arange(n, dtype=np.int16),
+        "source_index": np.arange(n, dtype=np.int16),
+    }
+    arrays.update(changes)
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return path
+
+
+def test_bundle_on_any_grid(tmp_path):
+    coarse = Grid(5.0, 90.0, 0.05)
+    measured = load(bundle(tmp_path / "x.npz"), coarse)
+    assert measured.intensity.shape == (6, coarse.size)
+    assert measured.grid == coarse
+    assert measured.intensity[:, :-1].mean() == pytest.approx(500, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"family": None}, "not a readable bundle"),
+        ({"family": np.arange(5)}, "needs a space group"),
+        ({"space_group": np.arange(6)}, "between 1 and 230"),
+        ({"space_group": np.linspace(1, 2, 6)}, "needs a space group"),
+        ({"intensity": np.zeros((6, len(ANGLES)))}, "no positive intensity"),
+        ({"intensity": np.full((6, len(ANGLES)), np.nan)}, "NaN"),
+        ({"intensity": np.zeros((0, len(ANGLES)))}, "needs a space group"),
+        ({"two_theta": ANGLES[:-1]}, "do not belong together"),
+        ({"family": np.array([None] * 6, dtype=object)}, "not a readable bundle"),
+    ],
+)
+def test_bad_bundles_are_told(tmp_path, changes, words):
+    with pytest.raises(XrdlibError, match=words):
+        load(bundle(tmp_path / "x.npz", **changes))
+
+
+def test_a_file_that_is_no_bundle_is_told(tmp_path):
+    (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(XrdlibError, match="not a readable bundle"):
+        load(tmp_path / "x.npz")
+
+
+def test_without_data_the_error_can_be_caught_and_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("XRDLIB_DATA", str(tmp_path))
+    monkeypatch.setattr(paths, "ROOT", tmp_path / "project")
+    with pytest.raises(MissingData, match="rruff.npz.*XRDLIB_DATA.*rruff-dif"):
+        load()
+
+
+def test_archives_serve_where_there_is_no_bundle(archives, tmp_path, monkeypatch):
+    monkeypatch.setenv("XRDLIB_DATA", str(tmp_path))
+    monkeypatch.setattr(paths, "ROOT", tmp_path / "project")
+    assert list(load().family) == ["Halite", "Sylvite"]
+
+
+def test_split_is_by_family_and_does_not_depend_on_order(tmp_path):
+    family = np.repeat(np.arange(100), 3)
+    space_group = np.full(300, 14)
+    intensity = np.tile(np.random.default_rng(1).random(len(ANGLES)), (300, 1))
+    measured = load(
+        bundle(
+            tmp_path / "x.npz",
+            family=family,
+            space_group=space_group,
+            intensity=intensity,
+            source_index=np.arange(300),
+        ),
+        Grid(5.0, 90.0, 1.0),
+    )
+    calibration, test = split(measured)
+    assert set(calibration.family).isdisjoint(test.family)
+    assert len(calibration) + len(test) == 300
+    assert 90 <= len(test) <= 210
+    shuffled = measured.take(np.random.default_rng(0).permutation(300))
+    assert set(split(shuffled)[1].source) == set(test.source)
+
+
+@pytest.fixture(scope="module")
+def collection():
+    return load(needed.data("rruff"), Grid(5.0, 90.0, 0.1))
+
+
+def test_collection_is_split_near_the_middle(collection):
+    calibration, test = split(collection)
+    assert set(calibration.family).isdisjoint(test.family)
+    for part in (calibration, test):
+        assert 0.4 < len(part) / len(collection) < 0.6
+        assert 1 <= part.group.min() and part.group.max() <= 99
+
+
+def test_collection_repeats_no_measurement(collection):
+    assert len(np.unique(collection.source)) == len(collection)
+    assert np.isfinite(collection.intensity).all()

@@ -1,0 +1,224 @@
+"""The classical baseline's calibration, cells and tables, on cases counted by hand."""
+
+from types import SimpleNamespace
+
+import gemmi
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import samples
+import torch
+
+from xrdlib.base.patterns import CU_KA1, GRID
+from xrdlib.identification.extinction_scores import BIC, INTEGRATED
+from xrdlib.learning import nulls, synthesis
+from xrdlib.learning.metrics import evaluate
+from xrdlib.reporting import plot_information
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.simulation.realism import Realism, measured_like
+from xrdlib.studies import classical
+from xrdlib.symmetry import groups
+from xrdlib.symmetry.cells import conventional
+
+FLAT = np.full(99, -np.log(99))
+
+
+@pytest.fixture(scope="module")
+def bank():
+    found = reflections(samples.crystals().take(np.arange(15)))
+    names = [symbol.replace("_", "") for symbol, *_ in samples.TABLE.values()]
+    numbers = [gemmi.find_spacegroup_by_name(name).number for name in names]
+    found.group = groups.group_of_space_group()[numbers]
+    return found
+
+
+def cases(n, families=None):
+    return synthesis.Cases(
+        np.zeros((n, GRID.size)),
+        [(5.0, 5.0, 5.0, 90.0, 90.0, 90.0)] * n,
+        np.arange(n),
+        np.array(families or [f"family {i}" for i in range(n)]),
+        np.array([f"pattern {i}" for i in range(n)]),
+        np.arange(n),
+    )
+
+
+def test_the_cell_of_a_specimen_is_where_its_lines_are(bank):
+    silicon = bank.take(list(samples.TABLE).index("silicon"))
+    plain = {"zero_shift": 0.0, "displacement": 0.0, "asymmetry": (0, 0), "transparency": (0, 0)}
+    realism = Realism.mild(strain=(0.02, 0.02), background=(0.002, 0), **plain)
+    for index in (torch.tensor([3]), torch.tensor([8])):
+        (cell,) = synthesis.specimen_cells(silicon, realism, 1, index)
+        assert cell[0] == pytest.approx(cell[2]) and cell[3:] == pytest.approx((90, 90, 90))
+        assert abs(cell[0] / 5.4309 - 1) > 1e-3
+        y = measured_like(silicon, realism, 1, index, GRID).numpy()[0]
+        at = 2 * np.degrees(np.arcsin(CU_KA1 * np.sqrt(8) / 2 / cell[0]))  # 220
+        near = np.abs(GRID.two_theta - at) < 0.6
+        assert GRID.two_theta[near][y[near].argmax()] == pytest.approx(at, abs=0.03)
+
+
+def test_metric_given_system_counts_structures(bank):
+    told = classical.metric_given_system(bank)
+    systems = np.array(groups.crystal_systems())
+    total = sum(np.exp(rows) for rows in told.values())
+    assert np.allclose(total, 1)
+    cubic = np.flatnonzero(systems == "cubic")[0]
+    n = 4
+    # Halite, silicon, pyrope and pyrite; each of six metrics has half a structure more.
+    assert np.exp(told["cubic"][cubic]) == pytest.approx((n + 0.5) / (n + 3))
+    assert np.exp(told["tetragonal"][cubic]) == pytest.approx(0.5 / (n + 3))
+    trigonal = np.flatnonzero(systems == "trigonal")[0]  # quartz, calcite, dolomite
+    assert np.exp(told["hexagonal"][trigonal]) == pytest.approx(3.5 / 6)
+    evidence = classical.cell_evidence(cases(2), told)
+    assert (evidence == told["cubic"]).all() and evidence.shape == (2, 99)
+
+
+def test_weighing_is_bayes_at_temperature_one_and_the_prior_at_lapse_one():
+    rng = np.random.default_rng(0)
+    score, about = rng.normal(size=(4, 99)), rng.normal(size=(4, 99))
+    prior = np.log(rng.dirichlet(np.ones(99)))
+    product = np.exp(score + about + prior)
+    expected = product / product.sum(1, keepdims=True)
+    found = classical.Weighing(1.0, 1e-12).apply(score, about, prior)
+    assert np.allclose(np.exp(found), expected)
+    alone = classical.Weighing(1.0, 1 - 1e-12).apply(score, about, prior)
+    assert np.allclose(np.exp(alone), np.exp(classical.normalised(about + prior)))
+
+
+def test_a_group_ruled_out_keeps_the_share_of_the_lapse():
+    score = np.where(np.arange(99) < 10, 0.0, -np.inf)[None]
+    found = np.exp(classical.Weighing(5.0, 0.2).apply(score, np.zeros((1, 99)), FLAT))[0]
+    assert np.allclose(found[10:], 0.2 / 99) and np.allclose(found[:10], 0.8 / 10 + 0.2 / 99)
+
+
+def test_noise_is_not_believed_and_truth_is():
+    rng = np.random.default_rng(1)
+    labels, about = rng.integers(0, 99, 200), np.zeros((200, 99))
+    noise = 50 * rng.normal(size=(200, 99))
+    truth = noise + 1000 * (np.arange(99) == labels[:, None])
+    ignored = classical.weigh(noise, about, FLAT, labels)
+    found = ignored.apply(noise, about, FLAT)[np.arange(200), labels].mean()
+    assert found > -np.log(99) - 0.8 and ignored.lapse == 0.5
+    believed = classical.weigh(truth, about, FLAT, labels)
+    assert believed.lapse == 0.005
+    assert believed.apply(truth, about, FLAT)[np.arange(200), labels].min() > -0.01
+
+
+def test_a_run_goes_on_where_it_was_and_not_where_others_were(tmp_path, monkeypatch):
+    done = []
+
+    def one(intensity, cell, error):
+        done.append(cell)
+        return {INTEGRATED: np.full(99, float(len(done))), "seconds": np.float64(1)}
+
+    monkeypatch.setattr(classical, "_one", one)
+    whole, path = cases(3), tmp_path / "kept.npz"
+    classical.run(whole, path)
+    assert len(done) == 3
+    again = classical.run(whole, path)
+    assert len(done) == 3 and again[INTEGRATED][:, 0].tolist() == [1, 2, 3]
+    whole.name = np.array(["others"] * 3)
+    classical.run(whole, path)
+    assert len(done) == 6
+
+
+def sure(labels, p=0.9):
+    """Predictions that give one class p."""
+    logp = np.full((len(labels), 99), np.log((1 - p) / 98))
+    logp[np.arange(len(labels)), labels] = np.log(p)
+    return logp
+
+
+@pytest.fixture
+def told():
+    own = cases(4, ["a", "a", "b", "c"])
+    right, wrong = own.label, own.label + 10
+    methods = {
+        classical.CELL: sure(wrong),
+        classical.MAIN: sure(right),
+        classical.WITH_PRIOR.format(BIC): sure(right),
+        "released, network alone": sure(np.where([1, 1, 0, 0], right, wrong)),
+        "released, network alone, cell told": sure(right),
+        "search-match": sure(np.where([0, 1, 1, 1], right, wrong)),
+    }
+    return {"amcsd-test": own}, {"amcsd-test": methods}
+
+
+def config():
+    return SimpleNamespace(seed=0, evaluate=SimpleNamespace(bootstrap=200))
+
+
+def test_differences_are_paired_and_have_intervals(told):
+    rows = classical.differences(config(), *told)
+    gain = {row["other"]: row for row in rows}
+    assert gain["released, network alone"]["top1"] == 50
+    assert gain["search-match"]["top1"] == 25
+    assert gain[classical.WITH_PRIOR.format(BIC)]["top1_ci95"] == [0, 0]
+    low, high = gain["released, network alone"]["top1_ci95"]
+    assert low == 0 and high == 100  # families a right, b and c wrong
+
+
+def test_the_verdict_says_who_wins(told):
+    (said,) = classical.verdict(classical.differences(config(), *told)).values()
+    assert "beats cell alone (+100 points)" in said
+    assert "is not told apart from" in said and "loses" not in said
+
+
+def test_claims_follow_the_intervals():
+    def row(other, low, high):
+        return {"subset": "s", "other": other, "top1": 0.0, "top1_ci95": [low, high]}
+
+    network = classical.WITH_CELL.format("released, network alone")
+    rows = [row(classical.CELL, 3, 9), row(network, -9, -1), row("BIC", 1, 2)]
+    rows.append(row(classical.WITH_CELL.format("search-match"), -1, 0))
+    found = [claim["verdict"] for claim in classical.claims(rows)]
+    assert found == ["holds", "does not hold", "not decided"]
+
+
+def test_kinds_count_their_patterns(told):
+    found, logp = told
+    systems = np.array(groups.crystal_systems())[found["amcsd-test"].label]
+    fitted = {name: {"overlap": np.linspace(0, 1, 4)} for name in ("amcsd-test",)}
+    fitted["amcsd-calibration"] = {"overlap": np.array([0.5])}
+    repeated = {"amcsd-test": {k: np.repeat(v, 5, axis=0) for k, v in logp["amcsd-test"].items()}}
+    own = found["amcsd-test"]
+    five = synthesis.Cases(
+        own.intensity, own.cell * 5, np.repeat(own.label, 5), np.repeat(own.family, 5), None, None
+    )
+    fitted["amcsd-test"] = {"overlap": np.repeat(np.linspace(0, 1, 4), 5)}
+    rows = classical.kinds({"amcsd-test": five}, fitted, repeated)
+    by = {row["kind"]: row for row in rows}
+    assert by["many lines overlap"]["n"] == by["few lines overlap"]["n"] == 10
+    assert by["few lines overlap"]["top1"]["search-match"] == 50
+    assert sum(by[s]["n"] for s in set(systems)) == 20
+
+
+def test_the_figure_shows_every_row_and_says_how_many(told):
+    found, logp = told
+    own = found["amcsd-test"]
+    rows = [
+        evaluate(name, "amcsd-test, cell given", p, own.label, own.family, FLAT, n_boot=20)
+        for name, p in logp["amcsd-test"].items()
+    ]
+    rows.append(
+        nulls.prior_only(
+            "amcsd-test, cell given", np.exp(FLAT), own.label, own.family, FLAT, n_boot=20
+        )
+    )
+    figure = plot_information.classical({"rows": rows})
+    texts = {t.get_text() for t in figure.findobj(matplotlib.text.Text)}
+    assert {row["model"] for row in rows} <= texts
+    assert any("n = 4 patterns of 3 families" in text for text in texts)
+    empty = plot_information.classical({"rows": []})
+    assert any("No pattern" in t.get_text() for t in empty.findobj(matplotlib.text.Text))
+    plt.close("all")
+
+
+def test_conventional_cells_of_samples_are_their_own(bank):
+    for lattice, name in zip(bank.lattice, bank.name, strict=True):
+        edges = np.linalg.norm(lattice, axis=1)
+        assert np.allclose(conventional(lattice)[:3], edges), name

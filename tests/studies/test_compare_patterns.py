@@ -1,0 +1,90 @@
+"""Features of patterns whose widths, noise and background are known."""
+
+import numpy as np
+import pytest
+
+from xrdlib.base.errors import XrdlibError
+from xrdlib.base.patterns import GRID
+from xrdlib.studies.two_sample import features
+
+ANGLE = GRID.two_theta
+CENTRES = np.array([10, 14, 18, 24, 33, 37, 45, 52, 63, 70, 78, 85.0])
+HEIGHTS = np.array([1, 0.5, 0.25, 0.8, 0.7, 0.4, 0.3, 0.6, 0.35, 0.2, 0.15, 0.1])
+
+
+def peaks(fwhm, lorentzian=False, heights=HEIGHTS):
+    x = (ANGLE[:, None] - CENTRES) / np.broadcast_to(fwhm, CENTRES.shape)
+    shape = 1 / (1 + 4 * x * x) if lorentzian else np.exp(-4 * np.log(2) * x * x)
+    return shape @ heights
+
+
+def noisy(signal, noise, n=4, seed=0):
+    return signal + np.random.default_rng(seed).normal(0, noise, (n, len(signal)))
+
+
+def test_widths_by_range_and_number_of_peaks():
+    fwhm = np.where(CENTRES < 30, 0.1, np.where(CENTRES < 60, 0.15, 0.3))
+    found = features(peaks(fwhm)[None] * 1234).iloc[0]
+    assert found["peaks"] == 12
+    assert found["fwhm 5-30"] == pytest.approx(0.1, rel=0.02)
+    assert found["fwhm 30-60"] == pytest.approx(0.15, rel=0.02)
+    assert found["fwhm 60-90"] == pytest.approx(0.3, rel=0.02)
+    heights = np.sqrt(np.sort(HEIGHTS)[::-1])
+    for k in (2, 4, 8):
+        assert found[f"height {k}"] == pytest.approx(heights[k - 1], rel=0.01)
+    assert found["height 16"] == 0
+
+
+def test_shape_tells_gaussian_from_lorentzian():
+    gaussian, lorentzian = (peaks(0.2, shape) for shape in (False, True))
+    found = features(np.stack([gaussian, lorentzian]))["tailing"]
+    assert found[0] == pytest.approx(np.sqrt(np.log(5) / np.log(2)), rel=0.02)
+    assert found[1] == pytest.approx(2, rel=0.05)
+
+
+def test_a_tail_to_low_angles_is_positive_skew():
+    shifted = peaks(0.1) + 0.3 * np.interp(ANGLE + 0.1, ANGLE, peaks(0.1))
+    mirrored = peaks(0.1) + 0.3 * np.interp(ANGLE - 0.1, ANGLE, peaks(0.1))
+    left, right, none = features(np.stack([shifted, mirrored, peaks(0.1)]))["skew 5-40"]
+    assert left > 0.05 and right < -0.05 and abs(none) < 0.02
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.01])
+def test_noise_and_the_level_it_stands_on(noise):
+    found = features(noisy(peaks(0.1) + 3 * noise, noise).clip(0)).mean()
+    assert found["noise"] == pytest.approx(noise, rel=0.1)
+    assert found["floor"] == pytest.approx(3, rel=0.1)
+    # The parabola that is taken out of 25 points takes three of their degrees of freedom.
+    assert found["noise lag 1"] == pytest.approx(-3 / 25, abs=0.03)
+    white = np.random.default_rng(1).normal(0, noise, (4, GRID.size + 1))
+    correlated = (white[:, 1:] + white[:, :-1]) / np.sqrt(2)
+    found = features((peaks(0.1) + 5 * noise + correlated).clip(0)).mean()
+    assert found["noise lag 1"] > 0.35
+
+
+def test_background_its_tilt_and_zeros():
+    flat = peaks(0.1) + 0.05
+    slope = peaks(0.1) + np.linspace(0.1, 0.02, GRID.size)
+    cut = np.where(ANGLE > 47.5, flat, 0)
+    found = features(np.stack([flat, slope, cut]))
+    assert found["background"][0] == pytest.approx(0.05 / flat.mean(), rel=0.02)
+    assert abs(found["tilt"][0]) < 0.02 and 1 < found["tilt"][1] < np.log(5)
+    np.testing.assert_allclose(found["zero"], [0, 0, 0.5], atol=0.01)
+
+
+def test_scale_and_order_do_not_matter():
+    x = noisy(peaks(0.12), 0.005).clip(0)
+    scaled = features(x[::-1] * np.array([[1], [10], [0.1], [1e4]]))
+    np.testing.assert_allclose(scaled[::-1], features(x), rtol=1e-9)
+
+
+def test_patterns_that_cannot_be_described_are_refused():
+    x = noisy(peaks(0.1), 0.01).clip(0)
+    for bad, problem in (
+        (x[:, :-1], "intensities"),
+        (x[0], "intensities"),
+        (np.where(x == x[0, 0], np.nan, x), "finite"),
+        (x * np.array([[1], [0], [1], [1]]), "Pattern 1 has no positive"),
+    ):
+        with pytest.raises(XrdlibError, match=problem):
+            features(bad)

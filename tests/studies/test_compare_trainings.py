@@ -1,0 +1,169 @@
+"""Tables of a study against numbers counted by hand."""
+
+from types import SimpleNamespace
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from xrdlib.base import paths
+from xrdlib.base.errors import XrdlibError
+from xrdlib.learning.calibrate import Calibration
+from xrdlib.reporting import plot_trainings
+from xrdlib.studies import ablations
+
+FAMILIES = np.array(["a", "a", "b", "c", "c", "d"])
+SUBSET = "rruff-test"
+
+
+def certain(right, p=0.9):
+    """Log-probabilities that give class 0 a probability, right or wrong, of six patterns."""
+    logp = np.full((6, 99), np.log((1 - p) / 98))
+    logp[np.arange(6), np.where(right, 0, 50)] = np.log(p)
+    return logp
+
+
+@pytest.fixture
+def study():
+    prior = {"chosen_on": SUBSET, "minerals": np.full(99, 1 / 99), "null": np.full(99, 1 / 99)}
+    sets = {SUBSET: SimpleNamespace(label=np.zeros(6, int), family=FAMILIES)}
+    right = {"base": [1, 1, 1, 1, 0, 0], "other": [1, 1, 0, 0, 0, 0]}
+    predictions = [
+        {
+            "training": SimpleNamespace(name=name, seed=seed),
+            "calibration": Calibration(1.0, 1.0, 0.0),
+            "evidence": {SUBSET: (None, certain(np.array(hits, bool)))},
+        }
+        for name, hits in right.items()
+        for seed in (0, 1)
+    ]
+    return predictions, sets, prior
+
+
+def test_scores_of_each_pattern():
+    values = ablations.per_pattern(
+        certain(np.array([1, 1, 1, 0, 0, 0], bool)), np.zeros(6, int), np.full(99, 1 / 99)
+    )
+    np.testing.assert_array_equal(values["top1"], [100, 100, 100, 0, 0, 0])
+    np.testing.assert_allclose(values["bits"][0], np.log2(0.9 * 99))
+    np.testing.assert_allclose(values["bits"][5], np.log2(0.1 / 98 * 99))
+
+
+def test_a_change_is_paired(study):
+    predictions, sets, prior = study
+    scores = ablations.scored(predictions, sets, prior, SUBSET)
+    rows = ablations.table(scores, FAMILIES, "base", n_boot=200)
+    base, other = rows
+    assert base["top1"] == pytest.approx(100 * 4 / 6) and base["top1_change"] is None
+    assert other["top1_change"] == pytest.approx(-100 * 2 / 6)
+    assert other["top1_seeds"] == pytest.approx([100 * 2 / 6] * 2) and other["seeds"] == 2
+    # Families a and d are the same in both, so no resample shows a gain.
+    assert other["bits_change_ci95"][1] <= 0 and other["n_families"] == 4
+    verdicts = ablations.verdicts(rows)
+    assert list(verdicts) == ["other"] and "bits" in verdicts["other"]
+
+
+@pytest.mark.parametrize(
+    "ends, word", [((-2, -1), "worse"), ((1, 2), "better"), ((-1, 1), "no difference shown")]
+)
+def test_verdicts_follow_the_interval(ends, word):
+    row = {"variant": "x", "bits_change": 0.5, "bits_change_ci95": ends, "seeds": 2, "n": 9}
+    assert ablations.verdicts([row])["x"].startswith(word)
+
+
+def test_prior_alone_has_no_bits(study):
+    _, sets, prior = study
+    null = ablations.nulls(sets, prior, [SUBSET])[SUBSET]
+    assert null["bits"] == pytest.approx(0) and null["top1"] == pytest.approx(100 / 99)
+
+
+def test_temperature_mends_what_is_too_sure(study):
+    predictions, sets, prior = study
+    rows = ablations.decoded(predictions, sets, prior, SUBSET, ["base", "other"])
+    bits = {(row["variant"], row["decoding"]): row["bits"] for row in rows}
+    assert bits["other", "with temperature"] > bits["other", "as it comes"]
+    # A uniform prior changes nothing.
+    assert bits["base", "with prior"] == pytest.approx(bits["base", "as it comes"])
+
+
+def test_predictions_are_kept_by_pattern(study, tmp_path, monkeypatch):
+    predictions, sets, prior = study
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    config = SimpleNamespace(profile="tiny")
+    ablations.write_predictions(config, predictions, sets, prior, [SUBSET])
+    kept = pd.read_parquet(tmp_path / "results/tiny/ablations.parquet")
+    assert len(kept) == 4 * 6
+    first = kept[(kept.variant == "base") & (kept.seed == 0)]
+    assert (first["first"] == [1, 1, 1, 1, 51, 51]).all() and (kept.label == 1).all()
+    np.testing.assert_allclose(first.log_likelihood.iloc[0], np.log(0.9), atol=1e-4)
+
+
+def test_figures_show_every_variant_and_the_null(study):
+    predictions, sets, prior = study
+    scores = ablations.scored(predictions, sets, prior, SUBSET)
+    content = {
+        "base": "base",
+        "tables": {SUBSET: ablations.table(scores, FAMILIES, "base", n_boot=50)},
+        "nulls": ablations.nulls(sets, prior, [SUBSET]),
+        "decoded": {SUBSET: ablations.decoded(predictions, sets, prior, SUBSET, ["base"])},
+    }
+    figure = plot_trainings.ablations(content)
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["other"]
+    assert "n = 6" in figure.legends[0].get_texts()[0].get_text()
+    bars = plot_trainings.levels(content, ["base", "other"]).axes[0].patches
+    assert [bar.get_height() for bar in bars] == pytest.approx([100 * 4 / 6, 100 * 2 / 6])
+    assert len(plot_trainings.curriculum_study(content).axes[0].patches) == 4
+    plt.close("all")
+    with pytest.raises(XrdlibError, match="nothing to draw"):
+        plot_trainings.ablations({**content, "tables": {}})
+
+
+def test_the_scaling_figure_has_a_dot_for_each_training():
+    rows = [
+        {
+            "model": m,
+            "seed": k,
+            "patterns": n,
+            "seconds": n / 9,
+            "top1": 5.0,
+            "nll": 4.0,
+            "curve": [],
+        }
+        for m in ("physics transformer", "resnet")
+        for k in (0, 1)
+        for n in (10, 100)
+    ]
+    fit = {"a": 5.0, "b": 0.1, "b_range": [0.1, 0.1]}
+    content = {"rows": rows, "n": 7, "null": {"top1": 1.0, "nll": 4.6}}
+    content["fits"] = {"physics transformer": fit, "resnet": fit}
+    figure = plot_trainings.scaling(content)
+    dots = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", None, "")]
+    assert sorted(len(line.get_xdata()) for line in dots) == [4, 4]
+    assert "n = 7" in figure.get_suptitle()
+    plt.close("all")
+
+
+def test_a_pair_is_compared_beside_the_base(study):
+    predictions, sets, prior = study
+    scores = ablations.scored(predictions, sets, prior, SUBSET)
+    pairs = {"base": "other"}
+    base, other = ablations.table(scores, FAMILIES, "base", pairs, n_boot=50)
+    assert other["against"] == {}
+    assert base["against"]["other"]["top1_change"] == pytest.approx(-other["top1_change"])
+
+
+def test_intervals_know_of_seeds_and_of_families():
+    rng = np.random.default_rng(0)
+    families = np.arange(200)
+    alike = np.repeat(rng.normal(size=(1, 200)), 3, axis=0)
+    low, high = ablations.interval(alike, families)
+    assert 0.6 < (high - low) / (2 * 1.96 * alike[0].std() / np.sqrt(200)) < 1.4
+    # Seeds that differ by far more than patterns do widen it to what they span.
+    apart = alike * 0.01 + np.array([[-1.0], [0.0], [1.0]])
+    low, high = ablations.interval(apart, families)
+    assert -1.05 < low < -0.6 and 0.6 < high < 1.05

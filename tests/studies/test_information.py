@@ -1,0 +1,107 @@
+"""Ideal readers by hand count."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xrdlib.base.errors import XrdlibError
+from xrdlib.learning.metrics import credit
+from xrdlib.studies import information
+from xrdlib.studies.information import BOTH, FAMILY, LATTICE, Votes
+from xrdlib.symmetry import groups
+
+
+def uniform():
+    return np.full(99, 1 / 99)
+
+
+def test_the_14_bravais_lattices_6_families_and_97_classes_come_out():
+    found = information.readings()
+    assert {name: len(set(found[name])) for name in (FAMILY, LATTICE, BOTH)} == {
+        FAMILY: 6,
+        LATTICE: 14,
+        BOTH: 97,
+    }
+    same = found[BOTH][:, None] == found[BOTH]
+    classes = groups.diffraction_classes()
+    assert (same == (classes[:, None] == classes)).all()
+
+
+def test_readings_nest():
+    found = information.readings()
+    for fine, coarse in ((BOTH, LATTICE), (LATTICE, FAMILY), (BOTH, information.ABSENCES)):
+        pairs = set(zip(found[fine], found[coarse], strict=True))
+        assert len(pairs) == len(set(found[fine]))
+
+
+def test_a_powder_never_tells_apart_what_absences_cannot():
+    powder, both = information.powder_classes(), information.readings()[BOTH]
+    assert len(set(zip(both, powder, strict=True))) == len(set(both))
+
+
+def test_exact_by_hand():
+    reading = np.zeros(99, dtype=int)
+    reading[50:] = 1
+    frequency = np.zeros(99)
+    frequency[[0, 1, 50, 51]] = 0.4, 0.1, 0.3, 0.2
+    found = information.exact(reading, frequency)
+    assert found["states"] == 2
+    assert found["top1"] == pytest.approx(70)
+    assert found["top5"] == pytest.approx(100)
+    assert found["bits"] == pytest.approx(1)  # two readings, a half each
+    with pytest.raises(XrdlibError, match="frequency"):
+        information.exact(reading, frequency[:5])
+
+
+def test_uniform_classes_count_the_states():
+    for reading in information.readings().values():
+        found = information.exact(reading, uniform())
+        assert found["top1"] == pytest.approx(100 * len(set(reading)) / 99)
+
+
+def test_a_posterior_scores_what_exact_says():
+    rng = np.random.default_rng(0)
+    frequency = rng.dirichlet(np.ones(99))
+    for reading in information.readings().values():
+        logp = information.posterior(reading, np.arange(99), frequency)
+        assert np.exp(logp).sum(axis=1) == pytest.approx(1)
+        for k, key in ((1, "top1"), (5, "top5")):
+            expected = information.exact(reading, frequency)[key]
+            assert 100 * frequency @ credit(logp, np.arange(99), k) == pytest.approx(expected)
+        gain = np.log2(np.exp(logp[np.arange(99), np.arange(99)]) / frequency)
+        assert frequency @ gain == pytest.approx(information.exact(reading, frequency)["bits"])
+
+
+def test_votes_of_minerals():
+    rows = [("Quartz", 5), ("Quartz", 5), ("Quartz", 6), ("", 7), ("Halite", 8), ("Galena", 0)]
+    votes = information.mineral_votes(pd.DataFrame(rows, columns=["mineral", "stated_group"]))
+    assert dict(zip(zip(votes.family, votes.label, strict=True), votes.vote, strict=True)) == {
+        ("Halite", 7): 1,
+        ("Quartz", 4): pytest.approx(2 / 3),
+        ("Quartz", 5): pytest.approx(1 / 3),
+    }
+    assert votes.frequency[[4, 5, 7]] == pytest.approx([1 / 3, 1 / 6, 1 / 2])
+    with pytest.raises(XrdlibError, match="No named mineral"):
+        information.mineral_votes(pd.DataFrame(rows[3:4], columns=["mineral", "stated_group"]))
+
+
+def test_a_family_does_not_count_for_itself():
+    votes = Votes(np.array([3, 3, 4]), np.array(["a", "a", "b"]), np.ones(3))
+    prior = information.left_out_prior(votes, 1.0)
+    assert prior.sum(axis=1) == pytest.approx(1)
+    assert (prior[0] == prior[1]).all()
+    assert prior[0].argmax() == 4 and prior[2].argmax() == 3
+    assert prior[0, 3] == prior[0, 50]  # nothing but the smoothing
+
+
+def test_score_weighs_votes_and_needs_no_luck():
+    votes = Votes(np.array([0, 1, 2]), np.array(["a", "b", "c"]), np.array([2.0, 1.0, 1.0]))
+    logp = np.full((3, 99), np.log(1e-12))
+    logp[[0, 1, 2], [0, 1, 5]] = 0.0
+    found = information.score(logp, uniform(), votes, 50)
+    assert found["top1"] == pytest.approx(75)
+    low, high = found["top1_ci95"]
+    assert low < 75 < high <= 100
+    flat = information.score(np.log(np.tile(uniform(), (3, 1))), uniform(), votes, 50)
+    assert flat["bits"] == pytest.approx(0)
+    assert flat["bits_ci95"] == pytest.approx([0, 0])

@@ -1,0 +1,130 @@
+"""The simulator stage in a temporary project whose minerals are random crystals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from xrdlib.base import paths, records
+from xrdlib.base.patterns import normalise
+from xrdlib.base.results import read, write
+from xrdlib.learning import experiment
+from xrdlib.learning.experiment import MEASURED, PatternSet
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.simulation.realism import Realism, measured_like
+from xrdlib.structures.banks import CRYSTALS, TABLE
+from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.recipes import shipped
+from xrdlib.studies import simulator
+
+N = 60
+
+
+@pytest.fixture
+def cfg(cfg):
+    cfg.grid_step = 0.05
+    return cfg
+
+
+@pytest.fixture
+def library(cfg):
+    crystals = generate_balanced(shipped(), N, seed=3)
+    crystals.name = np.array([f"mineral {k}" for k in range(N)])
+    bank = reflections(crystals)
+    records.save(bank, experiment.folder(cfg, "bank") / "library.npz")
+    records.save(crystals, experiment.folder(cfg, "amcsd") / CRYSTALS)
+    table = pd.DataFrame({"agrees_space_group": np.arange(N) % 3 > 0})
+    table.to_parquet(experiment.folder(cfg, "amcsd") / TABLE)
+    return bank
+
+
+def pose_as_measured(cfg, bank, rows):
+    """Patterns of library structures, and as many that no structure of the library has."""
+    strange = reflections(generate_balanced(shipped(), len(rows), seed=99))
+    both = records.concatenate([bank.take(rows), strange])
+    realism = Realism.measured(**simulator.COLLECTION, strain=(1e-4, 1e-3), impurity=0.0)
+    index = torch.arange(len(both))
+    pattern = measured_like(both, realism, 7, index, experiment.grid(cfg))
+    patterns = PatternSet(
+        normalise(pattern).half().numpy(),
+        both.group.astype(np.int64) - 1,
+        both.name.astype(str),
+        both.name.astype(str),
+    )
+    experiment.save_set(cfg, MEASURED[0], patterns)
+    return patterns
+
+
+def test_patterns_are_paired_with_their_own_structure(cfg, library):
+    rows = np.arange(0, N, 2)
+    patterns = pose_as_measured(cfg, library, rows)
+    found, nearest = simulator.matched(patterns, library, experiment.grid(cfg))
+    known = found < len(rows)
+    assert known.sum() > 0.8 * len(rows) and (~known).sum() < 0.4 * len(rows)
+    assert (nearest[known] == rows[found[known]]).mean() > 0.95
+    np.testing.assert_array_equal(library.group[nearest] - 1, patterns.label[found])
+
+
+def test_patterns_of_the_simulator_itself_are_hardly_told_apart(cfg, library):
+    pose_as_measured(cfg, library, np.arange(N))
+    found = simulator.compare(cfg)
+    assert found["note"] is None and found["n"] >= found["families"] > 30
+    assert found["two_sample"]["features"]["auc"] < 0.7
+    assert set(found["two_sample"]["network"]) == {"auc", "window_auc"}
+    for name, feature in found["features"].items():
+        assert 0 <= feature["auc"] <= 1, name
+        for kind in ("measured", "simulated"):
+            values = feature[kind]
+            assert values is None or (len(values) == 41 and (np.diff(values) >= 0).all())
+    write(cfg, "simulator", found)  # JSON will do
+    assert read(cfg, "simulator")["n"] == found["n"]
+
+
+def test_without_measured_patterns_there_is_a_note_instead(cfg, library):
+    assert simulator.compare(cfg) == {
+        "n": 0,
+        "families": 0,
+        "note": "No measured patterns were at hand.",
+    }
+    pose_as_measured(cfg, library, np.arange(4))
+    found = simulator.compare(cfg)
+    assert found["families"] < 10 and "too few" in found["note"] and "features" not in found
+
+
+def test_crystals_are_compared_group_by_group(cfg, library):
+    found = simulator.compare_crystals(cfg, most=15)
+    assert found["labels"] == ["published", "random"] and found["n"][0] == found["n"][1] <= 15
+    assert found["quantities"]["volume per atom"]["n"] == found["n"]
+
+
+def test_costs_grow_with_the_structure(cfg, library):
+    threads = torch.get_num_threads()
+    rows = simulator.costs(cfg)
+    assert {row["by"] for row in rows} == {"volume", "atoms", "reflections", "supercell"}
+    assert all(row["structure_ms"] > 0 and row["pattern_ms"] > 0 for row in rows)
+    for by in ("volume", "atoms", "reflections"):
+        sizes = [row[by] for row in rows if row["by"] == by]
+        assert (np.diff(sizes) >= 0).all() and len(sizes) == 10
+    large = [row for row in rows if row["by"] == "supercell"]
+    assert large[-1]["volume"] == pytest.approx(27 * large[0]["volume"])
+    assert large[-1]["structure_ms"] > 2 * large[0]["structure_ms"]
+    assert torch.get_num_threads() == threads
+
+
+def test_a_supercell_is_the_same_crystal_but_for_small_moves():
+    one = generate_balanced(shipped(), 5, seed=1).take([4])
+    many = simulator.supercell(one, (2, 1, 3), seed=0)
+    assert len(many.number) == 6 * len(one.number)
+    assert np.linalg.det(many.lattice[0]) == pytest.approx(6 * np.linalg.det(one.lattice[0]))
+    back = (many.frac * (2, 1, 3)).reshape(6, -1, 3) - one.frac
+    shift = (back - np.rint(back)) @ one.lattice[0]
+    assert 0.04 < shift.std() < 0.06
+    strong = reflections(many).hkl
+    assert (strong % (2, 1, 3)).any(1).mean() > 0.5  # what the small cell does not have
+
+
+def test_numbers_of_the_benchmark_if_there_are_any(cfg):
+    assert simulator.benchmark() is None
+    (paths.ROOT / "results").mkdir(exist_ok=True)
+    (paths.ROOT / "results/bench.json").write_text('{"rates": {}}')
+    assert simulator.benchmark() == {"rates": {}}

@@ -1,0 +1,183 @@
+"""Temperatures chosen, what they win and leave, and what five published probabilities can tell."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from xrdlib.base.errors import XrdlibError
+from xrdlib.learning import calibrate
+from xrdlib.learning.metrics import logsumexp
+from xrdlib.reporting import plot_measured
+from xrdlib.structures.measured import Published
+from xrdlib.studies import temperature
+
+UNIFORM = np.full(99, 1 / 99)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def drawn(n, sharpness=1.0, seed=0):
+    """Predictions whose labels are drawn from them, then raised to a power: T = sharpness."""
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.normal(size=(n, 99))
+    logp = logits - logsumexp(logits)[:, None]
+    labels = np.array([rng.choice(99, p=np.exp(row) / np.exp(row).sum()) for row in logp])
+    return sharpness * logp, labels, np.arange(n) // 2
+
+
+def one(sharpness, n=600):
+    """A predictor of known temperature, studied."""
+    parts = []
+    for seed in (0, 1):
+        logp, labels, families = drawn(n, sharpness, seed)
+        parts.append((logp, np.zeros(99), labels, families))
+    return temperature.model(*parts, UNIFORM, n_boot=200)
+
+
+@pytest.mark.parametrize(("T", "case"), [(3.0, "mends sharpness"), (1.0, "needless")])
+def test_the_temperature_that_was_put_in_is_found(T, case):
+    found = one(T)
+    low, high = found["chosen"]["T_ci95"]
+    assert low <= T * 1.1 and high >= T / 1.1 and high / low < 1.6
+    assert found["chosen"]["at_limit"] == 0 and temperature.verdict(found)["case"] == case
+    # Nothing but T changes: the order of the classes stays.
+    assert found["rows"]["chosen"]["top1"] == found["rows"]["T = 1"]["top1"]
+    assert found["rows"]["limit"]["nll"] == pytest.approx(np.log(99))
+    assert found["won"] == pytest.approx(found["rows"]["T = 1"]["nll"]
+                                         - found["rows"]["chosen"]["nll"])  # fmt: skip
+
+
+def test_predictions_that_know_nothing_slide_to_the_prior():
+    logp, _, families = drawn(400, 3.0)
+    labels = np.random.default_rng(5).integers(99, size=400)
+    part = (logp - logsumexp(logp)[:, None], np.zeros(99), labels, families)
+    found = temperature.model(part, part, UNIFORM, n_boot=100)
+    assert temperature.verdict(found)["case"] == "slide to the prior"
+    assert found["chosen"]["at_limit"] > 0.2
+    assert "infinity" in temperature.verdict(found)["text"]
+
+
+def test_a_temperature_chosen_wrongly_is_called_harmful():
+    flat, sharp = drawn(400, 0.3), drawn(400, 1.0, 1)
+    parts = [(logp, np.zeros(99), labels, family) for logp, labels, family in (flat, sharp)]
+    found = temperature.model(*parts, UNIFORM, n_boot=100)
+    assert found["chosen"]["T"] == 0.5  # the end of the grid
+    assert temperature.verdict(found)["case"] == "harmful"
+
+
+def test_the_ways_differ_in_what_is_left_at_the_limit():
+    logp, labels, _ = drawn(50)
+    train, target = np.arange(1, 100) / 4950, np.arange(99, 0, -1) / 4950
+    ways = temperature.ways(logp, train, target)
+    ends = {way: calibrate.rescale(*pair_T(ways[way], np.inf)) for way in temperature.WAYS}
+    assert np.exp(ends[temperature.RATIO]) == pytest.approx(np.tile(target, (50, 1)))
+    assert np.exp(ends[temperature.TWICE]) == pytest.approx(np.tile(train, (50, 1)))
+    assert np.exp(ends[temperature.NONE]) == pytest.approx(1 / 99)
+    # At temperature 1 twice is once more than none, by exactly the training prior.
+    twice, none = (
+        calibrate.rescale(*pair_T(ways[way], 1)) for way in (temperature.TWICE, temperature.NONE)
+    )
+    gap = twice - none - np.log(train)
+    assert np.ptp(gap, axis=1) == pytest.approx(0, abs=1e-9)
+    assert len(temperature.curve(*ways[temperature.RATIO], labels)["nll"]) == len(temperature.SHOWN)
+
+
+def pair_T(pair, T):
+    return pair[0], T, 1, pair[1]
+
+
+def test_the_choice_is_the_least_mean_cost_and_infinity_is_none():
+    costs = np.array([[3.0, 1, 2], [3, 2, 1], [3, 2, 1]])
+    found = temperature.choose(costs, ["a", "b", "c"], (0.5, 1.0), n_boot=50)
+    assert found["T"] is None and found["T_ci95"][0] == 1.0 and found["T_ci95"][1] is None
+    assert temperature.choose(costs, ["a"] * 3, (0.5, 1.0))["T_ci95"] is None
+    with pytest.raises(XrdlibError, match="2 temperatures and infinity"):
+        temperature.choose(costs[:, :2], ["a", "b", "c"], (0.5, 1.0))
+
+
+def test_a_temperature_is_the_key_only_where_it_wins_more_than_the_prior():
+    mends, needless = one(3.0, 200), one(1.0, 200)
+    nll = mends["rows"]["T = 1"]["nll"]
+    little, much = (
+        {**mends, "rows": {**mends["rows"], "T = 1": {"nll": nll + gain * mends["won"], "top1": 0}}}
+        for gain in (0.1, 10)
+    )
+    key = {temperature.RATIO: mends, temperature.TWICE: needless, temperature.NONE: little}
+    beside = {temperature.RATIO: mends, temperature.TWICE: needless, temperature.NONE: much}
+    found = temperature.overall({"a": key})
+    assert found["holds"] == "holds" and found["prior"]["a"] == pytest.approx(0.1 * mends["won"])
+    assert temperature.overall({"b": beside})["holds"] == "does not hold"
+    assert temperature.overall({"a": key, "b": beside})["holds"] == "holds in part"
+    assert (
+        temperature.overall({"c": dict.fromkeys(temperature.WAYS, needless)})["holds"]
+        == "does not hold"
+    )
+
+
+def cases(n=60, seed=0):
+    """Published-looking cases whose truth is drawn from their own five probabilities."""
+    rng = np.random.default_rng(seed)
+    top = np.array([rng.permutation(99)[:5] for _ in range(n)])
+    p = -np.sort(-rng.dirichlet(np.ones(5), n)) * 0.6
+    label = np.array([rng.choice(t, p=q / q.sum()) for t, q in zip(top, p, strict=True)])
+    label[: n // 6] = (top[: n // 6, 0] + 1) % 99  # some outside or elsewhere
+    name = np.arange(n).astype(str)
+    return Published(name, name, name, label, rng.random(n), name, top, p)
+
+
+def test_the_confidence_of_any_completion_lies_within_the_bounds():
+    rng = np.random.default_rng(0)
+    p5 = np.array([[0.3, 0.1, 0.08, 0.06, 0.05]])
+    rest = 1 - p5.sum()
+    completions = []
+    while len(completions) < 200:
+        other = rng.dirichlet(np.full(94, rng.choice([0.3, 1, 10]))) * rest
+        if other.max() <= 0.05:
+            completions.append(np.r_[p5[0], other])
+    for T in (0.5, 1.0, 3.0, 50.0):
+        low, high = temperature.bounds(p5, T)
+        for whole in completions:
+            power = whole ** (1 / T)
+            assert low[0] - 1e-9 <= power[0] / power.sum() <= high[0] + 1e-9
+    assert np.ptp(temperature.bounds(p5, 1.0)) < 1e-9  # at 1 nothing is unknown
+
+
+def test_informative_probabilities_are_told_from_equal_odds():
+    found = temperature.study_published(cases(400), n_boot=100)
+    assert found["verdict"]["informative"] and found["told_ci95"][0] > 0
+    way = found["ways"]["as published"]
+    assert way["limit"] == pytest.approx(np.log(5)) == found["nulls"]["uniform"]
+    assert way["chosen"]["T_ci95"][0] < 1.0 < way["chosen"]["T_ci95"][1]
+
+
+def test_the_label_prior_of_a_case_does_not_count_its_family():
+    labels, families = np.array([3, 3, 7]), np.array(["a", "a", "b"])
+    prior = temperature.label_prior(labels, families, strength=1.0)
+    assert prior.sum(1) == pytest.approx(1)
+    assert prior[0, 3] == pytest.approx(1 / 99 / 2) and prior[0, 7] == pytest.approx(1.01010101 / 2)
+    assert prior[2, 3] == pytest.approx((2 + 1 / 99) / 3)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_figure_names_its_subset_and_draws_every_predictor(known):
+    model = one(2.0, 60)
+    found = {
+        "subset": "rruff-test",
+        "chosen_on": "rruff-calibration",
+        "n": 60,
+        "n_families": 30,
+        "models": {"net": dict.fromkeys(temperature.WAYS, model)},
+        "published": temperature.study_published(cases(), n_boot=20) if known else None,
+    }
+    figure = plot_measured.calibration_study(found)
+    texts = " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
+    assert "rruff-test: n = 60 patterns of 30 families" in texts and "net" in texts
+    assert ("not at hand" in texts) is not known

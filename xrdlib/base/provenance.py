@@ -1,0 +1,228 @@
+"""Which code a result comes from: what a notebook uses, and what makes a training run this one.
+
+    xrdlib digests build/code notebooks/03_stage1.ipynb
+
+writes a digest of all code behind a notebook, which its stage in dvc.yaml depends on. Imports are
+followed statically, through every module and into functions. `xrdlib/__init__.py` only forwards
+names, so what a name forwards to counts and the file itself does not: a new export must not retrain
+a model. A released checkpoint keeps the digest that it was made with.
+"""
+
+import ast
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cache
+from importlib.util import resolve_name
+from pathlib import Path
+
+from .. import _EXPORTS
+from .. import __name__ as PACKAGE
+from .errors import XrdlibError
+from .paths import ROOT
+from .tensorfile import canonical, fingerprint
+
+FOLDER = ROOT / PACKAGE
+
+# Modules, by the last part of their names, that handle runs without a say in their numbers.
+_APART = ("atomic", "checkpoint", "errors", "lock", "paths", "provenance", "tensorfile")
+
+
+def of_notebook(path):
+    """Files of the package that a notebook uses, directly or through other modules.
+
+    Parameters
+    ----------
+    path : path-like
+        An .ipynb file.
+
+    Returns
+    -------
+    list of str
+        Sorted, relative to the project: modules, and the tables and templates that they name.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is missing, is not a notebook, or its code does not parse.
+    """
+    return of_source(_code(path), path)
+
+
+def of_source(source, name="<source>"):
+    """As `of_notebook`, for Python source outside the package.
+
+    Raises
+    ------
+    XrdlibError
+        If the source does not parse.
+    """
+    files = set(pending := _used(_parsed(source, name), ""))
+    while pending:
+        if (file := pending.pop()).suffix == ".py":
+            more = _used_by(file) - files
+            files |= more
+            pending |= more
+    return sorted(file.relative_to(ROOT).as_posix() for file in files)
+
+
+def of_run(model, stream, settings, class_probabilities=None, config=None):
+    """Identity of a training run: only a checkpoint with the same is resumed.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        At its initial weights, with attributes `name` and `config`.
+    stream : object
+        With ``batch(step)``; a dict in ``stream.config`` counts too.
+    settings : dict
+        Of JSON values.
+    class_probabilities : array_like, (99,), optional
+    config : dict, optional
+        Of JSON values: whatever else the caller knows, such as hashes of data.
+
+    Returns
+    -------
+    dict
+        As it comes back from JSON.
+
+    Raises
+    ------
+    XrdlibError
+        If the stream's or the caller's part holds other than JSON values.
+    """
+    prior = [] if class_probabilities is None else class_probabilities
+    identity = {
+        "settings": settings,
+        "model": [model.name, asdict(model.config)],
+        "weights": fingerprint(model.state_dict()),
+        "stream": getattr(stream, "config", {}),
+        # Of the first batch the labels alone: patterns differ in rounding between devices.
+        "labels": fingerprint({"labels": stream.batch(0)[1]}),
+        "prior": [round(float(p), 9) for p in prior],
+        "caller": config or {},
+        "code": code_digest(training_files()),
+    }
+    return json.loads(canonical(identity))
+
+
+def training_files():
+    """Code and tables that training and the simulator behind it read, a list of Path."""
+    files = [ROOT / name for name in of_source("from xrdlib import stream, train")]
+    return [file for file in files if file.stem not in _APART]
+
+
+def code_digest(files):
+    """SHA-256 of files; of Python code without comments, docstrings and layout.
+
+    Parameters
+    ----------
+    files : iterable of path-like
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
+    lines = [f"{_digest(Path(path))}  {Path(path).name}\n" for path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def write(folder, notebooks):
+    """Write for each notebook the digests of the files that it uses, one a line.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if need be; a file there is named as its notebook, without suffix.
+    notebooks : iterable of path-like
+
+    Raises
+    ------
+    XrdlibError
+        As `of_notebook`.
+    """
+    digest = cache(_digest)
+    for path in map(Path, notebooks):
+        lines = [f"{digest(ROOT / name)}  {name}\n" for name in of_notebook(path)]
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / path.stem).write_text("".join(lines), encoding="utf-8")
+
+
+def _code(path):
+    """All code cells of a notebook, joined; magics and shell lines are blanked."""
+    try:
+        cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    except FileNotFoundError:
+        raise XrdlibError(f"{path} does not exist; give the path of a notebook.") from None
+    except (KeyError, TypeError, ValueError):
+        raise XrdlibError(f"{path} is not a Jupyter notebook.") from None
+    lines = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code").split("\n")
+    return "\n".join("" if line.startswith(("%", "!")) else line for line in lines)
+
+
+def _parsed(source, name):
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise XrdlibError(f"{name} is not valid Python, line {error.lineno}.") from None
+
+
+@cache
+def _used_by(file):
+    """Files that a module of the package mentions."""
+    package = ".".join(file.relative_to(ROOT).parent.parts)
+    return frozenset(_used(_parsed(file.read_text(encoding="utf-8"), file), package))
+
+
+def _used(tree, package):
+    """Files of the package that parsed source mentions, which stands in a package or in none."""
+    nodes = list(ast.walk(tree))
+    imported = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    package_names = {a.asname for a in imported if a.name == PACKAGE} | {PACKAGE}
+    dotted, files = {alias.name for alias in imported}, set()
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            target = "." * node.level + (node.module or "")
+            origin = resolve_name(target, package) if node.level else target
+            dotted |= {f"{origin}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id in package_names:
+                dotted.add(f"{PACKAGE}.{node.attr}")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            files |= _data().get(node.value, set())
+    for parts in (name.split(".")[1:] for name in dotted if name.startswith(f"{PACKAGE}.")):
+        parts = [*_EXPORTS.get(parts[0], parts[0]).split("."), *parts[1:]]
+        # A name in a module counts as that module, and a module with the packages around it.
+        places = [FOLDER.joinpath(*parts[:end]) for end in range(1, len(parts) + 1)]
+        files |= {f for p in places for f in (p.with_suffix(".py"), p / "__init__.py")}
+    return {file for file in files if file.is_file()}
+
+
+@cache
+def _data():
+    """Name -> tables and templates of that name in the package, wherever they lie."""
+    found = {}
+    for file in FOLDER.rglob("*.*"):
+        if file.suffix not in (".py", ".pyc"):
+            found.setdefault(file.name, set()).add(file)
+    return found
+
+
+def _digest(path):
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        # Source again and not a dump of the tree, whose form changes with Python's version.
+        content = ast.unparse(_without_texts(ast.parse(content))).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _without_texts(tree):
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [statement for statement in body if not _is_text(statement)]
+    return tree
+
+
+def _is_text(statement):
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

@@ -1,0 +1,54 @@
+"""What the commands share: the look of their help, the profile, a sentence for what goes wrong."""
+
+import os
+import sys
+
+import click
+
+from ..base.config import PROFILES
+from ..base.errors import XrdlibError
+
+
+class _Examples:
+    """Examples after the help stand as they were written."""
+
+    def format_epilog(self, ctx, formatter):
+        if self.epilog:
+            formatter.write_paragraph()
+            formatter.write(self.epilog)
+
+
+class Command(_Examples, click.Command):
+    """A command whose help ends with examples."""
+
+
+class Commands(_Examples, click.Group):
+    """Commands in the order in which they were added; what goes wrong in one is one sentence."""
+
+    def list_commands(self, ctx):
+        return list(self.commands)
+
+    def invoke(self, ctx):
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+            return code
+        except XrdlibError as problem:
+            return complain(problem)
+        except BrokenPipeError:
+            # Whoever reads our output, as `head` does, has seen enough: nothing more is written.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
+
+profile_option = click.option(
+    "--profile", type=click.Choice(PROFILES), help="by default the one named in params.yaml"
+)
+
+
+def complain(problem):
+    """One line on stderr; the exit code."""
+    printable = "".join(c if c.isprintable() else "?" for c in str(problem))
+    # At once: a launcher that lost one of its processes soon ends the others.
+    print(f"xrdlib: {printable}", file=sys.stderr, flush=True)
+    return 2

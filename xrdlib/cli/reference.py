@@ -1,0 +1,55 @@
+"""`xrdlib groups`, `fetch` and `inventory`: what is known, and which data there are."""
+
+import click
+
+from .frame import Command
+
+GROUPS_EXAMPLES = """examples:
+  xrdlib groups                 all 99
+  xrdlib groups 4               by label
+  xrdlib groups P21/c           by the symbol of a space group
+  xrdlib groups sg14            by its number
+  xrdlib groups "P 1 21/n 1"    by extinction symbol, in any setting
+"""
+
+FETCH_EXAMPLES = """examples:
+  xrdlib fetch                  what there is, and under which terms
+  xrdlib fetch amcsd
+"""
+
+
+@click.command(cls=Command, epilog=GROUPS_EXAMPLES, short_help="explain extinction groups")
+@click.argument("group", required=False, metavar="[SYMBOL|NUMBER]")
+def groups(group):
+    """List the 99 extinction groups, or explain one: its space groups, its reflection conditions,
+    and its neighbours on the graph of symmetry lowering.
+    """
+    from ..prediction import text
+
+    click.echo(text.overview() if group is None else text.group(group), nl=False)
+
+
+@click.command(cls=Command, epilog=FETCH_EXAMPLES, short_help="fetch a data set")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def fetch(names):
+    """Fetch external data sets into the data folder, checked by hash."""
+    from ..structures import datasets
+
+    for name in names:
+        click.echo(f"{name}: {datasets.fetch(name)}")
+    if not names:
+        for entry in datasets.inventory():
+            state = "here" if entry["present"] else "not here"
+            click.echo(f"{entry['name']:16} {state:9} {entry['origin']} ({entry['licence']})")
+
+
+@click.command(cls=Command, short_help="write which data sets are here")
+@click.argument("file", type=click.Path())
+def inventory(file):
+    """Write which external data sets are on this machine to a JSON FILE, for the pipeline."""
+    from ..structures import datasets
+
+    datasets.write(file)
+
+
+COMMANDS = [groups, fetch, inventory]

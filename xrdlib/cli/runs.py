@@ -1,0 +1,156 @@
+"""Trainings of a profile, and what is made of their results: tables, figures, claims."""
+
+from pathlib import Path
+
+import click
+
+from .frame import Command, complain, profile_option
+
+TRAIN_EXAMPLES = """examples:
+  xrdlib train stage1 --profile paper
+  accelerate launch -m xrdlib train stage1 --profile paper     in several processes
+"""
+
+STUDY_EXAMPLES = """examples:
+  xrdlib study ablations --part 1/2       the other half elsewhere, with --part 2/2
+"""
+
+into_option = click.option(
+    "--into", type=click.Path(), metavar="FILE", help="put the table between the marks in FILE"
+)
+
+
+@click.command(cls=Command, epilog=TRAIN_EXAMPLES, short_help="train one stage of a profile")
+@click.argument("stage")
+@profile_option
+def train(stage, profile):
+    """Train one stage (stage1, stage2, resnet or plain), in as many processes as a launcher starts.
+
+    It is what the stage's notebook trains, to the same checkpoint: the notebook then finds its run
+    finished. The stages before must have run.
+    """
+    from ..base.errors import XrdlibError
+    from ..learning import ranks, stages
+
+    try:
+        history = stages.start(profile, stage)
+    except XrdlibError as problem:
+        return complain(problem)
+    finally:
+        ranks.leave()
+    if ranks.is_first():
+        seconds, loss = history.seconds, history.rows[-1]["loss"]
+        click.echo(f"{stage}: {history.patterns:,} patterns, {seconds:.0f} s, loss {loss:.4f}")
+
+
+@click.command(cls=Command, epilog=STUDY_EXAMPLES, short_help="do the trainings of a study")
+@click.argument("name", type=click.Choice(("scaling", "ablations")), metavar="STUDY")
+@click.option("--part", default="1/1", metavar="K/N", help="every N-th training, from the K-th on")
+@profile_option
+def study(name, part, profile):
+    """Do the trainings of a study, scaling or ablations; its notebook finds them finished."""
+    from ..base.config import load
+    from ..studies import ablations, trainings
+
+    chosen, settings = {"scaling": trainings, "ablations": ablations}[name], load(profile)
+    for training in trainings.part(chosen.trainings(settings), part):
+        click.echo(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
+        chosen.train_one(settings, training)
+
+
+@click.command(cls=Command, short_help="score the released predictor")
+@click.option("--weights", type=click.Path(), metavar="FILE", help="another predictor")
+@click.option("--json", type=click.Path(), metavar="FILE", help="also write all rows")
+def evaluate(weights, json):
+    """Evaluate the released predictor on the measured patterns, beside its nulls."""
+    from ..prediction.evaluate import run
+    from ..reporting.report import as_text, headline
+
+    rows = run(weights, json)
+    click.echo(as_text({"profile": "laptop", "rows": rows, "notes": []}))
+    click.echo(f"\n{headline(rows)}")
+
+
+@click.command(cls=Command, short_help="print the results of a profile")
+@profile_option
+@click.option("--markdown", is_flag=True, help="tables for the README")
+@into_option
+def report(profile, markdown, into):
+    """Print the summary of a profile's results."""
+    from ..base import config
+    from ..reporting import report
+
+    result = report.load(profile or config.load().profile)
+    if into:
+        report.insert(into, report.as_markdown(result))
+    else:
+        click.echo(report.as_markdown(result) if markdown else report.as_text(result))
+
+
+@click.command(cls=Command, short_help="bring the model card up to date")
+@profile_option
+def card(profile):
+    """Bring the tables of models/README.md up to date."""
+    from ..base.config import load
+    from ..reporting.report import update
+
+    update(profile or load().profile)
+
+
+@click.command(cls=Command, short_help="draw figures from results")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--studies", is_flag=True, help="those of all studies at hand")
+@profile_option
+def gallery(names, studies, profile):
+    """Draw figures from the result files of a profile: those named, or all but the studies'."""
+    from ..base import paths
+    from ..base.config import load
+    from ..reporting.gallery import at_hand, draw
+
+    settings = load(profile)
+    names = [*names, *(at_hand(settings) if studies else [])]
+    for name in draw(settings, names):
+        click.echo(paths.figures(settings.profile) / f"{name}.png")
+
+
+@click.command(cls=Command, short_help="judge the paper's claims")
+@profile_option
+@into_option
+def claims(profile, into):
+    """Print the paper's claims with their verdicts."""
+    from ..base.config import load
+    from ..reporting.claims import BEGIN, END, as_markdown, mixed, table
+    from ..reporting.report import insert
+
+    config = load(profile)
+    rows = table(config)
+    if line := mixed(config):
+        complain(line)
+    if into:
+        insert(into, as_markdown(rows), (BEGIN, END))
+        return
+    for name, row in rows.iterrows():
+        click.echo(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
+
+
+@click.command(cls=Command, short_help="digests of the code behind notebooks")
+@click.argument("folder", type=click.Path())
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path())
+def digests(folder, notebooks):
+    """Write a digest of all code behind each notebook into a folder; stages depend on them."""
+    from ..base import provenance
+
+    provenance.write(folder, notebooks)
+
+
+@click.command(cls=Command, short_help="bring the pipeline up to date")
+@click.argument("target", default="dvc.yaml")
+@click.option("--times", type=click.Path(path_type=Path), help="JSON file: what stages took")
+def repro(target, times):
+    """Run `dvc repro` and say how far it is; TARGET is a stage or a file of stages."""
+    from . import progress
+
+    return progress.repro(target, times)
+
+
+COMMANDS = [train, study, evaluate, report, card, gallery, claims, digests, repro]

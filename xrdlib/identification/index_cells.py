@@ -1,0 +1,247 @@
+"""Refined cells, and how well the lines of a pattern fit what each extinction group allows."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ..base.patterns import CU_KA1
+from ..symmetry import groups
+from ..symmetry.cells import (
+    EXPANSION,
+    SYSTEMS,
+    angle,
+    from_parameters,
+    inverse_square,
+    reciprocal_metric,
+    settings,
+    system_products,
+)
+from .index_search import MOST_LINES, search
+from .line_finder import Lines
+
+_REFINED = 8  # lattices of each system
+
+_MATCHES = (0.06, 0.05, 0.035, 0.03)  # degrees; lines within this are fitted, step by step
+
+_ERROR, _SHIFT = 0.015, 0.05  # degrees; of a line's place, and of the zero
+
+_SIGMA, _TAIL, _TAIL_SHARE = 0.018, 0.05, 0.08  # degrees; of lines around their places
+
+_STRONG, _STRAY, _STRAY_WEAK = 0.1, 0.04, 0.12  # share of strong and of weak lines that are strange
+
+_SAME_PLACE = 0.01  # degrees
+
+_REACH = 16  # highest index
+
+_MOST_REFLECTIONS = 3000
+
+_RANGE_FROM = 8.0  # degrees; strange lines lie anywhere from here, or a degree before the first
+
+# A cell of each metric, to ask for the settings that it permits.
+_TYPICAL = {
+    "cubic": (6.0, 6.0, 6.0, 90.0, 90.0, 90.0),
+    "tetragonal": (6.0, 6.0, 8.0, 90.0, 90.0, 90.0),
+    "hexagonal": (6.0, 6.0, 8.0, 90.0, 90.0, 120.0),
+    "orthorhombic": (5.1, 6.3, 7.7, 90.0, 90.0, 90.0),
+    "monoclinic": (5.1, 6.3, 7.7, 90.0, 100.0, 90.0),
+}
+
+
+class Indexed(NamedTuple):
+    """What the lattices that were found say of each extinction group.
+
+    Attributes
+    ----------
+    score : ndarray, (99,)
+        Log-likelihood of the places of lines under the best lattice of the group's system, over
+        that of lines anywhere; NaN where no lattice was found.
+    lines, explained : ndarray, (99,)
+        Lines that the group allows in the range, and observed lines that they explain; 0 likewise.
+    cell : dict of int to tuple
+        By label 1..99: (a, b, c, alpha, beta, gamma), angstrom and degrees.
+    n : int
+        Lines of the pattern.
+    looked_at : int
+        The first ones, that lattices had to explain.
+    lattices : list of Lattice
+        All that were found, system after system, the best first in each.
+    peaks : line_finder.Lines
+        All lines of the pattern.
+    """
+
+    score: np.ndarray
+    lines: np.ndarray
+    explained: np.ndarray
+    cell: dict
+    n: int
+    looked_at: int
+    lattices: list = []
+    peaks: Lines | None = None
+
+
+class Lattice(NamedTuple):
+    """A lattice that explains lines.
+
+    Attributes
+    ----------
+    system : str
+        One of `lattice_systems.SYSTEMS`.
+    parameters : ndarray, (p,)
+        See `lattice_systems`.
+    score : float
+        Of its best group, see `Indexed`.
+    """
+
+    system: str
+    parameters: np.ndarray
+    score: float
+
+
+def index(lines, sets):
+    """Lattices for a pattern's lines, and the groups that they speak for.
+
+    Parameters
+    ----------
+    lines : line_finder.Lines
+    sets : dict of str to ndarray
+        As from `index_sets.learn`.
+
+    Returns
+    -------
+    Indexed
+    """
+    two_theta, height = (x[:MOST_LINES] for x in lines)
+    found = np.full((3, groups.N_GROUPS), np.nan)
+    cells, lattices = {}, []
+    for system in SYSTEMS:
+        own = []
+        for start in search(two_theta, sets[system], system)[:_REFINED]:
+            parameters, zero = refine(start, system, two_theta)
+            scored = _scores(parameters, zero, system, two_theta, height)
+            for label, row in scored.items():
+                if not row[0] <= found[0, label - 1]:
+                    found[:, label - 1] = row
+                    cells[label] = from_parameters(system, parameters)
+            if scored:
+                best = max(row[0] for row in scored.values())
+                own.append(Lattice(system, parameters, float(best)))
+        lattices += sorted(own, key=lambda lattice: -lattice.score)
+    n = len(lines.two_theta), len(two_theta)
+    return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n, lattices, lines)
+
+
+def refine(parameters, system, two_theta):
+    """Least squares of a lattice and a zero shift on the lines that it explains.
+
+    Parameters
+    ----------
+    parameters : ndarray, (p,)
+        As from `index_search.search`.
+    system : str
+    two_theta : ndarray, (n,)
+        Degrees of Cu K-alpha1.
+
+    Returns
+    -------
+    parameters : ndarray, (p,)
+    zero : float
+        Degrees; what is read minus what is true.
+    """
+    zero = 0.0
+    limit = inverse_square(two_theta[-1] + 0.3)
+    for match in _MATCHES:
+        hkl, square = reflections(parameters, system, limit)
+        nearest, off = _nearest(two_theta, angle(square) + zero)
+        fitted = np.abs(off) < match
+        if fitted.sum() < len(parameters) + 2:
+            break
+        theta = np.radians(angle(square[nearest[fitted]])) / 2
+        slope = np.degrees(CU_KA1**2 / (2 * np.sin(2 * theta)))  # of 2 theta over 1/d^2
+        rows = system_products(system, hkl[nearest[fitted]]) * slope[:, None] / _ERROR
+        rows = np.column_stack([rows, np.full(len(rows), 1 / _ERROR)])
+        # The last row pulls the zero shift to none.
+        rows = np.vstack([rows, [*np.zeros(len(parameters)), 1 / _SHIFT]])
+        change = np.linalg.lstsq(rows, np.append(off[fitted] / _ERROR, -zero / _SHIFT))[0]
+        changed = parameters + change[:-1]
+        if np.linalg.eigvalsh(reciprocal_metric(system, changed))[0] <= 0:
+            break
+        parameters, zero = changed, zero + float(change[-1])
+    return parameters, zero
+
+
+def _scores(parameters, zero, system, two_theta, height):
+    """Score, allowed lines and explained lines of the groups of a system, dict by label."""
+    hkl, square = reflections(parameters, system, inverse_square(two_theta[-1] + 0.1))
+    if not 0 < len(hkl) <= _MOST_REFLECTIONS:
+        return {}
+    labels, table, first = allowed(system)
+    place = angle(square) + zero
+    order = np.argsort(place, kind="stable")
+    start = np.flatnonzero(np.diff(np.rint(place[order] / _SAME_PLACE), prepend=-1))
+    present = np.logical_or.reduceat(table[:, *(hkl[order] - first).T], start, axis=1)
+    off = two_theta[:, None] - place[order][start]
+    near = _gauss(off, _SIGMA) + _TAIL_SHARE * _gauss(off, _TAIL)
+    number = present.sum(1)
+    span = two_theta[-1] + 0.1 - min(_RANGE_FROM, two_theta[0] - 1)
+    density = present @ near.T * (span / np.maximum(number, 1))[:, None]
+    stray = np.where(height > _STRONG, _STRAY, _STRAY_WEAK)
+    score = np.log((1 - stray) * density + stray).sum(1)
+    # The best setting of each group.
+    best = np.lexsort((-score, labels))
+    best = best[np.unique(labels[best], return_index=True)[1]]
+    explained = (density > 1).sum(1)
+    return {int(labels[i]): (score[i], number[i], explained[i]) for i in best}
+
+
+def reflections(parameters, system, limit):
+    """Indices, (m, 3), and 1/d^2 below a limit; of each reflection and its opposite one."""
+    star = reciprocal_metric(system, parameters)
+    last = np.sqrt(limit * np.diag(np.linalg.inv(star))).astype(int)
+    last = np.minimum(last, _REACH)
+    first = last * _signs(system)
+    ranges = (np.arange(a, b + 1) for a, b in zip(first, last, strict=True))
+    hkl = np.stack(np.meshgrid(*ranges, indexing="ij"), -1).reshape(-1, 3)
+    square = ((hkl @ star) * hkl).sum(1)
+    kept = (square > 1e-6) & (square < limit)
+    return hkl[kept], square[kept]
+
+
+def _nearest(values, places):
+    """Of each value, the nearest place and how far it is off."""
+    order = np.argsort(places)
+    right = np.clip(np.searchsorted(places[order], values), 1, max(len(places) - 1, 1))
+    choice = order[np.clip([right - 1, right], 0, len(places) - 1)]
+    off = values - places[choice]
+    which = np.abs(off).argmin(0), np.arange(len(values))
+    return choice[which], off[which]
+
+
+@cache
+def allowed(system):
+    """Labels of all settings of a system, what they allow, (s, h, k, l), and the first h, k, l."""
+    own = [
+        label
+        for label, name in enumerate(groups.crystal_systems(), start=1)
+        if name.replace("trigonal", "hexagonal") == system
+    ]
+    first = _REACH * _signs(system)
+    ranges = (np.arange(low, _REACH + 1) for low in first)
+    grid = np.stack(np.meshgrid(*ranges, indexing="ij"), -1)
+    labels, tables = [], []
+    for label in own:
+        number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
+        for change in settings(label, _TYPICAL[system]):
+            present = ~groups.absent(number, grid.reshape(-1, 3) @ change)
+            labels.append(label)
+            tables.append(present.reshape(grid.shape[:3]))
+    return np.array(labels), np.array(tables), first
+
+
+def _signs(system):
+    """-1 for each of h, k and l that takes negative values among inequivalent reflections."""
+    return -np.array([0, EXPANSION[system][:, 4].any(), EXPANSION[system][:, 3].any()], dtype=int)
+
+
+def _gauss(x, sigma):
+    return np.exp(-0.5 * (x / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))

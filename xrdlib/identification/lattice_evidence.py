@@ -1,0 +1,263 @@
+"""What the lattices that were found say of the 99 groups, as log-probabilities under equal priors.
+
+A small network reads, for one group at a time, how well the lattices of its system explain the
+lines of the pattern, how well those of other systems do, and how many lines there are. It learns
+on simulated patterns how far such scores can be trusted.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..base import tensorfile
+from ..base.errors import XrdlibError
+from ..symmetry import groups
+from ..symmetry.cells import SYSTEMS, free
+from .index_search import MOST_LINES
+from .pattern_weights import PatternWeights
+from .pattern_weights import gather as gather_fits
+
+NOTHING = -20.0  # score where no lattice was found
+
+_FEWEST = 4  # lines; the score of fewer is taken as that of four
+
+_HIDDEN, _DROPOUT = 48, 0.1
+
+_SETS, _NETWORK, _PATTERNS = "sets.", "network.", "patterns."  # of tensors' names
+
+
+class Scores(NamedTuple):
+    """Scores of n patterns, see `index_cells.Indexed`.
+
+    Attributes
+    ----------
+    score : ndarray, (n, 99) float32
+        NaN where no lattice was found.
+    lines, explained : ndarray, (n, 99) float32
+    n : ndarray, (n,) int
+        Lines of each pattern.
+    """
+
+    score: np.ndarray
+    lines: np.ndarray
+    explained: np.ndarray
+    n: np.ndarray
+
+
+def gather(indexed):
+    """`Scores` of a sequence of `index_cells.Indexed`."""
+    rows = [np.array([x.score, x.lines, x.explained], dtype=np.float32) for x in indexed]
+    rows = np.array(rows).reshape(-1, 3, groups.N_GROUPS)
+    return Scores(rows[:, 0], rows[:, 1], rows[:, 2], np.array([x.n for x in indexed], dtype=int))
+
+
+def features(scores):
+    """What the network is told of each group of each pattern, (n, 99, f) float32."""
+    systems = np.array(groups.crystal_systems())
+    metric = np.where(systems == "trigonal", "hexagonal", systems)
+    found = np.isfinite(scores.score)
+    score = np.where(found, scores.score, NOTHING)
+    best = {name: score[:, metric == name].max(1) for name in SYSTEMS}
+    top = np.max(list(best.values()), axis=0)
+    nothing = np.full(len(score), NOTHING)
+
+    def column(choose):
+        """Best score among the systems that `choose` picks for each system."""
+        by_name = {
+            name: np.max([nothing, *(best[s] for s in SYSTEMS if choose(s, name))], axis=0)
+            for name in (*SYSTEMS, "triclinic")
+        }
+        return np.stack([by_name[name] for name in metric], 1)
+
+    freedom = {**{name: free(name) for name in SYSTEMS}, "triclinic": 6}
+    own = column(lambda s, name: s == name)
+    other = column(lambda s, name: s != name)
+    higher = column(lambda s, name: freedom[s] < freedom[name])
+    lower = column(lambda s, name: freedom[s] > freedom[name])
+    top = np.repeat(top[:, None], groups.N_GROUPS, 1)
+    n = np.repeat(scores.n[:, None], groups.N_GROUPS, 1)
+    used = np.clip(n, _FEWEST, MOST_LINES)
+    told = [
+        found,
+        np.clip(score, NOTHING, 80) / 20,
+        np.clip(score - own, -20, 0) / 10,
+        np.clip(score - top, -30, 0) / 10,
+        np.clip(own - top, -40, 0) / 10,
+        np.clip(own - other, -40, 40) / 10,
+        np.clip(own - higher, -40, 40) / 10,
+        np.clip(own - lower, -40, 40) / 10,
+        top / 20,
+        np.minimum(n, 2 * MOST_LINES) / 20,
+        np.clip(score / used, -1, 4),
+        own / used,
+        top / used,
+        np.where(found, np.log1p(scores.lines), 0) / 2 - 2,
+        2 * scores.explained / used - 1,
+        *(np.broadcast_to(systems == name, score.shape) for name in groups.SYSTEMS),
+    ]
+    return np.stack([np.asarray(x, dtype=np.float32) for x in told], -1)
+
+
+class LatticeEvidence:
+    """Sets of indices to search with, and the network that weighs what is found.
+
+    Parameters
+    ----------
+    sets : dict of str to ndarray
+        As from `index_sets.learn`.
+    network : torch.nn.Module
+        From (n, 99, f) features to (n, 99).
+    patterns : pattern_weights.PatternWeights, optional
+        To weigh fits of whole patterns.
+    """
+
+    def __init__(self, sets, network, patterns=None):
+        self.sets, self.network = sets, network.eval()
+        self.patterns = patterns if patterns is None else patterns.eval()
+
+    def index(self, intensities):
+        """`index_cells.Indexed` of each pattern (n, GRID.size), on `patterns.GRID`."""
+        # Slow to load, and a network alone needs none of it.
+        from .index_cells import index
+        from .line_finder import find_lines
+
+        return [index(find_lines(intensity), self.sets) for intensity in intensities]
+
+    def evidence(self, intensities, cell=None):
+        """What lattices say of patterns, as fields of `predict.Seen`.
+
+        Parameters
+        ----------
+        intensities : ndarray, (n, GRID.size)
+        cell : sequence of 6 floats, optional
+            Where it is known: no other lattice is then looked at.
+
+        Returns
+        -------
+        dict
+            "lattice" and "indexed", and with `patterns` "pattern" and "fitted".
+
+        Raises
+        ------
+        XrdlibError
+            If the cell is impossible.
+        """
+        if cell is not None:
+            from .pattern_evidence import score_cell
+
+            fitted = [score_cell(intensity, cell) for intensity in intensities]
+            told = np.array([self.patterns.known(own) for own in fitted])
+            return {"lattice": told, "pattern": told, "fitted": fitted}
+        indexed = self.index(intensities)
+        seen = {"lattice": self.weigh(indexed), "indexed": indexed}
+        if self.patterns is not None:
+            fitted = self.fit(intensities, indexed)
+            seen |= {"fitted": fitted, "pattern": self.weigh_fits(fitted, seen["lattice"])}
+        return seen
+
+    def fit(self, intensities, indexed):
+        """Lattices fitted to whole patterns (n, GRID.size), a list of `Scored` for each.
+
+        Parameters
+        ----------
+        intensities : ndarray
+            As given to `index`, and what it returned.
+        indexed : list of index_cells.Indexed
+
+        Returns
+        -------
+        list of list of pattern_evidence.Scored
+        """
+        from .pattern_evidence import score
+
+        return [
+            score(intensity, found.peaks, found.lattices)
+            for intensity, found in zip(intensities, indexed, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def weigh_fits(self, fitted, logp):
+        """Log-probabilities of the groups under equal priors from fits of whole patterns.
+
+        Parameters
+        ----------
+        fitted : list of list of pattern_evidence.Scored
+        logp : ndarray, (n, 99)
+            As from `weigh`, for patterns that no lattice fits.
+
+        Returns
+        -------
+        ndarray, (n, 99) float64
+        """
+        told = self.patterns(*gather_fits(fitted), torch.from_numpy(logp).float())
+        return told.double().numpy()
+
+    def weigh(self, indexed):
+        """Log-probabilities of the groups under equal priors, (n, 99) float64."""
+        return self.weigh_scores(gather(indexed))
+
+    @torch.inference_mode()
+    def weigh_scores(self, scores):
+        """As `weigh`, from `Scores`."""
+        told = self.network(torch.from_numpy(features(scores)))
+        return torch.log_softmax(told.double(), -1).numpy()
+
+
+def make_network():
+    """The untrained network."""
+    width = 15 + len(groups.SYSTEMS)
+    layers = []
+    for size in (_HIDDEN, _HIDDEN):
+        layers += [nn.Linear(width, size), nn.GELU(), nn.Dropout(_DROPOUT)]
+        width = size
+    return nn.Sequential(*layers, nn.Linear(width, 1), nn.Flatten(-2))
+
+
+def save(path, evidence, about):
+    """Write sets and network to a file.
+
+    Parameters
+    ----------
+    path : path-like
+    evidence : LatticeEvidence
+    about : dict
+        Of JSON values. To it is added "fingerprint", which tells one training from another.
+    """
+    tensors = {_SETS + name: torch.from_numpy(rows) for name, rows in evidence.sets.items()}
+    tensors |= {_NETWORK + name: x for name, x in evidence.network.state_dict().items()}
+    if evidence.patterns is not None:
+        tensors |= {_PATTERNS + name: x for name, x in evidence.patterns.state_dict().items()}
+    told = {**about, "fingerprint": tensorfile.fingerprint(tensors)[:16]}
+    tensorfile.write(path, tensors, {"lattices": told})
+
+
+def load(path):
+    """Read what `save` wrote.
+
+    Returns
+    -------
+    evidence : LatticeEvidence
+    about : dict
+
+    Raises
+    ------
+    XrdlibError
+        If the file is missing, damaged or of another kind.
+    """
+    tensors, header = tensorfile.read(path)
+    if "lattices" not in header:
+        raise XrdlibError(f"{path} holds no sets of indices; give a file of lattice_evidence.save.")
+    sets, weights, more = (
+        {name.removeprefix(kind): x for name, x in tensors.items() if name.startswith(kind)}
+        for kind in (_SETS, _NETWORK, _PATTERNS)
+    )
+    network = make_network()
+    network.load_state_dict(weights)
+    sets = {name: rows.numpy() for name, rows in sets.items()}
+    patterns = None
+    if more:
+        patterns = PatternWeights()
+        patterns.load_state_dict(more)
+    return LatticeEvidence(sets, network, patterns), header["lattices"]

@@ -1,0 +1,267 @@
+"""Calibration: temperature, prior weight and fusion of the heads; conformal sets of groups.
+
+The scores of class k are s_k = z_k / T + w (log pi_target,k - log pi_train,k), where z is the
+logarithm of the fused probability a p_rule + (1 - a) p_aux. The prior enters as a ratio because
+the model has already absorbed the prior that it was trained with (Saerens et al. 2002).
+
+A pattern's score is the probability of all groups that are ranked above the true one (adaptive
+prediction sets, Romano, Sesia & Candes 2020, without their random part). Sets that go on up to the
+right quantile of the scores of calibration patterns hold the true group with that frequency, or
+a higher one. Patterns of one mineral family are alike, so a family has one vote, shared by its
+patterns, and the promise is about families not seen before.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base.errors import XrdlibError
+from .metrics import check, ece, logsumexp, nll, top_k
+
+T_RANGE = (0.1, 100.0)
+
+W_RANGE = (0.0, 2.0)
+
+FUSION_GRID = tuple(np.linspace(0, 1, 11).tolist())
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Temperature T, weight w of the prior ratio, weight a of the rule head."""
+
+    T: float = 1.0
+    w: float = 1.0
+    a: float = 0.5
+
+    def apply(self, rule_logp, aux_logp, log_ratio):
+        """Calibrated log-probabilities, (n, 99) float64.
+
+        Parameters
+        ----------
+        rule_logp, aux_logp : array_like, (n, 99), or None
+            Log-probabilities of the two heads; None for a head that the model lacks.
+        log_ratio : array_like, (99,)
+            log pi_target - log pi_train, see `priors.log_ratio`.
+        """
+        return rescale(fuse(rule_logp, aux_logp, self.a), self.T, self.w, log_ratio)
+
+
+def fuse(rule_logp, aux_logp, a):
+    """log(a p_rule + (1 - a) p_aux), or the one head that there is.
+
+    Parameters
+    ----------
+    rule_logp, aux_logp : array_like, (n, 99), or None
+    a : float
+        Weight of the rule head, 0..1; without effect where a head is None.
+
+    Returns
+    -------
+    ndarray, (n, 99) float64
+
+    Raises
+    ------
+    XrdlibError
+        If both heads are missing or their shapes differ.
+    """
+    heads = [np.asarray(x, dtype=np.float64) for x in (rule_logp, aux_logp) if x is not None]
+    if not heads or any(head.shape != heads[0].shape for head in heads):
+        raise XrdlibError(
+            f"Fusion needs one head, or two of equal shape; got {[h.shape for h in heads]}."
+        )
+    if len(heads) == 1 or a in (0, 1):
+        return heads[0] if a == 1 else heads[-1]
+    return np.logaddexp(np.log(a) + heads[0], np.log1p(-a) + heads[1])
+
+
+def rescale(logp, T, w, log_ratio):
+    """Normalised s = logp / T + w log_ratio; T may be infinite, where the prior ratio is left.
+
+    Returns
+    -------
+    ndarray, (n, 99) float64
+    """
+    scores = np.asarray(logp, dtype=np.float64) / T + w * np.asarray(log_ratio)
+    return scores - logsumexp(scores)[:, None]
+
+
+def fit(rule_logp, aux_logp, labels, log_ratio):
+    """Choose T, w and a by the NLL of calibration patterns.
+
+    For given a the NLL is convex in (1 / T, w), so each point of a grid over a is solved to its
+    global minimum; a bounded search around the best grid point then refines a.
+
+    Parameters
+    ----------
+    rule_logp, aux_logp : array_like, (n, 99), or None
+        Log-probabilities of the two heads; None for a head that the model lacks.
+    labels : array_like, (n,)
+        True classes 0..98.
+    log_ratio : array_like, (99,)
+        log pi_target - log pi_train; where it is constant w has no effect and stays 1.
+
+    Returns
+    -------
+    Calibration
+        Within `T_RANGE` and `W_RANGE`; a is 1 or 0 where only one head is given.
+    """
+    from scipy.optimize import minimize_scalar  # slow to load, and a prediction needs none of it
+
+    if rule_logp is None or aux_logp is None:
+        return _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(aux_logp is None))[1]
+    grid = profile_fusion(rule_logp, aux_logp, labels, log_ratio)
+    best = min(grid, key=lambda point: point[0])
+
+    def cost(a):
+        return _fit_scale(rule_logp, aux_logp, labels, log_ratio, a)[0]
+
+    step = FUSION_GRID[1]
+    bounds = (max(0.0, best[1].a - step), min(1.0, best[1].a + step))
+    found = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-3})
+    refined = _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(found.x))
+    return min(best, refined, key=lambda point: point[0])[1]
+
+
+def profile_fusion(rule_logp, aux_logp, labels, log_ratio, weights=FUSION_GRID):
+    """Best T and w at each fusion weight a.
+
+    Returns
+    -------
+    list of (float, Calibration)
+        NLL on the given patterns, and the calibration that gives it.
+    """
+    return [_fit_scale(rule_logp, aux_logp, labels, log_ratio, float(a)) for a in weights]
+
+
+def temperature_curve(logp, labels, w, log_ratio, temperatures=None):
+    """Scores against temperature, up to the limit where only the prior ratio is left.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+        Fused log-probabilities before scaling.
+    labels : array_like, (n,)
+    w : float
+        Weight of the prior ratio.
+    log_ratio : array_like, (99,)
+    temperatures : sequence of float, optional
+        By default 25 from 0.5 to 50, evenly spaced in logarithm.
+
+    Returns
+    -------
+    dict
+        Lists "temperature", "nll" (nats), "top1", "top5", "ece" (percent), and "limit", the same
+        four scores at infinite temperature.
+    """
+    if temperatures is None:
+        temperatures = np.geomspace(0.5, 50, 25)
+    rows = [_scores(rescale(logp, T, w, log_ratio), labels) for T in (*temperatures, np.inf)]
+    curve = {key: [row[key] for row in rows[:-1]] for key in rows[0]}
+    return {"temperature": [float(T) for T in temperatures], **curve, "limit": rows[-1]}
+
+
+def _scores(logp, labels):
+    return {
+        "nll": nll(logp, labels),
+        "top1": 100 * top_k(logp, labels, 1),
+        "top5": 100 * top_k(logp, labels, 5),
+        "ece": 100 * ece(logp, labels),
+    }
+
+
+def _fit_scale(rule_logp, aux_logp, labels, ratio, a):
+    """(NLL, Calibration) of the best T and w at fusion weight a."""
+    from scipy.optimize import minimize
+
+    z, labels = check(fuse(rule_logp, aux_logp, a), labels)
+    ratio = np.asarray(ratio, dtype=np.float64)
+    rows = np.arange(len(labels))
+
+    def cost(x):
+        scores = x[0] * z + x[1] * ratio
+        log_total = logsumexp(scores)
+        p = np.exp(scores - log_total[:, None])
+        value = (log_total - scores[rows, labels]).mean()
+        by_beta = ((p * z).sum(axis=1) - z[rows, labels]).mean()
+        by_w = (p @ ratio - ratio[labels]).mean()
+        return value, np.array([by_beta, by_w])
+
+    bounds = [(1 / T_RANGE[1], 1 / T_RANGE[0]), W_RANGE]
+    found = minimize(cost, [1.0, 1.0], jac=True, bounds=bounds, method="L-BFGS-B")
+    return float(found.fun), Calibration(T=float(1 / found.x[0]), w=float(found.x[1]), a=a)
+
+
+def scores(logp, labels):
+    """Probability of the groups above the true one, (n,) in [0, 1): 0 where it is ranked first.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+        Log-probabilities that were not fitted on these patterns.
+    labels : array_like, (n,)
+        True classes 0..98.
+    """
+    logp, labels = check(logp, labels)
+    p = np.exp(logp)
+    own = p[np.arange(len(p)), labels]
+    return (p * (p > own[:, None])).sum(axis=1)
+
+
+def quantile(values, families, coverage):
+    """Score up to which a set must go.
+
+    Parameters
+    ----------
+    values : array_like, (n,)
+        As from `scores`.
+    families : array_like, (n,)
+        Family of each pattern.
+    coverage : float
+        Frequency with which sets shall hold the true group, above 0 and below 1.
+
+    Returns
+    -------
+    float
+        1 where there are too few families for the coverage: all groups are then in the set.
+
+    Raises
+    ------
+    XrdlibError
+        If the coverage is out of range, or values and families differ in length or are none.
+    """
+    values, families = np.asarray(values, dtype=np.float64), np.asarray(families)
+    if not 0 < coverage < 1:
+        raise XrdlibError(f"The coverage is {coverage}; give a number above 0 and below 1.")
+    if len(values) == 0 or values.shape != families.shape:
+        raise XrdlibError("A conformal quantile needs scores, and the family of each.")
+    _, member, size = np.unique(families, return_inverse=True, return_counts=True)
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum((1 / size[member])[order])
+    # The pattern to come counts as one more family, whose score may be the highest.
+    wanted = coverage * (len(size) + 1)
+    at = np.searchsorted(reached, wanted * (1 - 1e-12))
+    return float(values[order[at]]) if at < len(values) else 1.0
+
+
+def members(probability, threshold):
+    """Groups of the sets.
+
+    Parameters
+    ----------
+    probability : array_like, (n, 99)
+    threshold : float
+        As from `quantile`.
+
+    Returns
+    -------
+    ndarray, (n, 99) bool
+        The groups above which no more probability lies than the threshold.
+    """
+    probability = np.asarray(probability, dtype=np.float64)
+    order = np.argsort(-probability, axis=1, kind="stable")
+    ranked = np.take_along_axis(probability, order, axis=1)
+    before = np.cumsum(ranked, axis=1) - ranked
+    inside = np.zeros(probability.shape, dtype=bool)
+    # Rounding must not leave out a group that a score of the same sum let in.
+    np.put_along_axis(inside, order, before <= threshold + 1e-9, axis=1)
+    return inside

@@ -1,0 +1,232 @@
+"""Checkpoints of a training run, and released weights, in the format of `tensorfile`.
+
+The last good checkpoint is kept as `.previous` and used if the newest one is damaged.
+"""
+
+import hashlib
+import json
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from ..base import tensorfile
+from ..base.errors import XrdlibError
+from .baselines import build
+
+
+class ConfigMismatch(XrdlibError):
+    """A checkpoint that belongs to another configuration than the one it was opened with."""
+
+
+@dataclass
+class Checkpoint:
+    """A training run at one moment.
+
+    Attributes
+    ----------
+    step : int
+        Optimiser steps taken.
+    config : dict
+        What the run was started with.
+    extra : dict
+        JSON values that the caller stored.
+    tensors : dict of Tensor
+        "model.*", "optimiser.*", "random.*" and the caller's "extra.*".
+    groups : list of dict
+        The optimiser's parameter groups.
+    """
+
+    step: int
+    config: dict
+    extra: dict
+    tensors: dict
+    groups: list = field(default_factory=list)
+
+    def part(self, prefix):
+        """Tensors whose names start with `prefix` and a dot, without it."""
+        skip = len(prefix) + 1
+        return {k[skip:]: v for k, v in self.tensors.items() if k.startswith(f"{prefix}.")}
+
+    def restore(self, model, optimiser=None):
+        """Put weights, optimiser state and PyTorch's random state back.
+
+        Raises
+        ------
+        XrdlibError
+            If the weights do not fit the model.
+        """
+        _fill(model, self.part("model"), "The checkpoint")
+        if optimiser is not None:
+            state = {}
+            for name, tensor in self.part("optimiser").items():
+                index, key = name.split(".", 1)
+                state.setdefault(int(index), {})[key] = tensor
+            optimiser.load_state_dict({"state": state, "param_groups": self.groups})
+        random = self.part("random")
+        torch.set_rng_state(random["cpu"])
+        if "cuda" in random and torch.cuda.is_available():
+            torch.cuda.set_rng_state(random["cuda"])
+
+
+def config_hash(config):
+    """Twelve hexadecimal digits that name a configuration.
+
+    Parameters
+    ----------
+    config : dict
+        Of JSON values.
+
+    Raises
+    ------
+    XrdlibError
+        If a value is none of JSON's.
+    """
+    return hashlib.sha256(tensorfile.canonical(config).encode()).hexdigest()[:12]
+
+
+def save(path, model, optimiser, step, config, extra=None, tensors=None):
+    """Write a checkpoint; the one it replaces is kept as `.previous` if it is whole.
+
+    Parameters
+    ----------
+    path : path-like
+    model : torch.nn.Module
+    optimiser : torch.optim.Optimizer
+    step : int
+    config : dict
+        Of JSON values; `load` refuses the file to any other.
+    extra : dict, optional
+        Of JSON values.
+    tensors : dict of Tensor, optional
+        More state of the caller's.
+
+    Raises
+    ------
+    XrdlibError
+        If the file cannot be written; the files that were there are untouched.
+    """
+    state = optimiser.state_dict()
+    everything = {f"model.{k}": v for k, v in model.state_dict().items()}
+    for index, values in state["state"].items():
+        everything |= {f"optimiser.{index}.{k}": v for k, v in values.items()}
+    everything["random.cpu"] = torch.get_rng_state()
+    if any(p.is_cuda for p in model.parameters()):
+        everything["random.cuda"] = torch.cuda.get_rng_state()
+    everything |= {f"extra.{k}": v for k, v in (tensors or {}).items()}
+    header = {
+        "step": step,
+        "config": config,
+        "extra": extra or {},
+        "groups": state["param_groups"],
+    }
+    tensorfile.write(path, everything, header, keep_as=previous(path))
+
+
+def load(path, config=None):
+    """Read the newest whole checkpoint.
+
+    Parameters
+    ----------
+    path : path-like
+        As given to `save`.
+    config : dict, optional
+        What the run is to be resumed with.
+
+    Returns
+    -------
+    Checkpoint or None
+        None if nothing was saved yet. If the newest file is damaged, a warning says so and the
+        previous one is returned.
+
+    Raises
+    ------
+    ConfigMismatch
+        If the checkpoint was written by a run with another `config`.
+    XrdlibError
+        If there are files and none is whole.
+    """
+    path = Path(path)
+    candidates = [p for p in (path, previous(path)) if p.exists()]
+    for i, candidate in enumerate(candidates):
+        try:
+            tensors, header = tensorfile.read(candidate)
+        except XrdlibError as error:
+            if i == len(candidates) - 1:
+                raise
+            warnings.warn(f"{error} Going on from {candidates[i + 1].name}.", stacklevel=2)
+            continue
+        if "step" not in header:
+            raise XrdlibError(f"{candidate} is no checkpoint; use another folder.")
+        if config is not None:
+            _require_same(json.loads(tensorfile.canonical(config)), header["config"], candidate)
+        return Checkpoint(tensors=tensors, **header)
+    return None
+
+
+def _require_same(given, stored, path):
+    if given != stored:
+        differing = sorted(k for k in {*given, *stored} if given.get(k) != stored.get(k))
+        raise ConfigMismatch(
+            f"{path} belongs to another run (different: {', '.join(differing)}); "
+            "use another folder."
+        )
+
+
+def previous(path):
+    """Where the checkpoint before the one at `path` is kept."""
+    return Path(path).with_name(Path(path).name + ".previous")
+
+
+def save_weights(path, model, metadata=None):
+    """Write a model for release: weights, and what rebuilds and describes it.
+
+    Parameters
+    ----------
+    path : path-like
+    model : torch.nn.Module
+        With attributes `name` and `config`, as `baselines.build` makes it.
+    metadata : dict, optional
+        Of JSON values: temperature, fusion, prior, provenance.
+
+    Raises
+    ------
+    XrdlibError
+        If the file cannot be written.
+    """
+    header = {"model": model.name, "config": asdict(model.config), "metadata": metadata or {}}
+    tensorfile.write(path, model.state_dict(), header)
+
+
+def load_weights(path):
+    """Rebuild a released model.
+
+    Returns
+    -------
+    torch.nn.Module
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is missing, damaged, or no released model.
+    """
+    tensors, header = tensorfile.read(path)
+    if "model" not in header:
+        raise XrdlibError(f"{path} holds no released weights; give a file of save_weights.")
+    model = build(header["model"], header["config"])
+    _fill(model, tensors, str(path))
+    return model.eval()
+
+
+def load_metadata(path):
+    """The metadata that was given to `save_weights`, a dict; errors as for `load_weights`."""
+    return tensorfile.read(path)[1].get("metadata", {})
+
+
+def _fill(model, tensors, what):
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise XrdlibError(f"{what} does not fit the model: {error}") from None

@@ -1,0 +1,246 @@
+"""What the experiments work with: banks, sets, predictions and streams of a profile."""
+
+from dataclasses import asdict, dataclass
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ..base import files, paths, records
+from ..base.errors import XrdlibError
+from ..base.patterns import Grid
+from ..simulation.prototypes import Prototypes, PrototypeSource
+from ..simulation.realism import Realism
+from ..simulation.stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
+from ..structures.recipes import shipped
+
+# Streams that must never share patterns are told apart by their seeds.
+SEEDS = {
+    "stage1": 1,
+    "stage2": 2,
+    "uniform": 3,
+    "holdout": 4,
+    "stage1 prototypes": 5,
+    "stage2 prototypes": 6,
+    "lattices": 7,
+}
+
+MEASURED = ("rruff-calibration", "rruff-test")
+# What to do about measured patterns that could not be had.
+HOW_TO_GET_MEASURED = (
+    "set XRDLIB_DATA to a folder with rruff.npz or with the official RRUFF archives "
+    "(www.rruff.net, zipped_data_files/powder: XY_Processed and DIF), then run again"
+)
+
+HELD_OUT = ("amcsd-calibration", "amcsd-test")
+
+
+@dataclass
+class PatternSet:
+    """Patterns as a model reads them, with what is known of them.
+
+    Attributes
+    ----------
+    x : ndarray, (n, n_points) float16
+        Network input.
+    label : ndarray, (n,) int64
+        Class index 0..98.
+    family : ndarray, (n,) str
+        Mineral family; patterns of one family are never on both sides of a split.
+    name : ndarray, (n,) str
+        Identifier of each pattern.
+    """
+
+    x: np.ndarray
+    label: np.ndarray
+    family: np.ndarray
+    name: np.ndarray
+
+    def __len__(self):
+        return len(self.label)
+
+    def take(self, index):
+        """The patterns at `index` (integer or boolean array)."""
+        return PatternSet(self.x[index], self.label[index], self.family[index], self.name[index])
+
+
+def grid(config):
+    """Grid of a profile's models."""
+    return Grid(5.0, 90.0, config.grid_step)
+
+
+def folder(config, name):
+    """Folder `name` of a profile's run, made if missing."""
+    path = paths.runs(config.profile) / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def save_set(config, name, patterns):
+    """Write a `PatternSet` into the profile's sets.
+
+    Raises
+    ------
+    XrdlibError
+        If the file cannot be written.
+    """
+    with files.replacing(_set_path(config, name)) as file:
+        np.savez(file, **asdict(patterns))
+
+
+def load_set(config, name):
+    """Read a `PatternSet` of the profile; None where its data were not to be had.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is there and cannot be read.
+    """
+    path = _set_path(config, name)
+    return PatternSet(**_arrays(path)) if path.exists() else None
+
+
+def load_sets(config, names=(*MEASURED, *HELD_OUT, "random-crystals")):
+    """Those of the named sets that there are, by name."""
+    sets = {name: load_set(config, name) for name in names}
+    return {name: patterns for name, patterns in sets.items() if patterns is not None}
+
+
+def calibration_name(names):
+    """Set on which choices are made: measured if there is one, else held-out minerals.
+
+    Raises
+    ------
+    XrdlibError
+        If there is neither.
+    """
+    for name in (MEASURED[0], HELD_OUT[0]):
+        if name in names:
+            return name
+    raise XrdlibError("There is no calibration set; run the stages that write the sets.")
+
+
+def save_predictions(config, model, predictions):
+    """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set.
+
+    Raises
+    ------
+    XrdlibError
+        If a file cannot be written.
+    """
+    for name, heads in predictions.items():
+        with files.replacing(folder(config, "predictions") / model / f"{name}.npz") as file:
+            np.savez(file, **heads)
+
+
+def load_predictions(config, model, name):
+    """Arrays that `save_predictions` wrote for one set.
+
+    Raises
+    ------
+    XrdlibError
+        If there are none, or the file cannot be read.
+    """
+    return _arrays(folder(config, "predictions") / model / f"{name}.npz")
+
+
+def load_bank(config, name):
+    """Reflections that the synthesis stage wrote, by name, as train or compounds."""
+    return records.load(records.Reflections, folder(config, "bank") / f"{name}.npz")
+
+
+def realism(config, preset="measured", **overrides):
+    """Nuisance ranges of the profile, with further overrides.
+
+    Parameters
+    ----------
+    preset : str
+        "measured", laboratory patterns; or "mild", good ones, on which stage 1 learns the rules.
+
+    Raises
+    ------
+    XrdlibError
+        If a name is no field of `realism.Realism`.
+    """
+    make = {"measured": Realism.measured, "mild": Realism.mild}[preset]
+    return make(**{**vars(config.realism), **overrides})
+
+
+def seed(config, name):
+    """Seed of one of the streams in `SEEDS`."""
+    return config.seed * 10 + SEEDS[name]
+
+
+def random_crystals(config, name):
+    """Endless random crystals, uniform over the 99 groups, for the stream `name`."""
+    return RandomCrystalSource(shipped(), seed(config, name), config.synthesis.chunk)
+
+
+def prototypes(config, name, temper=0.0):
+    """Endless decorated prototypes for the stream `name`; groups by tempered frequency."""
+    bank = records.load(Prototypes, folder(config, "bank") / "prototypes.npz")
+    stream = seed(config, f"{name} prototypes")
+    return PrototypeSource(bank, stream, temper=temper, chunk=config.synthesis.chunk)
+
+
+def stage1_stream(config):
+    """Balanced synthetic pretraining: random crystals, and decorated prototypes if asked for.
+
+    Returns
+    -------
+    PatternStream
+
+    Raises
+    ------
+    XrdlibError
+        If a bank is missing or unreadable.
+    """
+    share = config.stage1.prototype_share
+    sources = [(random_crystals(config, "stage1"), 1 - share)]
+    if share:
+        sources.append((prototypes(config, "stage1"), share))
+    return _stream(config, sources, "stage1", config.stage1.batch, preset="mild")
+
+
+def stage2_stream(config, batch):
+    """Realistic fine-tuning: textured minerals by tempered frequency, some other crystals.
+
+    Errors raised as by `stage1_stream`.
+    """
+    bank, section = load_bank(config, "train"), config.stage2
+    minerals = BankSource(bank, mineral_weights(bank.group, bank.name, section.temper))
+    sources = [(random_crystals(config, "stage2"), section.random_share)]
+    if section.prototype_share:
+        source = prototypes(config, "stage2", section.temper)
+        sources.append((source, section.prototype_share))
+    if section.compound_share:
+        more = load_bank(config, "compounds")
+        source = BankSource(more, mineral_weights(more.group, more.name, section.temper))
+        sources.append((source, section.compound_share))
+    sources.insert(0, (minerals, 1 - sum(share for _, share in sources)))
+    return _stream(config, sources, "stage2", batch, bank)
+
+
+def _set_path(config, name):
+    # Apart, since measured patterns come and go and simulated ones do not.
+    return folder(config, f"sets/{'rruff' if name in MEASURED else 'synthetic'}") / f"{name}.npz"
+
+
+def _stream(config, sources, name, batch, impurities=None, preset="measured"):
+    return PatternStream(
+        sources,
+        realism(config, preset, **vars(getattr(config, name).realism)),
+        seed(config, name),
+        batch,
+        impurities=impurities,
+        grid=grid(config),
+    )
+
+
+def _arrays(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except FileNotFoundError:
+        raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
+    except (BadZipFile, EOFError, OSError, ValueError) as error:
+        raise XrdlibError(f"{path} is damaged ({error}); delete it and run again.") from None

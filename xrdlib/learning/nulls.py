@@ -1,0 +1,108 @@
+"""Predictors that know nothing about a pattern: the floor under every result.
+
+Both give rows like `metrics.evaluate`, to stand beside the models in every table.
+"""
+
+import numpy as np
+
+from ..base.errors import XrdlibError
+from ..symmetry.groups import N_GROUPS
+from .metrics import N_BINS, check, confidence_bins, evaluate, measure, resamples, row
+
+
+def prior_only(subset, prior, labels, families, prior_logp, name="prior only", **bootstrap):
+    """Row of a constant prediction that gives every pattern the same distribution.
+
+    Parameters
+    ----------
+    prior : array_like, (99,)
+        Positive probabilities, predicted for each pattern.
+    prior_logp : array_like, (99,)
+        The prior that bits are counted over; log(prior) itself gives 0 bits.
+    bootstrap
+        `n_boot` and `seed` of `metrics.evaluate`.
+
+    Returns
+    -------
+    dict
+    """
+    prior = np.asarray(prior, dtype=np.float64)
+    if prior.shape != (N_GROUPS,) or not (prior > 0).all():
+        raise XrdlibError(f"A constant prediction needs {N_GROUPS} positive probabilities.")
+    logp = np.tile(np.log(prior / prior.sum()), (len(labels), 1))
+    return evaluate(name, subset, logp, labels, families, prior_logp, **bootstrap)
+
+
+def shuffled(
+    subset,
+    logp,
+    labels,
+    families,
+    prior_logp,
+    name="shuffled",
+    n_shuffles=200,
+    n_boot=1000,
+    seed=0,
+):
+    """Row of a model's predictions handed to the wrong patterns.
+
+    Shuffling keeps the model's class frequencies and confidences and breaks the link to the
+    pattern, so what remains of a score owes nothing to diffraction.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+        The model's log-probabilities.
+    n_shuffles : int
+        Scores are means over this many seeded permutations.
+
+    Returns
+    -------
+    dict
+        The interval covers both sources of chance, the permutation and the resampling of
+        families: each permutation is scored on its own share of the resamples.
+    """
+    logp, labels = check(logp, labels)
+    families = np.asarray(families)
+    if len(families) != len(labels):
+        raise XrdlibError(f"{name} on {subset}: families and labels differ in length.")
+    few = len(np.unique(families)) < 2
+    rng = np.random.default_rng(seed)
+    share = -(-n_boot // n_shuffles)
+    points, parts = [], []
+    for i in range(n_shuffles):
+        dealt = logp[rng.permutation(len(logp))]
+        points.append(measure(dealt, labels, prior_logp))
+        if not few:
+            weights = np.concatenate(list(resamples(families, share, seed=[seed, i])))
+            parts.append(measure(dealt, labels, prior_logp, weights))
+    point = {key: np.mean([p[key] for p in points]) for key in points[0]}
+    return {**row(name, subset, families, point, parts), "n_shuffles": n_shuffles}
+
+
+def calibrated_ece(logp, families, n_draws=1000, seed=0):
+    """ECE that a perfectly calibrated predictor of the same confidences would have by chance.
+
+    Few patterns fall into each bin of confidence, so even it is not at zero. Whether each answer
+    is right is drawn from its confidence; the patterns of a family, which are right and wrong
+    together, share their draw.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+    families : array_like, (n,)
+    n_draws, seed : int
+
+    Returns
+    -------
+    list of float
+        2.5th, 50th and 97.5th percentile, percent.
+    """
+    logp, _ = check(logp, np.zeros(len(logp), dtype=np.int64))
+    confidence, bins = confidence_bins(logp)
+    _, member = np.unique(families, return_inverse=True)
+    draws = np.random.default_rng(seed).random((n_draws, member.max() + 1))[:, member]
+    gap = confidence - (draws < confidence)
+    in_bin = (bins[:, None] == np.arange(N_BINS)).astype(np.float64)
+    ece = 100 * np.abs(gap @ in_bin).sum(axis=1) / len(confidence)
+    return np.percentile(ece, [2.5, 50, 97.5]).tolist()

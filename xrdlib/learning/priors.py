@@ -1,0 +1,287 @@
+"""Class priors: by name, as stated by the user, from counts, and as the ratio that changes one."""
+
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+
+import numpy as np
+
+from ..base.errors import XrdlibError
+from ..symmetry import groups
+from ..symmetry.groups import N_GROUPS
+from .metrics import logsumexp
+
+# What is known beforehand leaves the rest next to nothing; zero would have no logarithm.
+_KNOWN = 1e-100
+
+
+def smooth_prior(counts, strength=1.0, base=None):
+    """Class probabilities from counts, drawn towards a base distribution.
+
+    (counts + strength base) / (sum of counts + strength): the posterior mean under a Dirichlet
+    prior with `strength` pseudo-patterns.
+
+    Parameters
+    ----------
+    counts : array_like, (99,)
+        Non-negative numbers of patterns.
+    strength : float
+        Positive.
+    base : array_like, (99,), optional
+        Positive weights; uniform by default.
+
+    Returns
+    -------
+    ndarray, (99,) float64
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    base = np.ones_like(counts) if base is None else np.asarray(base, dtype=np.float64)
+    bad = counts.shape != (groups.N_GROUPS,) or base.shape != counts.shape or not strength > 0
+    if bad or not (np.isfinite(counts).all() and (counts >= 0).all() and (base > 0).all()):
+        raise XrdlibError(
+            f"A prior needs {groups.N_GROUPS} non-negative counts, a positive strength and a "
+            f"positive base; got shapes {counts.shape}, {base.shape} and strength {strength}."
+        )
+    return (counts + strength * base / base.sum()) / (counts.sum() + strength)
+
+
+def fit_prior(labels, strength=1.0, base=None):
+    """Class probabilities counted on calibration labels and smoothed (`smooth_prior`).
+
+    Parameters
+    ----------
+    labels : array_like, (n,)
+        Classes 0..98 of patterns that share no family with the test patterns.
+    strength : float
+        Number of pseudo-patterns.
+    base : array_like, (99,), optional
+        What to smooth towards; uniform by default.
+
+    Returns
+    -------
+    ndarray, (99,) float64
+    """
+    labels = np.asarray(labels)
+    whole = labels.size == 0 or np.issubdtype(labels.dtype, np.integer)
+    if not whole or not np.isin(labels, np.arange(groups.N_GROUPS)).all():
+        raise XrdlibError(f"A prior is counted on integer labels 0..{groups.N_GROUPS - 1}.")
+    counts = np.bincount(labels.astype(np.int64), minlength=groups.N_GROUPS)
+    return smooth_prior(counts, strength, base)
+
+
+def resolve_prior(spec, minerals=None, floor=1e-3):
+    """Target prior by name, from weights, or from what is known beforehand.
+
+    Parameters
+    ----------
+    spec : str, mapping or sequence
+        "minerals", "uniform", or one of
+
+        - weights by extinction group or space group, a mapping or text ("P21/c=3,C2/c=1"). A key
+          is an extinction-group label 1..99, a Hermann-Mauguin symbol ("P21/c"), "sg14" for space
+          group 14, or an extinction symbol that only one group has ("P 1 21/c 1"). Weights that
+          name the same extinction group add up.
+        - crystal systems known beforehand, "system=monoclinic" ("system=trigonal,hexagonal").
+        - space groups to consider, "sg=14,15", or a sequence of numbers (of space groups, not of
+          extinction groups) and symbols as above.
+
+        The last two keep the minerals' distribution (uniform without one) among the extinction
+        groups that hold a space group of the kind.
+    minerals : array_like, (99,), optional
+        The distribution that "minerals" stands for.
+    floor : float
+        Share spread evenly over all 99 groups where weights are given, so that groups left out
+        stay possible. Where it is known what to consider, they are not: the share is 1e-100 of it.
+
+    Returns
+    -------
+    ndarray, (99,) float64
+
+    Raises
+    ------
+    XrdlibError
+        On an unknown name, an unknown or ambiguous key, or weights that are negative, not finite
+        or all zero.
+    """
+    uniform = np.full(groups.N_GROUPS, 1 / groups.N_GROUPS)
+    named = {"uniform": uniform, "minerals": minerals}
+    if isinstance(spec, str) and named.get(spec) is not None:
+        prior = np.asarray(named[spec], dtype=np.float64)
+        return prior / prior.sum()
+    base = uniform if minerals is None else np.asarray(minerals, dtype=np.float64)
+    spec = _parsed(spec) if isinstance(spec, str) else spec
+    weights = _weights(spec, base)
+    floor = floor if isinstance(spec, Mapping) else _KNOWN * floor
+    if not weights.any():
+        raise XrdlibError("The prior's weights are all zero; give one group or more a weight.")
+    return (1 - floor) * weights / weights.sum() + floor * uniform
+
+
+def _parsed(text):
+    """Mapping of weights, or list of space groups, that a text stands for."""
+    kind, equals, names = text.partition("=")
+    if kind.strip() == "system" and equals:
+        return [f"sg{number}" for name in names.split(",") for number in _members(name.strip())]
+    if kind.strip() == "sg" and equals:
+        return [f"sg{number.strip()}" for number in names.split(",")]
+    try:
+        pairs = [item.rsplit("=", 1) for item in text.split(",")]
+        return {key.strip(): float(weight) for key, weight in pairs}
+    except ValueError:
+        raise XrdlibError(
+            f"Prior {text!r} is not available; use 'uniform', 'minerals' (needs the minerals' "
+            "distribution), 'system=monoclinic', 'sg=14,15' or weights as in 'P21/c=3,C2/c=1'."
+        ) from None
+
+
+def _members(system):
+    """Space-group numbers of a crystal system."""
+    numbers = [n for n in range(1, 231) if groups.space_group(n)["crystal_system"] == system]
+    if not numbers:
+        known = ", ".join(groups.SYSTEMS)
+        raise XrdlibError(f"{system!r} is not a crystal system; choose from {known}.")
+    return numbers
+
+
+def _weights(spec, base):
+    """Weights (99,) from a mapping, or `base` among the groups of a sequence."""
+    weights = np.zeros(groups.N_GROUPS)
+    if not isinstance(spec, Mapping):
+        if not isinstance(spec, Iterable):
+            raise XrdlibError(f"Prior {spec!r} is neither a name, nor weights, nor space groups.")
+        space_groups = (f"sg{key}" if isinstance(key, Integral) else key for key in spec)
+        rows = [label_of(key) - 1 for key in space_groups]
+        weights[rows] = base[rows]
+        return weights
+    for key, weight in spec.items():
+        if not (isinstance(weight, Real) and np.isfinite(weight) and weight >= 0):
+            raise XrdlibError(f"Prior weight of {key!r} is {weight}; give a non-negative number.")
+        weights[label_of(key) - 1] += weight
+    return weights
+
+
+def log_ratio(target, train):
+    """log pi_target - log pi_train of two distributions, (99,).
+
+    Raises
+    ------
+    XrdlibError
+        If either has a class of probability zero: smooth it first (`smooth_prior`).
+    """
+    both = [np.asarray(prior, dtype=np.float64) for prior in (target, train)]
+    if both[0].shape != both[1].shape or any(not (prior > 0).all() for prior in both):
+        raise XrdlibError("A prior ratio needs two priors, positive everywhere; use smooth_prior.")
+    return np.log(both[0] / both[0].sum()) - np.log(both[1] / both[1].sum())
+
+
+def divide_out(logp, train):
+    """Predictions as if the model had been trained on uniform classes: p / pi_train, normalised.
+
+    With it, a temperature acts on the evidence alone, and its infinite limit under a target prior
+    is that prior. Left in, the training prior is tempered together with the evidence.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+        Log-probabilities of one head or of the fusion.
+    train : array_like, (99,)
+        Positive weights of the classes in training.
+
+    Returns
+    -------
+    ndarray, (n, 99) float64
+    """
+    scores = np.asarray(logp, dtype=np.float64) + log_ratio(np.ones(groups.N_GROUPS), train)
+    return scores - logsumexp(scores)[:, None]
+
+
+def label_of(key):
+    """Extinction-group label that a key names.
+
+    Parameters
+    ----------
+    key : int or str
+        A label 1..99, a Hermann-Mauguin symbol in the reference setting ("P21/c"), "sg14" for a
+        space group by number, or an extinction symbol that only one group has ("P 1 21/c 1").
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    XrdlibError
+        If the key names no group, or several.
+    """
+    if not isinstance(key, str):
+        matches = (
+            [key] if not isinstance(key, bool) and key in range(1, groups.N_GROUPS + 1) else []
+        )
+    else:
+        wanted = key.replace(" ", "")
+        space_groups = [
+            number
+            for number in range(1, 231)
+            if wanted in (f"sg{number}", groups.reference_symbol(number).replace(" ", ""))
+        ]
+        matches = {int(groups.group_of_space_group()[number]) for number in space_groups} or {
+            row["label"]
+            for row in groups.table()["extinction_groups"]
+            if wanted in [symbol.replace(" ", "") for symbol in row["settings"]]
+        }
+    if len(matches) != 1:
+        raise XrdlibError(
+            f"{key!r} names {len(matches)} groups; use a label 1..{groups.N_GROUPS}, a symbol that "
+            "only one group has, or 'sg' and a space-group number."
+        )
+    return int(next(iter(matches)))
+
+
+def named_minerals(table):
+    """Structures of named minerals with a known group, and the share of each in its mineral's vote.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As from `banks.build`.
+
+    Returns
+    -------
+    usable : pandas.DataFrame
+        Rows of the table.
+    share : pandas.Series of float64
+        Summing to 1 over the structures of a mineral.
+
+    Raises
+    ------
+    XrdlibError
+        If there is none.
+    """
+    usable = table[(table["mineral"] != "") & (table["stated_group"] > 0)]
+    if usable.empty:
+        raise XrdlibError("No named mineral with a known space group; frequencies need some.")
+    return usable, 1 / usable.groupby("mineral")["mineral"].transform("size")
+
+
+def minerals_prior(table, strength=50):
+    """How often minerals have each extinction group.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As from `build`. Each named mineral has one vote, shared by its structures.
+    strength : float
+        Votes spread over all classes (`priors.smooth_prior`), so that none is impossible.
+
+    Returns
+    -------
+    ndarray, (99,) float64
+        Sums to 1.
+
+    Raises
+    ------
+    XrdlibError
+        If no named mineral has a known group.
+    """
+    usable, vote = named_minerals(table)
+    votes = np.bincount(usable["stated_group"] - 1, vote, minlength=N_GROUPS)
+    return smooth_prior(votes, strength)

@@ -1,0 +1,169 @@
+"""State of a training run: what an optimiser step changes, and how it is saved and resumed."""
+
+import math
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from ..base.errors import XrdlibError
+from . import checkpoint, decode
+
+OPTIMISERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+
+VALIDATION_BATCH = 256
+
+
+@dataclass
+class History:
+    """Course of a training run.
+
+    Attributes
+    ----------
+    rows : list of dict
+        "step", "patterns", "seconds", "lr", "loss" and its parts (means since the row before),
+        and with validation "top1", "top5" (percent), "nll" (nats) or what the callable gave.
+    step, patterns : int
+        Optimiser steps taken and patterns seen.
+    seconds : float
+        Training time, summed over resumptions.
+    complete : bool
+        Whether the limit was reached.
+    planned : int or None
+        Steps asked for; None if a clock alone was to end the run.
+    precision : str or None
+        Of the forward passes: float32 or bfloat16.
+    """
+
+    rows: list = field(default_factory=list)
+    step: int = 0
+    patterns: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    planned: int | None = None
+    precision: str | None = None
+
+
+class Run:
+    """What changes in training: model, optimiser, average of the weights, history."""
+
+    def __init__(self, model, settings, ranks, operators):
+        self.ranks, self.settings, self.device = ranks, settings, ranks.device
+        self.model = model.to(self.device).train()
+        self.operators = operators.to(self.device)
+        self.network = ranks.wrap(self.model)  # what averages gradients over processes
+        self.parameters = list(model.parameters())
+        self.optimiser = OPTIMISERS[settings.optimiser](
+            self.parameters, settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
+        buffers = [b for b in model.buffers() if b.is_floating_point()]
+        self.present = [tensor.detach() for tensor in self.parameters + buffers]
+        self.average = [tensor.clone() for tensor in self.present] if settings.ema else []
+        self.history = History(planned=settings.steps, precision=settings.precision)
+        self.sums = {}
+
+    def step(self, x, labels, rate):
+        """One optimiser step at a learning rate; the loss, a scalar on the device."""
+        x, labels = (t.to(self.device, non_blocking=True) for t in (x, labels))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.ranks.reseed(self.settings.seed, self.history.step)
+        outputs = self.forward(self.network, x)
+        total, parts = decode.loss(outputs, labels, self.operators, self.settings.smoothing)
+        self.optimiser.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        self.optimiser.step()
+        self.history.step += 1
+        self.history.patterns += len(labels) * self.ranks.count
+        if self.average:
+            # A short memory at first, or the average would be made of the initial weights.
+            decay = min(self.settings.ema, self.history.step / (10 + self.history.step))
+            get_ema_multi_avg_fn(decay)(self.average, self.present, None)
+        terms = {"loss": total.detach(), **parts, "steps": torch.ones_like(total)}
+        self.sums = {k: self.sums[k] + v if self.sums else v for k, v in terms.items()}
+        return terms["loss"]
+
+    def forward(self, model, x):
+        """Outputs of a model, in bfloat16 where the settings and autocast agree to it."""
+        enabled = self.settings.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
+            return model(x)
+
+    def finite(self, number):
+        """A scalar as a float, or the end of training."""
+        if not math.isfinite(value := float(number)):
+            raise XrdlibError(
+                f"The loss is {value} at step {self.history.step}: training has diverged; lower "
+                "the learning rate. The last good checkpoint is kept."
+            )
+        return value
+
+    def add_row(self, validate, fusion):
+        """Mean losses since the row before, and validation, into the history."""
+        steps = self.sums["steps"]
+        means = {k: self.finite(self.ranks.mean(v / steps)) for k, v in self.sums.items()}
+        del means["steps"]
+        row = {k: getattr(self.history, k) for k in ("step", "patterns", "seconds")}
+        row |= {"lr": self.optimiser.param_groups[0]["lr"], **means}
+        self.sums = {}
+        if validate is not None and self.ranks.first:
+            row |= self.validated(validate, fusion)
+        self.history.rows.append(row)
+
+    @torch.no_grad()
+    def validated(self, validate, fusion):
+        """Scores of the averaged weights, or of the present ones if none are kept."""
+        if self.average:
+            kept = [tensor.clone() for tensor in self.present]
+            _copy(self.average, self.present)
+        self.model.eval()
+        if callable(validate):
+            result = validate(self.model)
+        else:
+            x, labels = validate
+            parts = (part.to(self.device) for part in x.split(VALIDATION_BATCH))
+            outputs = (self.forward(self.model, part) for part in parts)
+            logp = torch.cat([decode.log_probs(output, fusion).cpu() for output in outputs])
+            result = decode.scores(logp, labels.cpu())
+        self.model.train()
+        if self.average:
+            _copy(kept, self.present)
+        return result
+
+    def save(self, path, identity):
+        """Write a checkpoint, unless the weights have diverged."""
+        for tensor in self.present:
+            self.finite(tensor.abs().max())
+        tensors = {f"average.{i}": tensor for i, tensor in enumerate(self.average)}
+        tensors |= {f"sums.{name}": tensor for name, tensor in self.sums.items()}
+        checkpoint.save(
+            *(path, self.model, self.optimiser, self.history.step, identity),
+            *(asdict(self.history), tensors),
+        )
+
+    def resume(self, path, identity):
+        """Go back to the last checkpoint; whether there is one."""
+        saved = checkpoint.load(path, identity)
+        if saved is None:
+            return False
+        saved.restore(self.model, self.optimiser)
+        for name, value in saved.extra.items():
+            setattr(self.history, name, value)
+        for i, tensor in saved.part("extra.average").items():
+            self.average[int(i)].copy_(tensor)
+        sums = saved.part("extra.sums")
+        self.sums = {name: tensor.to(self.device) for name, tensor in sums.items()}
+        return True
+
+    def finish(self):
+        """Leave the model ready for use: averaged weights if kept, evaluation mode."""
+        if self.average:
+            _copy(self.average, self.present)
+        self.model.eval()
+
+
+@torch.no_grad()
+def _copy(source, target):
+    for a, b in zip(source, target, strict=True):
+        b.copy_(a)

@@ -1,0 +1,270 @@
+"""Training stages of a profile, as the notebooks and a launcher run them.
+
+accelerate launch -m xrdlib train stage1 --profile paper
+
+It is what the stage's notebook trains, to the same checkpoint: the notebook then finds its run
+finished. The stages before must have run.
+"""
+
+import copy
+import json
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from ..base import config, files, paths, results, tensorfile
+from ..base.errors import XrdlibError
+from . import checkpoint, decode, experiment, ranks
+from .baselines import build
+from .experiment import folder, grid
+from .priors import smooth_prior
+from .run import History
+from .train import train
+
+_PREDICT_BATCH = 64
+
+_VALIDATION = 300  # patterns, enough to follow a run by
+
+# Pseudo-share of a uniform class distribution in a training prior, so that none is impossible.
+_FLOOR = 0.01
+
+_ROUND = 1000  # between the seeds of rounds, which so share no pattern
+
+
+def new_model(config, section):
+    """An untrained model of a section of the configuration: model, resnet or plain."""
+    shape = dict(vars(getattr(config, section)))
+    name, points = shape.pop("name"), grid(config)
+    return build(name, {**shape, "grid": (points.start, points.step, points.size)}, config.seed)
+
+
+def run(config, stage, name, model, stream, validation, before=None, profile=None):
+    """Train a model on a stage's stream and write its weights and its history.
+
+    Of several processes, see `ranks`, the first one writes.
+
+    Parameters
+    ----------
+    config : namespace
+    stage : str
+        Section with optimiser, lr, warmup, batch and the limits steps and max_minutes.
+    name : str
+        Under which weights and history are kept.
+    model : torch.nn.Module
+        Trained in place.
+    stream : PatternStream
+    validation : PatternSet
+        Some of it is scored as training goes on.
+    before : train.History, optional
+        Of earlier rounds; it is kept together with this one's.
+    profile : namespace, optional
+        Configuration that the result names, where `config` is that of a round.
+
+    Returns
+    -------
+    train.History
+        Of this call alone.
+    """
+    torch.set_num_threads(config.threads)
+    section = getattr(config, stage)
+    prior = training_prior(stream)
+    few = validation.take(np.linspace(0, len(validation) - 1, _VALIDATION).astype(int))
+    history = train(
+        model,
+        stream,
+        steps=section.steps,
+        max_minutes=section.max_minutes,
+        optimiser=section.optimiser,
+        lr=section.lr,
+        warmup=section.warmup,
+        ema=section.ema,
+        precision=config.precision,
+        seed=config.seed,
+        class_probabilities=prior,
+        validate=(torch.from_numpy(few.x).float(), torch.from_numpy(few.label)),
+        rows=section.rows,
+        folder=paths.checkpoints(config.profile) / name,
+        config={"stage": stage},
+        device=config.device,
+    )
+    model.cpu().eval()
+    if not ranks.is_first():
+        return history
+    whole = joined(before or History(), history)
+    metadata = {
+        "name": name,
+        "stream": stream.config,
+        "training_prior": prior.tolist(),
+        "history": asdict(whole),
+    }
+    checkpoint.save_weights(folder(config, "models") / f"{name}.safetensors", model, metadata)
+    # In the order that a checkpoint gives back, so that a run that was resumed writes the same.
+    ordered = json.loads(tensorfile.canonical(asdict(whole)))
+    made = _made(profile or config, name, ordered)
+    results.write(config, name, {"model": name, **ordered}, made)
+    return history
+
+
+def _made(config, name, history):
+    """Stamp of a training: of the process that trained, also where it is found finished.
+
+    It is kept beside the checkpoint, with the history that it belongs to.
+    """
+    path = paths.checkpoints(config.profile) / name / "made_with.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        kept = {}
+    if kept.get("history") != history:
+        kept = {"history": history, "stamp": results.stamp(config, history.get("precision"))}
+        files.write_text(path, json.dumps(kept, default=vars))
+    return kept["stamp"]
+
+
+def run_rounds(config, stage, name, model, make_stream, validation):
+    """Train a stage in one or more rounds; each is a training of its own on patterns of its own.
+
+    A round starts from the weights of the one before, its learning rate rises and falls anew.
+
+    Parameters
+    ----------
+    config, stage, name, model, validation
+        As for `run`. The stage's section has `rounds`: changes of it, a dict for each round.
+    make_stream : callable
+        Configuration and batch size to the stream of a round.
+
+    Returns
+    -------
+    train.History
+        Of all rounds, one after the other, as it is also kept.
+    """
+    whole = History()
+    for number, changes in enumerate(getattr(config, stage).rounds or [{}]):
+        own = copy.deepcopy(config)
+        vars(getattr(own, stage)).update(changes)
+        own.seed += _ROUND * number
+        stream = make_stream(own, getattr(own, stage).batch)
+        latest = run(own, stage, name, model, stream, validation, whole, config)
+        whole = joined(whole, latest)
+    return whole
+
+
+def joined(first, second):
+    """Two histories as one, the second counted on from the first."""
+    counts = ("step", "patterns", "seconds")
+    base = {key: getattr(first, key) for key in counts}
+    later = [{**row, **{key: row[key] + base[key] for key in counts}} for row in second.rows]
+    totals = {key: base[key] + getattr(second, key) for key in counts}
+    ended = {"complete": second.complete, "precision": second.precision}
+    if second.planned is not None and (first.planned is not None or not first.rows):
+        ended["planned"] = second.planned + (first.planned or 0)
+    return History(rows=[*first.rows, *later], **ended, **totals)
+
+
+def training_prior(stream):
+    """Class probabilities of a stream, (99,), with a little of every class."""
+    return smooth_prior(stream.class_probabilities, _FLOOR)
+
+
+def load_model(config, name):
+    """Model and metadata that `run` wrote under a name."""
+    path = folder(config, "models") / f"{name}.safetensors"
+    return checkpoint.load_weights(path), checkpoint.load_metadata(path)
+
+
+@torch.inference_mode()
+def predict(model, patterns):
+    """Log-probabilities of a model's heads on a set.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Left in evaluation mode.
+    patterns : PatternSet
+
+    Returns
+    -------
+    dict of ndarray, (n, 99) float32
+        "aux", and "rule" from a model with a rule head.
+    """
+    model.eval()
+    heads = {"aux": [], "rule": []}
+    for x in torch.from_numpy(patterns.x).split(_PREDICT_BATCH):
+        output = model(x.float())
+        heads["aux"].append(torch.log_softmax(output["aux"].float(), -1))
+        if "rule" in output:
+            heads["rule"].append(decode.rule_log_probs(output["rule"]))
+    return {name: torch.cat(parts).numpy() for name, parts in heads.items() if parts}
+
+
+def quick_table(predictions, sets, fusion=0.5):
+    """Accuracy of predictions as they come, before any calibration.
+
+    Parameters
+    ----------
+    predictions : dict of str to dict
+        As from `predict`, by set.
+    sets : dict of str to PatternSet
+
+    Returns
+    -------
+    pandas.DataFrame
+        n, top1, top5 (percent) and nll (nats), a row a set.
+    """
+    import pandas as pd  # not needed, and not always there, where only training is done
+
+    table = {}
+    for name, heads in predictions.items():
+        rule, aux = (torch.from_numpy(heads[k]) if k in heads else None for k in ("rule", "aux"))
+        logp = aux if rule is None else decode.fuse(rule, aux, fusion)
+        label = torch.from_numpy(sets[name].label)
+        table[name] = {"n": len(label), **decode.scores(logp, label)}
+    return pd.DataFrame(table).T.astype({"n": int}).round(2)
+
+
+STAGES = ("stage1", "stage2", "resnet", "plain")
+
+
+def start(profile, stage):
+    """Train a stage, or finish its training.
+
+    Parameters
+    ----------
+    profile : str, optional
+        By default the one named in params.yaml.
+    stage : str
+        One of `STAGES`.
+
+    Returns
+    -------
+    train.History
+
+    Raises
+    ------
+    XrdlibError
+        If there is no such stage, a file of an earlier one is missing, or training fails.
+    """
+    if stage not in STAGES:
+        raise XrdlibError(f"No stage {stage!r}; choose one of {', '.join(STAGES)}.")
+    cfg = config.load(profile)
+    section = stage if stage.startswith("stage") else "baselines"
+    if stage == "stage2":
+        model, _ = load_model(cfg, "stage1")
+    else:
+        model = new_model(cfg, "model" if stage == "stage1" else stage)
+    name = "random-crystals" if stage == "stage1" else "amcsd-calibration"
+    validation = experiment.load_set(cfg, name)
+    if validation is None:
+        raise XrdlibError(
+            f"The set {name} of the profile {cfg.profile} does not exist; make it with "
+            f"`make repro PROFILE={cfg.profile} NOTEBOOK=02_synthesis`."
+        )
+    if stage == "stage2":
+        make = experiment.stage2_stream
+        return run_rounds(cfg, section, stage, model, make, validation)
+    if stage == "stage1":
+        stream = experiment.stage1_stream(cfg)
+    else:
+        stream = experiment.stage2_stream(cfg, cfg.baselines.batch)
+    return run(cfg, section, stage, model, stream, validation)

@@ -1,0 +1,278 @@
+"""One training loop for every model and stage.
+
+The stream is a pure function of the step and everything else that changes from step to step is
+in the checkpoint, so a run that was killed and started again goes on where it was: with a limit
+in steps, on a CPU with a fixed number of threads, to bitwise the same weights. Under a launcher
+such as ``accelerate launch`` the processes divide each batch, see `ranks`.
+"""
+
+import math
+import signal
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from tqdm import tqdm
+
+from ..base import files, processor, provenance
+from ..base.errors import XrdlibError
+from . import checkpoint, decode
+from .ranks import join
+from .run import OPTIMISERS, Run
+
+FILE = "checkpoint.safetensors"
+
+LOG_SECONDS = 10  # between lines of progress where nobody watches, as in a log
+
+
+@dataclass(frozen=True)
+class Limit:
+    """When training ends: after so many steps, so many minutes, or whichever comes first."""
+
+    steps: int | None
+    minutes: float | None
+
+    def __post_init__(self):
+        given = [v for v in (self.steps, self.minutes) if v is not None]
+        if not given or min(given) <= 0:
+            raise XrdlibError("Training needs a limit: give steps, max_minutes or both, above 0.")
+
+    def progress(self, history):
+        """Share of the limit used, 0 to 1 or a little more."""
+        by_steps = history.step / self.steps if self.steps else 0.0
+        by_time = history.seconds / (60 * self.minutes) if self.minutes else 0.0
+        return max(by_steps, by_time)
+
+
+def train(
+    model,
+    stream,
+    *,
+    steps=None,
+    max_minutes=None,
+    lr=1e-3,
+    optimiser="adamw",
+    weight_decay=1e-4,
+    warmup=0.02,
+    schedule="cosine",
+    smoothing=0.0,
+    class_probabilities=None,
+    clip=1.0,
+    ema=0.0,
+    seed=0,
+    precision="float32",
+    device="cpu",
+    folder=None,
+    every_minutes=1.0,
+    config=None,
+    validate=None,
+    fusion=0.5,
+    rows=40,
+    prefetch=True,
+    progress=True,
+):
+    """Train a model in place on a stream of patterns.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        As `baselines.build` makes it; its present weights are where training starts.
+    stream : object
+        ``batch(step)`` gives x (B, n_points) float32 and labels (B,) int64 in 0..98, a pure
+        function of the step. A dict in ``stream.config`` becomes part of the run's identity.
+        For several processes, ``part(rank, count)`` gives the stream of one of them.
+    steps, max_minutes : int, float, optional
+        Limits; one at least. The schedule follows the one that is nearer its end.
+    lr : float
+        Highest learning rate.
+    optimiser : str
+        "adamw" or "adam" (whose weight decay is added to the gradient).
+    warmup : float
+        Steps over which the learning rate rises linearly from 0; below 1, a share of the run.
+    schedule : str
+        "cosine" (to 0) or "constant", after the warm-up.
+    smoothing : float
+        Label smoothing.
+    class_probabilities : array_like, (99,), optional
+        Of the stream, for the operators' positive weights; uniform by default.
+    clip : float
+        Largest norm of the gradient.
+    ema : float
+        Decay of an exponential moving average of the weights, below 1; if not 0, validation and
+        the trained model use the average.
+    seed : int
+        Of dropout.
+    precision : str
+        Of the forward pass: "float32"; "bfloat16" where that is safe; "auto", the faster one on
+        this processor. What it comes to is part of the run's identity and of its history.
+    device : str
+        "cpu" or "cuda"; of several processes each takes a GPU of its own.
+    folder : path-like, optional
+        Checkpoints go to a subfolder named by the hash of the run's configuration: arguments,
+        model, initial weights, stream, code of the training path. Another configuration thus
+        never meets them. A finished run returns at once. Several processes must all see it.
+    every_minutes : float
+        Time between checkpoints.
+    config : dict, optional
+        More of the run's identity, of JSON values: data hashes, for instance.
+    validate : (x, labels) or callable, optional
+        Tensors to score, or model -> dict of numbers; runs at each row of the history.
+    fusion : float
+        Weight of the rule head in the scores.
+    rows : int
+        Rows of the history, evenly spread over the run.
+    prefetch : bool
+        Draw the next batch in a thread while the model works on this one.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    XrdlibError
+        If arguments are impossible, another run holds the folder, a checkpoint is damaged beyond
+        use or cannot be written, the loss is no longer finite, or another process of this run
+        is lost. The last good checkpoint is kept.
+    KeyboardInterrupt, SystemExit
+        On SIGINT and SIGTERM, after a checkpoint was written.
+    """
+    limit = Limit(steps, max_minutes)
+    if optimiser not in OPTIMISERS or schedule not in ("cosine", "constant") or not 0 <= ema < 1:
+        raise XrdlibError("Choose optimiser adamw or adam, schedule cosine or constant, ema < 1.")
+    numbers = dict(steps=steps, max_minutes=max_minutes, lr=lr, weight_decay=weight_decay)
+    numbers |= dict(warmup=warmup, smoothing=smoothing, clip=clip, ema=ema, seed=seed)
+    settings = numbers | dict(optimiser=optimiser, schedule=schedule)
+    settings["precision"] = processor.precision(precision, device)
+    path = own = None
+    if folder is not None:
+        own = provenance.of_run(model, stream, settings, class_probabilities, config)
+        path = Path(folder) / checkpoint.config_hash(own) / FILE
+    operators = decode.positive_weights(class_probabilities)
+
+    with ExitStack() as stack:
+        ranks = join(device)
+        stack.enter_context(ranks.together())
+        if path is not None and ranks.first:
+            stack.enter_context(files.held(path.parent))
+            files.sweep(path)
+        stream = ranks.part(stream)
+        run = Run(model, SimpleNamespace(**settings), ranks, operators)
+        history = run.history
+        cuda = [run.device] if run.device.type == "cuda" else []
+        stack.enter_context(torch.random.fork_rng(devices=cuda))
+        torch.manual_seed(seed)
+        if path is not None and not run.resume(path, own) and ranks.first:
+            _mention_other_code(path, own)
+        batches = stack.enter_context(closing(_batches(stream, history.step, prefetch)))
+        caught = stack.enter_context(_deferred_signals())
+        bar = stack.enter_context(_bar(steps, history.step, progress and ranks.first))
+        first, started = history.patterns, time.monotonic()
+        begun, saved = started - history.seconds, started
+        while not history.complete:
+            before = limit.progress(history)
+            loss = run.step(*next(batches), lr * _factor(before, history.step, warmup, schedule))
+            history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
+            now = limit.progress(history)
+            history.complete = now >= 1
+            # Reading a number back makes a GPU wait, so there it is done now and then.
+            if run.device.type == "cpu" or history.step % 20 == 0:
+                speed = (history.patterns - first) / (time.monotonic() - started)
+                _report(bar, history, run.finite(ranks.mean(loss)), speed, max_minutes)
+            if history.complete or int(now * rows) > int(before * rows):
+                run.add_row(validate, fusion)
+                history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
+            due = ranks.first and time.monotonic() - saved >= 60 * every_minutes
+            if path is not None and ranks.first and (history.complete or due or stop):
+                run.save(path, own)
+                saved = time.monotonic()
+            if stop and not history.complete:
+                raise caught[0] if caught else SystemExit(1)
+    run.finish()
+    if ranks.first and history.step < (steps or 0):
+        warnings.warn(
+            f"The clock ended this training after {history.step:,} of {steps:,} steps; set "
+            "max_minutes to null to let it learn as much as was planned.",
+            stacklevel=2,
+        )
+    return history
+
+
+def _bar(steps, step, shown):
+    interval = 0.5 if sys.stderr.isatty() else LOG_SECONDS
+    return tqdm(total=steps, initial=step, unit="step", mininterval=interval, disable=not shown)
+
+
+def _report(bar, history, loss, speed, minutes):
+    text = f"loss {loss:.3f}, {speed:.0f} patterns/s"
+    if minutes:
+        text += f", {history.seconds / 60:.1f} of {minutes:g} min"
+    bar.set_postfix_str(text, refresh=False)
+    bar.update(history.step - bar.n)
+
+
+def _factor(progress, step, warmup, schedule):
+    """Learning rate at a share of the run and a step, over its highest value."""
+    rise = min(1.0, (progress if warmup < 1 else step) / warmup) if warmup else 1.0
+    fall = (1 + math.cos(math.pi * min(progress, 1))) / 2 if schedule == "cosine" else 1.0
+    return rise * fall
+
+
+def _batches(stream, step, prefetch):
+    """Batches from `step` on; with `prefetch` each is drawn while the one before is in use."""
+    if not prefetch:
+        while True:
+            yield stream.batch(step)
+            step += 1
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(stream.batch, step)
+        while True:
+            batch = ahead.result()
+            step += 1
+            ahead = pool.submit(stream.batch, step)
+            yield batch
+
+
+@contextmanager
+def _deferred_signals():
+    """Collect SIGINT and SIGTERM, to be obeyed between two steps; a second one acts at once."""
+    caught = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught  # only the main thread may set handlers
+        return
+
+    def remember(number, frame):
+        error = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+        if caught:
+            raise error
+        caught.append(error)
+
+    handlers = {n: signal.signal(n, remember) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _mention_other_code(path, own):
+    """A run that stood in this folder and is not resumed for its code alone is worth a word."""
+    for other in path.parent.parent.glob(f"*/{FILE}"):
+        try:
+            stored = checkpoint.load(other).config
+        except XrdlibError:
+            continue  # a damaged checkpoint of another run is no concern of this one
+        if {key for key in own if own[key] != stored.get(key)} == {"code"}:
+            warnings.warn(
+                f"{other.parent} holds the same run under other code; training starts afresh.",
+                stacklevel=3,
+            )

@@ -1,0 +1,254 @@
+"""Where the released predictor can be believed: by kind of pattern, by coverage, by mistake."""
+
+import numpy as np
+
+from ..base.patterns import GRID
+from ..learning import calibrate
+from ..learning.experiment import MEASURED
+from ..learning.metrics import check, credit, evaluate, per_class, top_k
+from ..symmetry.dag import relation
+from ..symmetry.groups import crystal_systems, symbols
+from .evaluate import FUSED, weighed
+
+SIMILAR = (-1.0, 0.5, 0.6, 0.7, 0.8, 1.01)  # edges of similarity to the nearest structure
+
+COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+ALIKE = 0.8  # similarity from which a structure of another group casts doubt on a label
+
+
+def appraise(predictor, measured_sets, null):
+    """All that is asked of the released predictor, from the measured patterns.
+
+    Parameters
+    ----------
+    predictor : predict.Predictor
+        With retrieval and conformal scores.
+    measured_sets : dict of str to rruff.Measured
+        As from `evaluate.measured`.
+    null : array_like, (99,)
+        The prior-only prediction, see `evaluate.null`.
+
+    Returns
+    -------
+    dict
+        "kinds" (dict of tables), "groups", "coverage", "answered": on the test patterns;
+        "mistakes": on the calibration patterns.
+    """
+    calibration, test = (measured_sets[name] for name in MEASURED)
+    logp, similarity, _ = _read(predictor, test)
+    labels = test.group.astype(int) - 1
+    edges = np.quantile(noise(calibration.intensity), (1 / 3, 2 / 3))
+    told = predictor.metadata["conformal"]
+    own, own_similarity, nearest = _read(predictor, calibration)
+    return {
+        "kinds": {
+            name: breakdown(logp, labels, test.family, kind, null)
+            for name, kind in kinds(test, similarity, edges).items()
+        },
+        "groups": per_class(logp, labels),
+        "coverage": coverage(told["scores"], told["families"], logp, labels, test.family),
+        "answered": answered(logp, labels),
+        "mistakes": mistakes(own, calibration, own_similarity, nearest),
+    }
+
+
+def noise(intensity):
+    """Noise of patterns as a share of their strongest line, (n,).
+
+    The median of absolute differences of neighbouring points, in units of a standard deviation.
+
+    Parameters
+    ----------
+    intensity : array_like, (n, m)
+        On an even grid.
+    """
+    intensity = np.asarray(intensity, dtype=np.float64)
+    difference = np.abs(np.diff(intensity, axis=1))
+    return 1.4826 / np.sqrt(2) * np.median(difference, axis=1) / intensity.max(axis=1)
+
+
+def kinds(patterns, similarity, edges):
+    """What tells patterns apart: crystal system, nearness of a known structure, noise.
+
+    Parameters
+    ----------
+    patterns : rruff.Measured
+    similarity : ndarray, (n,)
+        To the nearest structure of the library.
+    edges : (low, high)
+        Noise levels between which a pattern is of middling quality.
+
+    Returns
+    -------
+    dict of str to ndarray of str, (n,)
+    """
+    systems = np.array(crystal_systems())[patterns.group.astype(int) - 1]
+    names = [
+        f"below {high:g}" if low < 0 else f"{low:g} to {min(high, 1):g}"
+        for low, high in zip(SIMILAR, SIMILAR[1:], strict=False)
+    ]
+    level = np.digitize(noise(patterns.intensity), edges)
+    return {
+        "crystal system": systems,
+        "similarity to the nearest known structure": np.array(names)[
+            np.digitize(similarity, SIMILAR) - 1
+        ],
+        "noise": np.array(["low", "middling", "high"])[level],
+    }
+
+
+def breakdown(logp, labels, families, kind, null, n_boot=1000, seed=0):
+    """Scores of the patterns of each kind, beside those of the prior alone.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+    labels, families : array_like, (n,)
+    kind : array_like, (n,) of str
+    null : array_like, (99,)
+        The prior-only prediction, over which bits are counted.
+    n_boot, seed
+        As for `metrics.evaluate`.
+
+    Returns
+    -------
+    list of dict
+        Rows of `metrics.evaluate` in order of name, with "kind" and "prior_top1" (percent).
+    """
+    logp, labels = check(logp, labels)
+    kind, families = np.asarray(kind), np.asarray(families)
+    prior = np.tile(np.log(null), (len(labels), 1))
+    rows = []
+    for name in np.unique(kind):
+        mine = kind == name
+        told = (labels[mine], families[mine], np.log(null))
+        row = evaluate(str(name), MEASURED[1], logp[mine], *told, n_boot=n_boot, seed=seed)
+        alone = 100 * top_k(prior[mine], labels[mine])
+        rows.append({"kind": str(name), "prior_top1": float(alone), **row})
+    return rows
+
+
+def coverage(values, families, logp, labels, test_families, levels=COVERAGES):
+    """Conformal sets on test patterns: promised and met coverage, size of the sets.
+
+    Parameters
+    ----------
+    values, families : array_like, (m,)
+        Scores of the calibration patterns (`calibrate.scores`) and their families.
+    logp, labels, test_families
+        Of the test patterns.
+    levels : sequence of float
+        Promised coverages.
+
+    Returns
+    -------
+    list of dict
+        "promised", "patterns" and "families" (frequency with which the set holds the true group,
+        over patterns and over families), "size" (mean), "single" (share of sets of one group).
+    """
+    logp, labels = check(logp, labels)
+    _, member, size = np.unique(test_families, return_inverse=True, return_counts=True)
+    weight = 1 / size[member] / len(size)
+    rows = []
+    for level in levels:
+        inside = calibrate.members(np.exp(logp), calibrate.quantile(values, families, level))
+        hit = inside[np.arange(len(labels)), labels]
+        rows.append(
+            {
+                "promised": float(level),
+                "patterns": float(hit.mean()),
+                "families": float((hit * weight).sum()),
+                "size": float(inside.sum(axis=1).mean()),
+                "single": float((inside.sum(axis=1) == 1).mean()),
+            }
+        )
+    return rows
+
+
+def answered(logp, labels):
+    """Accuracy of the most confident part of the patterns, from a tenth to all of them.
+
+    Returns
+    -------
+    dict of list
+        "share" of patterns answered, "top1" among them, "confidence" of the least sure of them.
+    """
+    logp, labels = check(logp, labels)
+    confidence, hit = np.exp(logp.max(axis=1)), credit(logp, labels, 1)
+    order = np.argsort(-confidence, kind="stable")
+    counts = np.unique(np.ceil(np.linspace(0.1, 1, 19) * len(labels)).astype(int))
+    return {
+        "share": (counts / len(labels)).tolist(),
+        "top1": [float(hit[order[:n]].mean()) for n in counts],
+        "confidence": [float(confidence[order[n - 1]]) for n in counts],
+    }
+
+
+def mistakes(logp, patterns, similarity, nearest, n=20, every=5):
+    """The most confident mistakes, with what may have gone wrong.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+    patterns : rruff.Measured
+    similarity : ndarray, (n,)
+        To the nearest structure.
+    nearest : sequence of str
+        Its name.
+    n : int
+    every : int
+        Points of which the highest is kept.
+
+    Returns
+    -------
+    list of dict
+        "source", "true" and "predicted" (symbols), "probability", "relation" of the predicted
+        group to the true one, "nearest", "similarity", "why", "two_theta", "intensity".
+    """
+    labels = patterns.group.astype(int) - 1
+    logp, labels = check(logp, labels)
+    guess, names = logp.argmax(axis=1), symbols()
+    wrong = np.flatnonzero(guess != labels)
+    wrong = wrong[np.argsort(-logp[wrong, guess[wrong]], kind="stable")][:n]
+    blocks = GRID.size // every
+    angles = GRID.two_theta[every // 2 :: every][:blocks].round(3).tolist()
+    rows = []
+    for i in wrong:
+        how = str(relation(int(labels[i]) + 1, int(guess[i]) + 1))
+        curve = patterns.intensity[i][: blocks * every] / patterns.intensity[i].max()
+        rows.append(
+            {
+                "source": str(patterns.source[i]),
+                "true": names[labels[i]],
+                "predicted": names[guess[i]],
+                "probability": float(np.exp(logp[i, guess[i]])),
+                "relation": how,
+                "nearest": str(nearest[i]),
+                "similarity": float(similarity[i]),
+                "why": _why(float(similarity[i]), how),
+                "two_theta": angles,
+                "intensity": curve.reshape(blocks, every).max(1).astype(float).round(4).tolist(),
+            }
+        )
+    return rows
+
+
+def _read(predictor, patterns):
+    """Log-probabilities, similarity to the nearest structure, and its name."""
+    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
+    logp = weighed(predictor, seen)[FUSED]
+    return logp, seen.similarity.max(axis=1), predictor.retrieval.name[seen.row].tolist()
+
+
+def _why(similarity, relation):
+    """A first guess at the reason, from the nearest structure and the two groups."""
+    if similarity >= ALIKE:
+        if relation in ("ancestor", "descendant"):
+            return "a known structure of a related group fits well: pseudo-symmetry or the label"
+        return "a known structure of another group fits well: the label is doubtful, or a mixture"
+    if relation == "ancestor":
+        return "taken for more symmetric than it is: weak lines were missed"
+    if relation == "descendant":
+        return "taken for less symmetric than it is: an impurity or noise passed for lines"
+    return "no known structure is like it, and the network or the lattice misled"

@@ -1,0 +1,258 @@
+"""What the network reads in a pattern, beside the structure that is most like it.
+
+A point's attribution is what it has over a baseline times the mean gradient of the log-odds on the
+straight way from the baseline to the pattern (Sundararajan, Taly & Yan, ICML 2017, eq. 1). All
+attributions add up to the difference of the log-odds between the two (completeness). The baseline
+is the pattern without its lines: zero, or the background that they stand on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..base.patterns import CU_KA1, GRID, normalise, to_grid
+from ..identification.peaks import background, profile
+from ..learning import decode
+from ..simulation.diffraction import WAVELENGTHS, strong_line
+
+STEPS = 64  # points on the way; Gauss-Legendre quadrature
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What a network makes of a pattern.
+
+    Attributes
+    ----------
+    first, second : int
+        Groups 1..99.
+    two_theta : ndarray, (n,)
+        Degrees at the wavelength of the measurement.
+    values : ndarray, (n,)
+        What each point adds to ln p(first) - ln p(second).
+    log_odds : float
+        Of the pattern.
+    without_lines : float
+        Log-odds of the baseline.
+    """
+
+    first: int
+    second: int
+    two_theta: np.ndarray
+    values: np.ndarray
+    log_odds: float
+    without_lines: float
+
+
+def attribute(predictor, two_theta, intensity, wavelength, first, second):
+    """Attribution of a predictor's network, without retrieval and prior, for two groups.
+
+    Parameters
+    ----------
+    predictor : predict.Predictor
+    two_theta, intensity : array_like, (m,)
+        Degrees and any linear scale.
+    wavelength : str or float
+        A named anode or line, or angstrom.
+    first, second : int
+        Groups 1..99.
+
+    Returns
+    -------
+    Attribution
+
+    Raises
+    ------
+    XrdlibError
+        If the pattern or the wavelength makes no sense.
+    """
+    wavelength, grid = strong_line(wavelength), predictor.grid
+    on_grid = to_grid(two_theta, intensity, wavelength, grid)
+    x = normalise(torch.from_numpy(on_grid))
+    share = background(on_grid, grid.step).clip(min=0) / on_grid.max()
+    baseline = torch.from_numpy(np.sqrt(share)).to(x)  # on the scale of the pattern's own lines
+    function = log_odds(
+        predictor.model,
+        first,
+        second,
+        predictor.calibration.a,
+        predictor.metadata["training_prior"],
+    )
+    with torch.no_grad():
+        ends = function(torch.stack([x, baseline])).tolist()
+    values = integrated_gradients(function, x, baseline).numpy()
+    sine = np.sin(np.radians(grid.two_theta) / 2) * wavelength / CU_KA1
+    seen = sine < 1
+    angle = 2 * np.degrees(np.arcsin(sine[seen]))
+    return Attribution(first, second, angle, values[seen], *ends)
+
+
+def integrated_gradients(function, x, baseline=None, steps=STEPS):
+    """Attribution of the value of a function to the points of its input.
+
+    Parameters
+    ----------
+    function : callable
+        Tensor (B, n) to Tensor (B,), each row alone.
+    x : Tensor, (n,)
+    baseline : Tensor, (n,), optional
+        Zero everywhere by default.
+    steps : int
+        Points on the way from the baseline to `x`.
+
+    Returns
+    -------
+    Tensor, (n,)
+        Zero where `x` is as the baseline; the sum is function(x) - function(baseline), but for the
+        error of the quadrature.
+    """
+    baseline = torch.zeros_like(x) if baseline is None else baseline
+    node, weight = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
+    node, weight = (torch.from_numpy(v / 2).to(x) for v in (node + 1, weight))
+    total = torch.zeros_like(x)
+    for part, share in zip(node.split(_BATCH), weight.split(_BATCH), strict=True):
+        way = (baseline + part[:, None] * (x - baseline)).requires_grad_()
+        (gradient,) = torch.autograd.grad(function(way).sum(), way)
+        total += share @ gradient
+    return (x - baseline) * total
+
+
+def log_odds(model, first, second, fusion, training_prior):
+    """A function that says by how much a network prefers one group to another.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        In evaluation mode.
+    first, second : int
+        Groups 1..99.
+    fusion : float
+        Weight of the rule head, 0..1; without effect on a model that has none.
+    training_prior : array_like, (99,)
+        Positive; divided out of each head, as for a prediction.
+
+    Returns
+    -------
+    callable
+        Network inputs, Tensor (B, size), to ln p(first) - ln p(second), Tensor (B,).
+    """
+    taken_off = torch.as_tensor(np.log(np.asarray(training_prior)), dtype=torch.float32)
+
+    def function(x):
+        outputs = model(x)
+        heads = [outputs["aux"].float().log_softmax(-1)]
+        if "rule" in outputs:
+            heads.insert(0, decode.rule_log_probs(outputs["rule"]))
+        heads = [(head - taken_off).log_softmax(-1) for head in heads]
+        logp = decode.fuse(*heads, fusion) if len(heads) == 2 else heads[0]
+        return logp[:, first - 1] - logp[:, second - 1]
+
+    return function
+
+
+NEAR = 0.2  # degrees; a peak this close to a calculated line is explained by it
+
+_STEP = 0.02  # degrees, of the pattern that peaks are sought in
+
+_ALPHA_2 = WAVELENGTHS["CuKa2"] / CU_KA1
+
+
+@dataclass(frozen=True)
+class Match:
+    """Lines of a known structure at the angles of a measurement.
+
+    Attributes
+    ----------
+    name : str
+    group : int
+        Extinction group 1..99.
+    similarity : float
+        -1 to 1.
+    computed : bool
+        Whether the structure's cell was computed, not measured.
+    stretch : float
+        Relative change of all cell edges at which the lines are drawn; positive where the
+        specimen's cell is the larger one.
+    two_theta, intensity : ndarray, (k,)
+        Lines within the range of the measurement, ascending, in degrees at its wavelength; 1 for
+        the structure's strongest line.
+    peaks : ndarray, (p,)
+        Degrees; peaks of the pattern where the structure's lines are known.
+    explained : ndarray, (p,) bool
+        Whether a peak lies where a line does, or its K-alpha2 companion.
+    """
+
+    name: str
+    group: int
+    similarity: float
+    computed: bool
+    stretch: float
+    two_theta: np.ndarray
+    intensity: np.ndarray
+    peaks: np.ndarray
+    explained: np.ndarray
+
+
+def match(retrieval, two_theta, intensity, wavelength):
+    """The structure of a library that is most like a pattern, and its lines.
+
+    Parameters
+    ----------
+    retrieval : retrieval.Retrieval
+    two_theta, intensity : array_like, (m,)
+        Degrees and any linear scale.
+    wavelength : str or float
+        A named anode or line, or angstrom.
+
+    Returns
+    -------
+    Match
+
+    Raises
+    ------
+    XrdlibError
+        If the pattern makes no sense, or is too short to compare.
+    """
+    wavelength = strong_line(wavelength)
+    on_grid = to_grid(two_theta, intensity, wavelength, GRID)
+    scores, rows = retrieval.similarities(on_grid[None])
+    row = int(rows[0])
+    stretch = retrieval.stretch(on_grid, row)
+    angle, height = retrieval.lines(row)
+    # sin(theta) of each line over the wavelength: a larger cell has its lines at lower angles.
+    reciprocal = np.sin(np.radians(angle) / 2) / CU_KA1 / (1 + stretch)
+    lines = _angles(reciprocal * wavelength)
+    peaks = _peaks(two_theta, intensity)
+    # Calculated lines go no further than the grid does.
+    with_copper = _angles(np.sin(np.radians(peaks) / 2) * CU_KA1 / wavelength)
+    peaks = peaks[(with_copper >= GRID.start) & (with_copper <= GRID.stop)]
+    places = np.concatenate([lines, _angles(reciprocal * wavelength * _ALPHA_2)])
+    shown = (lines >= np.min(two_theta)) & (lines <= np.max(two_theta))
+    return Match(
+        name=str(retrieval.name[row]),
+        group=int(retrieval.group[row]),
+        similarity=float(scores[0].max()),
+        computed=retrieval.computed(row),
+        stretch=stretch,
+        two_theta=lines[shown],
+        intensity=height[shown],
+        peaks=peaks,
+        explained=(np.abs(peaks[:, None] - places) < NEAR).any(1),
+    )
+
+
+def _angles(sine):
+    """2theta in degrees; 180 where there is no reflection."""
+    return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))
+
+
+def _peaks(two_theta, intensity):
+    """2theta of the peaks of a pattern, ascending."""
+    order = np.argsort(two_theta, kind="stable")
+    angle = np.asarray(two_theta, dtype=np.float64)[order]
+    even = np.arange(angle[0], angle[-1], _STEP)
+    counts = np.interp(even, angle, np.asarray(intensity, dtype=np.float64)[order])
+    return even[profile(counts, _STEP).peaks]

@@ -1,0 +1,263 @@
+"""The released predictor on measured patterns, beside the nulls."""
+
+import json
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from ..base import config, files
+from ..base.errors import XrdlibError
+from ..base.patterns import GRID
+from ..identification import searchmatch
+from ..learning import calibrate, nulls, priors
+from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED, load_bank
+from ..learning.metrics import evaluate
+from ..learning.outcomes import RECOGNISED, SEARCH, null_prior
+from ..simulation.diffraction import reflections
+from ..structures import banks, datasets
+from ..structures.datasets import MissingData
+from ..structures.measured import load, split
+from ..symmetry.groups import N_GROUPS
+from .fusion import Fusion
+from .predictor import load_predictor
+
+FUSED, NETWORK = "released", "released, network alone"
+
+RETRIEVAL, LATTICES = "released, retrieval alone", "released, indexing alone"
+
+CROPPED = "10 to 80 degrees"  # of the subset whose patterns are cut to that
+
+_CROP = (10.0, 80.0)
+
+
+def measured():
+    """Measured patterns on `patterns.GRID`, split by family.
+
+    Returns
+    -------
+    dict of str to rruff.Measured
+        Empty where there are none at hand.
+    """
+    try:
+        return dict(zip(MEASURED, split(load()), strict=True))
+    except MissingData:
+        return {}
+
+
+def cropped(intensity):
+    """Patterns on `patterns.GRID` as if measured from 10 to 80 degrees alone, (n, 4251)."""
+    inside = (GRID.two_theta >= _CROP[0]) & (GRID.two_theta <= _CROP[1])
+    return np.where(inside, intensity, 0)
+
+
+def log_probs(predictor, intensity, prior="minerals"):
+    """Calibrated log-probabilities with retrieval, and of each part alone.
+
+    Parameters
+    ----------
+    predictor : predict.Predictor
+        With retrieval.
+    intensity : ndarray, (n, 4251)
+        On `patterns.GRID`.
+    prior
+        As for `priors.resolve_prior`.
+
+    Returns
+    -------
+    dict of str to ndarray, (n, 99)
+        `FUSED`, `NETWORK`, `RETRIEVAL` and, with indexing, `LATTICES`.
+    """
+    return weighed(predictor, predictor.evidence(GRID.two_theta, intensity), prior)
+
+
+def weighed(predictor, seen, prior="minerals"):
+    """As `log_probs`, from what `predictor.Predictor.evidence` has seen."""
+    target = priors.resolve_prior(prior, predictor.metadata["minerals"])
+    ratio = priors.log_ratio(target, np.full(N_GROUPS, 1 / N_GROUPS))
+    nothing = np.zeros_like(seen.evidence)
+    alone = Fusion(**predictor.metadata["retrieval_alone"])
+    found = {
+        FUSED: predictor.fusion.apply(seen.evidence, seen.similarity, ratio, seen.lattice),
+        NETWORK: predictor.calibration.apply(None, seen.evidence, ratio),
+        RETRIEVAL: alone.apply(nothing, seen.similarity, ratio),
+    }
+    if seen.lattice is not None:
+        alone = Fusion(**predictor.metadata["lattices_alone"])
+        found[LATTICES] = alone.apply(nothing, nothing, ratio, seen.lattice)
+    return found
+
+
+def predictions(predictor, measured_sets):
+    """Fused log-probabilities of measured sets, a dict by name of (n, 99)."""
+    return {
+        name: log_probs(predictor, patterns.intensity)[FUSED]
+        for name, patterns in measured_sets.items()
+    }
+
+
+def subsets(name, best, recognised):
+    """Rows of a measured set: all, those a mineral of the AMCSD resembles, and the others.
+
+    Parameters
+    ----------
+    name : str
+    best : ndarray, (n,)
+        Similarity of the best search-match.
+    recognised : float
+        Similarity from which a mineral resembles a pattern.
+
+    Returns
+    -------
+    dict of str to ndarray of int
+    """
+    halves = {"": best > -np.inf, ", recognised": best >= recognised, ", unlike": best < recognised}
+    return {f"{name}{which}": np.flatnonzero(mask) for which, mask in halves.items() if mask.any()}
+
+
+def score_rows(logp, subset, patterns, index, null, n_boot=1000, n_shuffles=200, seed=0):
+    """Table rows of predictions on one subset, with the prior alone and shuffled predictions.
+
+    Parameters
+    ----------
+    logp : dict of str to ndarray, (n, 99)
+        The first one is shuffled.
+    subset : str
+    patterns : rruff.Measured
+    index : ndarray of int
+        Rows that make the subset.
+    null : array_like, (99,)
+        The prior-only prediction.
+
+    Returns
+    -------
+    list of dict
+        Those of models also with "ece_if_calibrated", see `nulls.calibrated_ece`.
+    """
+    told = (patterns.group[index].astype(int) - 1, patterns.family[index], np.log(null))
+    options = {"n_boot": n_boot, "seed": seed}
+    found = [evaluate(title, subset, p[index], *told, **options) for title, p in logp.items()]
+    for one, p in zip(found, logp.values(), strict=True):
+        one["ece_if_calibrated"] = nulls.calibrated_ece(p[index], told[1], n_boot, seed)
+    first = next(iter(logp.values()))[index]
+    found.append(nulls.prior_only(subset, null, *told, **options))
+    found.append(nulls.shuffled(subset, first, *told, n_shuffles=n_shuffles, **options))
+    return found
+
+
+def search_match(bank, measured_sets, prior):
+    """The baseline without learning, calibrated on the calibration patterns.
+
+    Parameters
+    ----------
+    bank : records.Reflections
+        The mineral structures of the AMCSD.
+    measured_sets : dict of str to rruff.Measured
+    prior : array_like, (99,)
+        Target prior.
+
+    Returns
+    -------
+    logp : dict of str to ndarray, (n, 99)
+    best : dict of str to ndarray, (n,)
+        Similarity to the most similar mineral.
+    """
+    known = searchmatch.library(bank)
+    ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
+    evidence, best = {}, {}
+    for name, patterns in measured_sets.items():
+        similarity = searchmatch.similarities(searchmatch.measured(patterns.intensity), known)
+        evidence[name] = searchmatch.log_probs(searchmatch.class_scores(similarity, bank.group))
+        best[name] = similarity.max(axis=1)
+    calibration = MEASURED[0]
+    labels = measured_sets[calibration].group.astype(int) - 1
+    chosen = calibrate.fit(None, evidence[calibration], labels, ratio)
+    return {name: chosen.apply(None, e, ratio) for name, e in evidence.items()}, best
+
+
+def run(weights=None, path=None):
+    """Evaluate a predictor on the measured patterns that are at hand.
+
+    Parameters
+    ----------
+    weights : path-like, optional
+        Of a predictor; by default the released one.
+    path : path-like, optional
+        A JSON file to write the rows to.
+
+    Returns
+    -------
+    list of dict
+        As from `table`.
+
+    Raises
+    ------
+    XrdlibError
+        If there are no measured patterns, the predictor has no library, or the file cannot be
+        written.
+    """
+    settings, measured_sets = config.load(), measured()
+    if not measured_sets:
+        raise XrdlibError(f"No measured patterns: {HOW_TO_GET_MEASURED}.")
+    predictor = load_predictor(weights)
+    if predictor.retrieval is None:
+        raise XrdlibError("The predictor has no library; give one that was built with it.")
+    rows = table(settings, predictor, measured_sets, mineral_bank(settings))
+    if path:
+        files.write_text(path, json.dumps({"rows": rows}, indent=1, allow_nan=False) + "\n")
+    return rows
+
+
+def table(settings, predictor, measured_sets, bank):
+    """Rows of a predictor with retrieval, of its parts, of search-match and of the nulls.
+
+    Parameters
+    ----------
+    settings : namespace
+        A configuration with the section `evaluate` and a seed.
+    predictor : predict.Predictor
+        With retrieval.
+    measured_sets : dict of str to rruff.Measured
+        As from `evaluate.measured`.
+    bank : records.Reflections
+        The mineral structures of the AMCSD, for search-match.
+
+    Returns
+    -------
+    list of dict
+        For the test set, its halves by search-match, and the test set cut to 10 to 80 degrees.
+    """
+    name = MEASURED[1]
+    patterns = measured_sets[name]
+    minerals = predictor.metadata["minerals"]
+    search, best = search_match(bank, measured_sets, minerals)
+    logp = {**log_probs(predictor, patterns.intensity), SEARCH: search[name]}
+    options = {
+        "null": null(settings, predictor, measured_sets),
+        "n_boot": settings.evaluate.bootstrap,
+        "n_shuffles": settings.evaluate.shuffles,
+        "seed": settings.seed,
+    }
+    rows = []
+    for subset, index in subsets(name, best[name], RECOGNISED).items():
+        rows += score_rows(logp, subset, patterns, index, **options)
+    short = log_probs(predictor, cropped(patterns.intensity))
+    every = np.arange(len(patterns.group))
+    rows += score_rows(short, f"{name}, {CROPPED}", patterns, every, **options)
+    return rows
+
+
+def null(settings, predictor, measured_sets):
+    """The prior-only prediction, (99,): groups of the calibration patterns and of minerals."""
+    labels = measured_sets[MEASURED[0]].group.astype(int) - 1
+    return null_prior(settings, labels, predictor.metadata["minerals"])
+
+
+def mineral_bank(settings):
+    """Reflections of the AMCSD structures: those of a run of the profile, or made anew."""
+    try:
+        return load_bank(settings, "library")
+    except XrdlibError:
+        with TemporaryDirectory() as folder:
+            crystals, about = banks.build_amcsd(datasets.fetch("amcsd"), folder)
+        known = about["stated_group"].to_numpy() > 0
+        return reflections(crystals.take(known))

@@ -1,0 +1,275 @@
+"""Pictures of one pattern: the lines of a cell that decide, and the structure it is most like."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ..symmetry.groups import symbols
+from .style import COLOURS, PAGE, styled, typeset
+
+_COLUMNS = 1500  # a pattern is drawn with two points for each
+
+_LINES = 70  # more than this many lines of a cell cannot be told apart in one figure
+
+_NAMED = 14  # decisive lines with their hkl
+
+
+@styled
+def pattern(two_theta, intensity, title=None):
+    """A measured pattern.
+
+    Parameters
+    ----------
+    two_theta, intensity : array_like, (m,)
+        Degrees and any linear scale.
+    title : str, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(PAGE, 2.1))
+    ax.plot(*thinned(two_theta, intensity), color=COLOURS["black"], lw=0.7)
+    ax.set(xlabel=r"2$\theta$ (degrees)", ylabel="intensity", title=title or "")
+    ax.margins(x=0)
+    return fig
+
+
+@styled
+def evidence(two_theta, intensity, found):
+    """The pattern where its lines can be told apart, over a row of ticks for each candidate.
+
+    Parameters
+    ----------
+    two_theta, intensity : array_like, (m,)
+    found : evidence.Evidence
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Ticks where a candidate allows a line, crosses where it forbids one that its centring
+        allows, small crosses where the centring forbids one that decides. Lines that decide are
+        marked through the figure and named, the triangle is filled where a peak is.
+    """
+    rows = len(found.candidates)
+    fig, (ax, ticks) = plt.subplots(
+        2,
+        1,
+        figsize=(PAGE, 2.6 + 0.24 * rows),
+        sharex=True,
+        height_ratios=[2.2, 0.24 * rows + 0.1],
+    )
+    x, y = np.asarray(two_theta, dtype=float), np.asarray(intensity, dtype=float)
+    last = found.two_theta[min(_LINES, len(found.two_theta)) - 1] + 0.5
+    first = max(x.min(), found.two_theta[0] - 3)
+    shown = (x >= first) & (x <= last)
+    ax.plot(*thinned(x[shown], y[shown]), color=COLOURS["black"], lw=0.7)
+    top = y[shown].max() if shown.any() else 1.0
+    decisive = [k for k in found.decisive if found.two_theta[k] <= last]
+    for k in decisive:
+        for axes in (ax, ticks):
+            axes.axvline(found.two_theta[k], color=COLOURS["sky"], lw=0.6, zorder=0)
+    for k in _spread(found, decisive, (last - first) / 60):
+        ax.plot(
+            found.two_theta[k],
+            1.06 * top,
+            marker="v",
+            color=COLOURS["blue"],
+            mfc=COLOURS["blue"] if found.seen[k] else "white",
+        )
+        ax.text(found.two_theta[k], 1.13 * top, hkl_name(found.hkl[k]), rotation=90, ha="center",
+                va="bottom", fontsize=6.5)  # fmt: skip
+    for row, candidate in enumerate(found.candidates):
+        state = candidate.state
+        left_out = np.zeros_like(state, dtype=bool)
+        left_out[found.decisive] = state[found.decisive] == -1
+        for lines, marker, colour, size in (
+            (state == 1, "|", "black", 7),
+            (state == 0, "x", "vermillion", 4.5),
+            (left_out, "x", "grey", 3),
+        ):
+            at = found.two_theta[lines & (found.two_theta <= last)]
+            ticks.plot(at, np.full(len(at), -row), marker, color=COLOURS[colour], ms=size, mew=0.9)
+    names = [f"{typeset(symbols()[c.label - 1])}  ({c.label})" for c in found.candidates]
+    ticks.set_yticks(-np.arange(rows), names)
+    ticks.tick_params(axis="y", length=0)
+    ticks.spines["left"].set_visible(False)
+    ticks.set(xlim=(first, last), ylim=(-rows + 0.4, 0.6), xlabel=r"2$\theta$ (degrees)")
+    ax.set(ylabel="intensity", ylim=(min(0.0, y[shown].min(initial=0)), 1.45 * top))
+    ax.yaxis.set_major_locator(plt.MaxNLocator(4))
+    return fig
+
+
+def hkl_name(hkl):
+    """Indices of a reflection, negative ones with a bar; apart where one has two digits."""
+    indices = np.asarray(hkl).tolist()
+    between = "\u2009" if max(map(abs, indices)) > 9 else ""
+    return between.join(rf"$\bar{{{-i}}}$" if i < 0 else str(i) for i in indices)
+
+
+def thinned(x, y, columns=_COLUMNS):
+    """Lowest and highest point of each column of a figure: looks the same, and is small.
+
+    Parameters
+    ----------
+    x, y : array_like, (m,)
+    columns : int
+
+    Returns
+    -------
+    x, y : ndarray, (at most about 2 columns,)
+        Sorted by x.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    order = np.argsort(x, kind="stable")
+    x, y = x[order], y[order]
+    width = len(x) // columns
+    if width < 3:
+        return x, y
+    parts = [slice(i, i + width) for i in range(0, len(x), width)]
+    kept = {i for p in parts for i in (p.start + y[p].argmin(), p.start + y[p].argmax())}
+    kept = sorted(kept | {0, len(x) - 1})
+    return x[kept], y[kept]
+
+
+def _spread(found, lines, apart):
+    """The first decisive lines whose names have room beside each other."""
+    named = []
+    for k in lines:
+        if len(named) < _NAMED and (
+            not named or found.two_theta[k] - found.two_theta[named[-1]] > apart
+        ):
+            named.append(k)
+    return named
+
+
+_LEAST = 0.04  # height at which the weakest sticks can still be seen
+
+_LONGEST = 60  # letters of a structure's name
+
+_BIN = 0.3  # degrees; attributions are added up over about the width of a line
+
+_FINEST = 1200  # ticks closer than this part of the axis are drawn as one
+
+_BARS_NAMED, _WORTH = (
+    12,
+    0.1,
+)  # bars with hkl; of the longest bar's length, below which none gets it
+
+
+@styled
+def match(two_theta, intensity, found):
+    """A measured pattern over the calculated lines of the most similar known structure.
+
+    Parameters
+    ----------
+    two_theta, intensity : array_like, (m,)
+        Degrees and any linear scale.
+    found : matched.Match
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Peaks that the structure does not explain are marked by triangles.
+    """
+    fig, (ax, sticks) = plt.subplots(
+        2, 1, figsize=(PAGE, 2.9), sharex=True, height_ratios=[2.2, 0.8]
+    )
+    x, y = np.asarray(two_theta, dtype=float), np.asarray(intensity, dtype=float)
+    ax.plot(*thinned(x, y), color=COLOURS["black"], lw=0.7)
+    top = y.max()
+    strange = found.peaks[~found.explained]
+    order = np.argsort(x)
+    height = np.interp(strange, x[order], y[order])
+    ax.plot(strange, height + 0.05 * top, "v", color=COLOURS["vermillion"], ms=4)
+    ax.set(ylabel="intensity", xlim=(x.min(), x.max()), ylim=(min(0.0, y.min()), 1.1 * top))
+    ax.yaxis.set_major_locator(plt.MaxNLocator(4))
+    tall = np.maximum(found.intensity, _LEAST)
+    sticks.vlines(found.two_theta, 0, tall, color=COLOURS["blue"], lw=0.8)
+    name = found.name if len(found.name) <= _LONGEST else found.name[: _LONGEST - 3] + "..."
+    about = f"{typeset(symbols()[found.group - 1])}, similarity {found.similarity:.2f}"
+    # A dollar sign would begin a formula.
+    name = name.replace("$", r"\$")
+    sticks.set_title(f"calculated: {name}, {about}", loc="left", fontsize=7, pad=2)
+    sticks.set(xlabel=r"2$\theta$ (degrees)", ylim=(0, 1.05), yticks=[])
+    sticks.spines["left"].set_visible(False)
+    return fig
+
+
+@styled
+def attribution(two_theta, intensity, found, cell=None):
+    """What each part of a pattern adds to a network's log-odds of two groups.
+
+    Parameters
+    ----------
+    two_theta, intensity : array_like, (m,)
+        Degrees and any linear scale.
+    found : attribution.Attribution
+        Its values are added up over steps of 0.3 degrees.
+    cell : evidence.Evidence, optional
+        A row of ticks for those of the two groups that are among its candidates, where they allow
+        a line; hkl at the longest bars that only one line lies below.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    sides = ((found.first, "blue"), (found.second, "vermillion"))
+    allowed = {c.label: c.state == 1 for c in (cell.candidates if cell else ())}
+    rows = [(label, colour) for label, colour in sides if label in allowed]
+    heights = [1.5, 1.6] + ([0.2 * len(rows) + 0.05] if rows else [])
+    fig, axes = plt.subplots(
+        len(heights), 1, figsize=(PAGE, 1.25 * sum(heights)), sharex=True, height_ratios=heights
+    )
+    x, y = np.asarray(two_theta, dtype=float), np.asarray(intensity, dtype=float)
+    first, last = x.min(), x.max()
+    axes[0].plot(*thinned(x, y), color=COLOURS["black"], lw=0.7)
+    axes[0].set(ylabel="intensity", xlim=(first, last), ylim=(min(0.0, y.min()), 1.08 * y.max()))
+    axes[0].yaxis.set_major_locator(plt.MaxNLocator(4))
+    edges = np.arange(first - _BIN, last + 2 * _BIN, _BIN)  # all of them, so that they add up
+    bars, _ = np.histogram(found.two_theta, edges, weights=found.values)
+    centres = (edges[1:] + edges[:-1]) / 2
+    for sign, (label, colour), side in ((1, sides[0], "left"), (-1, sides[1], "right")):
+        own = np.where(sign * bars > 0, bars, 0)
+        axes[1].stairs(own, edges, fill=True, color=COLOURS[colour], lw=0)
+        axes[1].set_title(
+            f"{'up' if sign > 0 else 'down'}: for {typeset(symbols()[label - 1])} ({label})",
+            loc=side, color=COLOURS[colour], fontsize=7, pad=2,
+        )  # fmt: skip
+    axes[1].axhline(0, color=COLOURS["grey"], lw=0.5)
+    reach = 1.4 * max(np.abs(bars).max(), 1e-12)
+    axes[1].set(ylabel="log-odds added", ylim=(-reach, reach))
+    if rows:
+        _ticks(axes[2], rows, allowed, cell.two_theta)
+        either = np.any([allowed[label] for label, _ in rows], axis=0)
+        _names(axes[1], cell.hkl[either], cell.two_theta[either], centres, bars)
+    axes[-1].set_xlabel(r"2$\theta$ (degrees)")
+    return fig
+
+
+def _ticks(ax, rows, allowed, two_theta):
+    """A row of ticks for each group."""
+    for row, (label, colour) in enumerate(rows):
+        at = two_theta[allowed[label]]
+        _, kept = np.unique(np.rint(at * _FINEST / np.ptp(two_theta)), return_index=True)
+        at = at[kept]
+        ax.vlines(at, -row - 0.4, -row + 0.4, color=COLOURS[colour], lw=0.6)
+    ax.set_yticks(-np.arange(len(rows)), [str(label) for label, _ in rows])
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(-len(rows) + 0.5, 0.5)
+
+
+def _names(ax, hkl, at, centres, bars):
+    """hkl at the longest bars, where it is clear which line they belong to."""
+    span, named = centres[-1] - centres[0], []
+    for k in np.argsort(-np.abs(bars), kind="stable"):
+        below = np.flatnonzero(np.abs(at - centres[k]) < _BIN)
+        if np.abs(bars[k]) <= _WORTH * np.abs(bars).max() or len(named) == _BARS_NAMED:
+            break
+        if len(below) == 1 and all(abs(centres[k] - other) > span / 50 for other in named):
+            named.append(centres[k])
+            ax.annotate(
+                hkl_name(hkl[below[0]]), (centres[k], bars[k]), (0, 2 * np.sign(bars[k])),
+                textcoords="offset points", rotation=90, fontsize=6, ha="center",
+                va="bottom" if bars[k] > 0 else "top",
+            )  # fmt: skip

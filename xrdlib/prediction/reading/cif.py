@@ -1,0 +1,188 @@
+"""Measured profiles in powder CIF (Toby, in International Tables for Crystallography, volume G)."""
+
+import re
+from collections import Counter
+
+import gemmi
+import numpy as np
+
+from ...base.errors import XrdlibError
+from .scans import MAX_ROWS, Scan, anode_line
+
+_TWO_THETA = ("_pd_proc_2theta_corrected", "_pd_meas_2theta_scan", "_pd_meas_2theta_corrected")
+
+_POSITIONS = {
+    "two_theta": _TWO_THETA,
+    "d": ("_pd_proc_d_spacing",),
+    "q": ("_pd_proc_recip_len_Q", "_pd_proc_recip_len_q"),
+}
+
+_RANGES = ("_pd_proc_2theta_range_", "_pd_meas_2theta_range_")
+
+_INTENSITIES = (
+    "_pd_proc_intensity_total",
+    "_pd_proc_intensity_net",
+    "_pd_meas_intensity_total",
+    "_pd_meas_intensity_net",
+    "_pd_meas_counts_total",
+)
+
+_WAVELENGTH = (
+    "_diffrn_radiation_wavelength",
+    "_diffrn_radiation_wavelength.value",
+    "_diffrn_radiation_wavelength_value",
+    "_pd_proc_wavelength",
+)
+
+_RADIATION = ("_diffrn_radiation_type", "_diffrn_radiation.type")
+
+_PROBE = ("_diffrn_radiation_probe", "_diffrn_radiation.probe")
+
+
+def looks_like_cif(text, suffix):
+    """Whether a text is a CIF, by its first block or by the name of the file."""
+    return suffix in (".cif", ".pdcif", ".rtv") or bool(
+        re.search(r"^data_\S*\s*$", text[:20_000], re.MULTILINE | re.IGNORECASE)
+        and re.search(r"^\s*(?:loop_|_\w+)", text[:20_000], re.MULTILINE | re.IGNORECASE)
+    )
+
+
+def parse(text, axis=None, scan=None):
+    """The measured profile of a CIF.
+
+    Parameters
+    ----------
+    text : str
+    axis : str, optional
+        One of `scans.AXES`; by default 2theta where it is given, else d, else q.
+    scan : int, optional
+        Which of the blocks that hold a profile, counted from 1.
+
+    Returns
+    -------
+    scans.Scan
+
+    Raises
+    ------
+    XrdlibError
+        If it is no CIF, or holds no measured profile, or several and `scan` is not given.
+    """
+    if text.count("\n") >= MAX_ROWS:
+        raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
+    try:
+        # Level 0: many a published CIF repeats a tag; that matters only where it is one of ours.
+        document = gemmi.cif.read_string(text, check_level=0)
+    except (ValueError, RuntimeError) as error:  # what gemmi raises for damaged syntax
+        reason = re.sub(r"^string:(\d+)\S*", r"line \1:", " ".join(str(error).split()))[:200]
+        raise XrdlibError(f"cannot be read as CIF ({reason}); repair it") from None
+    found = [(block, profile) for block in document if (profile := _profile(block, axis))]
+    if not found:
+        raise XrdlibError(
+            "is a CIF without a measured powder profile (2theta and intensities); give the "
+            "measured scan"
+        )
+    if scan is None and len(found) > 1:
+        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
+    if (scan or 1) > len(found):
+        raise XrdlibError(f"has no scan {scan}; it holds {len(found)}")
+    block, (kind, x, y) = found[(scan or 1) - 1]
+    _check_tags(block)
+    known = np.isfinite(x) & np.isfinite(y)
+    metadata = {"block": block.name}
+    if probes := {p.lower() for name in _PROBE for p in block.find_values(name)} - {"?", "."}:
+        metadata["probe"] = " ".join(sorted(probes))
+    if not known.all():
+        metadata["points_without_value"] = int((~known).sum())
+    return Scan(x[known], y[known], "CIF", kind, _wavelength(block, document), metadata)
+
+
+def _profile(block, axis):
+    """(axis, positions, intensities) of a block, or None."""
+    for name in _INTENSITIES:
+        if not np.isfinite(y := _column(block, name)).any():
+            continue
+        for kind, names in _POSITIONS.items():
+            for position in names if axis in (None, kind) else ():
+                x = _column(block, position)
+                if len(x) == len(y) and np.isfinite(x).any():
+                    return kind, x, y
+        if axis in (None, "two_theta"):
+            if (x := _stepped(block, len(y))) is not None:
+                return "two_theta", x, y
+    return None
+
+
+def _stepped(block, n):
+    """Angles of n points from the range that fills them, or None where no range is given."""
+    misfit = None
+    for prefix in _RANGES:
+        start, stop, step = (_value(block, prefix + end) for end in ("min", "max", "inc"))
+        if start is None or not step:
+            continue
+        x = start + step * np.arange(n)
+        if stop is None or abs(x[-1] - stop) <= 1.5 * abs(step):
+            return x
+        misfit = f"from {start:g} to {stop:g} in steps of {step:g}"
+    if misfit:
+        raise XrdlibError(
+            f"its block {block.name} gives {n} intensities, which do not fill the range {misfit}; "
+            "repair it"
+        )
+    return None
+
+
+def _column(block, name):
+    """Values of a loop; NaN where the CIF leaves them open or gives text."""
+    loops = [block.find_loop(tag) for tag in (name, _dotted(name))]
+    return np.array([gemmi.cif.as_number(value) for loop in loops for value in loop])
+
+
+def _value(block, name):
+    value = block.find_value(name) or block.find_value(_dotted(name))
+    number = gemmi.cif.as_number(value) if value else float("nan")
+    return number if np.isfinite(number) else None
+
+
+def _dotted(name):
+    """A tag as the newer dictionary writes it: _pd_proc.d_spacing."""
+    return re.sub(r"^(_pd_(?:proc|meas))_", r"\1.", name)
+
+
+def _check_tags(block):
+    loops = (item.loop.tags if item.loop else [item.pair[0]] for item in block if _has_tags(item))
+    tags = Counter(tag.lower() for names in loops for tag in names)
+    repeated = [
+        tag for tag, n in tags.items() if n > 1 and tag.startswith(("_pd_meas", "_pd_proc"))
+    ]
+    if repeated:
+        raise XrdlibError(f"its block {block.name} gives {repeated[0]} twice; keep one")
+
+
+def _has_tags(item):
+    return item.loop is not None or item.pair is not None
+
+
+def _wavelength(block, document):
+    """In angstrom; from another block of the document if all that state one agree."""
+    for blocks in ([block], document):
+        stated = [_numbers(each)[:1] for each in blocks]
+        found = {value for values in stated for value in values}
+        found = found or {line for each in blocks if (line := _line(each))}
+        if len(found) == 1:
+            return found.pop()
+    return None
+
+
+def _numbers(block):
+    """All wavelengths of a block, the strongest line first as CIFs list them."""
+    values = [value for name in _WAVELENGTH for value in block.find_values(name)]
+    return [number for number in map(gemmi.cif.as_number, values) if np.isfinite(number)]
+
+
+def _line(block):
+    """The wavelength of a radiation that is named, such as 'Cu K\\a~1~'."""
+    for name in _RADIATION:
+        for value in block.find_values(name):
+            if found := re.search(r"\b([A-Z][a-z])[ ,-]*K", gemmi.cif.as_string(value)):
+                return anode_line(found[1])
+    return None

@@ -1,0 +1,91 @@
+"""The one place that calls geddes, a reader of diffraction files, and what may be passed to it.
+
+geddes gives positions in degrees 2theta and intensities, nothing else; its readers bound nesting,
+refuse XML document types and check every offset. What it does not bound is how much is in a file.
+"""
+
+import re
+
+import geddes
+import numpy as np
+
+from ...base.errors import XrdlibError
+
+MAX_NUMBERS = 2_000_000  # words of one file, numbers or not
+
+MAX_ELEMENTS = 500_000  # of one XML document, and as many attributes
+
+MAX_BINARY = 16_000_000  # bytes; four of them are a point
+
+_ADVICE = "export it again, as XY if nothing else helps"
+
+
+def arrays(content, hint, scan=None):
+    """Positions and intensities of one scan.
+
+    Parameters
+    ----------
+    content : bytes
+    hint : str
+        File name with the extension of the format, for example "scan.xrdml".
+    scan : int, optional
+        Counted from 1; may be left out where there is one.
+
+    Returns
+    -------
+    x, y : list of float
+
+    Raises
+    ------
+    XrdlibError
+        If the content is damaged or too much, or the scan cannot be chosen.
+    """
+    check_amount(content, binary=hint.endswith(".raw"))
+    found = _read(content, hint, (scan or 1) - 1)
+    if scan is None:
+        try:
+            _read(content, hint, 1)
+        except XrdlibError:
+            return found
+        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
+    return found
+
+
+def _read(content, hint, index):
+    kind = hint.rpartition(".")[2].upper()
+    try:
+        pattern = geddes.read_bytes(content, hint, index=index)
+    except (ValueError, OSError) as error:  # what geddes documents for damaged content
+        reason = " ".join(str(error).removeprefix("Parse error: ").split()).rstrip(".")[:200]
+        if "out of range" in reason:
+            what = f"has no scan {index + 1}; choose a smaller number"
+            raise XrdlibError(what if index else f"holds no {kind} scan; {_ADVICE}") from None
+        reason = re.sub(rf"^(?:Bruker )?{kind}\b:? ?", "", reason)
+        raise XrdlibError(f"cannot be read as {kind} ({reason}); {_ADVICE}") from None
+    except OverflowError:
+        raise XrdlibError(f"has no scan {index + 1}; choose a smaller number") from None
+    return pattern.x, pattern.y
+
+
+def check_amount(content, binary=False):
+    """Refuse content that would take much more memory as numbers or elements than as bytes.
+
+    Raises
+    ------
+    XrdlibError
+    """
+    if binary:
+        if len(content) > MAX_BINARY:
+            raise XrdlibError(
+                f"holds {len(content) / 1e6:.0f} MB in an instrument's format and at most "
+                f"{MAX_BINARY / 1e6:.0f} MB are read; give one powder scan"
+            )
+        return
+    markup = b"<" in content[:64]  # UTF-16 has the same byte
+    if markup and max(content.count(b"<"), content.count(b"=")) > MAX_ELEMENTS:
+        raise XrdlibError(f"holds more than {MAX_ELEMENTS} XML elements; give one powder scan")
+    if len(content) > 2 * MAX_NUMBERS:
+        byte = np.frombuffer(content, dtype=np.uint8)
+        gap = (byte <= ord(" ")) | (byte == ord(","))
+        if np.count_nonzero(gap[1:] & ~gap[:-1]) > MAX_NUMBERS:
+            raise XrdlibError(f"holds more than {MAX_NUMBERS} numbers; give one powder scan")

@@ -1,0 +1,165 @@
+"""One look for all figures, and the one way to save them."""
+
+import re
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.colors import to_rgb
+
+from ..base.errors import XrdlibError
+from ..symmetry.groups import SYSTEMS
+
+# Okabe and Ito's palette, told apart with any colour vision.
+COLOURS = {
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "yellow": "#F0E442",
+    "grey": "#7F7F7F",
+    "black": "#000000",
+}
+
+CYCLE = [COLOURS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")]
+
+SYSTEM_COLOURS = dict(
+    zip(
+        SYSTEMS,
+        (
+            COLOURS[name]
+            for name in ("grey", "purple", "orange", "blue", "green", "sky", "vermillion")
+        ),
+        strict=True,
+    )
+)
+
+MARKERS = "osD^vP"
+
+# Widths in inches: one journal column, and the page.
+COLUMN, PAGE = 3.4, 7.0
+
+RC = {
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 200,
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "axes.prop_cycle": plt.cycler(color=CYCLE),
+    # Text as outlines and a fixed salt: the same data give the same SVG on every machine.
+    "svg.fonttype": "path",
+    "svg.hashsalt": "xrdlib",
+}
+
+
+@contextmanager
+def in_style():
+    """Context in which figures are drawn in the project's style.
+
+    It puts back the settings of the style and no others: matplotlib's own `rc_context` puts back
+    "interactive" too, which a notebook's backend switches on when the first figure is made, and
+    then no later figure is shown.
+
+    Examples
+    --------
+    >>> with in_style():
+    ...     plt.rcParams["font.size"]
+    8.0
+    """
+    before = {key: plt.rcParams[key] for key in RC}
+    plt.rcParams.update(RC)
+    try:
+        yield
+    finally:
+        plt.rcParams.update(before)
+
+
+def styled(function):
+    """Run a plot function under the project's style."""
+
+    @wraps(function)
+    def wrapper(*args, **kwargs):
+        with in_style():
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def save(fig, folder, name):
+    """Write a figure as PNG (200 dpi) and SVG, byte for byte the same for the same data.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+    folder : path-like
+        Made if missing.
+    name : str
+        File name without suffix.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        The PNG and the SVG.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+    with in_style():
+        # The layout of axes with a fixed aspect settles only at the second pass.
+        fig.draw_without_rendering()
+        fig.savefig(png, metadata={"Software": None})
+        fig.savefig(svg, metadata={"Date": None, "Creator": None})
+    return png, svg
+
+
+def tint(colour, strength=0.25):
+    """A colour mixed with white."""
+    return tuple(1 - strength * (1 - channel) for channel in to_rgb(colour))
+
+
+def need(things, what):
+    """Refuse to draw nothing.
+
+    Raises
+    ------
+    XrdlibError
+        If `things` is empty.
+    """
+    if len(things) == 0:
+        raise XrdlibError(f"There is nothing to draw: pass {what}.")
+
+
+def interval(row, key):
+    """Distances from a row's score down and up to the ends of its interval (0 where null)."""
+    ends = row.get("bits_ci95" if key == "bits_over_prior" else f"{key}_ci95")
+    low, high = ends or (row[key], row[key])
+    return max(row[key] - low, 0.0), max(high - row[key], 0.0)
+
+
+@styled
+def note(text):
+    """A figure that says why there is nothing to draw."""
+    fig, ax = plt.subplots(figsize=(COLUMN, 1.0))
+    ax.axis("off")
+    ax.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
+    return fig
+
+
+def typeset(symbol):
+    """An extinction symbol with screw axes as subscripts and thin spaces."""
+    text = re.sub(r"\b([2346])([1-5])\b", r"\1$_\2$", symbol)
+    return text.replace("-", "\u2013").replace(" ", "\u2009")

@@ -1,0 +1,146 @@
+"""Figure of attention: maps over patterns, heads at absences, and what an added line does."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ..prediction.style import COLOURS, PAGE, note, styled
+
+_LOW, _HIGH = -1.5, 1.5  # of the decimal logarithm of a weight over an even share
+
+_APART, _LABELLED = 2.0, 45.0  # degrees between indices that are written, and up to where
+
+_KINDS = {
+    "absence": ("vermillion", "at a diagnostic absence"),
+    "empty": ("grey", "at an empty place"),
+    "line": ("blue", "upon an allowed line"),
+}
+
+
+@styled
+def attention(content):
+    """Attention of a few patterns with hkl ticks, and the tests on many.
+
+    Parameters
+    ----------
+    content : dict
+        Result `attention`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    maps, tests = content["examples"], content["tests"]
+    if not tests:
+        return note("No pattern had a diagnostic absence to test.")
+    fig = plt.figure(figsize=(PAGE, 2.0 * len(maps) + 2.1 * len(tests) + 0.7))
+    parts = fig.subfigures(2, 1, height_ratios=(max(2.0 * len(maps), 0.1), 2.1 * len(tests) + 0.7))
+    if maps:
+        for figure, example in zip(
+            np.atleast_1d(parts[0].subfigures(len(maps), 1)), maps, strict=True
+        ):
+            _map(figure, example)
+    rows = parts[1].subplots(len(tests), 2, squeeze=False, width_ratios=(1.7, 1))
+    for (left, right), test in zip(rows, tests, strict=True):
+        _heads(left, test)
+        _lines(right, test)
+    drawn = [ax.get_legend_handles_labels() for ax in rows[0]]
+    handles, labels = (sum(both, []) for both in zip(*drawn, strict=True))
+    parts[1].legend(handles, labels, loc="outside upper center", ncols=3, fontsize=6.5)
+    return fig
+
+
+def _map(figure, example):
+    """A pattern over the attention that its tokens get."""
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    places = example["start"] + example["step"] * (np.arange(len(example["intensity"])) + 0.5)
+    upper.plot(places, example["intensity"], color="black", lw=0.6)
+    for angles, colour, depth, label in (
+        (example["allowed"], "blue", -0.05, "allowed"),
+        (example["absent"], "vermillion", -0.16, "diagnostic absence"),
+    ):
+        upper.plot(
+            angles, [depth] * len(angles), "|", color=COLOURS[colour], ms=5, mew=0.8, label=label
+        )
+    last = -np.inf
+    for angle, hkl in zip(example["absent"], example["hkl"], strict=True):
+        if angle - last > _APART and angle < _LABELLED:
+            name, last = _indices(hkl), angle
+            style = {"fontsize": 5, "color": COLOURS["vermillion"], "rotation": 90}
+            upper.text(angle, -0.28, name, ha="center", va="top", **style)
+    upper.set(ylim=(-0.95, 1.05), ylabel="√intensity", yticks=(0, 0.5, 1))
+    upper.set_title(f"{example['title']} ({example['subset']})", loc="left")
+    upper.legend(loc="upper right", ncols=2, fontsize=6)
+    weight = np.array([example["rollout"], *example["blocks"]])
+    edges = example["first_edge"] + example["width"] * np.arange(weight.shape[1] + 1)
+    image = lower.pcolormesh(
+        edges,
+        np.arange(len(weight) + 1),
+        np.log10(np.maximum(weight[::-1], 1e-3)),
+        cmap="RdBu_r",
+        vmin=_LOW,
+        vmax=_HIGH,
+        rasterized=True,
+    )
+    names = ["rollout", *(f"block {k}" for k in range(1, len(weight)))]
+    lower.set_yticks(np.arange(len(weight)) + 0.5, names[::-1], fontsize=5.5)
+    lower.set(xlabel="2θ (°, Cu Kα1)", xlim=(5, 90))
+    bar = figure.colorbar(image, ax=[upper, lower], fraction=0.03, pad=0.01)
+    bar.set_label("weight / even share", fontsize=6)
+    bar.set_ticks([-1, 0, 1], labels=["0.1", "1", "10"])
+
+
+def _indices(hkl):
+    """As crystallographers write them, with spaces only where an index has two digits."""
+    return ("" if max(map(abs, hkl)) < 10 else " ").join(map(str, hkl)).replace("-", "−")
+
+
+def _heads(ax, test):
+    """Log-ratio of the class token's weight at absences to empty places, a point a head."""
+    own = [row for row in test["heads"] if row["source"] == "class token"]
+    x = np.arange(len(own))
+    for rows, shift, colour, marker, label in (
+        (test["exchanged"], 0.2, "grey", "s", "absences of another mineral (null)"),
+        (own, -0.1, "vermillion", "o", "diagnostic absences"),
+    ):
+        if not rows:
+            continue  # too few patterns share empty places
+        values = np.array([row["absences"] for row in rows])
+        low, high = np.transpose([row["absences_ci95"] for row in rows])
+        error = np.clip([values - low, high - values], 0, None)
+        style = {"color": COLOURS[colour], "marker": marker, "ls": "none", "ms": 3}
+        ax.errorbar(x + shift, values, error, elinewidth=0.8, label=label, **style)
+    for at, row in zip(x, own, strict=True):
+        if row["absences_p"] < 0.05:
+            ax.text(at - 0.1, row["absences_ci95"][1], "*", ha="center", va="bottom")
+    widest = max(run["largest"] for run in test["untrained"])
+    ax.axhspan(
+        -widest, widest, color=COLOURS["sky"], alpha=0.3, lw=0, label="untrained networks, largest"
+    )
+    ax.axhline(0, color="black", lw=0.6)
+    ax.set_xticks(x, [f"{row['block']}.{row['head']}" for row in own], rotation=90, fontsize=6)
+    ax.set(xlabel="block.head", ylabel="ln(weight / empty place)")
+    ax.margins(y=0.15)
+    told = f"{test['n_absences']} absences, {test['n']} patterns, {test['n_families']} families"
+    ax.set_title(f"{test['network']}: {test['subset']}\n{told}", loc="left", fontsize=7)
+
+
+def _lines(ax, test):
+    """Change of the log-odds of the true group by a line at three kinds of places."""
+    rows = [row for row in test["intervention"] if row["patterns"] == "all"]
+    null = [row for row in test["intervention_untrained"] if row["patterns"] == "all"]
+    x = np.arange(len(rows))
+    for k, (kind, (colour, label)) in enumerate(_KINDS.items()):
+        values = np.array([row["change"][kind] for row in rows])
+        low, high = np.transpose([row["change_ci95"][kind] for row in rows])
+        error = np.clip([values - low, high - values], 0, None)
+        place = x + 0.27 * (k - 1)
+        ax.bar(place, values, 0.25, color=COLOURS[colour], label=label)
+        ax.errorbar(place, values, error, fmt="none", ecolor="black", elinewidth=0.8)
+        still = [row["change"][kind] for row in null]
+        ax.plot(
+            place, still, "_", color="black", ms=7, label="untrained network" if k == 2 else None
+        )
+    ax.axhline(0, color="black", lw=0.6)
+    ax.set_xticks(x, [f"{100 * row['height']:g} %" for row in rows])
+    ax.set(xlabel="height of the added line", ylabel="change of ln odds, true group")
+    ax.set_title(f"{rows[0]['n']} absences, {rows[0]['n_families']} families", fontsize=7)

@@ -1,0 +1,189 @@
+"""Figures of the simulator: patterns, crystals, cost."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ..prediction.style import COLOURS, MARKERS, PAGE, need, styled, tint
+
+# Features shown, by name.
+PANELS = {
+    "fwhm 5-30": "FWHM 5-30° (°)",
+    "fwhm 30-60": "FWHM 30-60° (°)",
+    "fwhm 60-90": "FWHM 60-90° (°)",
+    "tailing": "width at 4/5 depth / FWHM",
+    "noise": "noise / strongest line",
+    "noise lag 1": "noise: correlation",
+    "floor": "level between peaks / noise",
+    "background": "envelope / intensity",
+    "peaks": "number of peaks",
+    "height 4": "√ height of peak 4",
+    "height 16": "√ height of peak 16",
+    "level 75": "√ 75th percentile",
+}
+
+_SIZES = {"volume": "cell volume (Å³)", "atoms": "atoms in the cell", "reflections": "reflections"}
+
+_WORK = {"structure_ms": "structure to reflections", "pattern_ms": "reflections to pattern"}
+
+
+@styled
+def simulator(comparison):
+    """Distribution of each feature over measured and simulated patterns.
+
+    Parameters
+    ----------
+    comparison : dict
+        As from `simulator.compare`, with features.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    need(comparison["features"], "the features of a comparison")
+    fig, axes = plt.subplots(3, 4, figsize=(PAGE, 4.8), sharey=True)
+    for ax, (name, title) in zip(axes.flat, PANELS.items(), strict=True):
+        feature = comparison["features"][name]
+        for kind, colour in (("measured", COLOURS["black"]), ("simulated", COLOURS["blue"])):
+            if feature[kind] is not None:
+                levels = np.linspace(0, 1, len(feature[kind]))
+                ax.plot(feature[kind], levels, color=colour, label=kind)
+        # The last few percent of each would make the rest small.
+        shown = [feature[kind] for kind in ("measured", "simulated") if feature[kind] is not None]
+        ends = [np.quantile(values, (0.02, 0.97)) for values in shown]
+        if ends and np.ptp(ends) > 0:
+            ax.set_xlim(np.min(ends), np.max(ends))
+        ax.locator_params(axis="x", nbins=4)
+        ax.set_xlabel(title)
+        ax.set_title(f"AUC {feature['auc']:.2f}", loc="right", color=COLOURS["grey"])
+        ax.set(ylim=(0, 1), yticks=[0, 0.5, 1])
+    axes[-1, -1].legend(loc="lower right")
+    fig.supylabel("share of patterns below", fontsize=8)
+    found = comparison["two_sample"]
+    text = (
+        f"{comparison['n']} pairs of {comparison['families']} mineral families, told apart with "
+        f"AUC {found['features']['auc']:.2f} by all features"
+    )
+    if found["network"]:
+        text += f", {found['network']['auc']:.2f} by a network"
+    fig.suptitle(text + " (0.50: not at all)", fontsize=8)
+    return fig
+
+
+@styled
+def simulator_cost(rows):
+    """Milliseconds of one core by size of the structure.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As from `simulator.costs`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    need(rows, "rows of costs")
+    fig, axes = plt.subplots(1, 3, figsize=(PAGE, 2.5), sharey=True)
+    for ax, (by, title) in zip(axes, _SIZES.items(), strict=True):
+        for (work, label), colour, marker in zip(
+            _WORK.items(), (COLOURS["blue"], COLOURS["orange"]), MARKERS, strict=False
+        ):
+            own = sorted((row[by], row[work]) for row in rows if row["by"] == by)
+            ax.plot(*zip(*own, strict=True), marker, color=colour, label=label, linestyle="-")
+            large = [(row[by], row[work]) for row in rows if row["by"] == "supercell"]
+            ax.plot(*zip(*large, strict=True), marker, color=colour, mfc="white", linestyle=":")
+        ax.set(xscale="log", yscale="log", xlabel=title)
+    axes[0].set_ylabel("ms of one core, each")
+    axes[0].legend()
+    axes[1].set_title("filled: minerals, open: supercells of one")
+    return fig
+
+
+_UNITS = {"volume per atom": "(Å$^3$)", "oblique angle": "(°)"}
+
+_ELEMENTS = 30  # the most frequent ones of the first set
+
+_FILL, _LINE = tint(COLOURS["blue"], 0.45), COLOURS["vermillion"]
+
+_FINE = (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
+
+_COARSE = (1, 3, 10, 30, 100, 300, 1000, 3000)
+
+
+@styled
+def crystal_statistics(comparison):
+    """Distributions of two sets of crystals.
+
+    Parameters
+    ----------
+    comparison : dict
+        As from `crystal_statistics.compare`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel a quantity, with the distance D between the two distributions; the commonest pairs
+        of elements; the most frequent elements. Filled: the first set; lines: the second.
+    """
+    quantities = {k: v for k, v in comparison["quantities"].items() if v is not None}
+    need(quantities, "a comparison of sets of crystals")
+    rows = -(-(len(quantities) + 1) // 3)
+    fig = plt.figure(figsize=(PAGE, 1.45 * rows + 1.7))
+    grid = fig.add_gridspec(rows + 1, 3, height_ratios=[*[1] * rows, 1.05])
+    for k, (name, shares) in enumerate(quantities.items()):
+        _histogram(fig.add_subplot(grid[k // 3, k % 3]), name, shares)
+    _pairs(fig.add_subplot(grid[rows - 1, 2]), comparison["pairs"])
+    axes = fig.add_subplot(grid[rows, :])
+    _elements(axes, comparison["elements"])
+    labels = [
+        f"{label} (n = {n:,})"
+        for label, n in zip(comparison["labels"], comparison["n"], strict=True)
+    ]
+    handles = [
+        plt.Rectangle((0, 0), 1, 1, fc=_FILL, ec="none"),
+        plt.Line2D([], [], color=_LINE, marker="o"),
+    ]
+    fig.legend(handles, labels, loc="outside upper center", ncol=2)
+    return fig
+
+
+def _histogram(axes, name, shares):
+    edges = np.array(shares["edges"])
+    axes.stairs(100 * np.array(shares["share"][0]), edges, fill=True, color=_FILL)
+    axes.stairs(100 * np.array(shares["share"][1]), edges, color=_LINE, linewidth=1.3)
+    if shares["logarithmic"]:
+        axes.set_xscale("log")
+        steps = _COARSE if edges[-1] > 12 * edges[0] else _FINE
+        ticks = [t for t in steps if edges[0] <= t <= edges[-1]]
+        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        axes.minorticks_off()
+    elif edges[1] - edges[0] == 1:
+        axes.set_xticks(range(2, int(edges[-1]) + 1, 2))
+    axes.set(xlabel=" ".join((name, _UNITS.get(name, ""))), ylim=(0, None))
+    if axes.get_subplotspec().colspan.start == 0:
+        axes.set_ylabel("crystals (%)")
+    if shares["distance"] is not None:
+        axes.set_title(f"$D$ = {shares['distance']:.2f}", loc="right", fontsize=7, pad=2)
+
+
+def _pairs(axes, pairs):
+    rows = pairs["commonest"][::-1]
+    place = np.arange(len(rows))
+    axes.barh(place, [100 * row[2] for row in rows], color=_FILL)
+    axes.plot([100 * row[3] for row in rows], place, "o", color=_LINE)
+    axes.set_yticks(place, [f"{row[0]}–{row[1]}" for row in rows])
+    axes.set(xlabel="crystals with both elements (%)")
+    axes.tick_params(axis="y", length=0)
+
+
+def _elements(axes, elements):
+    share = 100 * np.array(elements["share"])
+    first = np.argsort(-share[0], kind="stable")[:_ELEMENTS]
+    place = np.arange(len(first))
+    axes.bar(place, share[0, first], color=_FILL)
+    axes.plot(place, share[1, first], "o", color=_LINE)
+    axes.set_xticks(place, [elements["symbol"][k] for k in first])
+    axes.set(ylabel="crystals with it (%)", xlim=(-0.7, len(first) - 0.3), yscale="log")
+    axes.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+    axes.minorticks_off()
+    axes.tick_params(axis="x", length=0)

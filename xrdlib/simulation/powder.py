@@ -1,0 +1,138 @@
+"""Clean powder patterns of pymatgen structures: the function that people import."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..base.errors import XrdlibError
+from ..base.patterns import CALCULATION_GRID
+from ..base.records import N_ROTATIONS, Crystals
+from .diffraction import (
+    check,
+    full_precision,
+    lorentz_polarisation,
+    reflections,
+    resolve_wavelength,
+    squared_lengths,
+)
+from .equivalents import laue_rotations
+from .lines import as_phase
+from .profiles import render
+from .structure_factors import N_ELEMENTS
+
+_BATCH = 256  # patterns rendered at a time
+
+
+def simulate(structures, wavelength="CuKa1", fwhm=0.1, eta=0.5):
+    """Calculated powder patterns from 5 to 90 degrees 2theta in steps of 0.01.
+
+    Kinematic intensities (multiplicity, structure factors with occupancies, Lorentz-polarisation;
+    no Debye-Waller factor, texture or noise) under pseudo-Voigt profiles.
+
+    Parameters
+    ----------
+    structures : pymatgen Structure or sequence of them
+        Disordered sites are fine.
+    wavelength : str or float
+        A name in `diffraction.WAVELENGTHS`, or angstrom.
+    fwhm : float
+        Full width at half maximum in degrees, 0.02 to 5.
+    eta : float
+        Lorentzian fraction, 0 to 1.
+
+    Returns
+    -------
+    ndarray, (n, 8501) float32
+        Each row scaled to a maximum of 100.
+
+    Raises
+    ------
+    XrdlibError
+        If a parameter is out of range or a structure cannot diffract; it names the structure.
+    """
+    wavelength = resolve_wavelength(wavelength)
+    if not 0.02 <= fwhm <= 5:
+        raise XrdlibError(f"fwhm is {fwhm}; give degrees from 0.02 to 5.")
+    if not 0 <= eta <= 1:
+        raise XrdlibError(f"eta is {eta}; give a Lorentzian fraction from 0 to 1.")
+    if hasattr(structures, "lattice"):
+        structures = [structures]
+    crystals = from_structures(structures)
+    grid = CALCULATION_GRID
+    known = reflections(crystals, wavelength, min(grid.stop + 5 * fwhm, 170))
+    patterns = np.empty((len(known), grid.size), dtype=np.float32)
+    for first in range(0, len(known), _BATCH):
+        rows = np.arange(first, min(first + _BATCH, len(known)))
+        part = calculated(known.take(rows), wavelength, fwhm, eta, grid)
+        patterns[rows] = part.numpy()
+    return patterns
+
+
+@full_precision()
+def calculated(reflections, wavelength, fwhm, eta, grid, device="cpu"):
+    """Clean patterns of known reflections, (n, grid.size) tensor with maxima of 100."""
+    phase = as_phase(reflections, device)
+    n = len(reflections)
+    metric = torch.linalg.inv(phase.lattice @ phase.lattice.transpose(1, 2))
+    sine = squared_lengths(metric, phase.hkl, phase.owner).sqrt() * (wavelength / 2)
+    sine = sine.clamp(max=0.99999)
+    angle = torch.rad2deg(2 * torch.asin(sine))
+    strength = phase.strength * lorentz_polarisation(sine)
+    width, share = (torch.full((1, 1), float(value), device=device) for value in (fwhm, eta))
+    pattern = render(angle, strength, phase.owner, n, grid, width, width, share).clamp_(min=0)
+    return pattern * (100 / pattern.amax(1, keepdim=True))
+
+
+def from_structures(structures):
+    """Crystals from pymatgen structures.
+
+    Raises
+    ------
+    XrdlibError
+        If there are none, or one is not a structure of known elements, or cannot diffract, or
+        has atoms upon each other.
+    """
+    structures = list(structures)
+    if not structures:
+        raise XrdlibError("No structures given; simulate needs at least one.")
+    number, frac, occupancy, start, name = [], [], [], [0], []
+    symbols = {}
+    for i, structure in enumerate(structures):
+        try:
+            atoms = [
+                (species, amount, site.frac_coords)
+                for site in structure
+                for species, amount in site.species.items()
+            ]
+            numbers = [species.Z for species, _, _ in atoms]
+        except AttributeError:
+            raise XrdlibError(
+                f"Structure number {i} ({type(structure).__name__}) is not a pymatgen Structure "
+                "of chemical elements."
+            ) from None
+        formula = dict.fromkeys(numbers, 0)
+        for z, (species, amount, _) in zip(numbers, atoms, strict=True):
+            formula[z] += amount
+            if z not in symbols:
+                symbols[z] = species.symbol
+        name.append(" ".join(f"{symbols[z]}{amount:.4g}" for z, amount in formula.items()))
+        # pymatgen gives a dummy species a huge number, which `check` is to refuse as any other.
+        number += [z if 0 < z <= N_ELEMENTS else 0 for z in numbers]
+        occupancy += [amount for _, amount, _ in atoms]
+        frac += [x for _, _, x in atoms]
+        start.append(len(number))
+    n = len(structures)
+    crystals = Crystals(
+        lattice=np.array([s.lattice.matrix for s in structures], dtype=np.float64),
+        start=np.array(start, dtype=np.int64),
+        number=np.array(number, dtype=np.int16),
+        frac=np.array(frac, dtype=np.float32).reshape(-1, 3),
+        occupancy=np.array(occupancy, dtype=np.float32),
+        rotations=np.broadcast_to(np.eye(3, dtype=np.int8), (n, N_ROTATIONS, 3, 3)),
+        space_group=np.zeros(n, np.int16),
+        group=np.zeros(n, np.int16),
+        name=np.array(name),
+    )
+    check(crystals, overlaps=True)
+    return replace(crystals, rotations=laue_rotations(crystals))

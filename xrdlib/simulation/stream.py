@@ -1,0 +1,257 @@
+"""Endless, seeded batches of simulated patterns: crystals and banks in, network input out.
+
+A pattern depends on the seed and its global number alone, so a batch is a pure function of the
+step: a resumed run, another batch size or another number of processes see the same sequence.
+"""
+
+import copy
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from ..base import counter
+from ..base.errors import XrdlibError
+from ..base.patterns import GRID, normalise
+from ..base.records import concatenate
+from ..structures.crystals import generate_balanced
+from ..symmetry.groups import N_GROUPS
+from .diffraction import reflections
+from .realism import measured_like
+
+# Slots of the counter-based generator used here; realism draws from its own range.
+_SOURCE, _ITEM, _IMPURITY = 9001, 9002, 9003
+
+
+class BankSource:
+    """A fixed bank of reflections, drawn by weight.
+
+    Parameters
+    ----------
+    bank : Reflections
+        With known extinction groups.
+    weights : array_like, (n,), optional
+        Relative weight of each crystal; equal by default.
+
+    Raises
+    ------
+    XrdlibError
+        If the bank is empty, a group is unknown, or the weights do not fit or are negative.
+    """
+
+    def __init__(self, bank, weights=None):
+        weights = np.ones(len(bank)) if weights is None else np.asarray(weights, float)
+        if len(bank) == 0 or weights.shape != (len(bank),) or not _are_weights(weights):
+            raise XrdlibError("A bank source needs crystals and one weight for each of them.")
+        if bank.group.min() < 1:
+            raise XrdlibError("A bank source needs the extinction group of every crystal.")
+        self.bank = bank
+        self.cumulative = np.cumsum(weights / weights.sum())
+        self.config = {"crystals": len(bank), "lines": len(bank.hkl), "f2": float(bank.f2.sum())}
+        self.class_probabilities = np.bincount(
+            bank.group - 1, weights / weights.sum(), minlength=N_GROUPS
+        )
+
+    def draw(self, uniform, number):
+        """Reflections for uniform numbers in [0, 1); the patterns' numbers play no part."""
+        item = np.searchsorted(self.cumulative, uniform, side="right")
+        return self.bank.take(np.minimum(item, len(self.bank) - 1))
+
+
+class RandomCrystalSource:
+    """Random crystals, uniform over the 99 groups, made afresh as the stream goes on.
+
+    Parameters
+    ----------
+    recipes : crystals.Recipes
+    seed : int
+    chunk : int
+        Crystals in memory at a time.
+    reuse : int
+        Patterns drawn from the stream before the next chunk is made, as a multiple of `chunk`.
+        Each use of a crystal has its own strain, texture, widths and noise.
+    """
+
+    def __init__(self, recipes, seed, chunk=1980, reuse=4, device="cpu"):
+        self.recipes, self.seed, self.chunk = recipes, seed, chunk
+        self.span = chunk * reuse
+        self.device = device
+        self.class_probabilities = np.full(N_GROUPS, 1 / N_GROUPS)
+        self.config = {"recipes": len(recipes), "seed": seed, "chunk": chunk, "reuse": reuse}
+        self._number, self._source = None, None
+
+    def draw(self, uniform, number):
+        """Reflections for uniform numbers in [0, 1) at the stream's pattern numbers."""
+        parts, order = [], []
+        for chunk in np.unique(number // self.span):
+            rows = np.flatnonzero(number // self.span == chunk)
+            parts.append(self._chunk(int(chunk)).draw(uniform[rows], number[rows]))
+            order.append(rows)
+        if len(parts) == 1:
+            return parts[0]
+        return join(parts, order)
+
+    def _chunk(self, chunk):
+        if chunk != self._number:
+            crystals = generate_balanced(
+                self.recipes, self.chunk, self.seed, self.device, first=chunk * self.chunk
+            )
+            bank = reflections(crystals, device=self.device)
+            # Uniform over groups whatever the number of crystals that came out for each.
+            count = np.bincount(bank.group, minlength=N_GROUPS + 1)
+            self._number, self._source = chunk, BankSource(bank, 1 / count[bank.group])
+        return self._source
+
+
+class PatternStream:
+    """Batches of measured-looking patterns and their class indices.
+
+    Parameters
+    ----------
+    sources : list of (source, share)
+        Shares are normalised.
+    realism : Realism
+    seed : int
+    batch : int
+        Patterns a batch.
+    impurities : Reflections, optional
+        Bank from which a second phase is drawn.
+    device : str
+    grid : Grid
+
+    Raises
+    ------
+    XrdlibError
+        If there is no source, the shares are no weights, or the batch is empty.
+    """
+
+    def __init__(self, sources, realism, seed, batch, impurities=None, device="cpu", grid=GRID):
+        share = np.array([s for _, s in sources], float)
+        if not _are_weights(share) or batch < 1:
+            raise XrdlibError(
+                "A stream needs one or more sources, whose shares are not negative and not all "
+                "zero, and a batch of at least one."
+            )
+        self.sources = [source for source, _ in sources]
+        self.share = share / share.sum()
+        self.realism, self.seed, self.batch_size = realism, seed, batch
+        self.impurities, self.device, self.grid = impurities, device, grid
+        self._rows = slice(None)
+
+    def part(self, rank, count):
+        """The same stream, drawn in parts: the batches of one of several processes.
+
+        Parameters
+        ----------
+        rank, count : int
+            Which part of how many; joined in order, the parts of a batch are the batch.
+
+        Returns
+        -------
+        PatternStream
+            Whose batches hold ``batch_size / count`` patterns.
+
+        Raises
+        ------
+        XrdlibError
+            If a batch cannot be divided evenly.
+        """
+        if self.batch_size % count:
+            raise XrdlibError(
+                f"A batch of {self.batch_size} patterns cannot be divided evenly among {count} "
+                "processes; change one of the two numbers."
+            )
+        size, part = self.batch_size // count, copy.copy(self)
+        part._rows = slice(rank * size, (rank + 1) * size)
+        return part
+
+    @property
+    def config(self):
+        """What decides the patterns, as JSON values."""
+        return {
+            "seed": self.seed,
+            "batch": self.batch_size,
+            "grid": [self.grid.start, self.grid.stop, self.grid.step],
+            "realism": asdict(self.realism),
+            "share": self.share.tolist(),
+            "sources": [source.config for source in self.sources],
+            "impurities": len(self.impurities or ()),
+        }
+
+    @property
+    def class_probabilities(self):
+        """Training prior: (99,) probability of each class in the stream."""
+        return sum(w * s.class_probabilities for s, w in zip(self.sources, self.share, strict=True))
+
+    def crystals(self, number):
+        """Reflections behind the patterns with these global numbers, in order."""
+        index = torch.from_numpy(number)
+        u = counter.uniform(self.seed, index, _SOURCE).numpy()[:, 0]
+        item = counter.uniform(self.seed, index, _ITEM).double().numpy()[:, 0]
+        which = np.searchsorted(np.cumsum(self.share)[:-1], u, side="right")
+        parts, order = [], []
+        for k in np.unique(which):
+            rows = np.flatnonzero(which == k)
+            parts.append(self.sources[k].draw(item[rows], number[rows]))
+            order.append(rows)
+        return join(parts, order)
+
+    def numbers(self, step):
+        """Numbers in the whole stream of the patterns of one batch, (batch,) int64."""
+        return step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)[self._rows]
+
+    def raw(self, step):
+        """Intensities on the grid before normalisation, and class indices, of one batch."""
+        number = self.numbers(step)
+        main = self.crystals(number)
+        impurity = None
+        if self.impurities is not None:
+            u = counter.uniform(self.seed, torch.from_numpy(number), _IMPURITY).numpy()[:, 0]
+            rows = np.minimum((u * len(self.impurities)).astype(int), len(self.impurities) - 1)
+            impurity = self.impurities.take(rows)
+        index = torch.from_numpy(number).to(self.device)
+        pattern = measured_like(main, self.realism, self.seed, index, self.grid, impurity)
+        return pattern, torch.from_numpy(main.group.astype(np.int64) - 1).to(self.device)
+
+    def batch(self, step):
+        """Network input (batch, grid.size) float32 and class indices (batch,) int64."""
+        pattern, label = self.raw(step)
+        return normalise(pattern), label
+
+
+def _are_weights(values):
+    return len(values) > 0 and (values >= 0).all() and 0 < values.sum() < np.inf
+
+
+def join(parts, order):
+    """Concatenate reflections drawn in parts and put them back in the stream's order."""
+    if len(parts) == 1:
+        return parts[0]
+    back = np.empty(sum(len(rows) for rows in order), dtype=np.int64)
+    back[np.concatenate(order)] = np.arange(len(back))
+    return concatenate(parts).take(back)
+
+
+def mineral_weights(group, mineral, temper=0.5):
+    """Weights that give each mineral one vote and temper the class frequencies.
+
+    Parameters
+    ----------
+    group : array_like, (n,)
+        Extinction group of each structure.
+    mineral : array_like, (n,)
+        Name of its mineral.
+    temper : float
+        Class frequency is raised to this power: 1 keeps it, 0 makes the classes uniform.
+
+    Returns
+    -------
+    ndarray, (n,)
+        Summing to one.
+    """
+    group = np.asarray(group)
+    _, inverse, count = np.unique(np.asarray(mineral), return_inverse=True, return_counts=True)
+    vote = 1 / count[inverse]
+    frequency = np.bincount(group, vote, minlength=N_GROUPS + 1)
+    weight = vote * frequency[group] ** (temper - 1)
+    return weight / weight.sum()

@@ -1,0 +1,175 @@
+"""Published structures as crystals, with a table of what is known of each."""
+
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ..base import files, records
+from ..base.errors import XrdlibError
+from ..symmetry.groups import group_of_space_group
+from .entries import Unreadable, amcsd_entries, or_reason
+from .unit_cells import fill, stated_space_group
+
+HOLDOUT_PERCENT = 8
+
+CRYSTALS, TABLE = "amcsd.npz", "amcsd.parquet"
+
+
+def build_amcsd(database, folder, limit=None):
+    """Turn the AMCSD file into crystals and a table, and write both.
+
+    Takes about a minute; returns what `build` does.
+
+    Parameters
+    ----------
+    database : path-like
+        The SQLite file, ``datasets.path("amcsd")``.
+    folder : path-like
+        Where amcsd.npz and amcsd.parquet go.
+    limit : int, optional
+        Use about this many structures, spread evenly over the file.
+
+    Raises
+    ------
+    XrdlibError
+        If the database cannot be read.
+    """
+    entries = amcsd_entries(database)
+    if limit is not None:
+        entries = entries[:: max(1, len(entries) // limit)][:limit]
+    crystals, table = build(entries)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    records.save(crystals, folder / CRYSTALS)
+    with files.replacing(folder / TABLE) as file:
+        table.to_parquet(file)
+    return crystals, table
+
+
+def load_amcsd(folder):
+    """Read what `build_amcsd` wrote: (Crystals, table).
+
+    Raises
+    ------
+    XrdlibError
+        If a file is missing, or the two do not belong together.
+    """
+    folder = Path(folder)
+    crystals = records.load(records.Crystals, folder / CRYSTALS)
+    if not (folder / TABLE).is_file():
+        raise XrdlibError(f"{folder / TABLE} does not exist; run the stage that writes it.")
+    table = pd.read_parquet(folder / TABLE)
+    if len(table) != len(crystals):
+        raise XrdlibError(f"{CRYSTALS} and {TABLE} in {folder} differ in length; build them anew.")
+    return crystals, table
+
+
+def build(entries):
+    """Fill the unit cells of published structures and check their stated symmetry.
+
+    Parameters
+    ----------
+    entries : list of entries.Entry or entries.Unreadable
+
+    Returns
+    -------
+    crystals : records.Crystals
+        `space_group` and `group` are the stated ones (0 where they cannot be told); `name` is
+        the family.
+    table : pandas.DataFrame
+        One row a crystal, in order: id, mineral ("" where unnamed), family (`families`), formula,
+        symbol, stated and detected (space group, 0 where unknown), stated_group and
+        detected_group (extinction group), agrees (extinction groups equal and known),
+        agrees_space_group, n_atoms, volume (cubic angstrom), density (g/cm^3, as stated),
+        holdout (kept from training). ``attrs["skipped"]`` counts the unusable ones by reason.
+
+    Raises
+    ------
+    XrdlibError
+        If none of the entries can be used.
+    """
+    skipped, cells, rows = Counter(), [], []
+    for entry in tqdm(entries, desc="structures", mininterval=2, leave=False):
+        cell = entry if isinstance(entry, Unreadable) else or_reason(fill, entry)
+        if isinstance(cell, Unreadable):
+            skipped[str(cell)] += 1
+            continue
+        cells.append(cell)
+        rows.append(
+            {
+                "id": entry.id,
+                "mineral": entry.mineral,
+                "formula": entry.formula,
+                "symbol": entry.symbol,
+                "stated": stated_space_group(entry.symbol, entry.operators),
+                "detected": cell["detected"],
+                "n_atoms": len(cell["number"]),
+                "volume": abs(np.linalg.det(cell["lattice"])),
+                "density": entry.density,
+            }
+        )
+    if not rows:
+        raise XrdlibError(f"None of {len(entries)} structures can be used: {dict(skipped)}.")
+    table = pd.DataFrame(rows)
+    group = group_of_space_group()
+    table["stated_group"] = group[table["stated"]]
+    table["detected_group"] = group[table["detected"]]
+    known = table["stated"] > 0
+    table["agrees_space_group"] = known & (table["stated"] == table["detected"])
+    table["agrees"] = known & (table["stated_group"] == table["detected_group"])
+    table["family"] = families(table)
+    table["holdout"] = [zlib.crc32(f.encode()) % 100 < HOLDOUT_PERCENT for f in table["family"]]
+    table.attrs["skipped"] = dict(skipped)
+    return _crystals(cells, table), table
+
+
+def counts(table):
+    """How many structures there are of each kind, a dict of int."""
+    return {
+        "structures": len(table),
+        "minerals": int(table.loc[table["mineral"] != "", "mineral"].nunique()),
+        "extinction group known": int((table["stated_group"] > 0).sum()),
+        "extinction group confirmed by the atoms": int(table["agrees"].sum()),
+        "space group confirmed by the atoms": int(table["agrees_space_group"].sum()),
+        "held out": int((table["agrees"] & table["holdout"]).sum()),
+        **{f"unusable: {reason}": n for reason, n in table.attrs.get("skipped", {}).items()},
+    }
+
+
+def families(table):
+    """Name that structures of one phase share, so that a split can keep them together.
+
+    The mineral's name; for an unnamed structure that of a mineral with the same formula and
+    symbol, else its formula.
+    """
+    named = table[table["mineral"] != ""].sort_values("mineral", ascending=False)
+    alike = named.set_index(["formula", "symbol"])["mineral"].to_dict()
+    return [
+        row.mineral or alike.get((row.formula, row.symbol), row.formula)
+        for row in table.itertuples()
+    ]
+
+
+def _crystals(cells, table):
+    counts = [len(cell["number"]) for cell in cells]
+    return records.Crystals(
+        lattice=np.stack([cell["lattice"] for cell in cells]),
+        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        number=np.concatenate([cell["number"] for cell in cells]).astype(np.int16),
+        frac=np.concatenate([cell["frac"] for cell in cells]).astype(np.float32),
+        occupancy=np.concatenate([cell["occupancy"] for cell in cells]).astype(np.float32),
+        rotations=np.stack([cell["rotations"] for cell in cells]),
+        space_group=table["stated"].to_numpy(np.int16),
+        group=table["stated_group"].to_numpy(np.int16),
+        name=table["family"].to_numpy(str),
+    )
+
+
+def one_of_each(crystals):
+    """One crystal of each name and space group, so that a phase measured often counts once."""
+    keys = np.char.add(np.char.add(crystals.name, " "), crystals.space_group.astype(str))
+    return crystals.take(np.sort(np.unique(keys, return_index=True)[1]))

@@ -1,0 +1,113 @@
+"""The symmetry that spglib finds in a listed crystal, mixed sites included."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..base.errors import XrdlibError
+
+SYMPREC = 0.01  # angstrom
+
+_SAME = 1e-3  # fractional coordinates; atoms that are closer share a place
+
+
+class Detected(NamedTuple):
+    """Symmetry of one crystal of m atoms on p places, in its own cell.
+
+    Attributes
+    ----------
+    space_group : int
+    rotations, translations : ndarray, (k, 3, 3) int and (k, 3) float64
+        All operations x' = W x + w, centring included.
+    place : ndarray, (m,) int
+        Place of each atom; the atoms of a mixture share one.
+    frac : ndarray, (p, 3) float64
+        Of each place.
+    orbit : ndarray, (p,) int
+        Equivalent places have one value, the first of them.
+    standard_lattice : ndarray, (3, 3)
+        Rows a, b, c of a cell in the reference setting.
+    """
+
+    space_group: int
+    rotations: np.ndarray
+    translations: np.ndarray
+    place: np.ndarray
+    frac: np.ndarray
+    orbit: np.ndarray
+    standard_lattice: np.ndarray
+
+
+def detect(crystals, i, symprec=SYMPREC):
+    """Find the symmetry of a crystal; a mixture on a place is a kind of atom of its own.
+
+    Parameters
+    ----------
+    crystals : records.Crystals
+    i : int
+        Which of them.
+    symprec : float
+        Angstrom.
+
+    Returns
+    -------
+    Detected
+
+    Raises
+    ------
+    XrdlibError
+        If spglib finds none.
+    """
+    import spglib
+
+    rows = slice(crystals.start[i], crystals.start[i + 1])
+    frac = crystals.frac[rows].astype(np.float64) % 1
+    apart = np.abs(frac[:, None] - frac)
+    first = (np.minimum(apart, 1 - apart) < _SAME).all(2).argmax(1)
+    places, place = np.unique(first, return_inverse=True)
+    content = [[] for _ in places]
+    atoms = (place, crystals.number[rows], crystals.occupancy[rows])
+    for k, z, amount in zip(*(a.tolist() for a in atoms), strict=True):
+        content[k].append((z, round(amount, 3)))
+    content = [tuple(sorted(held)) for held in content]
+    kinds = {kind: k for k, kind in enumerate(sorted(set(content)), 1)}
+    cell = (crystals.lattice[i], frac[places], [kinds[kind] for kind in content])
+    found = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    if found is None:
+        raise XrdlibError(f"spglib finds no symmetry in {str(crystals.name[i])!r}; leave it out.")
+    return Detected(
+        int(found.number),
+        found.rotations,
+        found.translations,
+        place,
+        frac[places],
+        found.crystallographic_orbits,
+        found.std_lattice,
+    )
+
+
+def asymmetric_unit(found, lattice, symprec=SYMPREC):
+    """One place of each site, and how free it is.
+
+    Parameters
+    ----------
+    found : Detected
+    lattice : ndarray, (3, 3)
+    symprec : float
+        Angstrom.
+
+    Returns
+    -------
+    places : ndarray, (s,) int
+        First place of each orbit.
+    multiplicity : ndarray, (s,) int
+        Places of the orbit in the crystal's own cell.
+    freedom : ndarray, (s,) int
+        Free coordinates 0..3: the dimension of what all operations that keep the place leave.
+    """
+    places, multiplicity = np.unique(found.orbit, return_counts=True)
+    images = np.einsum("kij,sj->ski", found.rotations, found.frac[places]) + found.translations
+    moved = images - found.frac[places][:, None]
+    kept = np.abs((moved - np.rint(moved)) @ lattice).max(2) < 5 * symprec
+    trace = np.trace(found.rotations, axis1=1, axis2=2)
+    return places, multiplicity, np.rint(kept @ trace / kept.sum(1)).astype(int)

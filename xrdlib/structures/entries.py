@@ -1,0 +1,214 @@
+"""Published crystal structures as stated: the AMCSD's SQLite file, or a zip archive of CIFs."""
+
+import base64
+import json
+import re
+import sqlite3
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import gemmi
+import numpy as np
+
+from ..base.errors import XrdlibError
+
+UNNAMED = "<missing>"  # what the AMCSD file writes for no mineral name
+
+
+class Unreadable(XrdlibError):
+    """One structure cannot be used; the message is a reason that many structures may share."""
+
+
+@dataclass
+class Entry:
+    """One structure: its asymmetric unit of n sites, and what was stated about it.
+
+    Attributes
+    ----------
+    id, mineral, formula, symbol : str
+        `mineral` is empty where not named; `symbol` is the stated Hermann-Mauguin symbol.
+    operators : tuple of str
+        All operations as triplets such as "-x,1/2+y,-z", centring included.
+    cell : tuple of 6 float
+        a, b, c in angstrom; alpha, beta, gamma in degrees.
+    volume, density : float
+        As stated, in cubic angstrom and g/cm^3; NaN where not stated.
+    labels : list of n str
+    frac : ndarray, (n, 3) float64
+    occupancy : ndarray, (n,) float64
+    """
+
+    id: str
+    mineral: str
+    formula: str
+    symbol: str
+    operators: tuple
+    cell: tuple
+    volume: float
+    density: float
+    labels: list
+    frac: np.ndarray
+    occupancy: np.ndarray
+
+
+def amcsd_entries(path):
+    """Read the AMCSD SQLite file, in order of its ids.
+
+    Returns
+    -------
+    list of Entry or Unreadable
+        An `Unreadable` stands for each structure that cannot be parsed.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is missing or is not that database.
+    """
+    query = """select cif.id, minerals.name, formula, hm_notation, symmetry_xyz, a, b, c, alpha,
+        beta, gamma, cell_volume, crystal_density, atoms_sites, atoms_x, atoms_y, atoms_z,
+        atoms_occupancy from cif join minerals on minerals.id = mineral_id
+        join spacegroups on spacegroups.id = spacegroup_id order by cif.id"""
+    try:
+        database = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+        rows = database.execute(query).fetchall()
+        database.close()
+    except sqlite3.Error as error:
+        raise XrdlibError(f"{path} is not the AMCSD database ({error}); fetch it again.") from None
+    return [or_reason(_amcsd_entry, *row) for row in rows]
+
+
+def cif_entries(path):
+    """Read a zip archive of CIFs, such as the full AMCSD, in order of file name.
+
+    Returns
+    -------
+    list of Entry or Unreadable
+
+    Raises
+    ------
+    XrdlibError
+        If the archive is missing or damaged, or holds no CIF.
+    """
+    entries = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(n for n in archive.namelist() if n.lower().endswith(".cif")):
+                text = archive.read(name).decode("utf-8", errors="replace")
+                blocks = or_reason(_cif_blocks, text)
+                if isinstance(blocks, Unreadable):
+                    entries.append(blocks)
+                else:
+                    entries.extend(or_reason(_cif_entry, block) for block in blocks)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise XrdlibError(f"{path} is not a readable zip archive ({error}).") from None
+    if not entries:
+        raise XrdlibError(f"{path} holds no .cif file.")
+    return entries
+
+
+def number(text):
+    """A number as printed: "5.93(2)" without its uncertainty, a stray or decimal comma read.
+
+    Raises
+    ------
+    Unreadable
+    """
+    try:
+        return float(text.split("(")[0].strip().rstrip(",").replace(",", "."))
+    except ValueError:
+        raise Unreadable("a number that is none") from None
+
+
+def element(label, formula):
+    """Atomic number of a site label, the formula deciding what its letters mean.
+
+    "Os" is osmium where the formula has osmium, else an oxygen called s. "Wat" and "O-H" are
+    oxygen, their hydrogen atoms not having been located; deuterium is hydrogen.
+
+    Raises
+    ------
+    Unreadable
+    """
+    if label.startswith("Wat"):
+        return gemmi.Element("O").atomic_number
+    letters = "".join(_symbols(label)[:1])
+    candidates = [c for c in (letters, letters[:1]) if gemmi.Element(c).atomic_number]
+    in_formula = [c for c in candidates if c in _symbols(formula)]
+    if not candidates:
+        raise Unreadable("a site that names no element")
+    return gemmi.Element((in_formula or candidates)[0]).atomic_number
+
+
+def _symbols(text):
+    return re.findall("[A-Z][a-z]?", text)
+
+
+def or_reason(read, *arguments):
+    """What `read` returns, or the `Unreadable` that it raises."""
+    try:
+        return read(*arguments)
+    except Unreadable as reason:
+        return reason
+
+
+def _amcsd_entry(id_, mineral, formula, symbol, operators, *rest):
+    *cell, volume, density, labels, x, y, z, occupancy = rest
+    labels = json.loads(labels)
+    return Entry(
+        id=str(id_),
+        mineral="" if mineral == UNNAMED else mineral,
+        formula=formula,
+        symbol=symbol.split("%")[0].strip(),  # "%var1%" marks another origin
+        operators=tuple(json.loads(operators)),
+        cell=tuple(number(value) for value in cell),
+        volume=number(volume),
+        density=number(density),
+        labels=labels,
+        frac=np.stack([_decoded(v, len(labels), 0.0) for v in (x, y, z)], axis=1),
+        occupancy=_decoded(occupancy, len(labels), 1.0),
+    )
+
+
+def _decoded(text, n, absent):
+    """n values kept as base64 int32 in units of 1/4,000,000; "0" stands for an absent column."""
+    if text == "0":
+        return np.full(n, absent)
+    values = np.frombuffer(base64.b64decode(text), dtype="<i4") / 4e6
+    if len(values) != n:
+        raise Unreadable("site columns of different lengths")
+    return values
+
+
+def _cif_blocks(text):
+    try:
+        return list(gemmi.cif.read_string(text))
+    except ValueError:  # gemmi's syntax errors
+        raise Unreadable("CIF syntax") from None
+
+
+def _cif_entry(block):
+    def text(tag):
+        found = block.find_value(tag)
+        return gemmi.cif.as_string(found) if found else ""
+
+    def value(tag):
+        found = block.find_value(tag)
+        return gemmi.cif.as_number(found) if found else np.nan
+
+    structure = gemmi.make_small_structure_from_block(block)
+    if not structure.sites or not structure.symops:
+        raise Unreadable("no sites or no symmetry operators")
+    return Entry(
+        id=text("_database_code_amcsd") or block.name,
+        mineral=text("_chemical_name_mineral"),
+        formula=text("_chemical_formula_sum"),
+        symbol=structure.spacegroup_hm,
+        operators=tuple(structure.symops),
+        cell=tuple(structure.cell.parameters),
+        volume=value("_cell_volume"),
+        density=value("_exptl_crystal_density_diffrn"),
+        labels=[site.type_symbol or site.label for site in structure.sites],
+        frac=np.array([site.fract.tolist() for site in structure.sites]),
+        occupancy=np.array([site.occ for site in structure.sites]),
+    )

@@ -1,0 +1,342 @@
+"""What others measured (RRUFF) and predicted (the published benchmark).
+
+Two sources give the same record: a ready bundle (`rruff.npz`) or the project's own zip archives.
+
+The patterns themselves and the other 94 probabilities were not published, so nothing that needs a
+whole distribution can be computed exactly; see `temperature_study` for what can.
+"""
+
+import csv
+import re
+import zipfile
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+import gemmi
+import numpy as np
+
+from ..base.errors import XrdlibError
+from ..base.patterns import CU_KA1, GRID, Grid, to_grid
+from ..symmetry.groups import N_GROUPS, group_of_space_group
+from . import datasets
+
+
+@dataclass
+class Measured:
+    """n measured patterns.
+
+    Attributes
+    ----------
+    intensity : ndarray, (n, grid.size) float32
+        As measured, on `grid`; not normalised.
+    space_group : ndarray, (n,) int16
+        1..230, as published for the specimen.
+    group : ndarray, (n,) int16
+        Extinction group 1..99.
+    family : ndarray, (n,) str
+        Specimens of one mineral, or re-measured ones; never on both sides of a split.
+    source : ndarray, (n,) str
+        Identifies the pattern in its collection.
+    grid : patterns.Grid
+    skipped : dict
+        Patterns of the collection that could not be used, counted by reason.
+    """
+
+    intensity: np.ndarray
+    space_group: np.ndarray
+    group: np.ndarray
+    family: np.ndarray
+    source: np.ndarray
+    grid: Grid = GRID
+    skipped: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.group)
+
+    def take(self, index):
+        """The patterns at `index` (integers or booleans), in that order."""
+        names = ("intensity", "space_group", "group", "family", "source")
+        return Measured(**{k: getattr(self, k)[index] for k in names}, grid=self.grid)
+
+
+def load(path=None, grid=GRID):
+    """Measured patterns, from the bundle or else from the official archives.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        A bundle of the layout of rruff.npz; by default the one in the data folder, and if there
+        is none, the archives `rruff-processed` and `rruff-dif`.
+    grid : patterns.Grid
+
+    Returns
+    -------
+    Measured
+
+    Raises
+    ------
+    datasets.MissingData
+        If no RRUFF data are on this machine.
+    XrdlibError
+        If the file is damaged or its arrays disagree.
+    """
+    if path is not None:
+        return _bundle(path, grid)
+    try:
+        return _bundle(datasets.path("rruff"), grid)
+    except datasets.MissingData as missing:
+        try:
+            archives = datasets.path("rruff-processed"), datasets.path("rruff-dif")
+        except datasets.MissingData:
+            raise datasets.MissingData(
+                f"{missing} Or fetch the RRUFF Project's own archives with "
+                "`xrdlib.structures.datasets.fetch` of 'rruff-processed' and 'rruff-dif'."
+            ) from None
+        return load_archives(*archives, grid)
+
+
+def split(measured):
+    """Calibration and test patterns, about half each, every family wholly on one side.
+
+    The side is the parity of the CRC-32 of "rruff-" and the family's name: fixed once, before
+    any result was seen, and the same wherever it is computed.
+
+    Returns
+    -------
+    calibration, test : Measured
+    """
+    side = np.array([zlib.crc32(f"rruff-{family}".encode()) % 2 for family in measured.family])
+    return measured.take(np.flatnonzero(side == 0)), measured.take(np.flatnonzero(side == 1))
+
+
+def _bundle(path, grid):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            keys = ("two_theta", "intensity", "space_group", "family", "source_index")
+            two_theta, intensity, space_group, family, source = (file[key] for key in keys)
+    except FileNotFoundError:
+        raise datasets.MissingData(f"{path} does not exist.") from None
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise XrdlibError(f"{path} is not a readable bundle of patterns: {error}.") from None
+    n = len(intensity)
+    whole = np.issubdtype(space_group.dtype, np.integer)
+    if not (n and whole and space_group.shape == family.shape == source.shape == (n,)):
+        raise XrdlibError(f"{path}: every pattern needs a space group, a family and a source.")
+    if space_group.min() < 1 or space_group.max() > 230:
+        raise XrdlibError(f"{path}: space-group numbers must lie between 1 and 230.")
+    return Measured(
+        intensity=to_grid(two_theta, intensity, grid=grid),
+        space_group=space_group.astype(np.int16),
+        group=group_of_space_group()[space_group],
+        family=family.astype(str),
+        source=source.astype(str),
+        grid=grid,
+    )
+
+
+def load_archives(patterns, cells, grid=GRID):
+    """Read the zip archives of the RRUFF Project.
+
+    Parameters
+    ----------
+    patterns : path-like
+        XY_RAW.zip or XY_Processed.zip: one text file a pattern, of "##KEY=value" lines and
+        "2theta, counts" lines.
+    cells : path-like
+        DIF.zip: the refined cell and space group of each specimen; what has none is skipped.
+    grid : patterns.Grid
+
+    Returns
+    -------
+    Measured
+        `family` is the mineral's name, `source` the specimen as in "R050336-1".
+
+    Raises
+    ------
+    XrdlibError
+        If an archive is missing or damaged, or no pattern can be used.
+    """
+    symbols = {}
+    for name, text in _texts(cells):
+        if found := re.search(r"SPACE GROUP:[ \t]*(\S.*)", text):
+            symbols.setdefault(_specimen(name), set()).add(found[1].strip())
+    rows, skipped = [], Counter()
+    for name, text in _texts(patterns):
+        try:
+            mineral, two_theta, counts, wavelength = _read_xy(text)
+            number = _space_group(symbols.get(_specimen(name), ()))
+            rows.append(
+                (to_grid(two_theta, counts, wavelength, grid), number, mineral, _specimen(name)[1])
+            )
+        except XrdlibError as reason:
+            skipped[str(reason)] += 1
+    if not rows:
+        raise XrdlibError(f"{patterns} holds no usable pattern: {dict(skipped)}.")
+    intensity, space_group, family, source = zip(*rows, strict=True)
+    return Measured(
+        intensity=np.stack(intensity),
+        space_group=np.array(space_group, dtype=np.int16),
+        group=group_of_space_group()[list(space_group)],
+        family=np.array(family),
+        source=np.array(source),
+        grid=grid,
+        skipped=dict(skipped),
+    )
+
+
+def _texts(path):
+    """(file name, text) of each text file of an archive, by name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(n for n in archive.namelist() if n.lower().endswith(".txt")):
+                yield name.rsplit("/")[-1], archive.read(name).decode("utf-8", errors="replace")
+    except (OSError, zipfile.BadZipFile) as error:
+        raise XrdlibError(f"{path} is not a readable zip archive ({error}).") from None
+
+
+def _specimen(name):
+    """("Actinolite", "R050336-1") of "Actinolite__R050336-1__Powder__...", in every archive."""
+    return tuple([*name.split("__"), "", ""][:2])
+
+
+def _read_xy(text):
+    """Mineral, angles, counts and wavelength of one XY file."""
+    header = dict(re.findall(r"^##([^=\n]+)=([^\r\n]*)", text, re.MULTILINE))
+    kind = header.get("DIFFRACTION SAMPLE DESCRIPTION", "Powder")
+    if "powder" not in kind.lower():
+        raise XrdlibError("Not measured on a powder.")
+    rows = re.findall(r"^\s*([-+.\deE]+)\s*,\s*([-+.\deE]+)\s*$", text, re.MULTILINE)
+    try:
+        two_theta, counts = np.array(rows, dtype=np.float64).reshape(-1, 2).T
+        wavelength = float(header.get("X-RAY WAVELENGTH") or CU_KA1)
+    except ValueError:
+        raise XrdlibError("A number is not readable.") from None
+    # 1.5418 is the mean of the copper doublet; its strong line lies where the grid expects it.
+    if abs(wavelength - CU_KA1) < 2e-3:
+        wavelength = CU_KA1
+    return header.get("NAMES", ""), two_theta, counts, wavelength
+
+
+def _space_group(symbols):
+    """Number of the space group that all refinements of a specimen give."""
+    found = {gemmi.find_spacegroup_by_name(s.replace("_", "").lstrip("*")) for s in symbols}
+    numbers = {s.number for s in found if s}
+    if len(numbers) != 1:
+        raise XrdlibError("No space group, or more than one, is given for the specimen.")
+    return numbers.pop()
+
+
+N_TOP = 5
+
+SEVERITIES = ("usable_or_better", "recoverable")  # of the fit, best first
+
+NAME = "RRUFF-325"
+
+
+@dataclass(frozen=True)
+class Published:
+    """n cases with what was published of each.
+
+    Attributes
+    ----------
+    case_id, mineral : ndarray, (n,) str
+    family : ndarray, (n,) str
+        Patterns that are alike share one: here the mineral's name.
+    label : ndarray, (n,) int64
+        True class 0..98.
+    rwp : ndarray, (n,) float64
+        Weighted-profile residual of the published fit, a fraction; small is a good fit.
+    severity : ndarray, (n,) str
+        Published grade of the fit, of `SEVERITIES`.
+    top : ndarray, (n, 5) int64
+        Classes 0..98 in the published order.
+    probability : ndarray, (n, 5) float64
+        Their probabilities, not increasing along a row.
+    """
+
+    case_id: np.ndarray
+    mineral: np.ndarray
+    family: np.ndarray
+    label: np.ndarray
+    rwp: np.ndarray
+    severity: np.ndarray
+    top: np.ndarray
+    probability: np.ndarray
+
+    def __len__(self):
+        return len(self.label)
+
+    def hits(self, k):
+        """Whether the true class is among the first k predictions, (n,) bool; k of 1 to 5."""
+        return (self.top[:, :k] == self.label[:, None]).any(axis=1)
+
+
+def load_published(path=None):
+    """The published cases.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        A table of the layout of rruff325_cases.csv; by default the one in the data folder.
+
+    Returns
+    -------
+    Published
+
+    Raises
+    ------
+    datasets.MissingData
+        If the table is not on this machine.
+    XrdlibError
+        If it is damaged, or a value makes no sense.
+    """
+    path = datasets.path("rruff325") if path is None else path
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        mineral = np.array([row["mineral"] for row in rows], dtype=str)
+        found = Published(
+            case_id=np.array([row["case_id"] for row in rows], dtype=str),
+            mineral=mineral,
+            family=mineral,
+            label=np.array([int(row["extinction_group"]) for row in rows]) - 1,
+            rwp=np.array([float(row["rwp"]) for row in rows]),
+            severity=np.array([row["severity"] for row in rows], dtype=str),
+            top=_five(rows, "published_top", int) - 1,
+            probability=_five(rows, "published_prob", float),
+        )
+    except FileNotFoundError:
+        raise datasets.MissingData(f"{path} does not exist.") from None
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise XrdlibError(
+            f"{path} is not a readable table of published predictions ({error}); get it again."
+        ) from None
+    if problem := _problem(found):
+        raise XrdlibError(f"{path}: {problem}; get the table again.")
+    return found
+
+
+def _five(rows, column, kind):
+    """(n, 5) values of the numbered columns of one name."""
+    return np.array([[kind(row[f"{column}{k}"]) for k in range(1, N_TOP + 1)] for row in rows])
+
+
+def _problem(cases):
+    """What is wrong with a table, or ""."""
+    if len(cases) == 0:
+        return "it holds no case"
+    classes = np.column_stack([cases.label, cases.top])
+    if classes.min() < 0 or classes.max() >= N_GROUPS:
+        return f"extinction groups must lie between 1 and {N_GROUPS}"
+    if (np.diff(np.sort(cases.top, axis=1), axis=1) == 0).any():
+        return "the five predicted groups of a case must differ"
+    # Written so that a value that is no number fails too.
+    p = cases.probability
+    if not ((p > 0).all() and (p.sum(axis=1) <= 1 + 1e-3).all() and (np.diff(p) <= 0).all()):
+        return "probabilities must be positive, in falling order, and sum to 1 at most"
+    if not (np.isfinite(cases.rwp).all() and (cases.rwp >= 0).all()):
+        return "Rwp must be a number of at least 0"
+    if not np.isin(cases.severity, SEVERITIES).all():
+        return f"severity must be one of {', '.join(SEVERITIES)}"
+    return ""

@@ -1,0 +1,276 @@
+"""Statistics of minerals, and the lattices and elements that are drawn from them.
+
+Read from `tables/minerals.json`, which `xrdlib derive minerals` fits to published
+structures.
+
+All numbers but the radii are fitted to published structures, see `minerals.fitted`. Radii are
+covalent ones (B. Cordero et al., Dalton Trans. 2008, 2832).
+
+Axis ratios are log-normal, fitted to published structures by crystal system and, where there are
+enough, by centring or space group (`minerals.fitted`). Angles are uniform, as they nearly are.
+"""
+
+import json
+from functools import cache
+
+import numpy as np
+import torch
+
+from ..base import paths
+from ..base.counter import normal, uniform
+from ..base.errors import XrdlibError
+from ..symmetry.groups import space_group
+
+
+@cache
+def fitted():
+    """The content of tables/minerals.json.
+
+    Returns
+    -------
+    dict
+        structures : int
+            Published structures that the numbers were fitted to, one a phase.
+        elements : dict of symbol to list
+            Atomic number; fraction of structures that contain the element; volume in cubic
+            angstrom that an atom adds to the cell; covalent radius in angstrom; abundance, the
+            mean logarithm of the number of its atoms, up to what is common to all elements.
+        abundance_spread : float
+            Standard deviation of a logarithm of a number of atoms about the abundances.
+        weights : list of list of float
+            Logarithm of the weight of each element, in the order of `elements`, among sets of 1,
+            2, 3, and 4 or more elements.
+        pairs : list of list of float
+            Logarithm of the weight of each pair of elements: row i holds columns 0..i - 1.
+        substitutes : dict of symbol to dict
+            Elements that stand in for it, with the logarithm of the weight of each.
+        kinds : list of float
+            Weights of 1, 2, 3, ... elements, of which those up to the number of sites count.
+        sites : dict of crystal system to list
+            Mean and standard deviation of the logarithm of the number of sites.
+        positions : dict of crystal system to list
+            Log-weight of a Wyckoff position with 1, 2, 3 free coordinates over one with none, and
+            that of a factor e in its multiplicity.
+        cells : dict of space group, or of system and centring, or of system to list
+            Mean and standard deviation of ln a, ln b, ln c, up to the scale. Not of the cubic
+            system; the most particular that there is counts.
+
+    Raises
+    ------
+    XrdlibError
+        If the table is missing.
+    """
+    path = paths.TABLES / "minerals.json"
+    if not path.is_file():
+        raise XrdlibError(f"{path} does not exist; run `xrdlib derive minerals`.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@cache
+def table():
+    """The e elements that crystals are made of.
+
+    Returns
+    -------
+    dict of ndarrays
+        symbol : (e,) str
+        number : (e,) int64, atomic number
+        frequency : (e,) float64, fraction of structures that contain the element
+        volume : (e,) float64, cubic angstrom an atom adds to the cell
+        radius : (e,) float64, covalent radius in angstrom
+        abundance : (e,) float64, mean logarithm of its number of atoms, beside other elements'
+        weight : (4, e) float64, logarithm of the weight with which it is drawn first, among 1, 2,
+            3, and 4 or more elements
+        pairs : (e, e) float64, logarithm of the factor that one element drawn puts on another
+    """
+    found = fitted()
+    rows = list(found["elements"].values())
+    number, frequency, volume, radius, abundance = np.array(rows).T
+    pairs = np.zeros((len(rows), len(rows)))
+    for i, row in enumerate(found["pairs"]):
+        pairs[i, :i] = pairs[:i, i] = row
+    return {
+        "symbol": np.array(list(found["elements"])),
+        "number": number.astype(np.int64),
+        "frequency": frequency,
+        "volume": volume,
+        "radius": radius,
+        "abundance": abundance,
+        "weight": np.array(found["weights"]),
+        "pairs": pairs,
+    }
+
+
+@cache
+def substitutes():
+    """Weights with which the elements stand in for each other.
+
+    Returns
+    -------
+    ndarray, (e, e) float64
+        In the order of `table`; 0 where one does not replace the other, and on the diagonal.
+    """
+    symbols = list(table()["symbol"])
+    weights = np.zeros((len(symbols), len(symbols)))
+    for symbol, others in fitted()["substitutes"].items():
+        columns = [symbols.index(other) for other in others]
+        weights[symbols.index(symbol), columns] = np.exp(list(others.values()))
+    return weights
+
+
+def draw_elements(labels, seed, index, element_slot, abundance_slot):
+    """Elements of the sites of crystals.
+
+    Elements are drawn one by one, each weighted by those before it, so that minerals' pairs come
+    out as often as in minerals. Label 0, which has the most atoms, goes to the element that
+    usually has the most, and so on, but for chance.
+
+    Parameters
+    ----------
+    labels : Tensor, (b, s) int64
+        Which sites of a crystal share an element: 0, 1, ...
+    seed : int
+    index : Tensor, (b,) int64
+        Numbers of the crystals.
+    element_slot, abundance_slot : int
+        Of the random numbers, see `counter`.
+
+    Returns
+    -------
+    Tensor, (b, s) int64
+        Rows of `table`.
+    """
+    weight, pairs, abundance, spread = _tensors(labels.device)
+    most = int(labels.max()) + 1
+    draws = uniform(seed, index, element_slot, most).double()
+    last = labels.amax(1)
+    score, drawn = weight[last.clamp(max=len(weight) - 1)], []
+    for k in range(most):
+        sums = torch.exp(score - score.amax(1, keepdim=True)).cumsum(1)
+        drawn.append((sums <= draws[:, k : k + 1] * sums[:, -1:]).sum(1))
+        score = (score + pairs[drawn[-1]]).scatter(1, drawn[-1][:, None], -torch.inf)
+    drawn = torch.stack(drawn, 1)
+    chance = spread * normal(seed, index, abundance_slot, most)
+    used = torch.arange(most, device=labels.device) <= last[:, None]
+    key = (abundance[drawn] + chance).masked_fill(~used, -torch.inf)
+    return drawn.gather(1, key.argsort(1, descending=True)).gather(1, labels)
+
+
+@cache
+def _tensors(device):
+    found = table()
+    columns = (torch.from_numpy(found[name]) for name in ("weight", "pairs", "abundance"))
+    return (*(column.to(device) for column in columns), fitted()["abundance_spread"])
+
+
+# Lowest and highest alpha, beta, gamma in degrees, drawn uniformly between.
+_ANGLES = {
+    "triclinic": ((75.0, 75.0, 75.0), (115.0, 115.0, 115.0)),
+    "monoclinic": ((90.0, 90.5, 90.0), (90.0, 125.0, 90.0)),
+    "orthorhombic": ((90.0, 90.0, 90.0), (90.0, 90.0, 90.0)),
+    "tetragonal": ((90.0, 90.0, 90.0), (90.0, 90.0, 90.0)),
+    "trigonal": ((90.0, 90.0, 120.0), (90.0, 90.0, 120.0)),
+    "hexagonal": ((90.0, 90.0, 120.0), (90.0, 90.0, 120.0)),
+    "cubic": ((90.0, 90.0, 90.0), (90.0, 90.0, 90.0)),
+}
+
+_TRIES = 8
+
+
+def matrix(lengths, angles):
+    """Lattice vectors of cells: a along x, b in the xy plane.
+
+    Parameters
+    ----------
+    lengths : tensor, (..., 3)
+        a, b, c in angstrom.
+    angles : tensor, (..., 3)
+        alpha, beta, gamma in degrees.
+
+    Returns
+    -------
+    tensor, (..., 3, 3)
+        Rows a, b, c in angstrom.
+    """
+    cosine = torch.cos(torch.deg2rad(angles)).masked_fill(angles == 90, 0.0)
+    cos_alpha, cos_beta, cos_gamma = cosine.unbind(-1)
+    sin_gamma = torch.sqrt(1 - cos_gamma**2)
+    cy = (cos_alpha - cos_beta * cos_gamma) / sin_gamma
+    cz = torch.sqrt(1 - cos_beta**2 - cy**2)
+    zero, one = torch.zeros_like(cy), torch.ones_like(cy)
+    rows = (one, zero, zero, cos_gamma, sin_gamma, zero, cos_beta, cy, cz)
+    return torch.stack(rows, -1).unflatten(-1, (3, 3)) * lengths[..., None]
+
+
+def widths(lattice):
+    """Distances between opposite faces of cells: 1 / a*, 1 / b*, 1 / c*.
+
+    Parameters
+    ----------
+    lattice : tensor, (..., 3, 3)
+
+    Returns
+    -------
+    tensor, (..., 3)
+        In angstrom.
+    """
+    faces = torch.linalg.cross(lattice.roll(-1, -2), lattice.roll(-2, -2), dim=-1)  # b x c, ...
+    volume = (lattice[..., 0, :] * faces[..., 0, :]).sum(-1, keepdim=True)
+    return volume.abs() / faces.norm(dim=-1)
+
+
+def draw_lattices(space_groups, volume, min_width, seed, index, slot):
+    """One random lattice for each crystal.
+
+    Of several draws, the first is taken whose cell is nowhere narrower than `min_width`. If none
+    is wide enough, the widest is enlarged to `min_width`, the one case where the volume grows.
+
+    Parameters
+    ----------
+    space_groups : int64 tensor, (n,)
+        Space-group numbers 1..230.
+    volume : tensor, (n,)
+        Of the conventional cell, cubic angstrom.
+    min_width : float
+        Angstrom.
+    seed, index, slot
+        Names of the random numbers, see `counter`.
+
+    Returns
+    -------
+    float64 tensor, (n, 3, 3)
+        Rows a, b, c in angstrom; alpha = gamma = 90 deg in the monoclinic system (unique axis b),
+        gamma = 120 deg in the trigonal and hexagonal ones.
+
+    Raises
+    ------
+    XrdlibError
+        If a space-group number lies outside 1..230.
+    """
+    if bool(((space_groups < 1) | (space_groups > 230)).any()):
+        raise XrdlibError("A space-group number lies outside 1..230; pass numbers in that range.")
+    shape = _shapes().to(space_groups.device)[space_groups][:, :, None]  # (n, 4, 1, 3)
+    normals = normal(seed, index, 2 * slot, 3 * _TRIES).double().unflatten(1, (_TRIES, 3))
+    uniforms = uniform(seed, index, 2 * slot + 1, 3 * _TRIES).double().unflatten(1, (_TRIES, 3))
+    lengths = torch.exp(shape[:, 0] + shape[:, 1] * normals)
+    unit = matrix(lengths, shape[:, 2] + (shape[:, 3] - shape[:, 2]) * uniforms)
+    unit_volume = unit.diagonal(dim1=-2, dim2=-1).prod(-1)
+    lattice = unit * ((volume.double()[:, None] / unit_volume) ** (1 / 3))[..., None, None]
+    narrowest = widths(lattice).amin(-1)
+    wide = narrowest >= min_width
+    choice = torch.where(wide.any(1), wide.int().argmax(1), narrowest.argmax(1))
+    rows = torch.arange(len(index), device=index.device)
+    growth = (min_width / narrowest[rows, choice]).clamp(min=1)
+    return lattice[rows, choice] * growth[:, None, None]
+
+
+@cache
+def _shapes():
+    """Per space group (row 0 unused): mean, spread of ln axes, low, high of angles; (231, 4, 3)."""
+    equal = ((0.0,) * 3, (0.0,) * 3)
+    cells, shapes = {"cubic": equal, **fitted()["cells"]}, [(*equal, *_ANGLES["cubic"])]
+    for number in range(1, 231):
+        system, symbol = (space_group(number)[name] for name in ("crystal_system", "symbol"))
+        known = [key for key in (str(number), f"{system} {symbol[0]}", system) if key in cells]
+        shapes.append((*cells[known[0]], *_ANGLES[system]))
+    return torch.tensor(shapes, dtype=torch.float64)

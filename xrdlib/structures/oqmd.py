@@ -1,0 +1,155 @@
+"""Computed structures of inorganic compounds, from the Open Quantum Materials Database.
+
+They add what the AMCSD file lacks, structures with more than nine sites. Cells are those of density
+functional theory, volumes some per cent off, and every site is fully occupied.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pandas as pd
+import spglib
+from tqdm import tqdm
+
+from ..base import records
+from ..base.errors import XrdlibError
+from ..symmetry.groups import group_of_space_group, half_rotations, operations
+from .unit_cells import overlap
+
+SYMPREC = 0.05  # angstrom; a relaxation leaves more noise than a refinement
+
+MAX_ATOMS = 400
+
+TIGHT = 0.005  # angstrom; where the stated group is not found, both must show the same
+
+UNSTABLE = 0.3  # eV per atom above the hull; what lies higher is hardly found in nature
+
+# A mineral has one of them, metals and alloys have none: N to F, S, Cl, Se, Br, Te, I.
+ANIONS = (7, 8, 9, 16, 17, 34, 35, 52, 53)
+
+_ONE_EACH = "SELECT numbers, positions, cell, key_value_pairs FROM systems ORDER BY id"
+
+
+def build_oqmd(database, limit=None):
+    """Read the structures that could be minerals, on the reference axes of their space groups.
+
+    Left out are metals, compounds far from stability, cells of more than `MAX_ATOMS` atoms, and
+    structures whose atoms leave their extinction group in doubt: spglib finds another space group
+    than the one stated, and another one again at a smaller tolerance. Takes a minute or two.
+
+    Parameters
+    ----------
+    database : path-like
+        The SQLite file, ``datasets.path("oqmd")``.
+    limit : int, optional
+        Read about this many rows, spread evenly over the file.
+
+    Returns
+    -------
+    crystals : records.Crystals
+        `name` is the reduced formula with the space-group number, which polymorphs do not share.
+    table : pandas.DataFrame
+        One row a crystal: name, elements (tuple of atomic numbers), space_group, group, n_sites,
+        volume (cubic angstrom). ``attrs["skipped"]`` counts what was left out, by reason.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is not that database, or holds nothing usable.
+    """
+    try:
+        uri = f"{Path(database).resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            rows = connection.execute(_ONE_EACH).fetchall()
+    except sqlite3.Error as error:
+        raise XrdlibError(
+            f"{database} is not the expected database ({error}); fetch it again."
+        ) from None
+    if limit is not None:
+        rows = rows[:: max(1, len(rows) // limit)][:limit]
+    skipped, cells = Counter(), []
+    for row in tqdm(rows, desc="compounds", mininterval=2, leave=False):
+        cell = _standard(*row)
+        if isinstance(cell, str):
+            skipped[cell] += 1
+        else:
+            cells.append(cell)
+    if not cells:
+        raise XrdlibError(f"{database} holds no usable structure: {dict(skipped)}.")
+    table = pd.DataFrame([cell["row"] for cell in cells])
+    table["group"] = group_of_space_group()[table["space_group"]]
+    table.attrs["skipped"] = dict(skipped)
+    return _crystals(cells, table), table
+
+
+def _standard(numbers, positions, cell, about):
+    """One structure on the reference axes, origin choice 1, or the reason why it is left out."""
+    try:
+        about = json.loads(about)  # which reads the NaNs written for what was not computed
+        z = np.frombuffer(numbers, "<i4")
+        lattice = np.frombuffer(cell, "<f8").reshape(3, 3)
+        frac = np.frombuffer(positions, "<f8").reshape(len(z), 3) @ np.linalg.inv(lattice)
+        unstable = not about.get("stability", np.inf) < UNSTABLE
+    except (AttributeError, TypeError, ValueError):  # a singular cell among them
+        return "not readable"
+    if not (np.isfinite(frac).all() and np.isfinite(lattice).all()):  # spglib would crash
+        return "not readable"
+    if not np.isin(z, ANIONS).any():
+        return "a metal"
+    if unstable:
+        return "far from stability"
+    found = spglib.get_symmetry_dataset((lattice, frac, z), symprec=SYMPREC)
+    if found is None:
+        return "no symmetry found"
+    if found.number != about.get("spacegroup"):
+        again = spglib.get_symmetry_dataset((lattice, frac, z), symprec=TIGHT)
+        group = group_of_space_group()
+        if again is None or group[again.number] != group[found.number]:
+            return "a doubtful group"
+    if len(found.std_types) > MAX_ATOMS:
+        return "a large cell"
+    if overlap(found.std_lattice, found.std_positions, np.ones(len(found.std_types))):
+        return "atoms that lie upon each other"
+    return {
+        "lattice": found.std_lattice,
+        "frac": found.std_positions,
+        "number": found.std_types,
+        "row": {
+            "name": f"{_reduced(z)} {found.number}",
+            "elements": tuple(sorted(set(z.tolist()))),
+            "space_group": found.number,
+            "n_sites": len(set(found.equivalent_atoms.tolist())),
+            "volume": abs(np.linalg.det(found.std_lattice)),
+        },
+    }
+
+
+def _reduced(z):
+    """Formula with the smallest whole numbers, elements by atomic number."""
+    kinds, count = np.unique(z, return_counts=True)
+    count //= np.gcd.reduce(count)
+    return "".join(
+        f"{gemmi.Element(int(k)).name}{n if n > 1 else ''}"
+        for k, n in zip(kinds, count, strict=True)
+    )
+
+
+def _crystals(cells, table):
+    counts = [len(cell["number"]) for cell in cells]
+    half = {n: half_rotations(operations(n)[0]) for n in set(table["space_group"])}
+    return records.Crystals(
+        lattice=np.stack([cell["lattice"] for cell in cells]),
+        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        number=np.concatenate([cell["number"] for cell in cells]).astype(np.int16),
+        frac=np.concatenate([cell["frac"] for cell in cells]).astype(np.float32),
+        occupancy=np.ones(sum(counts), dtype=np.float32),
+        rotations=np.stack([half[n] for n in table["space_group"]]),
+        space_group=table["space_group"].to_numpy(np.int16),
+        group=table["group"].to_numpy(np.int16),
+        name=table["name"].to_numpy(str),
+    )

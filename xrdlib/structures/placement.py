@@ -1,0 +1,278 @@
+"""Fill recipes with elements, lattices and coordinates, many crystals at once.
+
+Crystals are padded tensors: b crystals, s sites, a atoms. Coordinates are drawn for all sites; a
+site whose atoms come too close to each other or to those of an earlier site is drawn again until
+none is left. Symmetry saves most of the work: one atom of each site stands for its orbit.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..base.counter import normal, uniform
+from ..base.records import Crystals
+from ..symmetry.groups import group_of_space_group, half_rotations, operations, reference_symbol
+from ..symmetry.wyckoff import PROJECTION_UNIT, positions
+from . import minerals
+
+_ROUNDS = 20  # draws of the coordinates before a crystal is given up
+
+_PATIENCE, _GROWTH = 5, 1.06  # after so many rounds, the volume grows by this factor
+
+_LIMIT_SPREAD = 0.2  # of max_volume, by which a crystal's own limit falls short of it at most
+
+_PAIRS_CPU, _PAIRS_GPU = 2**18, 2**25  # pairs of a site and an atom handled at once
+
+_CPU = torch.device("cpu")
+
+
+# Random numbers are named by slots; slots of one attempt lie within `BLOCK`.
+BLOCK = 1 << 10
+
+_ELEMENT, _OCCUPANCY, _VOLUME, _ABUNDANCE, _LIMIT, _LATTICE, _COORDINATE = 0, 1, 2, 3, 4, 256, 512
+
+
+class Tables(NamedTuple):
+    """All Wyckoff positions and operations of the 230 space groups, one after the other."""
+
+    offset: torch.Tensor  # (231,) first position of each space group
+    multiplicity: torch.Tensor  # (p,)
+    freedom: torch.Tensor  # (p,)
+    projection: torch.Tensor  # (p, 3, 3) whole numbers: in units of 1 / PROJECTION_UNIT
+    point: torch.Tensor  # (p, 3)
+    first: torch.Tensor  # (p,) where each position's operations start in `operation`
+    operation: torch.Tensor  # rows of `rotation` and `translation`
+    rotation: torch.Tensor  # (o, 3, 3)
+    translation: torch.Tensor  # (o, 3)
+
+
+@cache
+def tables(device=_CPU):
+    """The `Tables` on a device."""
+    groups = [operations(number) for number in range(1, 231)]
+    sites = [positions(number) for number in range(1, 231)]
+    flat = [site for group in sites for site in group]
+    base = np.repeat(_starts([len(w) for _, w in groups])[:-1], [len(group) for group in sites])
+    multiplicity = np.array([site.multiplicity for site in flat])
+    arrays = (
+        np.concatenate([[0], _starts(map(len, sites))[:-1]]),
+        multiplicity,
+        np.array([site.freedom for site in flat]),
+        np.rint(PROJECTION_UNIT * np.stack([site.projection for site in flat])),
+        np.stack([site.point for site in flat]),
+        _starts(multiplicity)[:-1],
+        np.concatenate([site.operations for site in flat]) + np.repeat(base, multiplicity),
+        np.concatenate([rotations for rotations, _ in groups]).astype(np.float64),
+        np.concatenate([translations for _, translations in groups]),
+    )
+    tensors = (torch.from_numpy(np.ascontiguousarray(a)) for a in arrays)
+    return Tables(
+        *(t.to(device, torch.float32 if t.is_floating_point() else None) for t in tensors)
+    )
+
+
+def fill(recipes, chosen, index, seed, slot, device, ranges):
+    """Make one crystal from each chosen recipe.
+
+    Parameters
+    ----------
+    recipes : recipes.Recipes
+    chosen : ndarray, (n,) int
+        Rows of `recipes`.
+    index : ndarray, (n,) int64
+        Numbers of the crystals: with `seed` and `slot`, the names of their random numbers.
+    seed, slot : int
+        `slot` is the first of `BLOCK`.
+    device : str or torch.device
+    ranges : recipes.CrystalRanges
+
+    Returns
+    -------
+    crystals : records.Crystals
+        Those that found room for their atoms, in order.
+    done : ndarray, (n,) bool
+        Which these are.
+    """
+    device = torch.device(device)
+    sites, labels = _padded(recipes, chosen)
+    numbers = recipes.space_group[chosen].astype(np.int64)
+    atoms = (tables().multiplicity.numpy()[sites] * (sites >= 0)).sum(1)
+    order, parts, start = np.argsort(-atoms, kind="stable"), [], 0
+    pairs = _PAIRS_CPU if device == _CPU else _PAIRS_GPU
+    while start < len(order):
+        # Crystals of like size share a chunk, which bounds both the padding and the memory.
+        size = max(1, pairs // int(sites.shape[1] * atoms[order[start]]))
+        rows = order[start : start + size]
+        chunk = [torch.from_numpy(a[rows]).to(device) for a in (sites, labels, numbers, index)]
+        found, *made = (tensor.cpu().numpy() for tensor in _fill_chunk(*chunk, seed, slot, ranges))
+        parts.append((rows[found], *made))
+        start += size
+    rows, lattice, counts, number, frac, occupancy = map(np.concatenate, zip(*parts, strict=True))
+    done = np.zeros(len(chosen), dtype=bool)
+    done[rows] = True
+    crystals = Crystals(
+        lattice=lattice,
+        start=_starts(counts),
+        number=number.astype(np.int16),
+        frac=frac,
+        occupancy=occupancy,
+        rotations=_half_rotations()[numbers[rows]],
+        space_group=numbers[rows].astype(np.int16),
+        group=group_of_space_group()[numbers[rows]],
+        name=_names(numbers[rows], index[rows]),
+    )
+    return crystals.take(np.argsort(rows)), done
+
+
+def _fill_chunk(sites, labels, numbers, index, seed, slot, ranges):
+    """One chunk: rows that worked, lattice, atoms per crystal; number, frac, occupancy of atoms."""
+    t = tables(sites.device)
+    present = sites >= 0
+    sites = sites.clamp(min=0)
+    multiplicity = t.multiplicity[sites] * present
+    ends = multiplicity.cumsum(1)
+    column = torch.arange(int(ends[:, -1].max()), device=sites.device)
+    real = column < ends[:, -1:]
+    site = torch.searchsorted(ends, column.expand(len(sites), -1).contiguous(), right=True)
+    site = site.clamp(max=sites.shape[1] - 1)  # (b, a) the site of each atom
+    rank = column - (ends - multiplicity).gather(1, site)  # which atom of its site
+    operation = t.operation[(t.first[sites].gather(1, site) + rank) * real]
+
+    kind = minerals.draw_elements(labels, seed, index, slot + _ELEMENT, slot + _ABUNDANCE)
+    number, atom_volume, radius = (
+        torch.from_numpy(minerals.table()[name]).to(sites.device)[kind]
+        for name in ("number", "volume", "radius")
+    )
+    draws = uniform(seed, index, slot + _OCCUPANCY, 2 * sites.shape[1]).unflatten(1, (-1, 2))
+    some = ranges.min_occupancy + (1 - ranges.min_occupancy) * draws[..., 1]
+    occupancy = torch.where(draws[..., 0] < ranges.partial, some, 1.0)
+    spread = ranges.volume_spread * normal(seed, index, slot + _VOLUME)[:, 0]
+    volume = (multiplicity * occupancy * atom_volume).sum(1) * torch.exp(spread)
+    # Each crystal has a limit of its own, lest all that reach it have one volume.
+    short = _LIMIT_SPREAD * uniform(seed, index, slot + _LIMIT)[:, 0]
+    most = ranges.max_volume * (1 - short.double())
+
+    # A pair counts once, for the later of its two sites, and no atom is its own neighbour.
+    row = torch.arange(sites.shape[1], device=sites.device)[:, None]
+    counts = real[:, None] & present[:, :, None] & (site[:, None] <= row)
+    counts &= (site[:, None] != row) | (rank[:, None] > 0)
+    limit = ranges.radius_fraction * (radius[:, :, None] + radius.gather(1, site)[:, None])
+    crowd = {
+        "row": torch.arange(len(sites), device=sites.device),
+        "index": index,
+        "number": numbers,
+        "volume": torch.minimum(volume.double(), most),
+        "most": most,
+        "sites": sites,
+        "site": site,
+        "operation": operation,
+        "limit": (limit.clamp(min=ranges.min_distance) * counts).float() ** 2,
+    }
+    rows, lattice, atoms = _settle(t, crowd, seed, slot, ranges)
+    real = real[rows]
+    listed = (number.gather(1, site)[rows], atoms, occupancy.gather(1, site)[rows])
+    return rows, lattice, real.sum(1), *(atom[real] for atom in listed)
+
+
+def _settle(t, crowd, seed, slot, ranges):
+    """Draw coordinates and lattices until no atoms collide: rows, lattices, atoms (b, a, 3)."""
+    b, s = crowd["sites"].shape
+    crowd["redo"] = crowd["sites"].new_ones((b, s), dtype=torch.bool)
+    crowd["stuck"] = crowd["redo"].any(1)
+    crowd["place"] = crowd["limit"].new_zeros((b, s, 3))
+    crowd["lattice"] = crowd["volume"].new_zeros((b, 3, 3))
+    settled = []
+    for turn in range(_ROUNDS):
+        # Sites without free coordinates that collide need another lattice.
+        stuck = crowd["stuck"].nonzero()[:, 0]
+        if len(stuck):
+            crowd["lattice"][stuck] = minerals.draw_lattices(
+                crowd["number"][stuck],
+                crowd["volume"][stuck],
+                ranges.min_width,
+                seed,
+                crowd["index"][stuck],
+                slot + _LATTICE + 2 * turn,
+            )
+        if turn % _PATIENCE == _PATIENCE - 1:
+            growth = (crowd["most"] / crowd["volume"]).clamp(max=_GROWTH)
+            crowd["volume"] = crowd["volume"] * growth
+            crowd["lattice"] = crowd["lattice"] * growth[:, None, None] ** (1 / 3)
+        drawn = _places(t, crowd["sites"], seed, crowd["index"], slot + _COORDINATE + turn)
+        crowd["place"] = torch.where(crowd["redo"][..., None], drawn, crowd["place"])
+        atoms = _orbits(t, crowd["place"], crowd["site"], crowd["operation"])
+        half = minerals.widths(crowd["lattice"]).amin(1) / 2
+        limit = torch.minimum(crowd["limit"], (half**2).float()[:, None, None])
+        crowd["redo"] = (_nearest(crowd["place"], atoms, crowd["lattice"]) < limit).any(2)
+        crowd["stuck"] = (crowd["redo"] & (t.freedom[crowd["sites"]] == 0)).any(1)
+        done = ~crowd["redo"].any(1)
+        settled.append((crowd["row"][done], crowd["lattice"][done], atoms[done]))
+        crowd = {name: value[~done] for name, value in crowd.items()}
+        if not len(crowd["row"]):
+            break
+    return tuple(torch.cat(parts) for parts in zip(*settled, strict=True))
+
+
+def _places(t, sites, seed, index, slot):
+    """Uniform places on the representatives of Wyckoff positions `sites` (b, s): (b, s, 3)."""
+    draws = uniform(seed, index, slot, 3 * sites.shape[1]).unflatten(1, (-1, 3))
+    # Multiples of 2^-18 make the product exact, so that places are special to the last bit.
+    draws = torch.floor(draws * 2**18) / 2**18
+    places = _times(t.projection[sites], draws) + t.point[sites]
+    return places - torch.floor(places)
+
+
+def _orbits(t, places, site, operation):
+    """The atoms (b, a, 3) that operations (b, a) make of the places (b, s, 3) of their sites."""
+    moved = places.gather(1, site[..., None].expand(-1, -1, 3))
+    atoms = _times(t.rotation[operation], moved) + t.translation[operation]
+    return atoms - torch.floor(atoms)
+
+
+def _times(matrix, vector):
+    """Matrices (..., 3, 3) times vectors (..., 3), written out: `@` may round to TF32 on a GPU."""
+    return sum(matrix[..., i] * vector[..., i, None] for i in range(3))
+
+
+def _nearest(places, atoms, lattice):
+    """Squared distances (b, s, a) of atoms (b, a, 3) to the nearest images of places (b, s, 3).
+
+    Exact up to half the cell's smallest width: a shorter vector has no component above 1/2.
+    """
+    x, y, z = (
+        difference - torch.round(difference)
+        for difference in (atoms[:, None, :, i] - places[:, :, None, i] for i in range(3))
+    )
+    metric = (lattice @ lattice.mT).float()[:, :, :, None, None]
+    xx, xy, xz = metric[:, 0].unbind(1)
+    _, yy, yz = metric[:, 1].unbind(1)
+    zz = metric[:, 2, 2]
+    return x * (xx * x + 2 * (xy * y + xz * z)) + y * (yy * y + 2 * yz * z) + zz * z * z
+
+
+def _padded(recipes, chosen):
+    """Wyckoff positions (rows of `Tables`, -1 for none) and labels of chosen recipes, (n, s)."""
+    counts = np.diff(recipes.start)[chosen, None]
+    column = np.arange(counts.max())
+    present = column < counts
+    rows = np.where(present, recipes.start[chosen, None] + column, 0)
+    offset = tables().offset.numpy()[recipes.space_group[chosen]]
+    sites = np.where(present, offset[:, None] + recipes.position[rows], -1)
+    return sites, np.where(present, recipes.label[rows], 0).astype(np.int64)
+
+
+@cache
+def _half_rotations():
+    groups = [half_rotations(operations(number)[0]) for number in range(1, 231)]
+    return np.stack([np.zeros_like(groups[0]), *groups])
+
+
+def _names(numbers, index):
+    symbols = np.array(["", *(f"random {reference_symbol(n)} " for n in range(1, 231))])
+    return np.char.add(symbols[numbers], index.astype(str))
+
+
+def _starts(counts):
+    return np.concatenate([[0], np.cumsum(list(counts))]).astype(np.int64)

@@ -1,0 +1,201 @@
+"""Recipes of crystals: a space group, the Wyckoff positions of its sites, which sites are alike.
+
+The symmetry of a crystal depends on its recipe alone as long as its free coordinates and its
+lattice are generic, so that a recipe needs to be verified once and not every crystal made from it.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base import records
+from ..base.errors import XrdlibError
+from ..base.paths import TABLES
+from ..symmetry import groups
+from ..symmetry.wyckoff import positions
+from .minerals import fitted
+
+
+@dataclass(frozen=True)
+class CrystalRanges:
+    """Limits of random crystals; what lies within follows published structures (`minerals`).
+
+    Attributes
+    ----------
+    max_sites : int
+        Atoms of the asymmetric unit.
+    max_atoms : int
+        Per cell; at least 192, so that every position of every group can be used.
+    volume_spread : float
+        Standard deviation of the logarithm of the cell volume about the sum over its atoms of
+        `minerals.table`'s volumes.
+    max_volume : float
+        Of the cell, cubic angstrom; a crystal's own limit lies up to 20 % below it.
+    min_distance, radius_fraction : float
+        No two atoms come closer than the larger of `min_distance` (angstrom) and
+        `radius_fraction` of the sum of their covalent radii, but never is more asked than half
+        the cell's smallest width, up to which nearest images are exact.
+    min_width : float
+        Smallest distance between opposite faces of a cell, angstrom.
+    partial, min_occupancy : float
+        Probability that a site is partly occupied, and the least occupancy it then has.
+    """
+
+    max_sites: int = 12
+    max_atoms: int = 250
+    volume_spread: float = 0.12
+    max_volume: float = 4000.0
+    min_distance: float = 1.4
+    radius_fraction: float = 0.55
+    min_width: float = 2.4
+    partial: float = 0.12
+    min_occupancy: float = 0.3
+
+    def __post_init__(self):
+        positive = (self.max_sites, self.min_distance, self.min_width, self.max_volume)
+        if min(positive) <= 0 or self.max_atoms < 192 or not 0 < self.min_occupancy <= 1:
+            raise XrdlibError(
+                "CrystalRanges needs positive sizes, max_atoms of 192 or more, and a min_occupancy "
+                "above 0 and at most 1."
+            )
+
+
+@dataclass
+class Recipes:
+    """Ragged record of r recipes; `records.concatenate` joins several.
+
+    Attributes
+    ----------
+    space_group : ndarray, (r,) int16
+    start : ndarray, (r + 1,) int64
+        Offsets of each recipe's sites.
+    position : ndarray, (m,) int16
+        Index of `wyckoff.positions` of each site; those without free coordinates come first.
+    label : ndarray, (m,) int8
+        Sites of one label hold one element; label 0 has the most atoms.
+    weight : ndarray, (r,) int32
+        How often it was proposed, and so is used beside others of its space group.
+    """
+
+    space_group: np.ndarray
+    start: np.ndarray
+    position: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+
+    def __len__(self):
+        return len(self.start) - 1
+
+    def take(self, index):
+        """The recipes at `index` (integer or boolean array), in that order."""
+        index = np.arange(len(self))[index]
+        sites = [np.arange(self.start[i], self.start[i + 1]) for i in index]
+        rows = np.concatenate([np.zeros(0, dtype=np.int64), *sites])
+        start = np.concatenate([[0], np.cumsum([len(s) for s in sites])]).astype(np.int64)
+        space_group, weight = self.space_group[index], self.weight[index]
+        return Recipes(space_group, start, self.position[rows], self.label[rows], weight)
+
+    def save(self, path):
+        """Write an .npz that loads without pickle."""
+        records.save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read a file written by `save`.
+
+        Raises
+        ------
+        XrdlibError
+            If the file is missing or lacks one of the arrays.
+        """
+        return records.load(cls, path)
+
+
+def shipped():
+    """The verified recipes of tables/recipes.json, written by `derive_recipes`.
+
+    Returns
+    -------
+    Recipes
+        Of all 230 space groups.
+    """
+    rows = json.loads((TABLES / "recipes.json").read_text(encoding="utf-8"))
+    recipes = [(int(number), recipe) for number, row in rows.items() for recipe in row]
+    sites = np.concatenate([np.reshape(recipe[1:], (-1, 2)) for _, recipe in recipes])
+    return Recipes(
+        np.array([number for number, _ in recipes], dtype=np.int16),
+        np.cumsum([0, *(len(recipe) // 2 for _, recipe in recipes)]).astype(np.int64),
+        sites[:, 0].astype(np.int16),
+        sites[:, 1].astype(np.int8),
+        np.array([recipe[0] for _, recipe in recipes], dtype=np.int32),
+    )
+
+
+def propose(space_group, n, rng, ranges):
+    """Recipes that may or may not have the symmetry of their space group.
+
+    Parameters
+    ----------
+    space_group : int
+        1..230.
+    n : int
+    rng : numpy.random.Generator
+    ranges : CrystalRanges
+
+    Returns
+    -------
+    list of n tuple
+        Recipes, each a sorted tuple of (freedom, position, label) of its sites.
+    """
+    shape = _shape(space_group)
+    return [_proposal(shape, rng, ranges) for _ in range(n)]
+
+
+def collect(space_group, proposals):
+    """Recipes of one space group from tuples as `propose` gives them, each of weight 1."""
+    sites = np.array([site for proposal in proposals for site in proposal]).reshape(-1, 3)
+    return Recipes(
+        np.full(len(proposals), space_group, dtype=np.int16),
+        np.cumsum([0, *map(len, proposals)]).astype(np.int64),
+        sites[:, 1].astype(np.int16),
+        sites[:, 2].astype(np.int8),
+        np.ones(len(proposals), dtype=np.int32),
+    )
+
+
+def _shape(space_group):
+    """Multiplicity, freedom and log-weight of positions; mean and spread of ln(sites)."""
+    sites = positions(space_group)
+    multiplicity = np.array([site.multiplicity for site in sites])
+    freedom = np.array([site.freedom for site in sites])
+    system = groups.space_group(space_group)["crystal_system"]
+    *free, power = fitted()["positions"][system]
+    weight = np.array([0.0, *free])[freedom] + power * np.log(multiplicity)
+    return multiplicity, freedom, weight, *fitted()["sites"][system]
+
+
+def _proposal(shape, rng, ranges):
+    multiplicity, freedom, weight, mean, spread = shape
+    wanted = np.clip(np.rint(np.exp(mean + spread * rng.standard_normal())), 1, ranges.max_sites)
+    chosen, total = [], 0
+    while len(chosen) < wanted:
+        fits = (freedom > 0) | ~np.isin(np.arange(len(freedom)), chosen)
+        fits &= multiplicity <= ranges.max_atoms - total
+        if not fits.any():
+            break
+        share = np.exp(weight - weight[fits].max()) * fits
+        chosen.append(rng.choice(len(share), p=share / share.sum()))
+        total += multiplicity[chosen[-1]]
+    probability = np.array(fitted()["kinds"][: len(chosen)])
+    kinds = 1 + rng.choice(len(probability), p=probability / probability.sum())
+    rest = rng.choice(kinds, len(chosen) - kinds, p=1 / np.arange(1, kinds + 1) / _harmonic(kinds))
+    label = rng.permutation(np.concatenate([np.arange(kinds), rest]))
+    atoms = np.bincount(label, multiplicity[chosen])
+    rank = np.argsort(np.argsort(-atoms, kind="stable"))
+    rows = zip(freedom[chosen].tolist(), map(int, chosen), rank[label].tolist(), strict=True)
+    return tuple(sorted(rows))
+
+
+def _harmonic(n):
+    return (1 / np.arange(1, n + 1)).sum()

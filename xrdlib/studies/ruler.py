@@ -1,0 +1,301 @@
+"""The positional-encoding probe: how finely an encoding tells positions apart.
+
+A probe is fitted on some tokens and has to read the angles of others, so that knowing each token
+by heart does not help. Networks with fresh weights are the null: what can be read from them was
+put there by the construction of the network, not learned.
+"""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import torch
+
+from ..base.errors import XrdlibError
+from ..base.patterns import CU_KA1
+from ..learning.baselines import build
+from ..learning.model import sine_squared
+
+TARGETS = ("two_theta", "sin2_theta", "d")
+
+RUN = 4  # neighbouring tokens that are held back together
+
+FOLDS = 5
+
+_SHRINK = 10.0 ** np.arange(-9, 3)  # of the mean variance of a feature
+
+
+def targets(model):
+    """What is to be read off each token's centre.
+
+    Parameters
+    ----------
+    model : model.PhysicsTransformer
+
+    Returns
+    -------
+    dict of str to ndarray, (tokens,)
+        By `TARGETS`: 2theta in degrees; sin^2(theta), which is proportional to 1/d^2; d in
+        angstrom for Cu K-alpha1.
+    """
+    start, step, _ = model.config.grid
+    points = model.token_points
+    centre = torch.arange(model.tokens).double() * points + (points - 1) / 2
+    sine2 = sine_squared(model.config.grid, centre).numpy()
+    spacing = CU_KA1 / 2 / np.sqrt(sine2)
+    return dict(zip(TARGETS, (start + step * centre.numpy(), sine2, spacing), strict=True))
+
+
+@torch.inference_mode()
+def representations(model, x):
+    """Vectors that stand for each token, from the embeddings alone to the last block.
+
+    Parameters
+    ----------
+    model : model.PhysicsTransformer
+        Left in evaluation mode.
+    x : Tensor, (B, size)
+        Network input.
+
+    Returns
+    -------
+    dict of str to ndarray, (B or 1, tokens, width)
+        "learned embedding", with a physical one "physics embedding" and "both embeddings", none
+        of which depends on the pattern; "input" (embeddings and what the stem made of the
+        pattern), "block 1", "block 2", ...
+    """
+    model.eval()
+    found = {"learned embedding": model.position[:, 1:]}
+    if model.config.physics_position:
+        found["physics embedding"] = model.position_mlp(model.ruler)[None]
+        found["both embeddings"] = found["learned embedding"] + found["physics embedding"]
+    streams = []
+    hooks = [model.blocks[0].register_forward_pre_hook(lambda _, taken: streams.append(taken[0]))]
+    for block in model.blocks:
+        hooks.append(block.register_forward_hook(lambda _, __, made: streams.append(made)))
+    try:
+        model(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    names = ["input", *(f"block {k}" for k in range(1, len(streams)))]
+    found |= {name: stream[:, 1:] for name, stream in zip(names, streams, strict=True)}
+    return {name: value.double().numpy() for name, value in found.items()}
+
+
+def probe(features, wanted, folds=FOLDS, run=RUN):
+    """Read numbers off tokens that a ridge regression was not fitted on.
+
+    Runs of neighbouring tokens are dealt to the folds in turn. How much the weights are shrunk is
+    chosen in the same way among the tokens that the fit may see.
+
+    Parameters
+    ----------
+    features : ndarray, (B, tokens, width)
+    wanted : ndarray, (tokens, k)
+    folds, run : int
+
+    Returns
+    -------
+    ndarray, (B, tokens, k)
+        Out-of-fold predictions.
+
+    Raises
+    ------
+    XrdlibError
+        If there are too few tokens for the folds, or the shapes disagree.
+    """
+    tokens = features.shape[1]
+    if wanted.shape[0] != tokens or tokens < 2 * folds * run:
+        raise XrdlibError(
+            f"A probe with {folds} folds of runs of {run} needs {2 * folds * run} tokens or more "
+            f"and as many numbers; got {tokens} and {wanted.shape[0]}."
+        )
+    fold = np.arange(tokens) // run % folds
+    made = np.empty((*features.shape[:2], wanted.shape[1]))
+    for k in range(folds):
+        rest = np.flatnonzero(fold != k)
+        cost = np.zeros((len(_SHRINK), wanted.shape[1]))
+        for inner in set(fold[rest]):
+            seen, kept = rest[fold[rest] != inner], rest[fold[rest] == inner]
+            error = _ridge(features, wanted, seen, kept) - wanted[kept]
+            cost += np.square(error).sum(axis=(1, 2))
+        best = cost.argmin(axis=0)
+        every = _ridge(features, wanted, rest, np.flatnonzero(fold == k))
+        made[:, fold == k] = np.stack([every[b, ..., j] for j, b in enumerate(best)], axis=-1)
+    return made
+
+
+def score(made, wanted, n_boot=1000, seed=0, run=RUN):
+    """How well numbers were read, with intervals over runs of tokens.
+
+    Parameters
+    ----------
+    made : ndarray, (B, tokens)
+    wanted : ndarray, (tokens,)
+    n_boot, seed, run : int
+
+    Returns
+    -------
+    dict
+        "r2" (1 is perfect, 0 is no better than the mean), "rmse" (unit of `wanted`), and
+        "r2_ci95", "rmse_ci95": bootstrap over runs of neighbouring tokens.
+    """
+    square = np.square(made - wanted).mean(axis=0)
+    spread = np.square(wanted - wanted.mean())
+    member = np.arange(len(wanted)) // run
+    n_runs = member[-1] + 1
+    drawn = np.random.default_rng(seed).multinomial(n_runs, np.full(n_runs, 1 / n_runs), n_boot)
+    weight = np.vstack([np.ones(len(wanted)), drawn[:, member]])
+    rmse = np.sqrt(weight @ square / weight.sum(axis=1))
+    r2 = 1 - weight @ square / (weight @ spread)
+    return {
+        name: value
+        for key, values in (("r2", r2), ("rmse", rmse))
+        for name, value in (
+            (key, float(values[0])),
+            (f"{key}_ci95", np.percentile(values[1:], [2.5, 97.5]).tolist()),
+        )
+    }
+
+
+def measure(model, x, n_boot=1000, seed=0):
+    """Scores of every target at every place in a network.
+
+    Parameters
+    ----------
+    model : model.PhysicsTransformer
+    x : Tensor, (B, size)
+
+    Returns
+    -------
+    list of dict
+        "place", "target" and what `score` gives.
+    """
+    wanted = targets(model)
+    scale = {name: (value.mean(), value.std()) for name, value in wanted.items()}
+    standard = np.column_stack([(v - scale[n][0]) / scale[n][1] for n, v in wanted.items()])
+    rows = []
+    for place, features in representations(model, x).items():
+        made = probe(features, standard)
+        for j, (name, value) in enumerate(wanted.items()):
+            mean, spread = scale[name]
+            found = score(mean + spread * made[..., j], value, n_boot, seed)
+            rows.append({"place": place, "target": name, **found})
+    return rows
+
+
+def _ridge(features, wanted, seen, kept):
+    """Predictions (shrinkages, B, kept, k) for tokens `kept` of fits on the tokens `seen`."""
+    x = features[:, seen].reshape(-1, features.shape[2])
+    centre, scale = x.mean(axis=0), x.std(axis=0) + 1e-12
+    x = (x - centre) / scale
+    y = np.broadcast_to(wanted[seen], (len(features), *wanted[seen].shape))
+    y = y.reshape(-1, wanted.shape[1])
+    offset = y.mean(axis=0)
+    value, vector = np.linalg.eigh(x.T @ x / len(x))
+    turned = vector.T @ (x.T @ (y - offset)) / len(x)
+    weights = vector @ (turned / (value.clip(min=0)[:, None] + _SHRINK[:, None, None]))
+    return ((features[:, kept] - centre) / scale) @ weights[:, None] + offset
+
+
+# Where a network may have its ruler from; the last one has none but its random embedding.
+VARIANTS = {
+    "as built": {},
+    "no physics embedding": {"physics_position": False},
+    "no coordinate channel": {"coordinate_channel": False},
+    "neither": {"physics_position": False, "coordinate_channel": False},
+}
+
+
+def compare(title, model, x, seeds=19, variant_seeds=3, seed=0):
+    """Probes of one trained network, and of untrained ones with and without each source.
+
+    Parameters
+    ----------
+    title : str
+    model : model.PhysicsTransformer
+        Trained.
+    x : Tensor, (B, size)
+        Network input.
+    seeds, variant_seeds : int
+        Untrained networks as the trained one is built, and of each other variant. To be beyond all
+        of 19 has a chance of one in twenty.
+
+    Returns
+    -------
+    dict
+        "network", "patterns", "tokens", "token_width" (degrees), "trained" (rows of
+        `ruler.measure`), "untrained" (dict by variant of rows with mean, lowest and highest value
+        over seeds), "verdict" (dict by target).
+    """
+    trained = measure(model, x, seed=seed)
+    shape = model.config
+    untrained = {}
+    for name, changes in VARIANTS.items():
+        count = seeds if not changes else variant_seeds
+        fresh = (
+            build("physics", asdict(replace(shape, **changes)), seed + k) for k in range(count)
+        )
+        untrained[name] = over_seeds([measure(network, x, n_boot=2) for network in fresh])
+    return {
+        "network": title,
+        "patterns": len(x),
+        "tokens": model.tokens,
+        "token_width": model.token_points * shape.grid[1],
+        "trained": trained,
+        "untrained": untrained,
+        "verdict": verdict(trained, untrained["as built"]),
+    }
+
+
+def over_seeds(runs):
+    """Mean, lowest and highest score over networks.
+
+    Parameters
+    ----------
+    runs : list of list of dict
+        Rows of `ruler.measure`, a list a network, all of one shape.
+
+    Returns
+    -------
+    list of dict
+        "place", "target", "seeds", and for "r2" and "rmse" the mean and "_range" [low, high].
+    """
+    rows = []
+    for same in zip(*runs, strict=True):
+        row = {"place": same[0]["place"], "target": same[0]["target"], "seeds": len(same)}
+        for key in ("r2", "rmse"):
+            values = [one[key] for one in same]
+            row |= {key: float(np.mean(values)), f"{key}_range": [min(values), max(values)]}
+        rows.append(row)
+    return rows
+
+
+def verdict(trained, untrained):
+    """Does training make the ruler? By target, at the input and after the last block.
+
+    Returns
+    -------
+    dict of str to dict
+        By target: "readable" (R2 above 0.9 after the last block), "better_than_untrained" (error
+        below that of every untrained network, and their range outside the interval), and "text".
+    """
+    found = {}
+    for target in TARGETS:
+        mine = [row for row in trained if row["target"] == target]
+        null = [row for row in untrained if row["target"] == target]
+        last, fresh = mine[-1], null[-1]
+        better = last["rmse_ci95"][1] < fresh["rmse_range"][0]
+        worse = last["rmse_ci95"][0] > fresh["rmse_range"][1]
+        same = "worse than" if worse else "not shown to be better than"
+        compared = "better than" if better else same
+        found[target] = {
+            "readable": last["r2"] > 0.9,
+            "better_than_untrained": bool(better),
+            "text": (
+                f"After the last block R2 is {last['r2']:.3f} in the trained network and "
+                f"{fresh['r2']:.3f} in {fresh['seeds']} untrained ones: {compared} what the "
+                "construction gives."
+            ),
+        }
+    return found

@@ -1,0 +1,138 @@
+"""The graph of symmetry lowering between extinction groups, and where an error lies on it."""
+
+from functools import cache
+
+import networkx as nx
+import numpy as np
+
+from ..base.errors import XrdlibError
+from . import groups
+
+RELATIONS = ("same", "descendant", "ancestor", "branch")
+
+
+def maximal_t_subgroups(number):
+    """Types of the maximal translationengleiche subgroups of a space group.
+
+    Those are the maximal subgroups that keep every translation and lose point symmetry
+    (International Tables A1, section 1.2.6).
+
+    Parameters
+    ----------
+    number : int
+        Space-group number, 1..230.
+
+    Returns
+    -------
+    tuple of int
+        Space-group numbers, ascending, each type once; empty for P1.
+
+    Raises
+    ------
+    XrdlibError
+        If there is no such space group.
+    """
+    return tuple(groups.space_group(number)["maximal_t_subgroups"])
+
+
+def subgroup_dag():
+    """Directed acyclic graph of symmetry lowering on the 99 extinction groups.
+
+    Returns
+    -------
+    networkx.DiGraph
+        Nodes are the labels 1..99 with attributes `symbol` and `crystal_system`. An edge leads
+        from a group to another if some member space group of the first has a maximal t-subgroup
+        among the members of the second.
+    """
+    graph = nx.DiGraph()
+    rows = zip(groups.symbols(), groups.crystal_systems(), strict=True)
+    for label, (symbol, system) in enumerate(rows, 1):
+        graph.add_node(label, symbol=symbol, crystal_system=system)
+    label_of = groups.group_of_space_group().tolist()
+    for number in range(1, 231):
+        for subgroup in maximal_t_subgroups(number):
+            if label_of[subgroup] != label_of[number]:
+                graph.add_edge(label_of[number], label_of[subgroup])
+    return graph
+
+
+@cache
+def distances():
+    """Hops on the shortest path between two groups, edges taken in either direction.
+
+    Returns
+    -------
+    ndarray, (99, 99) float64
+        Symmetric, zero on the diagonal; row and column are label - 1. Every group leads to P-1,
+        so all distances are finite.
+    """
+    hops = np.full((groups.N_GROUPS, groups.N_GROUPS), np.inf)
+    for source, reached in nx.all_pairs_shortest_path_length(subgroup_dag().to_undirected()):
+        for target, length in reached.items():
+            hops[source - 1, target - 1] = length
+    hops.flags.writeable = False
+    return hops
+
+
+def relation(true, predicted):
+    """Where a prediction lies on the graph, seen from the true group.
+
+    Parameters
+    ----------
+    true, predicted : int
+        Labels 1..99.
+
+    Returns
+    -------
+    str
+        "same"; "descendant" if the predicted group is reached from the true one by lowering the
+        symmetry; "ancestor" if the true group is reached from the predicted one; else "branch".
+
+    Raises
+    ------
+    XrdlibError
+        If a label is not in 1..99.
+    """
+    return str(relations([true], [predicted])[0])
+
+
+def relations(true, predicted):
+    """`relation` of many pairs.
+
+    Parameters
+    ----------
+    true, predicted : array_like of int, shapes that broadcast together
+        Labels 1..99.
+
+    Returns
+    -------
+    ndarray of str
+
+    Raises
+    ------
+    XrdlibError
+        If a label is not in 1..99.
+    """
+    return np.array(RELATIONS)[_relation_codes()[_rows(true), _rows(predicted)]]
+
+
+@cache
+def _relation_codes():
+    """Index into `RELATIONS` for each pair of rows, (99, 99)."""
+    descends = nx.to_numpy_array(
+        nx.transitive_closure_dag(subgroup_dag()), nodelist=range(1, groups.N_GROUPS + 1)
+    ).astype(bool)
+    codes = np.select([descends, descends.T], [1, 2], 3)
+    np.fill_diagonal(codes, 0)
+    return codes
+
+
+def _rows(labels):
+    labels = np.asarray(labels)
+    if not np.issubdtype(labels.dtype, np.integer) or (labels < 1).any() or (labels > 99).any():
+        raise XrdlibError(
+            f"Extinction groups are whole numbers 1..99, not {labels.ravel()[:3].tolist()}...; "
+            "pass labels, not class indices."
+        )
+    return labels - 1
