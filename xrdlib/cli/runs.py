@@ -71,6 +71,26 @@ def evaluate(weights, json):
     click.echo(f"\n{headline(rows)}")
 
 
+@click.command(cls=Command, short_help="fit a predictor's weights anew")
+@click.option("--weights", type=click.Path(), metavar="FILE", help="another predictor")
+def reweigh(weights):
+    """Fit anew how the released predictor weighs its parts, on the calibration patterns.
+
+    Its network stays; the library and the lattices beside it may be newer than the file.
+    """
+    from ..base.errors import XrdlibError
+    from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
+    from ..prediction import assemble
+    from ..prediction.evaluate import measured
+    from ..prediction.predictor import DEFAULT
+
+    sets = measured()
+    if not sets:
+        raise XrdlibError(f"No measured patterns: {HOW_TO_GET_MEASURED}.")
+    predictor = assemble.reweigh(weights or DEFAULT, sets[MEASURED[0]])
+    click.echo(str(predictor.fusion))
+
+
 @click.command(cls=Command, short_help="print the results of a profile")
 @profile_option
 @click.option("--markdown", is_flag=True, help="tables for the README")
@@ -153,4 +173,4 @@ def repro(target, times):
     return progress.repro(target, times)
 
 
-COMMANDS = [train, study, evaluate, report, card, gallery, claims, digests, repro]
+COMMANDS = [train, study, evaluate, reweigh, report, card, gallery, claims, digests, repro]

@@ -52,7 +52,7 @@ class Request:
     coverage : float
         Probability with which the set is to hold the true group, above 0 and below 1.
     cell : sequence of 6 floats, optional
-        a, b, c in angstrom, alpha, beta, gamma in degrees; for the evidence.
+        a, b, c in angstrom, alpha, beta, gamma in degrees, where the cell is known.
     """
 
     wavelength: str | float | None = None
@@ -107,7 +107,9 @@ def answer(predictor, file, pattern, request=None):
     request.check(predictor)
     wavelength, flags = used_wavelength(pattern, request)
     flags = pattern_flags(pattern, wavelength, predictor.grid) + flags
-    probability, nearest, lattice = posterior(predictor, pattern, wavelength, request.prior, flags)
+    probability, nearest, lattice = posterior(
+        predictor, pattern, wavelength, request.prior, flags, request.cell
+    )
     if nearest and nearest["similarity"] < _UNLIKE:
         flags.append("unlike")
     if "no_peaks" in flags:  # a statement about the prior, not about patterns like those of old
@@ -129,7 +131,7 @@ def answer(predictor, file, pattern, request=None):
     }
 
 
-def posterior(predictor, pattern, wavelength, prior, flags=()):
+def posterior(predictor, pattern, wavelength, prior, flags=(), cell=None):
     """Probabilities of the groups, the most similar known structure, and the lattice.
 
     Parameters and errors are as for `answer`; `flags` are those of the pattern.
@@ -146,8 +148,9 @@ def posterior(predictor, pattern, wavelength, prior, flags=()):
     """
     if "no_peaks" in flags:
         return priors.resolve_prior(prior, predictor.metadata["minerals"]), None, None
+    known = {"cell": cell} if cell is not None and predictor.takes_cell else {}
     probability, nearest, lattice = predictor.recognise(
-        pattern.two_theta, [pattern.intensity], wavelength, prior
+        pattern.two_theta, [pattern.intensity], wavelength, prior, **known
     )
     found = nearest and nearest[0] | {"similarity": round(nearest[0]["similarity"], 4)}
     return probability[0], found, lattice and lattice[0]

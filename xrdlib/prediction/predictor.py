@@ -130,6 +130,11 @@ class Predictor:
         self.retrieval, self.lattices = retrieval, lattices
         self.fusion = Fusion(**metadata[self.parts]) if self.parts else None
 
+    @property
+    def takes_cell(self):
+        """Whether a known cell makes a difference: there is indexing, with whole-pattern fits."""
+        return self.lattices is not None and self.lattices.patterns is not None
+
     def predict(
         self, two_theta, intensity, wavelength="CuKa", prior="minerals", top_k=5, cell=None
     ):
@@ -286,7 +291,7 @@ class Predictor:
         patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, self.grid))
         heads = self._heads(normalise(torch.from_numpy(patterns)))
         seen = Seen(calibrate.fuse(*heads, self.calibration.a))
-        if cell is not None and (self.lattices is None or self.lattices.patterns is None):
+        if cell is not None and not self.takes_cell:
             raise XrdlibError("Without indexing nothing is made of a cell; load it, or give none.")
         if self.fusion is not None and self.grid != GRID:
             patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
