@@ -106,10 +106,10 @@ def test_the_predictor_is_its_pieces_put_together(cfg, made, measured_sets):
     """Network, retrieval and weights, each worked out apart from the files that were written."""
     x = measured_sets[MEASURED[1]].intensity[:8]
     again = predictor.load_predictor(file(cfg, assemble.PREDICTOR))
-    evidence, similarity, row, lattice, indexed = again.evidence(GRID.two_theta, x)
-    alone = predictor.load_predictor(file(cfg, assemble.PREDICTOR), retrieval=False)
+    evidence, similarity, row, lattice, indexed, *_ = again.evidence(GRID.two_theta, x)
+    alone = predictor.load_predictor(file(cfg, assemble.PREDICTOR), False, indexing=False)
     plain, *nothing = alone.evidence(GRID.two_theta, x)
-    assert nothing == [None] * 4 and np.array_equal(plain, evidence)
+    assert nothing == [None] * 6 and np.array_equal(plain, evidence)
     told, _ = lattice_evidence.load(file(cfg, LATTICES_FILE))
     assert np.array_equal(lattice, told.weigh(told.index(x))) and len(indexed) == len(x)
     known = library.load(file(cfg, assemble.FILE))[0]
@@ -185,7 +185,8 @@ def test_sets_of_indices_that_it_was_not_calibrated_with_are_refused(cfg, made, 
         message = r"lattices\.safetensors is not the indexing that fused\.safetensors was"
     with pytest.raises(XrdlibError, match=message):
         predictor.load_predictor(file(cfg, assemble.PREDICTOR))
-    assert predictor.load_predictor(file(cfg, assemble.PREDICTOR), False).lattices is None
+    less = predictor.load_predictor(file(cfg, assemble.PREDICTOR), indexing=False)
+    assert less.lattices is None and less.parts == "without_indexing"
 
 
 def test_the_lattice_of_the_most_probable_group_is_told(made, measured_sets):

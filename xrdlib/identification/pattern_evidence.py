@@ -173,7 +173,7 @@ def _scored(data, lattice, found, hkl, scale, derived=False):
         best,
         setting,
         len(data.y),
-        found.misfit / scale,
+        found.misfit,
         int(own.sum()),
         len(np.unique(found.line[states[setting]])),
         found.two_theta[~own],

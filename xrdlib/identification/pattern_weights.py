@@ -16,6 +16,8 @@ from ..symmetry.cells import SYSTEMS, free, reciprocal_metric
 _HIDDEN, _DROPOUT = 24, 0.1
 N_FEATURES = 17 + len(SYSTEMS)
 _FLOOR = -80.0
+
+_MOST = 12  # lattices of a pattern, the best
 PRICE = 20.0  # of a free parameter of a cell, in units of log-evidence
 _ACCIDENT = 20.0  # of a triclinic crystal with a cell of higher symmetry, likewise
 _IMPOSSIBLE = -30.0  # of groups that a known cell does not permit
@@ -77,7 +79,8 @@ def gather(scored):
     evidence : tensor, (n, k, 99)
         Of each lattice, over its best; -inf where there is nothing.
     """
-    k = max((len(x) for x in scored), default=0)
+    scored = [own[:_MOST] for own in scored]
+    k = max((len(own) for own in scored), default=0)
     told = torch.zeros(len(scored), k + 1, N_FEATURES)
     evidence = torch.full((len(scored), k, groups.N_GROUPS), -torch.inf)
     for i, own in enumerate(scored):
@@ -99,6 +102,7 @@ class PatternWeights(nn.Module):
         )
         self.temperature = nn.Parameter(torch.tensor(1.0))  # logarithm
         self.lapse = nn.Parameter(torch.tensor(-4.0))
+        self.lines = nn.Parameter(torch.tensor(0.5))
 
     def forward(self, told, evidence, lines):
         """Log-probabilities under equal priors.
@@ -114,7 +118,7 @@ class PatternWeights(nn.Module):
         within = evidence.clamp(min=_FLOOR) / self.temperature.exp()
         within = torch.logaddexp(within, self.lapse.expand_as(within))
         within = torch.where(torch.isfinite(evidence), within, -torch.inf)
-        parts = weight[:, :-1, None] + within
+        parts = weight[:, :-1, None] + within + self.lines * lines[:, None]
         parts = torch.cat([parts, (weight[:, -1:] + lines)[:, None]], 1)
         return torch.log_softmax(torch.logsumexp(parts, 1), -1)
 

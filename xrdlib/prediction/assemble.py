@@ -17,7 +17,7 @@ from ..learning import calibrate, checkpoint, priors, stages
 from ..learning.experiment import MEASURED, folder, load_bank
 from ..learning.metrics import evaluate
 from ..symmetry.groups import N_GROUPS
-from . import fusion
+from . import fusion, pattern_training
 from .lattices import LATTICES_FILE, LATTICES_FOLDER
 from .predictor import FUSIONS, Predictor, load_predictor, write
 
@@ -137,8 +137,8 @@ def weights(seen, patterns, prior):
     return found
 
 
-def reweigh(path, patterns):
-    """Fit the weights of a predictor's file anew, without its network; its other files stay.
+def reweigh(path, patterns, simulated=None, workers=1):
+    """Fit the weights of a predictor's file anew; its network stays as it is.
 
     What is named beside it, the library and the sets of indices, may be newer than it is.
 
@@ -148,6 +148,11 @@ def reweigh(path, patterns):
         A file that was written with a library and lattices.
     patterns : structures.measured.Measured
         Those that weights are to be chosen on.
+    simulated : tuple, optional
+        Patterns (n, GRID.size) and their classes, to learn first how far fits of whole patterns
+        can be trusted; the file of lattices is then written anew too.
+    workers : int
+        Processes.
 
     Returns
     -------
@@ -165,6 +170,11 @@ def reweigh(path, patterns):
     for name, load in (("library", library.load), ("lattices", lattice_evidence.load)):
         file = metadata[name]["file"]
         found[name], about = load(Path(path).with_name(file))
+        if name == "lattices" and simulated is not None:
+            found[name].patterns = pattern_training.learn(found[name], *simulated, workers)
+            about = {**about, "fits": len(simulated[1])}
+            lattice_evidence.save(Path(path).with_name(file), found[name], about)
+            about = load(Path(path).with_name(file))[1]
         metadata[name] = {"file": file, "about": about}
     predictor = Predictor(model, metadata, Retrieval(found["library"]), found["lattices"])
     seen = predictor.evidence(GRID.two_theta, patterns.intensity)

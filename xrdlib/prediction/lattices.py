@@ -17,7 +17,6 @@ from ..identification.cell_evidence import lines as cell_lines
 from ..identification.index_cells import index
 from ..identification.lattice_evidence import features, make_network
 from ..identification.line_finder import Lines, find_lines
-from ..identification.pattern_evidence import score
 from ..learning import metrics, nulls, synthesis
 from ..learning.experiment import folder, load_bank, realism, seed
 from ..simulation.realism import measured_like
@@ -136,47 +135,12 @@ def build(config):
     learned = train(scores, label, other, cases.label, seed=config.seed)
     evidence = lattice_evidence.LatticeEvidence(sets, learned.network)
     few = slice(config.indexing.fits)
-    evidence.patterns = learn_fits(
+    evidence.patterns = pattern_training.learn(
         evidence, intensity[few], label[few], config.threads, config.seed
     )
     about = {"patterns": len(label), "sets": {name: len(rows) for name, rows in sets.items()}}
     lattice_evidence.save(folder(config, LATTICES_FOLDER) / LATTICES_FILE, evidence, about)
     return evidence, learned
-
-
-def learn_fits(evidence, intensity, label, workers=1, seed=0):
-    """Learn how far fits of whole patterns can be trusted.
-
-    Parameters
-    ----------
-    evidence : lattice_evidence.LatticeEvidence
-        To index with.
-    intensity : ndarray, (n, GRID.size)
-        Simulated patterns.
-    label : ndarray, (n,) int
-        Their classes 0..98.
-    workers : int
-        Processes.
-    seed : int
-
-    Returns
-    -------
-    pattern_weights.PatternWeights
-    """
-    task = partial(_fitted, sets=evidence.sets)
-    if workers == 1:
-        found = [*map(task, intensity)]
-    else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            found = list(pool.map(task, intensity, chunksize=20))
-    indexed, fitted = zip(*found, strict=True)
-    return pattern_training.train(fitted, evidence.weigh(indexed), label, seed=seed)
-
-
-def _fitted(intensity, sets):
-    lines = find_lines(intensity)
-    indexed = index(lines, sets)
-    return indexed, score(intensity, lines, indexed.lattices)
 
 
 def simulate(config, bank, n):

@@ -1,18 +1,67 @@
-"""Training of the weights of fitted lattices, on simulated patterns."""
+"""The weights of fitted lattices, learned on simulated patterns."""
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 import torch
 from torch import nn
 
+from ..base.patterns import GRID
+from ..identification.index_cells import index
+from ..identification.line_finder import find_lines
+from ..identification.pattern_evidence import score
 from ..identification.pattern_weights import PatternWeights, gather
+from ..simulation.diffraction import reflections
+from ..simulation.realism import Realism, measured_like
+from ..structures import materials_project
 from ..symmetry import groups
 
 _RATE, _DECAY = 1e-2, 1e-2
+
 _LEAST_COUNT = 0.3  # patterns added to each group's count
+
+_SITES = 30  # of a structure that is simulated, at most
+
+_BALANCE = 0.6  # groups are drawn with this power of their rarity
+
+_SLICE = 50  # patterns simulated at a time; every third lot is of good quality
+
+_GOOD = Realism.mild(strain=(0.0005, 0.002))
+
+
+def learn(evidence, intensity, label, workers=1, seed=0):
+    """Learn how far fits of whole patterns can be trusted.
+
+    Parameters
+    ----------
+    evidence : lattice_evidence.LatticeEvidence
+        To index with.
+    intensity : ndarray, (n, GRID.size)
+        Simulated patterns.
+    label : ndarray, (n,) int
+        Their classes 0..98.
+    workers : int
+        Processes.
+    seed : int
+
+    Returns
+    -------
+    pattern_weights.PatternWeights
+    """
+    task = partial(_fitted, sets=evidence.sets)
+    if workers == 1:
+        found = [*map(task, intensity)]
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            found = list(pool.map(task, intensity, chunksize=20))
+    indexed, fitted = zip(*found, strict=True)
+    return train(fitted, evidence.weigh(indexed), label, seed=seed)
 
 
 def train(fitted, lines, labels, epochs=250, seed=0):
-    """Learn how far fits of lattices can be trusted.
+    """Learn from fits that were done.
 
     Parameters
     ----------
@@ -28,7 +77,7 @@ def train(fitted, lines, labels, epochs=250, seed=0):
 
     Returns
     -------
-    PatternWeights
+    pattern_weights.PatternWeights
     """
     told = (*gather(fitted), torch.from_numpy(np.asarray(lines)).float())
     counts = np.bincount(labels, minlength=groups.N_GROUPS) + _LEAST_COUNT
@@ -45,3 +94,48 @@ def train(fitted, lines, labels, epochs=250, seed=0):
             optimiser.step()
             schedule.step()
     return weights.eval()
+
+
+def compounds(path, n, seed=0):
+    """Simulated patterns of compounds of the Materials Project, of good and of usual quality.
+
+    Rare groups are drawn more often than they occur; types of structures that are held out
+    (`structures.materials_project.table`) are not.
+
+    Parameters
+    ----------
+    path : path-like
+    n : int
+        Patterns, each of another structure.
+    seed : int
+
+    Returns
+    -------
+    intensity : ndarray, (n, GRID.size) float32
+    label : ndarray, (n,) int
+        Classes 0..98.
+
+    Raises
+    ------
+    XrdlibError
+        If the file holds no such table.
+    """
+    rows = materials_project.table(path)
+    rows = rows[~rows["holdout"] & (rows["element"].map(len) <= _SITES)]
+    chance = rows.groupby("group")["id"].transform("count").to_numpy() ** -_BALANCE
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(rows), n, replace=False, p=chance / chance.sum())
+    bank = reflections(materials_project.crystals(rows.iloc[chosen]))
+    parts = []
+    for lot, first in enumerate(range(0, n, _SLICE)):
+        number = torch.arange(first, min(first + _SLICE, n))
+        ranges = Realism.measured() if lot % 3 else _GOOD
+        second = bank.take(rng.integers(0, n, len(number)))
+        parts.append(measured_like(bank.take(number.numpy()), ranges, seed, number, GRID, second))
+    return torch.cat(parts).numpy(), bank.group.astype(int) - 1
+
+
+def _fitted(intensity, sets):
+    lines = find_lines(intensity)
+    indexed = index(lines, sets)
+    return indexed, score(intensity, lines, indexed.lattices)
