@@ -12,8 +12,8 @@ from xrdlib.base.files import FolderInUse, held
 
 HOLD = """
 import sys, time
-from xrdlib import lock
-with lock.held(sys.argv[1]):
+from xrdlib.base.files import held
+with held(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
 """

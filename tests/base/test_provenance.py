@@ -24,10 +24,10 @@ def used(source):
 @pytest.mark.parametrize(
     "source",
     [
-        "from xrdlib import groups",
+        "from xrdlib.symmetry import groups",
         "import xrdlib.symmetry.groups as g",
         "from xrdlib.symmetry.groups import symbols",
-        "def later():\n    from xrdlib import groups",
+        "def later():\n    from xrdlib.symmetry import groups",
         "import xrdlib\nxrdlib.extinction_groups()",
         "import xrdlib as x\nx.extinction_groups()",
         "from xrdlib import extinction_groups",
@@ -38,7 +38,7 @@ def test_each_way_to_import_a_module_counts_with_its_tables(source):
 
 
 def test_imports_of_imports_count():
-    assert used("from xrdlib import dag") >= GROUPS | {
+    assert used("from xrdlib.symmetry import dag") >= GROUPS | {
         "xrdlib/symmetry/dag.py",
         "xrdlib/base/errors.py",
     }
@@ -64,7 +64,7 @@ def test_what_python_loads_is_among_what_is_found(module):
 
 def notebook(path, *sources):
     cells = [{"cell_type": "code", "source": source.splitlines(True)} for source in sources]
-    cells.append({"cell_type": "markdown", "source": "from xrdlib import config"})
+    cells.append({"cell_type": "markdown", "source": "from xrdlib.base import config"})
     path.write_text(json.dumps({"cells": cells}))
     return path
 
@@ -73,7 +73,7 @@ def test_a_notebook_counts_its_code_cells_only(tmp_path):
     path = notebook(
         tmp_path / "n.ipynb", "%matplotlib inline\nimport xrdlib as x", "x.subgroup_dag()"
     )
-    assert set(provenance.of_notebook(path)) == used("from xrdlib import dag")
+    assert set(provenance.of_notebook(path)) == used("from xrdlib.symmetry import dag")
 
 
 def test_what_cannot_be_read_is_refused_by_name(tmp_path):
@@ -88,8 +88,8 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
 
 def test_the_command_sees_a_changed_line_where_it_is_used_and_no_comment(tmp_path):
     shutil.copytree(ROOT / "xrdlib", tmp_path / "xrdlib")
-    notebook(tmp_path / "drawn.ipynb", "from xrdlib import dag")
-    notebook(tmp_path / "scored.ipynb", "from xrdlib import metrics")
+    notebook(tmp_path / "drawn.ipynb", "from xrdlib.symmetry import dag")
+    notebook(tmp_path / "scored.ipynb", "from xrdlib.learning import metrics")
 
     def digests():
         command = [sys.executable, "-m", "xrdlib", "digests", "code", "drawn.ipynb", "scored.ipynb"]
@@ -145,7 +145,7 @@ def test_what_json_cannot_hold_is_refused():
 def test_the_code_of_training_counts_and_that_of_plots_does_not():
     names = {file.name for file in provenance.training_files()}
     assert {"groups.py", "model.py", "ranks.py", "train.py", "stream.py", "symmetry.json"} <= names
-    assert not names & {"plots.py", "metrics.py", "checkpoint.py", "lock.py", "provenance.py"}
+    assert not names & {"plots.py", "metrics.py", "checkpoint.py", "files.py", "provenance.py"}
 
 
 def test_digests_see_code_and_not_its_looks(tmp_path):

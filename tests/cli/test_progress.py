@@ -45,7 +45,7 @@ sys.exit(3)
 RUN_FAKE = """
 import sys
 from pathlib import Path
-from xrdlib import progress
+from xrdlib.cli import progress
 progress._DVC = (sys.executable, "fake.py")
 sys.exit(progress.repro(sys.argv[1], Path("times.json")))
 """

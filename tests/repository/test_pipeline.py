@@ -252,16 +252,16 @@ def test_notebooks_show_each_of_their_plots(project):
 
 
 def test_a_second_run_does_nothing(project):
-    for path in (project / "xrdlib").glob("*.py"):
+    for path in (project / "xrdlib").rglob("*.py"):
         path.touch()
     assert repro(project) == []
 
 
 def test_a_plot_module_concerns_only_what_draws_with_it(project):
-    path = project / "xrdlib/reporting/plot_scores.py"
+    path = project / "xrdlib/reporting/plot_simulator.py"
     before = path.read_text()
     sources = {n: (project / f"notebooks/{n}.ipynb").read_text() for n in NOTEBOOKS}
-    drawing = {f"{n}@tiny" for n, text in sources.items() if "plot_calibration" in text}
+    drawing = {f"{n}@tiny" for n, text in sources.items() if "plot_simulator" in text}
 
     def concerned(text):
         path.write_text(text)

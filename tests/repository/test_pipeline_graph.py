@@ -141,10 +141,10 @@ def drawn(project):
 @pytest.mark.parametrize(
     ("module", "text", "ran"),
     [
-        ("dag", "# A comment.", ["code"]),
-        ("metrics", "MORE = 1", ["code"]),
+        ("symmetry/dag", "# A comment.", ["code"]),
+        ("learning/metrics", "MORE = 1", ["code"]),
         ("__init__", "MORE = 1", ["code"]),
-        ("dag", "MORE = 1", ["code", "01_symmetry@tiny"]),
+        ("symmetry/dag", "MORE = 1", ["code", "01_symmetry@tiny"]),
     ],
 )
 def test_a_changed_line_reruns_what_uses_it_and_a_comment_nothing(drawn, module, text, ran):

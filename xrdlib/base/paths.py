@@ -1,22 +1,30 @@
 """Where things live. The only module that knows a folder."""
 
 import os
+from importlib.resources import files
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import platformdirs
 
-TABLES = Path(__file__).resolve().parent / "tables"
-
-MODELS = ROOT / "models"
+_ABOVE = Path(__file__).resolve().parents[2]
+# An installed package carries its models; the project is then whatever folder one works in, and
+# what is fetched goes to the user's data.
+CHECKOUT = (_ABOVE / "dvc.yaml").is_file()
+ROOT = _ABOVE if CHECKOUT else Path.cwd()
+TABLES = Path(files(__package__) / "tables")
+MODELS = ROOT / "models" if CHECKOUT else Path(files("xrdlib") / "models")
+_DATA = "data" if CHECKOUT else platformdirs.user_data_path("xrdlib")
 
 
 def data_dir():
     """Folder for downloaded and measured data: `XRDLIB_DATA`, else `data/` in the project.
 
+    Without a checkout of the project it is a folder among the user's data.
+
     A relative `XRDLIB_DATA` starts at the project, so that it means the same folder to the pipeline
     and to a notebook opened in its own folder.
     """
-    return ROOT / Path(os.environ.get("XRDLIB_DATA") or "data").expanduser()
+    return ROOT / Path(os.environ.get("XRDLIB_DATA") or _DATA).expanduser()
 
 
 def cache_dir():
@@ -24,7 +32,7 @@ def cache_dir():
     wanted = data_dir()
     # Mode bits beside access: to root everything looks writable.
     writable = wanted.is_dir() and wanted.stat().st_mode & 0o222 and os.access(wanted, os.W_OK)
-    return wanted if writable else ROOT / "data"
+    return wanted if writable else ROOT / _DATA
 
 
 def runs(profile):

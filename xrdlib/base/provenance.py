@@ -25,7 +25,7 @@ from .tensorfile import canonical, fingerprint
 FOLDER = ROOT / PACKAGE
 
 # Modules, by the last part of their names, that handle runs without a say in their numbers.
-_APART = ("atomic", "checkpoint", "errors", "lock", "paths", "provenance", "tensorfile")
+_APART = ("checkpoint", "errors", "files", "paths", "provenance", "tensorfile")
 
 
 def of_notebook(path):
@@ -108,7 +108,8 @@ def of_run(model, stream, settings, class_probabilities=None, config=None):
 
 def training_files():
     """Code and tables that training and the simulator behind it read, a list of Path."""
-    files = [ROOT / name for name in of_source("from xrdlib import stream, train")]
+    roots = "import xrdlib.learning.train, xrdlib.simulation.stream"
+    files = [ROOT / name for name in of_source(roots)]
     return [file for file in files if file.stem not in _APART]
 
 
