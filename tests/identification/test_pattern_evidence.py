@@ -2,16 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 from pymatgen.core import Lattice as Cell
 from pymatgen.core import Structure
 
 from xrdlib import simulate
 from xrdlib.base.errors import XrdlibError
-from xrdlib.identification import intensity_evidence
+from xrdlib.identification import intensity_evidence, lattice_evidence
 from xrdlib.identification.index_cells import Lattice
 from xrdlib.identification.line_finder import find_lines
 from xrdlib.identification.pattern_evidence import score, score_cell
+from xrdlib.identification.pattern_weights import PatternWeights, gather
 from xrdlib.identification.related_lattices import alike, centring, distinct, of_cell, relatives
+from xrdlib.prediction import pattern_training
 from xrdlib.symmetry import groups
 from xrdlib.symmetry.cells import from_parameters as six
 
@@ -43,11 +46,8 @@ def patterns():
 
 
 def group_of(name):
-    number = next(
-        row["number"] if "number" in row else i
-        for i, row in enumerate(groups.table()["space_groups"], start=1)
-        if row["symbol"] == KNOWN[name][0].replace("_", "")
-    )
+    symbols = [row["symbol"] for row in groups.table()["space_groups"]]
+    number = 1 + symbols.index(KNOWN[name][0].replace("_", ""))
     return int(groups.group_of_space_group()[number])
 
 
@@ -160,3 +160,44 @@ def test_integrals_over_overlapping_lines_are_those_of_a_fine_grid():
         both = np.ones(2, dtype=bool)
         found = intensity_evidence._integral(normal, right, mean, both, shares, scales)
         assert np.isclose(found, expected, atol=0.02)
+
+
+@pytest.fixture(scope="module")
+def fitted(patterns):
+    """Every crystal in its own cell, and its class 0..98."""
+    found = [score_cell(patterns[name], KNOWN[name][1].parameters) for name in KNOWN]
+    return found, np.array([group_of(name) - 1 for name in KNOWN])
+
+
+def test_a_known_cell_rules_out_groups_of_other_systems(fitted):
+    weights = PatternWeights().eval()
+    same = groups.diffraction_classes()
+    for own, label in zip(*fitted, strict=True):
+        logp = weights.known(own)
+        assert np.isclose(np.exp(logp).sum(), 1) and same[logp.argmax()] == same[label]
+        permitted = np.isfinite([x.evidence for x in own]).any(0)
+        permitted[98] = True  # any crystal may be triclinic by its atoms
+        assert np.exp(logp[~permitted]).sum() < 1e-6
+    assert weights.known([]).argmax() == 98
+
+
+def test_where_nothing_is_fitted_the_places_of_lines_speak(fitted):
+    weights = PatternWeights().eval()
+    lines = torch.log_softmax(torch.randn(2, 99, generator=torch.manual_seed(1)), -1)
+    told = gather([[], fitted[0][0]])
+    assert torch.isfinite(told[0]).all() and told[0].abs().max() < 20
+    with torch.inference_mode():
+        found = weights(*told, lines)
+    assert torch.allclose(found[0], lines[0], atol=1e-5)
+    assert torch.allclose(found.exp().sum(1), torch.ones(2), atol=1e-5)
+
+
+def test_trust_in_fits_is_learned_and_kept_in_a_file(fitted, tmp_path):
+    lines = np.full((len(KNOWN), 99), -np.log(99))
+    weights = pattern_training.train(fitted[0], lines, fitted[1], epochs=60)
+    evidence = lattice_evidence.LatticeEvidence({}, lattice_evidence.make_network(), weights)
+    lattice_evidence.save(tmp_path / "file", evidence, {})
+    again = lattice_evidence.load(tmp_path / "file")[0]
+    logp = again.weigh_fits(fitted[0], lines)
+    assert np.array_equal(logp, evidence.weigh_fits(fitted[0], lines))
+    assert np.exp(logp[np.arange(len(KNOWN)), fitted[1]]).mean() > 0.4

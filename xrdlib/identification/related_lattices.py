@@ -107,6 +107,11 @@ def of_cell(cell):
     ------
     XrdlibError
         If the cell is impossible.
+
+    Examples
+    --------
+    >>> [lattice.system for lattice in of_cell((4.6, 4.6, 3.0, 90, 90, 90))]
+    ['tetragonal', 'orthorhombic', 'monoclinic']
     """
     star = np.linalg.inv(metric_tensor(cell))
     found = []
