@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..base.patterns import CU_KA1, GRID
-from ..simulation.diffraction import WAVELENGTHS
 from .line_finder import find_lines, line_width
+from .line_sums import merged, one_pass
 from .peaks import background, profile
 
 MOST_LINES = 500  # of a cell; one with more is not fitted
@@ -25,7 +24,6 @@ _NOISE_FLOOR = 5e-4  # of the highest point; interpolated patterns show too litt
 _SMOOTHED = round(0.1 / GRID.step) | 1
 _KNOT = 8.0  # degrees between knots of the background's correction
 _MERGED, _STRANGE = 0.35, 0.9  # of the width: nearer lines are one; farther observed ones strange
-_REACH, _TAIL = 60, 8.0  # points, widths: windows of lines end at the nearer
 STAGES = ((1.0, 2), (1.0, 3))
 _SWEEPS = 25
 _RISE = 0.05  # expected corrections of the background, of the pattern's maximum
@@ -35,7 +33,6 @@ _EXPECTED = np.array([0.03, 0.03, 0.03, 0.04, 0.3, 0.1])
 _LEAST = np.array([-0.3, -0.3, 0.03, 0.0, 0.0, 0.0])
 _MOST = np.array([0.3, 0.3, 0.5, 0.6, 1.0, 0.6])
 _STRAIN = 0.002  # expected relative change of 1/d^2
-_RATIO = WAVELENGTHS["CuKa2"] / CU_KA1
 
 
 class Data(NamedTuple):
@@ -183,7 +180,7 @@ def fit(data, terms, parameters, shape=None, stages=STAGES):
         weight[int(share * len(weight)) :] = 0
         intensity = np.full(len(lines.strange), 0.01)
         for step in range(steps + 1):
-            intensity, band, right, misfit, normal, gradient, place, width = _pass(
+            intensity, band, right, misfit, normal, gradient, place, width = one_pass(
                 data.y, data.under, weight, data.start, lines.terms, lines.fixed, parameters,
                 shape, correction, intensity, _SWEEPS, step < steps,
             )  # fmt: skip
@@ -216,7 +213,7 @@ def _layout(data, terms, parameters, shape):
     angle = _observed(terms @ parameters, shape)
     order = np.argsort(angle, kind="stable")
     ordered = angle[order]
-    number = _merged(ordered, _MERGED * (shape[2] + shape[3] * np.tan(np.radians(ordered) / 2)))
+    number = merged(ordered, _MERGED * (shape[2] + shape[3] * np.tan(np.radians(ordered) / 2)))
     if ordered[0] > data.stop or number[-1] >= MOST_LINES:
         return None
     head = order[np.flatnonzero(np.diff(number, prepend=-1))]
@@ -245,181 +242,3 @@ def _distance(values, places):
     order = np.sort(places)
     right = np.clip(np.searchsorted(order, values), 1, max(len(order) - 1, 1))
     return np.abs(values - order[np.clip([right - 1, right], 0, len(order) - 1)]).min(0)
-
-
-@njit(cache=True)
-def _merged(angle, reach):
-    """Number of the line of each angle (ascending): a line takes what lies within its reach."""
-    line = np.empty(len(angle), dtype=np.int64)
-    start, number = angle[0], 0
-    for i in range(len(angle)):
-        if angle[i] - start > reach[i]:
-            start = angle[i]
-            number += 1
-        line[i] = number
-    return line
-
-
-@njit(cache=True, fastmath=True)
-def _pass(y, under, weight, start, rows, fixed, parameters, shape, correction, intensity, sweeps,
-          derive):  # fmt: skip
-    """Intensities at a shape, and the normal equations of a better shape.
-
-    Returns intensities, band, right side, misfit, normal matrix and gradient of (shape, parameters,
-    background), and place and width of each line.
-    """
-    n, k, p = len(y), len(rows), len(parameters)
-    step, reach = 0.02, 60
-    size = 2 * reach + 26
-    first = np.zeros(k, dtype=np.int64)
-    count = np.zeros(k, dtype=np.int64)
-    value = np.zeros((k, size))
-    by_place = np.zeros((k, size))
-    by_width = np.zeros((k, size))
-    by_eta = np.zeros((k, size))
-    by_ratio = np.zeros((k, size))
-    place, width = np.empty(k), np.empty(k)
-    to_square, cosine, tangent = np.zeros(k), np.zeros(k), np.zeros(k)
-    eta, ratio = shape[4], shape[5]
-    degrees = 180 / np.pi
-    for j in range(k):
-        if fixed[j] > 0:
-            theta = fixed[j] / degrees / 2
-            place[j] = fixed[j]
-        else:
-            square = 0.0
-            for a in range(p):
-                square += rows[j, a] * parameters[a]
-            theta = np.arcsin(min(np.sqrt(max(square, 1e-9)) * 1.540593 / 2, 0.999))
-            cosine[j] = np.cos(theta)
-            place[j] = 2 * theta * degrees + shape[0] + shape[1] * cosine[j]
-            to_square[j] = degrees * 1.540593**2 / (2 * np.sin(2 * theta))
-        tangent[j] = np.tan(theta)
-        width[j] = shape[2] + shape[3] * tangent[j]
-        second = np.arcsin(min(np.sin(theta) * 1.0024886, 0.9999)) - theta
-        second *= 2 * degrees
-        span = min(reach, int(8.0 * width[j] / step) + 2)
-        centre = int(np.rint((place[j] - start) / step))
-        low = max(0, centre - span)
-        high = min(n - 1, centre + span + int(second / step) + 1)
-        first[j] = low
-        count[j] = max(0, min(high - low + 1, size))
-        w = width[j]
-        for part in range(2):
-            amount = 1.0 if part == 0 else ratio
-            middle = place[j] + (second if part else 0.0)
-            for i in range(count[j]):
-                u = (start + (low + i) * step - middle) / w
-                bell = 1 / (1 + 4 * u * u)
-                lorentz = 0.6366197723675814 / w * bell
-                gauss = 0.0
-                if u * u < 12:
-                    gauss = 0.9394372786996513 / w * np.exp(-2.772588722239781 * u * u)
-                v = eta * lorentz + (1 - eta) * gauss
-                value[j, i] += amount * v
-                if derive:
-                    slope = eta * lorentz * 8 * u * bell
-                    slope += (1 - eta) * gauss * 5.545177444479562 * u
-                    by_place[j, i] += amount * slope / w
-                    by_width[j, i] += amount * (slope * u - v) / w
-                    by_eta[j, i] += amount * (lorentz - gauss)
-                    if part:
-                        by_ratio[j, i] += v
-    knots = len(correction)
-    gap = (n - 1) / (knots - 1)
-    net = np.empty(n)
-    for i in range(n):
-        t = min(int(i / gap), knots - 2)
-        f = i / gap - t
-        net[i] = y[i] - under[i] - correction[t] * (1 - f) - correction[t + 1] * f
-    most = 1
-    for j in range(k):
-        for m in range(j + 1, k):
-            if first[m] >= first[j] + count[j]:
-                break
-            most = max(most, m - j + 1)
-    band, right = np.zeros((k, most)), np.zeros(k)
-    weighted = np.empty(size)
-    for j in range(k):
-        total = 0.0
-        for i in range(count[j]):
-            weighted[i] = weight[first[j] + i] * value[j, i]
-            total += weighted[i] * net[first[j] + i]
-        right[j] = total
-        for d in range(most):
-            m = j + d
-            if m >= k:
-                break
-            low = max(first[j], first[m])
-            high = min(first[j] + count[j], first[m] + count[m])
-            total = 0.0
-            for i in range(low, high):
-                total += weighted[i - first[j]] * value[m, i - first[m]]
-            band[j, d] = total
-        band[j, 0] += 1e-12
-    # Gauss-Seidel steps that keep intensities at least zero.
-    x = intensity.copy()
-    for _ in range(sweeps):
-        for j in range(k):
-            total = right[j]
-            for d in range(1, most):
-                if j + d < k:
-                    total -= band[j, d] * x[j + d]
-                if j - d >= 0:
-                    total -= band[j - d, d] * x[j - d]
-            x[j] = max(0.0, total / band[j, 0])
-    rest = net.copy()
-    for j in range(k):
-        for i in range(count[j]):
-            rest[first[j] + i] -= x[j] * value[j, i]
-    misfit = 0.0
-    for i in range(n):
-        misfit += weight[i] * rest[i] ** 2
-    q = 6 + p + knots
-    normal, gradient = np.zeros((q, q)), np.zeros(q)
-    if derive:
-        head = 6 + p
-        jacobian = np.zeros((n, head))
-        own = np.empty(head)
-        for j in range(k):
-            if x[j] == 0.0:
-                continue
-            own[0] = 1.0 if fixed[j] == 0 else 0.0
-            own[1] = cosine[j]
-            own[2], own[3] = 1.0, tangent[j]
-            for a in range(p):
-                own[6 + a] = to_square[j] * rows[j, a]
-            for i in range(count[j]):
-                at = first[j] + i
-                place_part, width_part = x[j] * by_place[j, i], x[j] * by_width[j, i]
-                jacobian[at, 0] += own[0] * place_part
-                jacobian[at, 1] += own[1] * place_part
-                jacobian[at, 2] += width_part
-                jacobian[at, 3] += own[3] * width_part
-                jacobian[at, 4] += x[j] * by_eta[j, i]
-                jacobian[at, 5] += x[j] * by_ratio[j, i]
-                for a in range(p):
-                    jacobian[at, 6 + a] += own[6 + a] * place_part
-        for i in range(n):
-            # Points far off count less, as in robust regression.
-            w = weight[i] / np.sqrt(1 + weight[i] * rest[i] ** 2 / 16)
-            t = min(int(i / gap), knots - 2)
-            f = i / gap - t
-            for a in range(head):
-                v = w * jacobian[i, a]
-                if v == 0.0:
-                    continue
-                gradient[a] += v * rest[i]
-                for b in range(a + 1):
-                    normal[a, b] += v * jacobian[i, b]
-                normal[head + t, a] += v * (1 - f)
-                normal[head + t + 1, a] += v * f
-            gradient[head + t] += w * (1 - f) * rest[i]
-            gradient[head + t + 1] += w * f * rest[i]
-            normal[head + t, head + t] += w * (1 - f) ** 2
-            normal[head + t + 1, head + t + 1] += w * f * f
-            normal[head + t + 1, head + t] += w * f * (1 - f)
-        for a in range(q):
-            for b in range(a):
-                normal[b, a] = normal[a, b]
-    return x, band, right, misfit, normal, gradient, place, width
