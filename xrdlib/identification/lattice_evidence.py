@@ -149,12 +149,12 @@ class LatticeEvidence:
 
             fitted = [score_cell(intensity, cell) for intensity in intensities]
             told = np.array([self.patterns.known(own) for own in fitted])
-            return {"lattice": told, "pattern": told, "fitted": fitted}
+            return {"lattice": np.zeros_like(told), "pattern": told, "fitted": fitted}
         indexed = self.index(intensities)
         seen = {"lattice": self.weigh(indexed), "indexed": indexed}
         if self.patterns is not None:
             fitted = self.fit(intensities, indexed)
-            seen |= {"fitted": fitted, "pattern": self.weigh_fits(fitted, seen["lattice"])}
+            seen |= {"fitted": fitted, "pattern": self.weigh_fits(fitted)}
         return seen
 
     def fit(self, intensities, indexed):
@@ -178,21 +178,18 @@ class LatticeEvidence:
         ]
 
     @torch.inference_mode()
-    def weigh_fits(self, fitted, logp):
+    def weigh_fits(self, fitted):
         """Log-probabilities of the groups under equal priors from fits of whole patterns.
 
         Parameters
         ----------
         fitted : list of list of pattern_evidence.Scored
-        logp : ndarray, (n, 99)
-            As from `weigh`, for patterns that no lattice fits.
 
         Returns
         -------
         ndarray, (n, 99) float64
         """
-        told = self.patterns(*gather_fits(fitted), torch.from_numpy(logp).float())
-        return told.double().numpy()
+        return self.patterns(*gather_fits(fitted)).double().numpy()
 
     def weigh(self, indexed):
         """Log-probabilities of the groups under equal priors, (n, 99) float64."""

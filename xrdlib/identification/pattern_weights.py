@@ -2,8 +2,8 @@
 
 The likelihood of a group is a sum over lattices, each with a weight from a small network that
 reads how well it fits, how large it is and what it leaves over; within a lattice the evidence of
-absences counts, tempered. One more term stands for "none of these": there the places of lines
-alone speak (`lattice_evidence`). All is learned on simulated patterns.
+absences counts, tempered. One more term stands for "none of these", which says nothing of groups.
+All is learned on simulated patterns, beside what the places of lines say (`lattice_evidence`).
 """
 
 import numpy as np
@@ -93,7 +93,7 @@ def gather(scored):
 
 
 class PatternWeights(nn.Module):
-    """From `gather` and the evidence of lines to log-likelihoods of the groups, (n, 99)."""
+    """From `gather` to log-likelihoods of the groups, (n, 99)."""
 
     def __init__(self):
         super().__init__()
@@ -102,24 +102,21 @@ class PatternWeights(nn.Module):
         )
         self.temperature = nn.Parameter(torch.tensor(1.0))  # logarithm
         self.lapse = nn.Parameter(torch.tensor(-4.0))
-        self.lines = nn.Parameter(torch.tensor(0.5))
 
-    def forward(self, told, evidence, lines):
+    def forward(self, told, evidence):
         """Log-probabilities under equal priors.
 
         Parameters
         ----------
         told, evidence : tensor
             As from `gather`.
-        lines : tensor, (n, 99)
-            Log-probabilities of `lattice_evidence`.
         """
         weight = self.network(told)[..., 0]
         within = evidence.clamp(min=_FLOOR) / self.temperature.exp()
         within = torch.logaddexp(within, self.lapse.expand_as(within))
         within = torch.where(torch.isfinite(evidence), within, -torch.inf)
-        parts = weight[:, :-1, None] + within + self.lines * lines[:, None]
-        parts = torch.cat([parts, (weight[:, -1:] + lines)[:, None]], 1)
+        none = weight[:, -1:, None].expand(-1, 1, groups.N_GROUPS)
+        parts = torch.cat([weight[:, :-1, None] + within, none], 1)
         return torch.log_softmax(torch.logsumexp(parts, 1), -1)
 
     @torch.inference_mode()

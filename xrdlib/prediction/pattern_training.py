@@ -18,7 +18,7 @@ from ..simulation.realism import Realism, measured_like
 from ..structures import materials_project
 from ..symmetry import groups
 
-_RATE, _DECAY = 1e-2, 1e-2
+_RATE, _DECAY = 1e-2, 0.05
 
 _LEAST_COUNT = 0.3  # patterns added to each group's count
 
@@ -60,7 +60,7 @@ def learn(evidence, intensity, label, workers=1, seed=0):
     return train(fitted, evidence.weigh(indexed), label, seed=seed)
 
 
-def train(fitted, lines, labels, epochs=250, seed=0):
+def train(fitted, lines, labels, epochs=150, seed=0):
     """Learn from fits that were done.
 
     Parameters
@@ -68,7 +68,8 @@ def train(fitted, lines, labels, epochs=250, seed=0):
     fitted : list of list of pattern_evidence.Scored
         Of n simulated patterns.
     lines : ndarray, (n, 99)
-        What the places of their lines say, see `lattice_evidence.LatticeEvidence.weigh`.
+        What the places of their lines say, see `lattice_evidence.LatticeEvidence.weigh`: the loss
+        knows it, so that only what fits add to it is learned.
     labels : ndarray, (n,) int
         Classes 0..98. What is frequent among them is known to the loss, not to the weights.
     epochs : int
@@ -79,9 +80,9 @@ def train(fitted, lines, labels, epochs=250, seed=0):
     -------
     pattern_weights.PatternWeights
     """
-    told = (*gather(fitted), torch.from_numpy(np.asarray(lines)).float())
+    told, lines = gather(fitted), torch.from_numpy(np.asarray(lines)).float()
     counts = np.bincount(labels, minlength=groups.N_GROUPS) + _LEAST_COUNT
-    prior = torch.from_numpy(np.log(counts / counts.sum())).float()
+    known = lines + torch.from_numpy(np.log(counts / counts.sum())).float()
     labels = torch.from_numpy(np.asarray(labels)).long()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -90,7 +91,7 @@ def train(fitted, lines, labels, epochs=250, seed=0):
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=epochs)
         for _ in range(epochs):
             optimiser.zero_grad()
-            nn.functional.cross_entropy(weights(*told) + prior, labels).backward()
+            nn.functional.cross_entropy(weights(*told) + known, labels).backward()
             optimiser.step()
             schedule.step()
     return weights.eval()
