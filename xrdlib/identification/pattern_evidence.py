@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..symmetry import groups
-from ..symmetry.cells import angle, free, inverse_square, system_products
-from .cell_fits import fit, prepare
+from ..symmetry.cells import angle, free, from_parameters, inverse_square, system_products
+from .cell_fits import STAGES, fit, prepare
 from .index_cells import Lattice, allowed, refine, reflections
 from .intensity_evidence import log_evidence
 from .line_finder import line_width
@@ -118,12 +118,15 @@ def score_cell(intensity, cell):
     lattices = of_cell(cell)
     if not lattices:
         return []
-    width = line_width(intensity)
-    data = prepare(intensity, None, _stop(lattices[:1], width))
-    fits = _fits(data, lattices, None)
+    data = prepare(intensity, None, _stop(lattices[:1], line_width(intensity)))
+    fits = _fits(data, lattices[:1], None)
     if not fits:
         return []
-    scale = max(1.0, min(f.misfit for _, f, _ in fits) / len(data.y))
+    # In lower systems the cell stays what it is in the highest: it is known, and not free.
+    (lattice, found, _), *_ = fits
+    lower = of_cell(from_parameters(*lattice[:2]))[1:]
+    fits += _fits(data, lower, found.shape, stages=((1.0, 0),))
+    scale = max(1.0, found.misfit / len(data.y))
     return [_scored(data, *own, scale) for own in fits]
 
 
@@ -140,17 +143,17 @@ def _stop(lattices, width):
     return stop
 
 
-def _fits(data, lattices, shape):
+def _fits(data, lattices, shape, stages=STAGES):
     """Refined lattice, fit and reflections of those that can be fitted."""
     found = []
     for system, parameters, score in lattices:
         # More lines step by step, so that none is taken for its neighbour.
-        for n in range(36, len(data.two_theta) + 24, 24):
+        for n in range(36, len(data.two_theta) + 24, 24) if stages is STAGES else ():
             parameters, _ = refine(parameters, system, data.two_theta[:n])
         hkl, _ = reflections(parameters, system, inverse_square(data.stop + 0.2))
         if not 0 < len(hkl) <= _REFLECTIONS:
             continue
-        own = fit(data, system_products(system, hkl), parameters, shape)
+        own = fit(data, system_products(system, hkl), parameters, shape, stages)
         if own is None:
             continue
         found.append((Lattice(system, own.parameters, score), own, hkl))
