@@ -10,6 +10,7 @@ from ..identification.peaks import profile
 from ..learning import calibrate, priors
 from ..simulation.diffraction import resolve_wavelength, strong_line
 from ..symmetry import groups
+from ..symmetry.cells import metric_tensor
 
 ASSUMED = "CuKa"  # radiation where neither the user nor the file names one
 
@@ -75,6 +76,8 @@ class Request:
             raise XrdlibError(f"{self.top_k} groups are asked for; give a number from 1 to 99.")
         if not 0 < self.coverage < 1:
             raise XrdlibError(f"The coverage is {self.coverage}; give a number between 0 and 1.")
+        if self.cell is not None:
+            metric_tensor(self.cell)
 
 
 def answer(predictor, file, pattern, request=None):
