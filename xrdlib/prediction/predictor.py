@@ -116,7 +116,7 @@ class Predictor:
         retrieval or indexing the weights `fusion.Fusion` under their name in `FUSIONS`.
     retrieval : Retrieval, optional
     lattices : lattice_evidence.LatticeEvidence, optional
-        Either is left out where there are no weights for what is at hand.
+        Left out without retrieval if there are no weights for that.
     """
 
     def __init__(self, model, metadata, retrieval=None, lattices=None):
@@ -126,7 +126,9 @@ class Predictor:
         self.calibration = Calibration(**metadata["calibration"])
         self.parts = FUSIONS.get((retrieval is not None, lattices is not None))
         if self.parts not in metadata:
-            retrieval = lattices = self.parts = None
+            # What has no weights of its own is weighed as in the whole, or left out.
+            self.parts = None if retrieval is None else "fusion"
+            lattices = None if retrieval is None else lattices
         self.retrieval, self.lattices = retrieval, lattices
         self.fusion = Fusion(**metadata[self.parts]) if self.parts else None
 
