@@ -1,5 +1,8 @@
 """The precision of trainings: what the processor does well, unless told otherwise."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -45,6 +48,15 @@ def test_a_processor_without_wide_vectors_has_no_bfloat16(monkeypatch):
         assert processor.native_bfloat16("cpu") == (capability == "AVX512")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert not processor.native_bfloat16("cpu")
+
+
+@pytest.mark.parametrize("given", [None, "ACTIVE"])
+def test_threads_that_wait_sleep_unless_told_otherwise(given):
+    env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    env |= {"OMP_WAIT_POLICY": given} if given else {}
+    code = "import os, sys, xrdlib; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert told.stdout.split() == [given or "PASSIVE", "False"]
 
 
 def test_emulation_on_a_gpu_does_not_count(monkeypatch):
