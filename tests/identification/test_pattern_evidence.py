@@ -16,7 +16,7 @@ from xrdlib.identification.pattern_weights import PatternWeights, gather
 from xrdlib.identification.related_lattices import alike, centring, distinct, of_cell, relatives
 from xrdlib.prediction import pattern_training
 from xrdlib.symmetry import groups
-from xrdlib.symmetry.cells import from_parameters as six
+from xrdlib.symmetry.cells import cell_of_parameters as six
 
 # Symbol, cell, atoms of the asymmetric unit: one or two of every crystal system.
 KNOWN = {

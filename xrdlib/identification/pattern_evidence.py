@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..symmetry import groups
-from ..symmetry.cells import angle, free, from_parameters, inverse_square, system_products
+from ..symmetry.cells import angle, cell_of_parameters, free, inverse_square, products
 from .cell_fits import STAGES, fit, prepare
 from .index_cells import Lattice, allowed, refine, reflections
 from .intensity_evidence import log_evidence
@@ -124,7 +124,7 @@ def score_cell(intensity, cell):
         return []
     # In lower systems the cell stays what it is in the highest: it is known, and not free.
     (lattice, found, _), *_ = fits
-    lower = of_cell(from_parameters(*lattice[:2]))[1:]
+    lower = of_cell(cell_of_parameters(*lattice[:2]))[1:]
     fits += _fits(data, lower, found.shape, stages=((1.0, 0),))
     scale = max(1.0, found.misfit / len(data.y))
     return [_scored(data, *own, scale) for own in fits]
@@ -153,7 +153,7 @@ def _fits(data, lattices, shape, stages=STAGES):
         hkl, _ = reflections(parameters, system, inverse_square(data.stop + 0.2))
         if not 0 < len(hkl) <= _REFLECTIONS:
             continue
-        own = fit(data, system_products(system, hkl), parameters, shape, stages)
+        own = fit(data, products(hkl, system), parameters, shape, stages)
         if own is None:
             continue
         found.append((Lattice(system, own.parameters, score), own, hkl))

@@ -9,7 +9,7 @@ import spglib
 from ..symmetry.cells import (
     SYSTEMS,
     angle,
-    from_parameters,
+    cell_of_parameters,
     inverse_square,
     metric_tensor,
     permits,
@@ -72,7 +72,7 @@ def alike(one, other):
 
 def _edges(lattice):
     """Lengths that name a lattice."""
-    a, b, c, _, beta, _ = from_parameters(lattice.system, lattice.parameters)
+    a, b, c, _, beta, _ = cell_of_parameters(lattice.system, lattice.parameters)
     if lattice.system == "orthorhombic":
         return np.sort([a, b, c])
     if lattice.system != "monoclinic":

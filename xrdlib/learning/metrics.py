@@ -198,29 +198,49 @@ def resamples(families, n_boot=1000, seed=0):
         yield counts[first : first + step][:, codes].astype(np.float64)
 
 
-def family_bootstrap(metric_fn, families, n_boot=1000, seed=0):
-    """95 % percentile interval of a score when whole mineral families are resampled.
+def means(
+    values: dict[str, np.ndarray],
+    families: np.ndarray,
+    n_boot: int = 1000,
+    seed: int = 0,
+    votes: np.ndarray | None = None,
+) -> dict:
+    """Means of per-pattern numbers with 95 % intervals, whole mineral families resampled.
 
     Parameters
     ----------
-    metric_fn : callable
-        Pattern weights (b, n) to scores (b,): for example ``partial(top_k, logp, labels, 5)``
-        called with ``weights=``.
-    families : array_like, (n,)
+    values : dict of ndarray, (n,)
+    families : ndarray, (n,)
+    votes : ndarray, (n,), optional
+        Weight of each pattern; equal by default.
 
     Returns
     -------
-    tuple of float
-        Lower and upper end, in the unit of the score.
+    dict
+        Each key (float), and key + "_ci95" = [low, high], None with fewer than two families or
+        where no pattern has a vote.
 
-    Raises
-    ------
-    XrdlibError
-        If there are fewer than two families.
+    Examples
+    --------
+    >>> means({"top1": np.array([0, 0, 100, 100])}, np.array(["a", "a", "b", "b"]))
+    {'top1': 50.0, 'top1_ci95': [0.0, 100.0]}
     """
-    parts = [metric_fn(weights=weights) for weights in resamples(families, n_boot, seed)]
-    low, high = np.percentile(np.concatenate(parts), [2.5, 97.5])
-    return float(low), float(high)
+    columns = np.stack([np.asarray(value, dtype=np.float64) for value in values.values()], axis=1)
+    votes = np.ones(len(columns)) if votes is None else np.asarray(votes, dtype=np.float64)
+    ends = [None] * columns.shape[1]
+    if len(np.unique(families)) > 1 and votes.any():
+        drawn = []
+        for weights in resamples(families, n_boot, seed):
+            weights = weights * votes
+            total = weights.sum(axis=1, keepdims=True)
+            kept = total[:, 0] > 0
+            drawn.append(weights[kept] @ columns / total[kept])
+        ends = np.percentile(np.concatenate(drawn), [2.5, 97.5], axis=0).T.tolist()
+    point = votes @ columns / votes.sum() if votes.any() else np.full(columns.shape[1], np.nan)
+    found = {}
+    for key, value, interval in zip(values, point, ends, strict=True):
+        found |= {key: float(value), f"{key}_ci95": interval}
+    return found
 
 
 def evaluate(name, subset, logp, labels, families, prior_logp, n_boot=1000, seed=0):

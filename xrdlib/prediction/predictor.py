@@ -20,7 +20,7 @@ from ..learning import calibrate, checkpoint, decode, priors
 from ..learning.calibrate import Calibration
 from ..simulation.diffraction import strong_line
 from ..symmetry import groups
-from ..symmetry.cells import from_parameters
+from ..symmetry.cells import cell_of_parameters
 from .fusion import Fusion
 
 DEFAULT = paths.MODELS / "released.safetensors"
@@ -348,7 +348,7 @@ def _fitted_lattice(fitted, probability):
     own = found[label]
     return {
         "group": label,
-        "cell": [round(x, 4) for x in from_parameters(*own.lattice[:2])],
+        "cell": [round(x, 4) for x in cell_of_parameters(*own.lattice[:2])],
         "lines": own.observed,
         "explained": own.observed - len(own.strange),
     }
