@@ -145,7 +145,7 @@ def readers(
     """
     known = Retrieval(library.from_reflections(load_bank(config, "train"), SOURCES["library"][1]))
     own = Retrieval(library.from_reflections(bank))
-    networks = {RELEASED: predictor.load_predictor(retrieval=False)}
+    networks = {RELEASED: predictor.load_predictor(retrieval=False, indexing=False)}
     if (folder(config, "models") / "stage2.safetensors").exists():
         model, about = stages.load_model(config, "stage2")
         told = {"training_prior": about["training_prior"], "calibration": vars(Calibration())}
