@@ -11,6 +11,7 @@ _EXPORTS = {
     "extinction_groups": "symmetry.groups",
     "subgroup_dag": "symmetry.dag",
     "simulate": "simulation.powder",
+    "index": "prediction.indexing",
     "load_predictor": "prediction.predictor",
     "read_pattern": "prediction.reading.pattern",
     "XrdlibError": "base.errors",

@@ -22,6 +22,6 @@ def test_examples_give_what_they_show(file):
     assert found.attempted and not found.failed
 
 
-@pytest.mark.parametrize("name", ["extinction_groups", "simulate", "subgroup_dag"])
+@pytest.mark.parametrize("name", ["extinction_groups", "index", "simulate", "subgroup_dag"])
 def test_public_names_have_an_example(name):
     assert ">>> " in getattr(xrdlib, name).__doc__

@@ -20,6 +20,8 @@ from ..symmetry.cells import (
 from .index_search import MOST_LINES, search
 from .line_finder import Lines
 
+SHIFTS = (0.0, -0.04, 0.04)  # degrees; zero shifts that lattices are sought with
+
 _REFINED = 8  # lattices of each system
 
 _MATCHES = (0.06, 0.05, 0.035, 0.03)  # degrees; lines within this are fitted, step by step
@@ -98,7 +100,7 @@ class Lattice(NamedTuple):
     score: float
 
 
-def index(lines, sets):
+def index(lines, sets, shifts=SHIFTS):
     """Lattices for a pattern's lines, and the groups that they speak for.
 
     Parameters
@@ -106,6 +108,9 @@ def index(lines, sets):
     lines : line_finder.Lines
     sets : dict of str to ndarray
         As from `index_sets.learn`.
+    shifts : sequence of float
+        Zero shifts to search with, degrees: what is read minus what is true. Those of up to about
+        0.03 are caught from none, larger ones lose lattices with a long edge.
 
     Returns
     -------
@@ -116,8 +121,13 @@ def index(lines, sets):
     cells, lattices = {}, []
     for system in SYSTEMS:
         own = []
-        for start in search(two_theta, sets[system], system)[:_REFINED]:
-            parameters, zero = refine(start, system, two_theta)
+        starts = [
+            (start, shift)
+            for shift in shifts
+            for start in search(two_theta - shift, sets[system], system)[:_REFINED]
+        ]
+        for start, shift in starts:
+            parameters, zero = refine(start, system, two_theta, shift)
             scored = _scores(parameters, zero, system, two_theta, height)
             for label, row in scored.items():
                 if not row[0] <= found[0, label - 1]:
@@ -131,7 +141,7 @@ def index(lines, sets):
     return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n, lattices, lines)
 
 
-def refine(parameters, system, two_theta):
+def refine(parameters, system, two_theta, zero=0.0):
     """Least squares of a lattice and a zero shift on the lines that it explains.
 
     Parameters
@@ -141,6 +151,8 @@ def refine(parameters, system, two_theta):
     system : str
     two_theta : ndarray, (n,)
         Degrees of Cu K-alpha1.
+    zero : float
+        To start from.
 
     Returns
     -------
@@ -148,7 +160,6 @@ def refine(parameters, system, two_theta):
     zero : float
         Degrees; what is read minus what is true.
     """
-    zero = 0.0
     limit = inverse_square(two_theta[-1] + 0.3)
     for match in _MATCHES:
         hkl, square = reflections(parameters, system, limit)
@@ -218,23 +229,28 @@ def _nearest(values, places):
 
 
 @cache
-def allowed(system):
-    """Labels of all settings of a system, what they allow, (s, h, k, l), and the first h, k, l."""
+def changes(system):
+    """Label of each setting of a system, and what turns its hkl into reference ones, (3, 3)."""
     own = [
         label
         for label, name in enumerate(groups.crystal_systems(), start=1)
         if name.replace("trigonal", "hexagonal") == system
     ]
+    return [(label, change) for label in own for change in settings(label, _TYPICAL[system])]
+
+
+@cache
+def allowed(system):
+    """Labels of all settings of a system, what they allow, (s, h, k, l), and the first h, k, l."""
     first = _REACH * _signs(system)
     ranges = (np.arange(low, _REACH + 1) for low in first)
     grid = np.stack(np.meshgrid(*ranges, indexing="ij"), -1)
     labels, tables = [], []
-    for label in own:
-        number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
-        for change in settings(label, _TYPICAL[system]):
-            present = ~groups.absent(number, grid.reshape(-1, 3) @ change)
-            labels.append(label)
-            tables.append(present.reshape(grid.shape[:3]))
+    for label, change in changes(system):
+        number = groups.first_member(label)
+        present = ~groups.absent(number, grid.reshape(-1, 3) @ change)
+        labels.append(label)
+        tables.append(present.reshape(grid.shape[:3]))
     return np.array(labels), np.array(tables), first
 
 

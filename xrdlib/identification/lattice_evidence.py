@@ -117,13 +117,14 @@ class LatticeEvidence:
         self.sets, self.network = sets, network.eval()
         self.patterns = patterns if patterns is None else patterns.eval()
 
-    def index(self, intensities):
+    def index(self, intensities, shifts=None):
         """`index_cells.Indexed` of each pattern (n, GRID.size), on `patterns.GRID`."""
         # Slow to load, and a network alone needs none of it.
-        from .index_cells import index
+        from .index_cells import SHIFTS, index
         from .line_finder import find_lines
 
-        return [index(find_lines(intensity), self.sets) for intensity in intensities]
+        shifts = SHIFTS if shifts is None else shifts
+        return [index(find_lines(intensity), self.sets, shifts) for intensity in intensities]
 
     def evidence(self, intensities, cell=None):
         """What lattices say of patterns, as fields of `predict.Seen`.

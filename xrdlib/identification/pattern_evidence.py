@@ -43,6 +43,8 @@ class Scored(NamedTuple):
         Lines in the fitted range.
     derived : bool
         Whether it was made from another one.
+    shift : ndarray, (2,)
+        Zero shift and displacement, see `cell_fits.CellFit`.
     """
 
     lattice: Lattice
@@ -55,6 +57,7 @@ class Scored(NamedTuple):
     strange: np.ndarray
     observed: int
     derived: bool
+    shift: np.ndarray
 
     @property
     def worth(self):
@@ -182,4 +185,5 @@ def _scored(data, lattice, found, hkl, scale, derived=False):
         found.two_theta[~own],
         len(data.two_theta),
         derived,
+        found.shape[:2],
     )

@@ -111,13 +111,38 @@ class PatternWeights(nn.Module):
         told, evidence : tensor
             As from `gather`.
         """
+        return torch.log_softmax(torch.logsumexp(self._parts(told, evidence), 1), -1)
+
+    def _parts(self, told, evidence):
+        """Log-weights of each lattice under each group, and last of none, (n, k + 1, 99)."""
         weight = self.network(told)[..., 0]
         within = evidence.clamp(min=_FLOOR) / self.temperature.exp()
         within = torch.logaddexp(within, self.lapse.expand_as(within))
         within = torch.where(torch.isfinite(evidence), within, -torch.inf)
         none = weight[:, -1:, None].expand(-1, 1, groups.N_GROUPS)
-        parts = torch.cat([weight[:, :-1, None] + within, none], 1)
-        return torch.log_softmax(torch.logsumexp(parts, 1), -1)
+        return torch.cat([weight[:, :-1, None] + within, none], 1)
+
+    @torch.inference_mode()
+    def shares(self, scored, probability):
+        """Probability of each fitted lattice of one pattern, (k,) float64.
+
+        Parameters
+        ----------
+        scored : list of pattern_evidence.Scored
+        probability : array_like, (99,)
+            Of the groups, all evidence joined.
+
+        Returns
+        -------
+        ndarray, (k,) float64
+            What is missing to 1 is the probability of none of them.
+        """
+        shares = np.zeros(len(scored))
+        if scored:
+            joint = torch.softmax(self._parts(*gather([scored]))[0].double(), 0).numpy()
+            own = joint[:-1] @ np.asarray(probability)
+            shares[: len(own)] = own
+        return shares
 
     @torch.inference_mode()
     def known(self, scored):

@@ -1,0 +1,334 @@
+"""Unit cells for a powder pattern, as a table: what indexing and whole-pattern fits found.
+
+The lattices are those that the predictor weighs (`pattern_evidence`). The probability of one is the sum over groups of what the predictor gives the
+group, shared among the lattices, and none of them, by their fits.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..base.errors import XrdlibError
+from ..base.patterns import CU_KA1, GRID, to_grid
+from ..identification.figures_of_merit import (
+    Merit,
+    figures_of_merit,
+    nearest,
+    reflections,
+)
+from ..identification.line_finder import find_lines, line_width
+from ..identification.standard_setting import Standard, standard
+from ..learning import priors
+from ..simulation.diffraction import strong_line
+from ..symmetry import groups
+from ..symmetry.cells import metric_tensor
+from .lattices import same_lattice
+from .predictor import load_predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..identification.pattern_evidence import Scored
+    from .predictor import Predictor
+
+COLUMNS = (
+    "a b c alpha beta gamma crystal_system centring volume zero M20 F20 indexed unindexed "
+    "probability"
+).split()
+
+_NEAR, _LEAST = 0.5, 0.03  # of the lines' width; degrees: an indexed peak is no farther off
+
+NOT_SOUGHT = "Triclinic cells are not sought: if the crystal may be triclinic, none of these is it."
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks of a pattern, in its own wavelength.
+
+    Attributes
+    ----------
+    two_theta, intensity : ndarray, (n,)
+        Degrees, ascending; heights, 100 for the highest.
+    wavelength, near : float
+        Angstrom; degrees within which a reflection explains a peak.
+    """
+
+    two_theta: np.ndarray
+    intensity: np.ndarray
+    wavelength: float
+    near: float
+
+
+@dataclass(frozen=True)
+class FoundCell:
+    """A cell that explains peaks.
+
+    Attributes
+    ----------
+    standard : Standard
+        On conventional axes.
+    volume, zero : float
+        Cubic angstrom; degrees, the mean of what is read minus what is true.
+    merit : Merit
+    two_theta : ndarray, (n,)
+        True places of the pattern's peaks, were it the cell: without zero shift, displacement.
+    indexed, unindexed : int
+        Peaks in the fitted range that it explains, and the others.
+    probability : float
+    """
+
+    standard: Standard
+    volume: float
+    zero: float
+    merit: Merit
+    two_theta: np.ndarray
+    indexed: int
+    unindexed: int
+    probability: float
+
+    def row(self) -> tuple:
+        """Values of `COLUMNS`."""
+        about = self.standard.crystal_system, self.standard.centring, self.volume, self.zero
+        told = self.merit.m, self.merit.f, self.indexed, self.unindexed, self.probability
+        return (*self.standard.cell, *about, *told)
+
+
+def index(
+    two_theta: np.ndarray,
+    intensity: np.ndarray,
+    wavelength: str | float = "CuKa",
+    top_k: int = 10,
+) -> "pd.DataFrame":
+    """Unit cells that explain a powder pattern, the most probable first.
+
+    Parameters
+    ----------
+    two_theta, intensity : array_like, (n,)
+        The pattern, with or without background: degrees, and counts or any linear scale.
+    wavelength : str or float
+        A named anode or line, or angstrom. A K-alpha doublet is read at its stronger line.
+    top_k : int
+        Cells to list, at most.
+
+    Returns
+    -------
+    pandas.DataFrame
+        a, b, c (angstrom), alpha, beta, gamma (degrees), crystal_system and centring, in the
+        standard setting of the International Tables: hexagonal axes for rhombohedral lattices, b
+        unique and beta >= 90 for monoclinic ones, the axes of the group that fits best or else
+        a <= b <= c for orthorhombic ones. volume; zero, degrees that peaks are read too high;
+        M20 and F20, of the first 20 peaks that the cell indexes or as many as there are
+        (`figures_of_merit`); how many peaks of the fitted range are indexed and unindexed;
+        probability, which sums to less than 1 since the right cell may be none of them. Empty
+        where none is found. Triclinic cells are not sought.
+
+    Raises
+    ------
+    XrdlibError
+        If the pattern, the wavelength or `top_k` makes no sense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from xrdlib import index, simulate
+    >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    >>> halite = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], sites)
+    >>> found = index(np.linspace(5, 90, 8501), simulate(halite)[0], wavelength="CuKa1").iloc[0]
+    >>> print(f"{found.crystal_system} {found.centring}, a = {found.a:.2f}")
+    cubic F, a = 5.64
+    """
+    if not isinstance(top_k, int) or top_k < 1:
+        raise XrdlibError(f"top_k is {top_k}; give a whole number of cells, 1 or more.")
+    _, found = find_cells(_released(), two_theta, intensity, wavelength)
+    return table(found[:top_k])
+
+
+@cache
+def _released():
+    return load_predictor()
+
+
+def table(cells: "list[FoundCell]") -> "pd.DataFrame":
+    """Found cells, a row for each, see `index`."""
+    import pandas as pd
+
+    return pd.DataFrame([cell.row() for cell in cells], columns=COLUMNS)
+
+
+def find_cells(
+    predictor: "Predictor",
+    two_theta: np.ndarray,
+    intensity: np.ndarray,
+    wavelength: str | float = "CuKa",
+) -> tuple[Peaks, list[FoundCell]]:
+    """Cells of a pattern, the most probable first, each lattice once.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    two_theta, intensity, wavelength
+        As for `index`.
+
+    Returns
+    -------
+    peaks : Peaks
+    cells : list of FoundCell
+
+    Raises
+    ------
+    XrdlibError
+        As for `index`, or if the predictor has no fits of whole patterns.
+    """
+    if not predictor.takes_cell:
+        raise XrdlibError("The predictor was made without whole-pattern fits; load one with them.")
+    wavelength = strong_line(wavelength)
+    seen = predictor.evidence(two_theta, [intensity], wavelength)
+    target = priors.resolve_prior("minerals", predictor.metadata["minerals"])
+    ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
+    probability = np.exp(predictor.weigh(seen, ratio))[0]
+    pattern = to_grid(two_theta, intensity, wavelength, GRID)
+    return cells_of(predictor, pattern, seen.fitted[0], probability, wavelength)
+
+
+def cells_of(
+    predictor: "Predictor",
+    pattern: np.ndarray,
+    fitted: "list[Scored]",
+    probability: np.ndarray,
+    wavelength: float,
+) -> tuple[Peaks, list[FoundCell]]:
+    """Peaks and cells, as from `find_cells`, of lattices that were fitted.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    pattern : ndarray, (GRID.size,)
+    fitted : list of pattern_evidence.Scored
+    probability : ndarray, (99,)
+        Of the groups.
+    wavelength : float
+        Of the measurement, angstrom.
+
+    Returns
+    -------
+    peaks : Peaks
+    cells : list of FoundCell
+    """
+    lines = find_lines(pattern)
+    near = max(_NEAR * line_width(pattern), _LEAST)
+    read = _measured(lines.two_theta, wavelength)
+    peaks = Peaks(read, 100 * lines.height, wavelength, near)
+    shares = predictor.lattices.patterns.shares(fitted, probability)
+    found = []
+    for one, share in sorted(zip(fitted, shares.tolist(), strict=True), key=lambda x: -x[1]):
+        lattice = standard(*one.lattice[:2], one.setting)
+        reduced = lattice.reduced()
+        same = [k for k, (_, other) in enumerate(found) if same_lattice(reduced, other)]
+        if same:
+            first, other = found[same[0]]
+            found[same[0]] = replace(first, probability=first.probability + share), other
+            continue
+        zero, displacement = one.shift
+        true = lines.two_theta - zero - displacement * np.cos(np.radians(lines.two_theta) / 2)
+        cell = _found(lattice, peaks, _measured(true, wavelength), one.observed, share)
+        found.append((cell, reduced))
+    return peaks, sorted((cell for cell, _ in found), key=lambda cell: -cell.probability)
+
+
+def _found(lattice, peaks, true, last, share):
+    off = np.abs(true - explanation(lattice, true, peaks.wavelength)[1])[:last]
+    indexed = int((off <= peaks.near).sum())
+    return FoundCell(
+        standard=lattice,
+        volume=float(np.sqrt(np.linalg.det(metric_tensor(lattice.cell)))),
+        zero=float((peaks.two_theta - true)[:last].mean()) if last else 0.0,
+        merit=figures_of_merit(
+            true[:last], lattice.cell, lattice.centring, peaks.wavelength, peaks.near
+        ),
+        two_theta=true,
+        indexed=indexed,
+        unindexed=last - indexed,
+        probability=share,
+    )
+
+
+def explanation(
+    lattice: Standard, two_theta: np.ndarray, wavelength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reflection that is nearest to each of some places.
+
+    Parameters
+    ----------
+    lattice : Standard
+    two_theta : ndarray, (n,)
+        Degrees.
+    wavelength : float
+        Angstrom.
+
+    Returns
+    -------
+    hkl : ndarray, (n, 3) int
+    calculated : ndarray, (n,)
+        Degrees.
+    """
+    if not len(two_theta):
+        return np.zeros((0, 3), dtype=int), np.zeros(0)
+    hkl, places = _places(lattice, min(two_theta[-1] + 2, 180.0), wavelength)
+    own = nearest(two_theta, places)
+    return hkl[own], places[own]
+
+
+def _places(lattice, stop, wavelength):
+    limit = (2 * np.sin(np.radians(stop) / 2) / wavelength) ** 2
+    hkl, square = reflections(lattice.cell, lattice.centring, limit)
+    return hkl, np.degrees(2 * np.arcsin(np.minimum(np.sqrt(square) * wavelength / 2, 1)))
+
+
+def positions(peaks: Peaks, cell: FoundCell) -> "pd.DataFrame":
+    """Observed and calculated peak positions.
+
+    Parameters
+    ----------
+    peaks : Peaks
+    cell : FoundCell
+
+    Returns
+    -------
+    pandas.DataFrame
+        h, k, l, two_theta_calc, two_theta_obs, difference, intensity, in the order of angles: all
+        reflections that the lattice allows up to the last peak, with the peak that each explains
+        if any, and peaks that none explains, without indices. Degrees as they are read: the
+        calculated ones carry the shift of the cell. The highest peak has intensity 100.
+    """
+    import pandas as pd
+
+    true, read = cell.two_theta, peaks.two_theta
+    columns = "h k l two_theta_calc two_theta_obs difference intensity".split()
+    if not len(true):
+        return pd.DataFrame(columns=columns)
+    hkl, places = _places(cell.standard, min(true[-1] + peaks.near, 180.0), peaks.wavelength)
+    own = nearest(true, places)
+    off = true - places[own]
+    rows, taken = [], set()
+    for peak, (place, difference) in enumerate(zip(own, off, strict=True)):
+        about = read[peak], difference, peaks.intensity[peak]
+        if abs(difference) <= peaks.near:
+            taken.add(place)
+            rows.append((*hkl[place], read[peak] - difference, *about))
+        else:
+            rows.append((None, None, None, None, read[peak], None, peaks.intensity[peak]))
+    shift = np.interp(places, true, read - true)
+    for place in sorted({*range(len(places))} - taken):
+        rows.append((*hkl[place], places[place] + shift[place], None, None, None))
+    rows.sort(key=lambda row: row[4] if row[3] is None else row[3])
+    found = pd.DataFrame(rows, columns=columns)
+    return found.astype(dict.fromkeys("hkl", "Int64") | dict.fromkeys(columns[3:], float))
+
+
+def _measured(two_theta, wavelength):
+    """Degrees at a wavelength of what is at degrees (n,) with Cu K-alpha1."""
+    sine = np.sin(np.radians(two_theta) / 2) * wavelength / CU_KA1
+    return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))
