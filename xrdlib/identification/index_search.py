@@ -36,6 +36,8 @@ _FAST = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
 
 _MOST_BY_CHANCE = 3.0  # lines of a lattice near any place
 
+_MOST_LATTICE = 11  # lines of a lattice, primitive, for each one that is observed
+
 _BELOW = 10.0  # degrees; lines are counted from here, or from a degree before the first one
 
 
@@ -76,7 +78,7 @@ def search(two_theta, sets, system, keep=12):
         limit,
         near,
         2 * TOLERANCE / span / times,
-        8 * n * times + 30,
+        _MOST_LATTICE * n * times + 30,
         max(p + 1, int(_EXPLAINED * n)),
         keep,
     )

@@ -1,7 +1,8 @@
 """Unit cells for a powder pattern, as a table: what indexing and whole-pattern fits found.
 
-The lattices are those that the predictor weighs (`pattern_evidence`). The probability of one is the sum over groups of what the predictor gives the
-group, shared among the lattices, and none of them, by their fits.
+The lattices are those that the predictor weighs (`pattern_evidence`). The probability of one is
+the sum over groups of what the predictor gives the group, shared among the lattices, and none of
+them, by their fits.
 """
 
 from dataclasses import dataclass, replace
