@@ -7,7 +7,7 @@ that help and version are there at once.
 import click
 
 from .. import __version__
-from . import predict, reference, runs, tables
+from . import index, predict, reference, runs, tables
 from .frame import Commands, complain
 
 __all__ = ["main"]
@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   xrdlib predict pattern.xy                    the five most probable extinction groups
   xrdlib predict *.xrdml --csv > ranking.csv   many files, one table
   xrdlib predict *.xrdml --html report.html    ... or one page with pictures
+  xrdlib index pattern.xy                      its unit cells, with M20 and F20
   xrdlib groups P21/c                          what powder diffraction sees of P21/c
   xrdlib fetch amcsd                           mineral structures, for training
 
@@ -33,7 +34,7 @@ def commands():
     """Extinction groups from powder diffraction."""
 
 
-for _module in (predict, reference, runs, tables):
+for _module in (predict, index, reference, runs, tables):
     for _command in _module.COMMANDS:
         commands.add_command(_command)
 

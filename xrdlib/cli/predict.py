@@ -23,7 +23,7 @@ code is then 2.
 """
 
 
-class _Wavelength(click.ParamType):
+class Wavelength(click.ParamType):
     """Angstrom, or the name of a line, which is looked up later."""
 
     name = "wavelength"
@@ -54,7 +54,7 @@ class _Cell(click.ParamType):
 @click.option("--csv", "as_csv", is_flag=True, help="print CSV, for machines")
 @click.option(
     "--wavelength",
-    type=_Wavelength(),
+    type=Wavelength(),
     metavar="W",
     help="a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else CuKa",
 )

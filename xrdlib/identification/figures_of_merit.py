@@ -11,6 +11,8 @@ from ..symmetry.cells import metric_tensor
 
 FIRST = 20  # peaks
 
+_BEYOND = 2.0  # degrees
+
 _SAME = 1e-7  # relative difference of 1/d^2 of reflections that are one
 
 # What the indices of reflections that a centring allows are, times these, modulo the last number.
@@ -97,6 +99,29 @@ def reflections(
     return hkl[first], square[first]
 
 
+def places_of(
+    cell: Sequence[float], centring: str, stop: float, wavelength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct reflections of a cell, as `reflections`, and their 2theta up to a last one.
+
+    Parameters
+    ----------
+    cell : sequence of 6 floats
+    centring : str
+    stop, wavelength : float
+        Degrees and angstrom.
+
+    Returns
+    -------
+    hkl : ndarray, (m, 3) int
+    two_theta : ndarray, (m,)
+        Degrees, ascending.
+    """
+    limit = (2 * np.sin(np.radians(stop) / 2) / wavelength) ** 2
+    hkl, square = reflections(cell, centring, limit)
+    return hkl, np.degrees(2 * np.arcsin(np.minimum(np.sqrt(square) * wavelength / 2, 1)))
+
+
 def nearest(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Index of the place (m,), ascending and not empty, that is next to each value (n,)."""
     right = np.clip(np.searchsorted(places, values), 1, max(len(places) - 1, 1))
@@ -150,19 +175,36 @@ def figures_of_merit(
     if not len(observed):
         return Merit(0.0, 0.0, 0, 0)
     # Beyond the last peak, so that its own reflection is among them.
-    limit = (2 * np.sin(np.radians(min(observed[-1] + 2, 180.0)) / 2) / wavelength) ** 2
-    _, square = reflections(cell, centring, limit)
-    if not len(square):
+    stop = min(observed[-1] + _BEYOND, 180.0)
+    _, calculated = places_of(cell, centring, stop, wavelength)
+    if not len(calculated):
         return Merit(0.0, 0.0, 0, 0)
-    calculated = np.degrees(2 * np.arcsin(np.minimum(np.sqrt(square) * wavelength / 2, 1)))
     own = nearest(observed, calculated)
     indexed = np.abs(observed - calculated[own]) <= within
     observed, own = observed[indexed][:FIRST], own[indexed][:FIRST]
     if not len(observed):
         return Merit(0.0, 0.0, 0, 0)
-    q = (2 * np.sin(np.radians(observed) / 2) / wavelength) ** 2
+    q, square = (
+        (2 * np.sin(np.radians(x) / 2) / wavelength) ** 2 for x in (observed, calculated[own])
+    )
     possible = max(int(np.searchsorted(calculated, observed[-1], "right")), int(own[-1]) + 1)
     with np.errstate(divide="ignore"):
-        m = q[-1] / (2 * np.abs(q - square[own]).mean() * possible)
+        m = q[-1] / (2 * np.abs(q - square).mean() * possible)
         f = len(q) / (np.abs(observed - calculated[own]).mean() * possible)
     return Merit(float(m), float(f), len(q), possible)
+
+
+def explained(
+    two_theta: np.ndarray, cell: Sequence[float], centring: str, wavelength: float, within: float
+) -> int:
+    """Peaks that a reflection of a cell is no farther from than so many degrees.
+
+    Parameters and errors are those of `figures_of_merit`.
+    """
+    if not len(two_theta):
+        return 0
+    stop = min(np.max(two_theta) + _BEYOND, 180.0)
+    _, calculated = places_of(cell, centring, stop, wavelength)
+    if not len(calculated):
+        return 0
+    return int((np.abs(two_theta - calculated[nearest(two_theta, calculated)]) <= within).sum())

@@ -31,8 +31,10 @@ class Scored(NamedTuple):
         Refined.
     evidence : ndarray, (99,)
         Log-evidence of each group's best setting, -inf for one of other systems.
+    settings : ndarray, (s,)
+        Log-evidence of each setting, in the order of `index_cells.changes`.
     setting : int
-        The best, of `index_cells.allowed`.
+        The best of them.
     points, misfit : float
         What was fitted, and the squared misfit.
     lines, permitted : int
@@ -49,6 +51,7 @@ class Scored(NamedTuple):
 
     lattice: Lattice
     evidence: np.ndarray
+    settings: np.ndarray
     setting: int
     points: int
     misfit: float
@@ -177,6 +180,7 @@ def _scored(data, lattice, found, hkl, scale, derived=False):
     return Scored(
         lattice,
         best,
+        evidence,
         setting,
         len(data.y),
         found.misfit,

@@ -123,8 +123,8 @@ class PatternWeights(nn.Module):
         return torch.cat([weight[:, :-1, None] + within, none], 1)
 
     @torch.inference_mode()
-    def shares(self, scored, probability):
-        """Probability of each fitted lattice of one pattern, (k,) float64.
+    def joint(self, scored, probability):
+        """Probability of each fitted lattice of one pattern with each group, (k, 99) float64.
 
         Parameters
         ----------
@@ -134,15 +134,14 @@ class PatternWeights(nn.Module):
 
         Returns
         -------
-        ndarray, (k,) float64
-            What is missing to 1 is the probability of none of them.
+        ndarray, (k, 99) float64
+            Of lattices after the first few, 0; what is missing to 1 is that of none of them.
         """
-        shares = np.zeros(len(scored))
+        found = np.zeros((len(scored), groups.N_GROUPS))
         if scored:
-            joint = torch.softmax(self._parts(*gather([scored]))[0].double(), 0).numpy()
-            own = joint[:-1] @ np.asarray(probability)
-            shares[: len(own)] = own
-        return shares
+            shares = torch.softmax(self._parts(*gather([scored]))[0].double(), 0).numpy()[:-1]
+            found[: len(shares)] = shares * np.asarray(probability)
+        return found
 
     @torch.inference_mode()
     def known(self, scored):

@@ -5,7 +5,7 @@ the sum over groups of what the predictor gives the group, shared among the latt
 them, by their fits.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,12 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID, to_grid
 from ..identification.figures_of_merit import (
     Merit,
+    explained,
     figures_of_merit,
     nearest,
-    reflections,
+    places_of,
 )
+from ..identification.index_cells import changes
 from ..identification.line_finder import find_lines, line_width
 from ..identification.standard_setting import Standard, standard
 from ..learning import priors
@@ -26,7 +28,6 @@ from ..simulation.diffraction import strong_line
 from ..symmetry import groups
 from ..symmetry.cells import metric_tensor
 from .lattices import same_lattice
-from .predictor import load_predictor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,8 @@ class FoundCell:
     ----------
     standard : Standard
         On conventional axes.
+    group : int
+        The most probable group 1..99 that it permits.
     volume, zero : float
         Cubic angstrom; degrees, the mean of what is read minus what is true.
     merit : Merit
@@ -81,6 +84,7 @@ class FoundCell:
     """
 
     standard: Standard
+    group: int
     volume: float
     zero: float
     merit: Merit
@@ -149,6 +153,8 @@ def index(
 
 @cache
 def _released():
+    from .predictor import load_predictor  # which itself tells of cells
+
     return load_predictor()
 
 
@@ -200,6 +206,7 @@ def cells_of(
     fitted: "list[Scored]",
     probability: np.ndarray,
     wavelength: float,
+    top_k: int | None = None,
 ) -> tuple[Peaks, list[FoundCell]]:
     """Peaks and cells, as from `find_cells`, of lattices that were fitted.
 
@@ -212,6 +219,8 @@ def cells_of(
         Of the groups.
     wavelength : float
         Of the measurement, angstrom.
+    top_k : int, optional
+        Cells, at most.
 
     Returns
     -------
@@ -220,72 +229,53 @@ def cells_of(
     """
     lines = find_lines(pattern)
     near = max(_NEAR * line_width(pattern), _LEAST)
-    read = _measured(lines.two_theta, wavelength)
-    peaks = Peaks(read, 100 * lines.height, wavelength, near)
-    shares = predictor.lattices.patterns.shares(fitted, probability)
+    peaks = Peaks(_measured(lines.two_theta, wavelength), 100 * lines.height, wavelength, near)
+    joint = predictor.lattices.patterns.joint(fitted, probability)
     found = []
-    for one, share in sorted(zip(fitted, shares.tolist(), strict=True), key=lambda x: -x[1]):
-        lattice = standard(*one.lattice[:2], one.setting)
+    for k in np.argsort(-joint.sum(1), kind="stable"):
+        one, share = fitted[k], float(joint[k].sum())
+        label = _group(one, joint[k])
+        lattice = standard(*one.lattice[:2], _setting(one, label))
         reduced = lattice.reduced()
-        same = [k for k, (_, other) in enumerate(found) if same_lattice(reduced, other)]
-        if same:
-            first, other = found[same[0]]
-            found[same[0]] = replace(first, probability=first.probability + share), other
-            continue
-        zero, displacement = one.shift
-        true = lines.two_theta - zero - displacement * np.cos(np.radians(lines.two_theta) / 2)
-        cell = _found(lattice, peaks, _measured(true, wavelength), one.observed, share)
-        found.append((cell, reduced))
-    return peaks, sorted((cell for cell, _ in found), key=lambda cell: -cell.probability)
+        for other in found:
+            if same_lattice(reduced, other["reduced"]):
+                other["probability"] += share
+                break
+        else:
+            about = {"lattice": lattice, "reduced": reduced, "group": label, "one": one}
+            found.append({**about, "probability": share})
+    found.sort(key=lambda x: -x["probability"])
+    return peaks, [_found(peaks, lines.two_theta, **about) for about in found[:top_k]]
 
 
-def _found(lattice, peaks, true, last, share):
-    off = np.abs(true - explanation(lattice, true, peaks.wavelength)[1])[:last]
-    indexed = int((off <= peaks.near).sum())
+def _group(one, joint):
+    """The most probable group of a fitted lattice; by the fit alone where all is too little."""
+    weight = np.where(np.isfinite(one.evidence), joint, -1.0)
+    return int(weight.argmax() if weight.max() > 0 else one.evidence.argmax()) + 1
+
+
+def _setting(one, label):
+    """The setting of a group that fits best."""
+    own = np.array([name for name, _ in changes(one.lattice.system)]) == label
+    return int(np.where(own, one.settings, -np.inf).argmax())
+
+
+def _found(peaks, two_theta, lattice, reduced, group, one, probability):
+    zero, displacement = one.shift
+    true = two_theta - zero - displacement * np.cos(np.radians(two_theta) / 2)
+    true, last = _measured(true, peaks.wavelength), one.observed
+    indexed = explained(true[:last], *lattice[:2], peaks.wavelength, peaks.near)
     return FoundCell(
         standard=lattice,
+        group=group,
         volume=float(np.sqrt(np.linalg.det(metric_tensor(lattice.cell)))),
         zero=float((peaks.two_theta - true)[:last].mean()) if last else 0.0,
-        merit=figures_of_merit(
-            true[:last], lattice.cell, lattice.centring, peaks.wavelength, peaks.near
-        ),
+        merit=figures_of_merit(true[:last], *lattice[:2], peaks.wavelength, peaks.near),
         two_theta=true,
         indexed=indexed,
         unindexed=last - indexed,
-        probability=share,
+        probability=min(probability, 1.0),
     )
-
-
-def explanation(
-    lattice: Standard, two_theta: np.ndarray, wavelength: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Reflection that is nearest to each of some places.
-
-    Parameters
-    ----------
-    lattice : Standard
-    two_theta : ndarray, (n,)
-        Degrees.
-    wavelength : float
-        Angstrom.
-
-    Returns
-    -------
-    hkl : ndarray, (n, 3) int
-    calculated : ndarray, (n,)
-        Degrees.
-    """
-    if not len(two_theta):
-        return np.zeros((0, 3), dtype=int), np.zeros(0)
-    hkl, places = _places(lattice, min(two_theta[-1] + 2, 180.0), wavelength)
-    own = nearest(two_theta, places)
-    return hkl[own], places[own]
-
-
-def _places(lattice, stop, wavelength):
-    limit = (2 * np.sin(np.radians(stop) / 2) / wavelength) ** 2
-    hkl, square = reflections(lattice.cell, lattice.centring, limit)
-    return hkl, np.degrees(2 * np.arcsin(np.minimum(np.sqrt(square) * wavelength / 2, 1)))
 
 
 def positions(peaks: Peaks, cell: FoundCell) -> "pd.DataFrame":
@@ -310,7 +300,8 @@ def positions(peaks: Peaks, cell: FoundCell) -> "pd.DataFrame":
     columns = "h k l two_theta_calc two_theta_obs difference intensity".split()
     if not len(true):
         return pd.DataFrame(columns=columns)
-    hkl, places = _places(cell.standard, min(true[-1] + peaks.near, 180.0), peaks.wavelength)
+    stop = min(true[-1] + peaks.near, 180.0)
+    hkl, places = places_of(*cell.standard[:2], stop, peaks.wavelength)
     own = nearest(true, places)
     off = true - places[own]
     rows, taken = [], set()

@@ -207,9 +207,11 @@ class Predictor:
             "name" of the structure, its extinction "group" 1..99, and its "similarity" to the
             pattern, -1 to 1.
         lattice : list of dict or None, or None without indexing
-            Of the most probable group that a lattice was found for: "group", "cell" (six numbers,
-            angstrom and degrees), how many of the pattern's "lines" that were looked at it has
-            "explained"; None for a pattern that none was found for.
+            "group", "cell" (six numbers, angstrom and degrees), how many of the pattern's "lines"
+            that were looked at it has "explained"; None where none is good. With fits of whole
+            patterns it is the most probable cell, in the standard setting, and there are more
+            facts (`cell_words.facts`); without, or where the cell is given, that of the most
+            probable group that has one.
         """
         target = priors.resolve_prior(prior, self.metadata["minerals"])
         ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
@@ -225,8 +227,10 @@ class Predictor:
                 }
                 for row, own in zip(seen.row, seen.similarity, strict=True)
             ]
-        if seen.fitted is not None:
+        if seen.fitted is not None and cell is not None:
             lattice = [*map(_fitted_lattice, seen.fitted, probability)]
+        elif seen.fitted is not None:
+            lattice = self._cells(two_theta, intensities, wavelength, seen.fitted, probability)
         elif seen.indexed is not None:
             lattice = [*map(_lattice, seen.indexed, probability)]
         return probability, nearest, lattice
@@ -303,6 +307,18 @@ class Predictor:
         if self.lattices is not None:
             seen = seen._replace(**self.lattices.evidence(patterns, cell))
         return seen
+
+    def _cells(self, two_theta, intensities, wavelength, fitted, probability):
+        """Facts of the best cell of each pattern, or None where none is good."""
+        from . import cell_words, indexing
+
+        wavelength, found = strong_line(wavelength), []
+        patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
+        for told in zip(patterns, fitted, probability, strict=True):
+            _, cells = indexing.cells_of(self, *told, wavelength, top_k=1)
+            good = bool(cells) and cell_words.is_good(cells[0])
+            found.append(cell_words.facts(cells[0]) if good else None)
+        return found
 
     @torch.inference_mode()
     def _heads(self, x):

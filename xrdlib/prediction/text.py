@@ -10,6 +10,7 @@ import numpy as np
 from ..learning.priors import label_of
 from ..symmetry import groups
 from ..symmetry.conditions import conditions
+from . import cell_words
 from .answer import FLAGS
 
 _COLUMNS = "file rank group symbol crystal_system space_groups probability in_set set flags".split()
@@ -82,6 +83,8 @@ def sentences(answer):
 
 
 def _lattice(lattice, symbols):
+    if "M" in lattice:
+        return cell_words.sentence(lattice, symbols[lattice["group"] - 1])
     named = f"{symbols[lattice['group'] - 1]} ({lattice['group']})"
     edges = ", ".join(f"{x:.3f}" for x in lattice["cell"][:3])
     angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])

@@ -1,0 +1,74 @@
+"""`xrdlib index`: from a file to unit cells."""
+
+import click
+
+from .frame import Command
+from .predict import Wavelength
+
+EXAMPLES = """examples:
+  xrdlib index pattern.xy
+  xrdlib index pattern.xy --wavelength CoKa --top 3
+  xrdlib index pattern.xy --json                    for machines
+  xrdlib index pattern.xy --hkl peaks.csv           observed and calculated peaks of the first cell
+
+Cells are in the standard setting of the International Tables: hexagonal axes for rhombohedral
+lattices, b unique for monoclinic ones. M20 and F20 are those of de Wolff and of Smith and Snyder,
+of the first 20 peaks that a cell indexes, or as many as there are (M12). Triclinic cells are not
+sought.
+"""
+
+
+@click.command(cls=Command, epilog=EXAMPLES, short_help="find the unit cell of a pattern")
+@click.argument("file", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="print JSON, for machines")
+@click.option("--top", type=click.IntRange(1), default=10, metavar="K", help="cells (default 10)")
+@click.option(
+    "--wavelength",
+    type=Wavelength(),
+    metavar="W",
+    help="a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else CuKa",
+)
+@click.option(
+    "--axis",
+    type=click.Choice(("two_theta", "d", "q")),
+    help="what the positions are; by default what the file says, else two_theta",
+)
+@click.option(
+    "--scan", type=int, metavar="N", help="which scan of a file that holds several, from 1"
+)
+@click.option(
+    "--hkl",
+    type=click.Path(),
+    metavar="CSV",
+    help="write the peaks of the first cell to this file: indices, 2theta calculated and observed",
+)
+@click.option(
+    "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
+)
+def index(file, as_json, top, wavelength, axis, scan, hkl, weights):
+    """Find the unit cells that explain a measured powder pattern, the most probable first.
+
+    Reads columns of text (XY, CSV, ...), XRDML, RAW, BRML, RAS, powder CIF and more.
+    """
+    from .. import read_pattern
+    from ..base.errors import XrdlibError
+    from ..base.files import write_text
+    from ..prediction import answer, cell_words, indexing
+    from ..prediction.predictor import load_predictor
+
+    predictor = load_predictor(weights)
+    pattern = read_pattern(file, axis, wavelength, scan)
+    used, flags = answer.used_wavelength(pattern, answer.Request(wavelength))
+    flags = answer.pattern_flags(pattern, used, predictor.grid) + flags
+    notes = [answer.FLAGS[flag] for flag in flags if flag not in ("no_peaks", "few_peaks")]
+    peaks, cells = indexing.find_cells(predictor, pattern.two_theta, pattern.intensity, used)
+    cells = cells[:top]
+    form = cell_words.document if as_json else cell_words.listing
+    click.echo(form(file, peaks, cells, notes), nl=False)
+    if hkl:
+        if not cells:
+            raise XrdlibError(f"{file}: no cell was found, so that {hkl} is not written.")
+        write_text(hkl, indexing.positions(peaks, cells[0]).round(4).to_csv(index=False))
+
+
+COMMANDS = [index]

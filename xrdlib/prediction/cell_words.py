@@ -1,0 +1,141 @@
+"""Unit cells in words: the cell of an answer, and what `xrdlib index` prints."""
+
+import json
+
+from .indexing import COLUMNS, NOT_SOUGHT, FoundCell, Peaks
+
+_DOUBTED, _REFUSED = 0.5, 0.1  # probability: below, a cell is doubtful, or not told
+
+_SHARE_DOUBTED, _SHARE_REFUSED = 0.8, 0.6  # of the peaks, likewise
+
+_FEWEST = 5  # peaks that speak for a cell
+
+
+def is_doubtful(cell: FoundCell) -> bool:
+    """Whether a cell is to be told with a warning."""
+    share = cell.indexed / max(cell.indexed + cell.unindexed, 1)
+    return cell.probability < _DOUBTED or share < _SHARE_DOUBTED or cell.merit.n < _FEWEST
+
+
+def is_good(cell: FoundCell) -> bool:
+    """Whether a cell is worth telling at all."""
+    share = cell.indexed / max(cell.indexed + cell.unindexed, 1)
+    return cell.probability >= _REFUSED and share >= _SHARE_REFUSED and cell.merit.n > 0
+
+
+def facts(cell: FoundCell) -> dict:
+    """A cell as values that JSON knows, see `predictor.Predictor.recognise`."""
+    return {
+        "group": cell.group,
+        "cell": [round(x, 4) for x in cell.standard.cell],
+        "crystal_system": cell.standard.crystal_system,
+        "centring": cell.standard.centring,
+        "M": _plain(cell.merit.m),
+        "F": _plain(cell.merit.f),
+        "peaks": cell.merit.n,
+        "lines": cell.indexed + cell.unindexed,
+        "explained": cell.indexed,
+        "probability": round(cell.probability, 4),
+        "doubtful": is_doubtful(cell),
+    }
+
+
+def sentence(lattice: dict, symbol: str) -> str:
+    """The cell of an answer.
+
+    Parameters
+    ----------
+    lattice : dict
+        Of `facts`.
+    symbol : str
+        Of its group.
+    """
+    edges = ", ".join(f"{x:.3f}" for x in lattice["cell"][:3])
+    angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])
+    over = lattice["lines"] - lattice["explained"]
+    left = f"{over or 'none'} of the first {lattice['lines']} peaks unexplained"
+    doubt = (
+        f" It is doubtful (probability {100 * lattice['probability']:.0f} %). {NOT_SOUGHT}"
+        if lattice["doubtful"]
+        else ""
+    )
+    return (
+        f"Cell ({lattice['crystal_system']} {lattice['centring']}, with {symbol} "
+        f"({lattice['group']})): {edges} angstrom, {angles} degrees; M{lattice['peaks']} = "
+        f"{lattice['M']:.0f}, it leaves {left}.{doubt}"
+    )
+
+
+def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -> str:
+    """The table that `xrdlib index` prints.
+
+    Parameters
+    ----------
+    file : str
+    peaks : Peaks
+    cells : list of FoundCell
+    notes : list of str
+        Sentences about the pattern.
+    """
+    name = "".join(c if c.isprintable() else "?" for c in file)
+    lines = [f"{name}: {len(peaks.two_theta)} peaks, {peaks.wavelength:.5f} angstrom", ""]
+    if cells:
+        lines.append(
+            "        a        b        c   alpha    beta   gamma  system        volume    zero"
+            "        M        F  indexed  left over  probability"
+        )
+    for cell in cells:
+        own, merit = cell.standard, cell.merit
+        edges = " ".join(f"{x:8.4f}" for x in own.cell[:3])
+        angles = " ".join(f"{x:7.3f}" for x in own.cell[3:])
+        named = f"{own.crystal_system} {own.centring}"
+        figures = f"{_figure('M', merit.m, merit.n):>9}{_figure('F', merit.f, merit.n):>9}"
+        lines.append(
+            f" {edges} {angles}  {named:14}{cell.volume:6.1f} {cell.zero:7.3f} {figures}"
+            f" {cell.indexed:7} {cell.unindexed:10} {100 * cell.probability:10.1f} %"
+        )
+    lines += ["", *(f"  {note}" for note in (*verdict(cells), *notes)), ""]
+    return "\n".join(lines)
+
+
+def verdict(cells: list[FoundCell]) -> list[str]:
+    """What to make of the first cell, in sentences."""
+    if not cells:
+        return ["No cell was found.", NOT_SOUGHT]
+    if not is_good(cells[0]):
+        return ["None of these cells is good: the pattern is not indexed.", NOT_SOUGHT]
+    if is_doubtful(cells[0]):
+        return ["The first cell is doubtful.", NOT_SOUGHT]
+    return []
+
+
+def document(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -> str:
+    """The same as JSON: "file", "wavelength", "peaks", "cells" and "notes".
+
+    Parameters are those of `listing`. Of each cell the columns of `indexing.index` are given, with
+    "peaks", how many M20 and F20 are made of.
+    """
+    rows = [
+        {key: _plain(value) for key, value in zip(COLUMNS, cell.row(), strict=True)}
+        | {"peaks": cell.merit.n}
+        for cell in cells
+    ]
+    told = {
+        "file": file,
+        "wavelength": peaks.wavelength,
+        "peaks": len(peaks.two_theta),
+        "cells": rows,
+        "notes": [*verdict(cells), *notes],
+    }
+    return json.dumps(told, indent=1) + "\n"
+
+
+def _figure(letter, value, n):
+    return f"{letter}{n}={value:.1f}"
+
+
+def _plain(value):
+    """A number as JSON knows it, rounded; None for an infinite one."""
+    if not isinstance(value, float):
+        return value
+    return round(value, 5) if abs(value) < float("inf") else None
