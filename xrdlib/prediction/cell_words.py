@@ -81,8 +81,8 @@ def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -
     lines = [f"{name}: {len(peaks.two_theta)} peaks, {peaks.wavelength:.5f} angstrom", ""]
     if cells:
         lines.append(
-            "        a        b        c   alpha    beta   gamma  system        volume    zero"
-            "        M        F  indexed  left over  probability"
+            "        a        b        c   alpha    beta   gamma  system          volume    zero"
+            "         M        F  indexed  left over  probability"
         )
     for cell in cells:
         own, merit = cell.standard, cell.merit
@@ -91,7 +91,7 @@ def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -
         named = f"{own.crystal_system} {own.centring}"
         figures = f"{_figure('M', merit.m, merit.n):>9}{_figure('F', merit.f, merit.n):>9}"
         lines.append(
-            f" {edges} {angles}  {named:14}{cell.volume:6.1f} {cell.zero:7.3f} {figures}"
+            f" {edges} {angles}  {named:15}{cell.volume:7.1f} {cell.zero:7.3f} {figures}"
             f" {cell.indexed:7} {cell.unindexed:10} {100 * cell.probability:10.1f} %"
         )
     lines += ["", *(f"  {note}" for note in (*verdict(cells), *notes)), ""]

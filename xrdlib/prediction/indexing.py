@@ -22,6 +22,7 @@ from ..identification.figures_of_merit import (
 )
 from ..identification.index_cells import changes
 from ..identification.line_finder import find_lines, line_width
+from ..identification.peaks import background
 from ..identification.standard_setting import Standard, standard
 from ..learning import priors
 from ..simulation.diffraction import strong_line
@@ -42,6 +43,8 @@ COLUMNS = (
 
 _NEAR, _LEAST = 0.5, 0.03  # of the lines' width; degrees: an indexed peak is no farther off
 
+_TINY = 1e-12
+
 NOT_SOUGHT = "Triclinic cells are not sought: if the crystal may be triclinic, none of these is it."
 
 
@@ -52,7 +55,7 @@ class Peaks:
     Attributes
     ----------
     two_theta, intensity : ndarray, (n,)
-        Degrees, ascending; heights, 100 for the highest.
+        Degrees, ascending; heights over the background, 100 for the highest.
     wavelength, near : float
         Angstrom; degrees within which a reflection explains a peak.
     """
@@ -229,7 +232,9 @@ def cells_of(
     """
     lines = find_lines(pattern)
     near = max(_NEAR * line_width(pattern), _LEAST)
-    peaks = Peaks(_measured(lines.two_theta, wavelength), 100 * lines.height, wavelength, near)
+    height = np.interp(lines.two_theta, GRID.two_theta, pattern - background(pattern, GRID.step))
+    height = 100 * np.clip(height, 0, None) / max(height.max(initial=0.0), _TINY)
+    peaks = Peaks(_measured(lines.two_theta, wavelength), height, wavelength, near)
     joint = predictor.lattices.patterns.joint(fitted, probability)
     found = []
     for k in np.argsort(-joint.sum(1), kind="stable"):
