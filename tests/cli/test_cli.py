@@ -187,6 +187,26 @@ def test_groups_lists_all_and_explains_each(run):
     assert run("groups", "78")[1].count("P 31 - - (72)") == 2  # a neighbour, and a twin
 
 
+def test_cells_are_listed_with_figures_of_merit(run, files, tmp_path):
+    hkl = tmp_path / "hkl.csv"
+    code, out, err = run("index", files[0], "--top", 3, "--hkl", hkl)
+    assert code == 0 and err == [] and "M20" in out and "CuKa is assumed" in out
+    rows = list(csv.DictReader(io.StringIO(hkl.read_text())))
+    names = "h k l two_theta_calc two_theta_obs difference intensity".split()
+    assert list(rows[0]) == names and any(row["two_theta_obs"] for row in rows)
+    told = json.loads(run("index", files[0], "--top", 3, "--json")[1])
+    assert told["file"] == str(files[0]) and 1 <= len(told["cells"]) <= 3
+    best = told["cells"][0]
+    assert f"{best['a']:.4f}" in out and best["crystal_system"] in out
+    assert {"a", "beta", "centring", "M20", "F20", "indexed", "unindexed"} <= set(best)
+
+
+def test_what_cannot_be_indexed_gets_one_sentence(run, files, tmp_path):
+    for arguments in ((tmp_path / "none",), (files[0], "--top", 0), (files[0], "--axis", "x")):
+        code, out, err = run("index", *arguments)
+        assert code == 2 and out == "" and len(err) == 1 and err[0].startswith("xrdlib: ")
+
+
 @pytest.mark.parametrize("label", range(1, 100))
 def test_every_group_is_explained(run, label):
     out = " ".join(run("groups", label)[1].split())
