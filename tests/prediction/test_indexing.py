@@ -1,5 +1,7 @@
 """Tables of cells: crystals are found in their standard setting, and what is told is consistent."""
 
+from dataclasses import replace
+
 import bundled
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from pymatgen.core import Lattice, Structure
 
 from xrdlib import load_predictor, simulate
 from xrdlib.base.errors import XrdlibError
+from xrdlib.identification.figures_of_merit import Merit
 from xrdlib.prediction import cell_words, indexing
 from xrdlib.simulation.diffraction import WAVELENGTHS
 from xrdlib.symmetry import groups
@@ -57,7 +60,7 @@ def test_rows_are_in_order_and_count_all_peaks(found, name):
     peaks, cells = found[name]
     rows = indexing.table(cells)
     assert list(rows) == indexing.COLUMNS and rows.probability.is_monotonic_decreasing
-    assert 0 < rows.probability.sum() <= 1 + 1e-9
+    assert np.isclose(rows.probability.sum(), 1)
     assert ((rows.indexed + rows.unindexed) <= len(peaks.two_theta)).all()
     monoclinic = rows[rows.crystal_system == "monoclinic"]
     assert (monoclinic.beta >= 90).all() and (monoclinic[["alpha", "gamma"]] == 90).all().all()
@@ -111,6 +114,19 @@ def test_an_answer_tells_its_cell(patterns, found):
     assert "cubic F" in words and f"M{told['peaks']} = " in words
     doubted = cell_words.sentence({**told, "doubtful": True}, "F d - -")
     assert "doubtful" in doubted and "Triclinic" in doubted and "doubtful" not in words
+
+
+def test_cells_that_explain_too_little_are_doubtful_or_not_told(found):
+    best = found["calcite"][1][0]
+    assert cell_words.is_good(best) and not cell_words.is_doubtful(best)
+    few = replace(best, indexed=7, unindexed=3)
+    assert cell_words.is_good(few) and "doubtful" in cell_words.verdict([few])[0]
+    for bad in (
+        replace(best, indexed=5, unindexed=5),
+        replace(best, merit=Merit(3.0, 2.0, 20, 90)),
+    ):
+        assert not cell_words.is_good(bad) and "not indexed" in cell_words.verdict([bad])[0]
+    assert cell_words.is_doubtful(replace(best, probability=0.3))
 
 
 def test_nothing_is_said_to_be_indexed_where_nothing_is():

@@ -4,23 +4,26 @@ import json
 
 from .indexing import COLUMNS, NOT_SOUGHT, FoundCell, Peaks
 
-_DOUBTED, _REFUSED = 0.5, 0.1  # probability: below, a cell is doubtful, or not told
+# Below the first a cell is doubtful, below the second it is not told. M: de Wolff (1968) takes 10
+# for proof. On simulated patterns of the Materials Project cells below the first are never right.
+_MERIT, _SHARE = (10.0, 5.0), (0.8, 0.6)  # of the peaks, that it indexes
 
-_SHARE_DOUBTED, _SHARE_REFUSED = 0.8, 0.6  # of the peaks, likewise
-
-_FEWEST = 5  # peaks that speak for a cell
+_LIKELY = 0.5  # probability among the cells found
 
 
 def is_doubtful(cell: FoundCell) -> bool:
     """Whether a cell is to be told with a warning."""
-    share = cell.indexed / max(cell.indexed + cell.unindexed, 1)
-    return cell.probability < _DOUBTED or share < _SHARE_DOUBTED or cell.merit.n < _FEWEST
+    return not _reaches(cell, 0) or cell.probability < _LIKELY
 
 
 def is_good(cell: FoundCell) -> bool:
     """Whether a cell is worth telling at all."""
+    return _reaches(cell, 1)
+
+
+def _reaches(cell, level):
     share = cell.indexed / max(cell.indexed + cell.unindexed, 1)
-    return cell.probability >= _REFUSED and share >= _SHARE_REFUSED and cell.merit.n > 0
+    return cell.merit.m >= _MERIT[level] and share >= _SHARE[level]
 
 
 def facts(cell: FoundCell) -> dict:
@@ -54,11 +57,7 @@ def sentence(lattice: dict, symbol: str) -> str:
     angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])
     over = lattice["lines"] - lattice["explained"]
     left = f"{over or 'none'} of the first {lattice['lines']} peaks unexplained"
-    doubt = (
-        f" It is doubtful (probability {100 * lattice['probability']:.0f} %). {NOT_SOUGHT}"
-        if lattice["doubtful"]
-        else ""
-    )
+    doubt = f" It is doubtful. {NOT_SOUGHT}" if lattice["doubtful"] else ""
     return (
         f"Cell ({lattice['crystal_system']} {lattice['centring']}, with {symbol} "
         f"({lattice['group']})): {edges} angstrom, {angles} degrees; M{lattice['peaks']} = "

@@ -1,8 +1,8 @@
 """Unit cells for a powder pattern, as a table: what indexing and whole-pattern fits found.
 
 The lattices are those that the predictor weighs (`pattern_evidence`). The probability of one is
-the sum over groups of what the predictor gives the group, shared among the lattices, and none of
-them, by their fits.
+the sum over groups of what the predictor gives the group, shared among the lattices by their fits.
+It takes for granted that one of them is right, which figures of merit tell better.
 """
 
 from dataclasses import dataclass
@@ -129,8 +129,9 @@ def index(
         a <= b <= c for orthorhombic ones. volume; zero, degrees that peaks are read too high;
         M20 and F20, of the first 20 peaks that the cell indexes or as many as there are
         (`figures_of_merit`); how many peaks of the fitted range are indexed and unindexed;
-        probability, which sums to less than 1 since the right cell may be none of them. Empty
-        where none is found. Triclinic cells are not sought.
+        probability, if one of the cells found is right: a cell with M20 below 10, or that leaves a
+        fifth of the peaks over, seldom is. Empty where none is found. Triclinic cells are not
+        sought.
 
     Raises
     ------
@@ -236,6 +237,7 @@ def cells_of(
     height = 100 * np.clip(height, 0, None) / max(height.max(initial=0.0), _TINY)
     peaks = Peaks(_measured(lines.two_theta, wavelength), height, wavelength, near)
     joint = predictor.lattices.patterns.joint(fitted, probability)
+    joint /= max(joint.sum(), _TINY)
     found = []
     for k in np.argsort(-joint.sum(1), kind="stable"):
         one, share = fitted[k], float(joint[k].sum())
