@@ -22,6 +22,8 @@ from .line_finder import Lines
 
 SHIFTS = (0.0, -0.04, 0.04)  # degrees; zero shifts that lattices are sought with
 
+_SURE = 2.0  # score for each line, beyond which no better lattice is to be expected
+
 _REFINED = 8  # lattices of each system
 
 _MATCHES = (0.06, 0.05, 0.035, 0.03)  # degrees; lines within this are fitted, step by step
@@ -109,8 +111,9 @@ def index(lines, sets, shifts=SHIFTS):
     sets : dict of str to ndarray
         As from `index_sets.learn`.
     shifts : sequence of float
-        Zero shifts to search with, degrees: what is read minus what is true. Those of up to about
-        0.03 are caught from none, larger ones lose lattices with a long edge.
+        Zero shifts to search with, degrees: what is read minus what is true; one after another,
+        until a lattice explains the lines well. Small ones are caught from none, larger ones lose
+        lattices with a long edge.
 
     Returns
     -------
@@ -118,25 +121,22 @@ def index(lines, sets, shifts=SHIFTS):
     """
     two_theta, height = (x[:MOST_LINES] for x in lines)
     found = np.full((3, groups.N_GROUPS), np.nan)
-    cells, lattices = {}, []
-    for system in SYSTEMS:
-        own = []
-        starts = [
-            (start, shift)
-            for shift in shifts
-            for start in search(two_theta - shift, sets[system], system)[:_REFINED]
-        ]
-        for start, shift in starts:
-            parameters, zero = refine(start, system, two_theta, shift)
-            scored = _scores(parameters, zero, system, two_theta, height)
-            for label, row in scored.items():
-                if not row[0] <= found[0, label - 1]:
-                    found[:, label - 1] = row
-                    cells[label] = cell_of_parameters(system, parameters)
-            if scored:
-                best = max(row[0] for row in scored.values())
-                own.append(Lattice(system, parameters, float(best)))
-        lattices += sorted(own, key=lambda lattice: -lattice.score)
+    cells, own = {}, {system: [] for system in SYSTEMS}
+    for shift in shifts:
+        for system in SYSTEMS:
+            for start in search(two_theta - shift, sets[system], system)[:_REFINED]:
+                parameters, zero = refine(start, system, two_theta, shift)
+                scored = _scores(parameters, zero, system, two_theta, height)
+                for label, row in scored.items():
+                    if not row[0] <= found[0, label - 1]:
+                        found[:, label - 1] = row
+                        cells[label] = cell_of_parameters(system, parameters)
+                if scored:
+                    best = max(row[0] for row in scored.values())
+                    own[system].append(Lattice(system, parameters, float(best)))
+        if found[0].max(where=np.isfinite(found[0]), initial=-np.inf) > _SURE * len(two_theta):
+            break
+    lattices = [x for rows in own.values() for x in sorted(rows, key=lambda x: -x.score)]
     n = len(lines.two_theta), len(two_theta)
     return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n, lattices, lines)
 
