@@ -117,14 +117,13 @@ class LatticeEvidence:
         self.sets, self.network = sets, network.eval()
         self.patterns = patterns if patterns is None else patterns.eval()
 
-    def index(self, intensities, shifts=None):
+    def index(self, intensities):
         """`index_cells.Indexed` of each pattern (n, GRID.size), on `patterns.GRID`."""
         # Slow to load, and a network alone needs none of it.
-        from .index_cells import SHIFTS, index
+        from .index_cells import index
         from .line_finder import find_lines
 
-        shifts = SHIFTS if shifts is None else shifts
-        return [index(find_lines(intensity), self.sets, shifts) for intensity in intensities]
+        return [index(find_lines(intensity), self.sets) for intensity in intensities]
 
     def evidence(self, intensities, cell=None):
         """What lattices say of patterns, as fields of `predict.Seen`.
