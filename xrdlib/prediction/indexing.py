@@ -1,11 +1,13 @@
 """Unit cells for a powder pattern, as a table: what indexing and whole-pattern fits found.
 
 The lattices are those that the predictor weighs (`pattern_evidence`). The probability of one is
-the sum over groups of what the predictor gives the group, shared among the lattices by their fits.
-It takes for granted that one of them is right, which figures of merit tell better.
+the sum over groups of what the predictor gives the group, shared among the lattices by their fits,
+times sqrt(M20) and the fourth power of the share of indexed peaks: both by trial on simulated
+patterns of the Materials Project. It takes for granted that one of them is right, which figures of
+merit tell better.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,8 @@ COLUMNS = (
 ).split()
 
 _NEAR, _LEAST = 0.5, 0.03  # of the lines' width; degrees: an indexed peak is no farther off
+
+_MOST, _SHARED = 1000.0, 4  # M beyond which more says nothing; power of the share of peaks
 
 _TINY = 1e-12
 
@@ -210,7 +214,6 @@ def cells_of(
     fitted: "list[Scored]",
     probability: np.ndarray,
     wavelength: float,
-    top_k: int | None = None,
 ) -> tuple[Peaks, list[FoundCell]]:
     """Peaks and cells, as from `find_cells`, of lattices that were fitted.
 
@@ -223,8 +226,6 @@ def cells_of(
         Of the groups.
     wavelength : float
         Of the measurement, angstrom.
-    top_k : int, optional
-        Cells, at most.
 
     Returns
     -------
@@ -237,7 +238,6 @@ def cells_of(
     height = 100 * np.clip(height, 0, None) / max(height.max(initial=0.0), _TINY)
     peaks = Peaks(_measured(lines.two_theta, wavelength), height, wavelength, near)
     joint = predictor.lattices.patterns.joint(fitted, probability)
-    joint /= max(joint.sum(), _TINY)
     found = []
     for k in np.argsort(-joint.sum(1), kind="stable"):
         one, share = fitted[k], float(joint[k].sum())
@@ -251,8 +251,17 @@ def cells_of(
         else:
             about = {"lattice": lattice, "reduced": reduced, "group": label, "one": one}
             found.append({**about, "probability": share})
-    found.sort(key=lambda x: -x["probability"])
-    return peaks, [_found(peaks, lines.two_theta, **about) for about in found[:top_k]]
+    cells = [_found(peaks, lines.two_theta, **about) for about in found]
+    weight = np.array([cell.probability * _merit(cell) for cell in cells])
+    weight /= max(weight.sum(), _TINY)
+    cells = [replace(x, probability=float(w)) for x, w in zip(cells, weight, strict=True)]
+    return peaks, sorted(cells, key=lambda cell: -cell.probability)
+
+
+def _merit(cell):
+    """What figures of merit add to the weight of a cell."""
+    share = cell.indexed / max(cell.indexed + cell.unindexed, 1)
+    return np.sqrt(min(cell.merit.m, _MOST)) * share**_SHARED
 
 
 def _group(one, joint):
@@ -281,7 +290,7 @@ def _found(peaks, two_theta, lattice, reduced, group, one, probability):
         two_theta=true,
         indexed=indexed,
         unindexed=last - indexed,
-        probability=min(probability, 1.0),
+        probability=probability,
     )
 
 
