@@ -126,7 +126,7 @@ def test_cells_that_explain_too_little_are_doubtful_or_not_told(found):
         replace(best, merit=Merit(3.0, 2.0, 20, 90)),
     ):
         assert not cell_words.is_good(bad) and "not indexed" in cell_words.verdict([bad])[0]
-    assert cell_words.is_doubtful(replace(best, probability=0.3))
+    assert cell_words.is_doubtful(replace(best, probability=0.5))
 
 
 def test_nothing_is_said_to_be_indexed_where_nothing_is():

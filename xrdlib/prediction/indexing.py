@@ -49,7 +49,7 @@ _MOST, _SHARED = 1000.0, 4  # M beyond which more says nothing; power of the sha
 
 _TINY = 1e-12
 
-NOT_SOUGHT = "Triclinic cells are not sought: if the crystal may be triclinic, none of these is it."
+NOT_SOUGHT = "Triclinic cells are not sought: a triclinic crystal has none of its own here."
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def index(
         M20 and F20, of the first 20 peaks that the cell indexes or as many as there are
         (`figures_of_merit`); how many peaks of the fitted range are indexed and unindexed;
         probability, if one of the cells found is right: a cell with M20 below 10, or that leaves a
-        fifth of the peaks over, seldom is. Empty where none is found. Triclinic cells are not
+        tenth of the peaks over, seldom is. Empty where none is found. Triclinic cells are not
         sought.
 
     Raises
