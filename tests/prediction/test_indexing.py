@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 from xrdlib import load_predictor, simulate
 from xrdlib.base.errors import XrdlibError
 from xrdlib.identification.figures_of_merit import Merit
-from xrdlib.prediction import cell_words, indexing
+from xrdlib.prediction import cell_words, indexing, peak_positions
 from xrdlib.simulation.diffraction import WAVELENGTHS
 from xrdlib.symmetry import groups
 
@@ -68,7 +68,7 @@ def test_rows_are_in_order_and_count_all_peaks(found, name):
 
 def test_positions_tell_where_each_peak_belongs(found):
     peaks, cells = found["rutile"]
-    rows = indexing.positions(peaks, cells[0])
+    rows = peak_positions.positions(peaks, cells[0])
     both = rows.dropna()
     # One peak or more for a reflection, each once; the difference is observed minus calculated.
     assert rows.two_theta_obs.dropna().tolist() == pytest.approx(peaks.two_theta)

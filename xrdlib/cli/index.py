@@ -53,7 +53,7 @@ def index(file, as_json, top, wavelength, axis, scan, hkl, weights):
     from .. import read_pattern
     from ..base.errors import XrdlibError
     from ..base.files import write_text
-    from ..prediction import answer, cell_words, indexing
+    from ..prediction import answer, cell_words, indexing, peak_positions
     from ..prediction.predictor import load_predictor
 
     predictor = load_predictor(weights)
@@ -68,7 +68,7 @@ def index(file, as_json, top, wavelength, axis, scan, hkl, weights):
     if hkl:
         if not cells:
             raise XrdlibError(f"{file}: no cell was found, so that {hkl} is not written.")
-        write_text(hkl, indexing.positions(peaks, cells[0]).round(4).to_csv(index=False))
+        write_text(hkl, peak_positions.positions(peaks, cells[0]).round(4).to_csv(index=False))
 
 
 COMMANDS = [index]

@@ -1,0 +1,53 @@
+"""Observed peaks beside the reflections of a cell, as a table."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..identification.figures_of_merit import nearest, places_of
+from .indexing import FoundCell, Peaks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def positions(peaks: Peaks, cell: FoundCell) -> "pd.DataFrame":
+    """Observed and calculated peak positions.
+
+    Parameters
+    ----------
+    peaks : Peaks
+    cell : FoundCell
+
+    Returns
+    -------
+    pandas.DataFrame
+        h, k, l, two_theta_calc, two_theta_obs, difference, intensity, in the order of angles: all
+        reflections that the lattice allows up to the last peak, with the peak that each explains
+        if any, and peaks that none explains, without indices. Degrees as they are read: the
+        calculated ones carry the shift of the cell. The highest peak has intensity 100.
+    """
+    import pandas as pd
+
+    true, read = cell.two_theta, peaks.two_theta
+    columns = "h k l two_theta_calc two_theta_obs difference intensity".split()
+    if not len(true):
+        return pd.DataFrame(columns=columns)
+    stop = min(true[-1] + peaks.near, 180.0)
+    hkl, places = places_of(*cell.standard[:2], stop, peaks.wavelength)
+    own = nearest(true, places)
+    off = true - places[own]
+    rows, taken = [], set()
+    for peak, (place, difference) in enumerate(zip(own, off, strict=True)):
+        about = read[peak], difference, peaks.intensity[peak]
+        if abs(difference) <= peaks.near:
+            taken.add(place)
+            rows.append((*hkl[place], read[peak] - difference, *about))
+        else:
+            rows.append((None, None, None, None, read[peak], None, peaks.intensity[peak]))
+    shift = np.interp(places, true, read - true)
+    for place in sorted({*range(len(places))} - taken):
+        rows.append((*hkl[place], places[place] + shift[place], None, None, None))
+    rows.sort(key=lambda row: row[4] if row[3] is None else row[3])
+    found = pd.DataFrame(rows, columns=columns)
+    return found.astype(dict.fromkeys("hkl", "Int64") | dict.fromkeys(columns[3:], float))
