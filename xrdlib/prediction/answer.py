@@ -34,6 +34,12 @@ FLAGS = {
     "with Cu radiation), outside of what was trained on: lines that decide may be missing.",
     "range_cut": "What was measured outside 5 to 90 degrees (as with Cu radiation) was not used.",
     "wavelength_assumed": f"Neither you nor the file names the wavelength; {ASSUMED} is assumed.",
+    "scans_averaged": "The file holds several scans of one range that agree: they were averaged; "
+    "choose one with --scan.",
+    "scans_joined": "The file holds several ranges: they were joined; choose one with --scan.",
+    "scans_left": "The file holds further scans, which differ or cannot be read: they were left "
+    "out; choose one with --scan.",
+    "aborted": "The file holds fewer points than it says, as of a scan that was aborted.",
     "neutrons": "The pattern was measured with neutrons, or at least not with X-rays, which the "
     "models know alone: the positions of its peaks count, their intensities mislead.",
 }
@@ -234,7 +240,7 @@ def pattern_flags(pattern, wavelength, grid):
         flags.append("range_cut")
     if not_x_rays(pattern):
         flags.append("neutrons")
-    return flags
+    return flags + [*getattr(pattern, "metadata", {}).get("notes", ())]
 
 
 def ranking(probability, top_k):

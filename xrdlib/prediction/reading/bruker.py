@@ -10,7 +10,8 @@ import struct
 import numpy as np
 
 from ...base.errors import XrdlibError
-from .native import arrays, check_amount
+from . import native, several
+from .native import check_amount
 from .scans import Scan, anode_line
 
 _UNKNOWN = -1e6  # how version 1 says so
@@ -30,29 +31,32 @@ def read_raw(content, scan=None):
     check_amount(content, binary=True)
     try:
         if content.startswith(b"RAW4.00"):
-            version = 4
-            x, y = arrays(content, "scan.raw", scan)
-            wavelength, anode = _version4(content)
-        else:
-            version, ranges_of = next(v for k, v in _VERSIONS.items() if content.startswith(k))
-            ranges, wavelength, anode = ranges_of(content)
-            x, y = _chosen(ranges, content, scan)
+            made = _made(4, *_version4(content))
+            return native.read(content, "scan.raw", scan, made)
+        version, ranges_of = next(v for k, v in _VERSIONS.items() if content.startswith(k))
+        ranges, wavelength, anode = ranges_of(content)
+        made = _made(version, wavelength, anode)
+        return several.pick(
+            len(ranges), scan, lambda i: made(*_range(content, *ranges[i])), f"RAW {version}"
+        )
     except (struct.error, ValueError, IndexError) as error:
         if isinstance(error, XrdlibError):
             raise
         raise XrdlibError(_CUT_OFF) from None
+
+
+def _made(version, wavelength, anode):
+    """What makes scans of the angles and counts of a file."""
     wavelength = wavelength if wavelength and wavelength > 0 else anode_line(anode)
     metadata = {"anode": anode} if anode else {}
-    return Scan(x, y, f"Bruker RAW {version}", wavelength=wavelength, metadata=metadata)
+    name = f"Bruker RAW {version}"
+    return lambda x, y, *_: Scan(x, y, name, wavelength=wavelength, metadata=metadata)
 
 
-def _chosen(ranges, content, scan):
-    """Angles and counts of one of the ranges of version 1 or 2."""
-    if scan is None and len(ranges) > 1:
-        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
-    if (scan or 1) > len(ranges):
-        raise XrdlibError(f"has no scan {scan}; it holds {len(ranges)}")
-    offset, points, start, step = ranges[(scan or 1) - 1]
+def _range(content, offset, points, start, step, kind=0):
+    """Angles and counts of a range of versions 1 to 3."""
+    if kind not in _OVER_TWO_THETA:
+        raise XrdlibError(f"is a RAW file with a scan of type {kind}, which is not over 2theta")
     if not (np.isfinite([start, step]).all() and step):
         raise XrdlibError(_CUT_OFF)
     with np.errstate(invalid="ignore"):  # what is not a number is refused later
@@ -107,7 +111,7 @@ def _digits(value):
 
 
 def _ranges3(content):
-    """(offset, points, start, step) of each range of version 3; wavelength; anode."""
+    """(offset, points, start, step, type) of each range of version 3; wavelength; anode."""
     (count,) = struct.unpack_from("<I", content, 12)
     anode = content[608:612].decode("latin-1").strip("\0 ")
     (wavelength,) = struct.unpack_from("<d", content, 624)
@@ -120,11 +124,9 @@ def _ranges3(content):
         size, beside = struct.unpack_from("<II", content, offset + 252)
         if length < 304 or size != 4:
             raise XrdlibError(_CUT_OFF)
-        if kind not in _OVER_TWO_THETA:
-            raise XrdlibError(f"is a RAW file with a scan of type {kind}, which is not over 2theta")
         offset += length + beside
         _check_inside(content, offset, points)
-        ranges.append((offset, points, start, step))
+        ranges.append((offset, points, start, step, kind))
         offset += 4 * points
     if not ranges:
         raise XrdlibError("is a RAW file that holds no scan; export it again")

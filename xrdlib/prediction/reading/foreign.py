@@ -40,6 +40,10 @@ _TEXT = (
         "integrated pattern from Maud as CIF or XY",
     ),
     (
+        r"[^\n]*\n?#ScanTableParameter",
+        "is a Seifert NJA file, which is not read; export the scan as XY from the software",
+    ),
+    (
         r".*^#\s*Maud|.*_audit_creation_method\s+'?Maud",
         "is a Maud analysis; give the measured scan",
     ),

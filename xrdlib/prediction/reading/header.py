@@ -20,7 +20,11 @@ _NAMES = {
     "molybdän": "Mo",
     "silver": "Ag",
     "silber": "Ag",
-    **{"24": "Cr", "26": "Fe", "27": "Co", "29": "Cu", "42": "Mo", "47": "Ag"},
+    "gallium": "Ga",
+    "indium": "In",
+    "tungsten": "W",
+    "wolfram": "W",
+    **{"24": "Cr", "26": "Fe", "27": "Co", "29": "Cu", "42": "Mo", "47": "Ag", "31": "Ga"},
 }
 _SYMBOL = "|".join(ANODES)
 _ANODE = rf"(?P<anode>{_SYMBOL}|{_SYMBOL.upper()}|(?i:{'|'.join(_NAMES)}))(?![A-Za-z\d])"
@@ -34,7 +38,8 @@ _ANODES = (
     re.compile(rf"(?<![A-Za-z]){_ANODE}[\s-]+{_TUBE}"),
 )
 _NO_TUBE = re.compile(
-    r"sputter|deposit|ablat|evaporat|magnetron|\bpld\b|^\W*(?:sample|specimen)", re.I
+    r"sputter|filament|cathode|deposit|ablat|evaporat|magnetron|\bpld\b|^\W*(?:sample|specimen)",
+    re.I,
 )
 
 # The lines of a doublet, marked so that their digits are not taken for a number.

@@ -10,7 +10,7 @@ from ...simulation.diffraction import WAVELENGTHS, strong_line
 
 AXES = ("two_theta", "d", "q")
 MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180
-ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag")
+ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag", "Ga")  # that headers abbreviate
 # What programs write for a point that was not measured, beside NaN.
 _MASKS = (
     -1.0,

@@ -17,6 +17,8 @@ _BRAGG = 3e-3  # relative; a d-spacing of 1.2 with two decimals
 _LEAD = 5  # rows of numbers before the table that may belong to the header
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
 _COLUMNS = 4  # that are looked at where they have no names
+_RULE = re.compile(r"[\s|+:=-]*")
+_FRAME = re.compile(r"^\s*\|(.*?)\|?\s*$")
 _THREE = re.compile(r"\d{3}")
 _STRAY = 20  # control characters, zero bytes in titles for the most part, that a text may have
 
@@ -108,6 +110,8 @@ def _lines(text):
             f"has a line of {longest} characters, so it is no table; give angle and intensity in "
             "columns, a point a line"
         )
+    if "|" in text:  # a table in Markdown, or drawn
+        lines = ["" if _RULE.fullmatch(line) else _FRAME.sub(r"\1", line) for line in lines]
     if '"' in text:
         lines = [re.sub(r'"([^"]*)"', lambda m: m[1].replace(",", QUOTED), line) for line in lines]
     return lines

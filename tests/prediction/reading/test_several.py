@@ -1,0 +1,70 @@
+"""Files of several scans: joined, averaged, or the first with a note."""
+
+import numpy as np
+import pattern_files
+import pytest
+from reading import reader, same
+
+WHOLE = pattern_files.scan(n=601)
+X, Y = WHOLE
+
+
+@pytest.fixture
+def read(tmp_path):
+    return reader(tmp_path)
+
+
+def noisy(level, seed, peaks=(15.0, 22.0, 31.0)):
+    """Counts of a scan over X with peaks at these angles."""
+    rng = np.random.default_rng(seed)
+    lines = sum(900 * np.exp(-(((X - peak) / 0.12) ** 2)) for peak in peaks)
+    return rng.poisson(level * (40 + lines)).astype(float)
+
+
+@pytest.mark.parametrize("kind", pattern_files.FORMATS)
+@pytest.mark.parametrize("overlap", [0, 1, 41])
+def test_ranges_that_follow_each_other_are_joined(read, kind, overlap):
+    name, write = pattern_files.FORMATS[kind]
+    parts = [(X[:300], Y[:300]), (X[300 - overlap :], Y[300 - overlap :])]
+    for scans in (parts, parts[::-1]):
+        pattern = read(write(*scans), name)
+        same(pattern, WHOLE)
+        assert pattern.metadata["notes"] == ["scans_joined"]
+        assert pattern.wavelength == pytest.approx(pattern_files.WAVELENGTH)
+
+
+@pytest.mark.parametrize("overlap", [0, 60])
+def test_counting_times_of_joined_ranges_are_brought_to_one_level(read, overlap):
+    y = noisy(4, 1)
+    later = 5 * y[300 - overlap :]
+    pattern = read(pattern_files.raw1((X[:300], y[:300]), (X[300 - overlap :], later)), "a.raw")
+    ratio = pattern.intensity[320:] / y[320:]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
+    assert ratio[0] == pytest.approx(1, abs=1e-9 if overlap else 0.2)
+
+
+@pytest.mark.parametrize("kind", ["XRDML", "Bruker RAW 1", "UXD"])
+@pytest.mark.parametrize("level", [0.05, 1, 10])
+def test_repeated_scans_of_one_specimen_are_averaged(read, kind, level):
+    name, write = pattern_files.FORMATS[kind]
+    scans = [noisy(level, seed) for seed in range(3)]
+    pattern = read(write(*((X, y) for y in scans)), name)
+    np.testing.assert_allclose(pattern.intensity, np.mean(scans, 0))
+    assert pattern.metadata["notes"] == ["scans_averaged"]
+    assert pattern.metadata["scans_used"] == [1, 2, 3]
+
+
+def test_of_a_series_that_changes_the_first_speaks(read):
+    first, later = noisy(1, 0), noisy(1, 1, peaks=(15.2, 22.3, 31.4))
+    pattern = read(pattern_files.xrdml((X, first), (X, later)), "series.xrdml")
+    same(pattern, (X, first))
+    assert pattern.metadata["notes"] == ["scans_left"]
+    assert (pattern.metadata["scans"], pattern.metadata["scans_used"]) == (2, [1])
+
+
+def test_a_scan_over_another_axis_is_left_out(read):
+    text = pattern_files.xrdml((X[:150], Y[:150]), WHOLE).decode()
+    rocking = text.replace('axis="2Theta"', 'axis="Chi"', 1)
+    pattern = read(rocking, "a.xrdml")
+    same(pattern, WHOLE)
+    assert pattern.metadata["notes"] == ["scans_left"]
