@@ -511,6 +511,10 @@ REFUSED = {
     "image.edf": ("{\nHeaderID = EH:000001;\nDim_1 = 2048;\n}\n", "frame of an area detector"),
     "long.dat": (f"{RANGE}\n{block(COUNTS * 3)}", "step scan as text with 453 counts"),
     "short.udf": (UDF + block(COUNTS[:90]), "Philips UDF file with 90 counts"),
+    "pair.gr": (
+        table(header="[DEFAULT]\n\noutputtype = gr\n#### start data\n#L r(A) G(r)\n"),
+        "G.r.",
+    ),
     "seifert.nja": ("quartz\n#ScanTableParameter\n&Anode=Cu\n#Values\n" + table(), "Seifert NJA"),
     "omega.ras": (files.ras(SCAN).replace(b"TwoThetaTheta", b"Omega"), "RAS scan over Omega"),
     "unit.ras": (files.ras(SCAN).replace(b'_X "deg"', b'_X "mm"'), "angles in mm"),

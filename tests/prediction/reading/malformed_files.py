@@ -63,7 +63,6 @@ MALFORMED = {
     "peak_list.xy": (table(X[:30], Y[:30]), "not a peak list"),
     "duplicates.xy": (table(np.repeat(X[:90], 2), np.repeat(Y[:90], 2)), "90 points found"),
     "shuffled.xy": (table(np.random.default_rng(0).permutation(X)), "turn back"),
-    "two_scans.xy": (table() + table(), "turn back"),
     "constant_angle.xy": (table(np.full_like(X, 20.0)), "1 point found"),
     "all_zero.xy": (table(y=0 * Y), "all intensities are zero"),
     "flat.xy": (table(y=0 * Y + 7), "all intensities are 7"),

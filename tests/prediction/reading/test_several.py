@@ -62,9 +62,51 @@ def test_of_a_series_that_changes_the_first_speaks(read):
     assert (pattern.metadata["scans"], pattern.metadata["scans_used"]) == (2, [1])
 
 
+@pytest.mark.parametrize("kind", ["Bruker RAW 1", "Bruker RAW 2", "Bruker RAW 3"])
+def test_a_file_cut_off_within_its_last_scan_is_read_with_a_note(read, kind):
+    name, write = pattern_files.FORMATS[kind]
+    pattern = read(write(WHOLE)[: -4 * 201 - 2], name)
+    same(pattern, (X[:399], Y[:399]))
+    assert pattern.metadata["notes"] == ["aborted"]
+    twice = read(write((X[:300], Y[:300]), (X[300:], Y[300:]))[:-401], name)
+    same(twice, (X[:500], Y[:500]))
+    assert twice.metadata["notes"] == ["aborted", "scans_joined"]
+
+
+@pytest.mark.parametrize("kind", pattern_files.FORMATS)
+def test_zeros_that_fill_the_file_of_an_aborted_scan_are_left_out(read, kind):
+    name, write = pattern_files.FORMATS[kind]
+    y = np.where(np.arange(len(X)) < 400, Y, 0)
+    pattern = read(write((X, y)), name)
+    same(pattern, (X[:400], Y[:400]))
+    assert pattern.metadata["notes"] == ["aborted"]
+    y[200] = 0  # so that a zero is a count as others are
+    same(read(write((X, y)), name), (X, y))
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_scans_below_each_other_in_a_table(read, falling):
+    parts = [(X[:320], Y[:320]), (X[300:], Y[300:])]
+    parts = [(x[::-1], y[::-1]) for x, y in parts] if falling else parts
+    content = b"\n".join(pattern_files.columns(*part) for part in parts)
+    pattern = read(content)
+    same(pattern, WHOLE)
+    assert pattern.metadata["notes"] == ["scans_joined"]
+    same(read(content, scan=2), (X[300:], Y[300:]))
+
+
+def test_scans_of_a_spec_file_that_repeat_are_averaged(read):
+    head = b"#F quartz\n#D today\n\n#S {} ascan tth 10 40 600 1\n#L Two Theta  Detector\n"
+    scans = [noisy(1, seed) for seed in range(2)]
+    pattern = read(b"\n".join(head + pattern_files.columns(X, y) for y in scans), "a.spec")
+    np.testing.assert_allclose(pattern.intensity, np.mean(scans, 0))
+    assert pattern.metadata["notes"] == ["scans_averaged"]
+
+
 def test_a_scan_over_another_axis_is_left_out(read):
     text = pattern_files.xrdml((X[:150], Y[:150]), WHOLE).decode()
     rocking = text.replace('axis="2Theta"', 'axis="Chi"', 1)
     pattern = read(rocking, "a.xrdml")
     same(pattern, WHOLE)
     assert pattern.metadata["notes"] == ["scans_left"]
+    assert pattern.metadata["scans_used"] == [2]

@@ -40,6 +40,10 @@ _TEXT = (
         "integrated pattern from Maud as CIF or XY",
     ),
     (
+        r".*^(?:#\s*L\s+r\b[^\n]*G\(r\)|outputtype\s*[=:]\s*gr\b)",
+        "is a pair distribution function, G(r), not a diffraction pattern; give the measured scan",
+    ),
+    (
         r"[^\n]*\n?#ScanTableParameter",
         "is a Seifert NJA file, which is not read; export the scan as XY from the software",
     ),

@@ -49,10 +49,10 @@ def read(content, hint, scan, made):
     check_amount(content, binary=hint.endswith(".raw"))
     if scan is not None:
         return made(*_read(content, hint, scan - 1), scan - 1)
-    found, problems = [], []
+    found, problems = {}, []
     while len(problems) < MAX_FAILURES and (place := len(found) + len(problems)) < MAX_SCANS:
         try:
-            found.append(made(*_read(content, hint, place), place))
+            found[place] = made(*_read(content, hint, place), place)
         except _Beyond as problem:
             problems += [] if found or problems else [problem]
             break

@@ -202,6 +202,4 @@ def _parse_text(text, content, suffix, axis, scan):
         return vendor.read_uxd(text, scan)
     if (found := steps.read(lines, scan)) is not None:
         return found
-    if scan not in (None, 1):
-        raise XrdlibError(f"scan {scan} was asked for and a text file holds one")
-    return parse(text, axis)
+    return parse(text, axis, scan)

@@ -49,10 +49,10 @@ def pick(number, scan, read, kind):
         return read(scan - 1)
     if number == 1:
         return read(0)
-    found, problem = [], None
+    found, problem = {}, None
     for i in range(min(number, MAX_SCANS)):
         try:
-            found.append(read(i))
+            found[i] = read(i)
         except XrdlibError as error:  # a scan over another axis, for the most part
             problem = problem or error
     if not found:
@@ -60,21 +60,22 @@ def pick(number, scan, read, kind):
     return together(found, number)
 
 
-def together(scans, number):
+def together(found, number):
     """One scan made of those of a file that belong together.
 
     Parameters
     ----------
-    scans : sequence of Scan
-        Those that could be read, in the order of the file.
+    found : dict of Scan
+        Those that could be read, by their places in the file, counted from 0.
     number : int
         How many the file holds.
 
     Returns
     -------
     Scan
-        With "scans" and, unless it stands alone, "notes" in its metadata.
+        With "scans", "scans_used" and "notes" in its metadata.
     """
+    scans = list(found.values())
     tables = [_table(scan) for scan in scans]
     widths = [x[-1] - x[0] if len(x) > 1 else 0 for x, _ in tables]
     main = next(i for i, width in enumerate(widths) if width >= _REPEATED * max(widths))
@@ -89,20 +90,24 @@ def together(scans, number):
     if len(again) > 1:
         on_first = [np.interp(first[0], *tables[i]) for i in again]
         if all(_same(on_first[0], y) for y in on_first[1:]):
-            return _made(scans[main], first[0], np.mean(on_first, 0), again, number, "averaged")
+            made = first[0], np.mean(on_first, 0)
+            return _made(found, main, *made, again, number, "averaged")
     else:
         x, y, used = _joined(tables, alike, main)
         if len(used) > 1:
-            return _made(scans[main], x, y, used, number, "joined")
-    return _made(scans[main], scans[main].x, scans[main].y, [main], number, "left")
+            return _made(found, main, x, y, used, number, "joined")
+    return _made(found, main, scans[main].x, scans[main].y, [main], number, "left")
 
 
-def _made(scan, x, y, used, number, how):
-    notes = [f"scans_{how}"] if len(used) > 1 or number > 1 else []
-    notes += ["scans_left"] if how != "left" and len(used) < number else []
-    metadata = {**scan.metadata, "scans": number, "scans_used": [i + 1 for i in used]}
-    metadata["notes"] = [*scan.metadata.get("notes", ()), *notes]
-    return replace(scan, x=x, y=y, metadata=metadata)
+def _made(found, main, x, y, used, number, how):
+    """The main scan with other positions and intensities, and with notes on how they were made."""
+    places, scans = list(found), list(found.values())
+    notes = dict.fromkeys(note for i in used for note in scans[i].metadata.get("notes", ()))
+    notes[f"scans_{how}"] = None
+    if len(used) < number:
+        notes["scans_left"] = None
+    beside = {"scans": number, "scans_used": [places[i] + 1 for i in used], "notes": list(notes)}
+    return replace(scans[main], x=x, y=y, metadata=scans[main].metadata | beside)
 
 
 def _table(scan):

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 
 from ...base.errors import XrdlibError
+from . import several
 from .axes import axis_of_columns, names_an_axis
 from .dialect import COMMENT, QUOTED, bare, dialect_of
 from .header import fields, probe_in, wavelength_in
@@ -53,7 +54,7 @@ def decode(content):
         raise XrdlibError("is damaged UTF-16 text; save it again as UTF-8") from None
 
 
-def parse(text, axis=None):
+def parse(text, axis=None, scan=None):
     """The scan in a table of text.
 
     Parameters
@@ -61,6 +62,8 @@ def parse(text, axis=None):
     text : str
     axis : str, optional
         One of `scans.AXES`, in place of what the header says.
+    scan : int, optional
+        Which of several scans below each other, counted from 1.
 
     Returns
     -------
@@ -77,9 +80,9 @@ def parse(text, axis=None):
     width = len(rows[len(rows) // 2][1])
     header = [line for line in header if line.strip()]
     columns = axis_of_columns(header, width, dialect.separator, axis)
-    several = range(min(min(len(row) for _, row in rows), _COLUMNS))
-    looked = len(several) > 2 or not columns.named
-    table = [_column(dialect, rows, i) for i in several] if looked else []
+    leading = range(min(min(len(row) for _, row in rows), _COLUMNS))
+    looked = len(leading) > 2 or not columns.named
+    table = [_column(dialect, rows, i) for i in leading] if looked else []
     stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
     if not columns.named:
         columns = _unnamed(table, columns)
@@ -96,7 +99,23 @@ def parse(text, axis=None):
     metadata = {"header": said} if (said := fields(header)) else {}
     if probe := probe_in(header):
         metadata["probe"] = probe
-    return Scan(x, y, "text", columns.axis, stated, metadata)
+    parts = _parts(x)
+    return several.pick(
+        len(parts),
+        scan,
+        lambda i: Scan(x[parts[i]], y[parts[i]], "text", columns.axis, stated, metadata),
+        "text",
+    )
+
+
+def _parts(x):
+    """Where the scans are that stand below each other, each with positions that begin anew."""
+    step = np.diff(x)
+    back = step < 0 if np.nansum(np.sign(step)) > 0 else step > 0
+    edges = [0, *(np.flatnonzero(back) + 1), len(x)]
+    if min(np.diff(edges)) < MIN_POINTS:  # no scans, but an error in the table
+        return [slice(None)]
+    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
 
 
 def _lines(text):
@@ -275,7 +294,7 @@ def _check_unit(columns, x, wavelength):
         raise XrdlibError(
             f"{columns.axis} runs to {top:g} and no unit is given; write {units} behind its name"
         )
-    if not columns.named and np.nanmin(x) < 2 and top < 10 and wavelength is None:
+    if not columns.named and 0 <= np.nanmin(x) < 2 and top < 15 and wavelength is None:
         raise XrdlibError(
             f"positions run to {top:g} only and are not named; say with axis= whether they are "
             "two_theta, d or q"
