@@ -95,6 +95,16 @@ def test_scans_below_each_other_in_a_table(read, falling):
     same(read(content, scan=2), (X[300:], Y[300:]))
 
 
+@pytest.mark.parametrize("sep", [",", "\t", " "])
+def test_a_table_of_two_rows_is_turned_upright(read, sep):
+    rows = [sep.join(map(repr, values.tolist())) for values in WHOLE]
+    same(read("\n".join(rows)), WHOLE)
+    names = sep.join(f"p{i}" for i in range(len(X)))
+    same(read("\n".join([names, *rows, rows[1]])), WHOLE)
+    q = sep.join(repr(value) for value in (10 + X / 10).tolist())
+    assert read(f"q(nm-1){sep}{q}\nI{sep}{rows[1]}").metadata["axis"] == "q"
+
+
 def test_scans_of_a_spec_file_that_repeat_are_averaged(read):
     head = b"#F quartz\n#D today\n\n#S {} ascan tth 10 40 600 1\n#L Two Theta  Detector\n"
     scans = [noisy(1, seed) for seed in range(2)]

@@ -26,7 +26,7 @@ def read_raw(content, scan=None):
     Raises
     ------
     XrdlibError
-        If the file is damaged, or holds several ranges and `scan` is not given.
+        If the file is damaged, or there is no such range.
     """
     check_amount(content, binary=True)
     try:

@@ -73,7 +73,7 @@ def parse(text, axis=None, scan=None):
     Raises
     ------
     XrdlibError
-        If it is no CIF, or holds no measured profile, or several and `scan` is not given.
+        If it is no CIF, or holds no measured profile.
     """
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")

@@ -32,8 +32,7 @@ def read(text, scan=None):
     Raises
     ------
     XrdlibError
-        If the file is damaged, of a time-of-flight diffractometer, or holds several banks and
-        `scan` is not given.
+        If the file is damaged, of a time-of-flight diffractometer, or there is no such bank.
     """
     banks = list(_BANK.finditer(text))
     ends = [*(bank.start() for bank in banks[1:]), len(text)]

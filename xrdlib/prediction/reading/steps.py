@@ -59,7 +59,7 @@ def read(text, scan=None):
     text : str
         Lines end with a line feed.
     scan : int, optional
-        Counted from 1; may be left out where there is one.
+        Counted from 1.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def read(text, scan=None):
     Raises
     ------
     XrdlibError
-        If it is of one of these formats and damaged, or the scan cannot be chosen.
+        If it is of one of these formats and damaged, or there is no such scan.
     """
     start = text.lstrip()
     for name, (begins, whole) in _FORMS.items():
