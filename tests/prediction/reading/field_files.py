@@ -111,6 +111,8 @@ D_ROUNDED = np.round(D, 4)
 HEAD_WAVELENGTHS = {
     # header: wavelength in angstrom
     "# Ga K alpha\n": 1.340127,
+    "# ID22 35.0 keV 0.35424 A\n": 0.35424,
+    "# 35.0 keV, sample 2.0 A\n": None,
     "# anode: Gallium\n": 1.340127,
     "# Target: Indium\n": 0.512125,
     "# X-ray tube with tungsten filament\n": None,
@@ -515,6 +517,7 @@ REFUSED = {
         table(header="[DEFAULT]\n\noutputtype = gr\n#### start data\n#L r(A) G(r)\n"),
         "G.r.",
     ),
+    "pattern.json": ('{"two_theta": [10, 10.05], "counts": [4, 5]}', "is JSON"),
     "seifert.nja": ("quartz\n#ScanTableParameter\n&Anode=Cu\n#Values\n" + table(), "Seifert NJA"),
     "omega.ras": (files.ras(SCAN).replace(b"TwoThetaTheta", b"Omega"), "RAS scan over Omega"),
     "unit.ras": (files.ras(SCAN).replace(b'_X "deg"', b'_X "mm"'), "angles in mm"),

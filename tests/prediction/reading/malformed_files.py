@@ -53,7 +53,7 @@ MALFORMED = {
     "noise.raw": (np.random.default_rng(1).bytes(5000), "is binary"),
     "prose.txt": (b"It was a dark and stormy night.\n" * 40, "no columns of numbers"),
     "page.html": (b"<!DOCTYPE html><html><body>404</body></html>", "is a web page"),
-    "notes.json": (b'{"two_theta": [5, 6], "intensity": [1, 2]}', "no columns of numbers"),
+    "notes.json": (b'{"two_theta": [5, 6], "intensity": [1, 2]}', "is JSON"),
     "code.py": (b"import numpy as np\nprint(np.pi)\n", "no columns of numbers"),
     "cut16.txt": ("5 6\n".encode("utf-16") + b"\0", "damaged UTF-16"),
     "inf.xy": (table(y=changed(Y, 7, np.inf)), "point 8 of the scan is infinite"),

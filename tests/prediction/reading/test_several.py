@@ -1,5 +1,7 @@
 """Files of several scans: joined, averaged, or the first with a note."""
 
+import re
+
 import numpy as np
 import pattern_files
 import pytest
@@ -103,6 +105,13 @@ def test_a_table_of_two_rows_is_turned_upright(read, sep):
     same(read("\n".join([names, *rows, rows[1]])), WHOLE)
     q = sep.join(repr(value) for value in (10 + X / 10).tolist())
     assert read(f"q(nm-1){sep}{q}\nI{sep}{rows[1]}").metadata["axis"] == "q"
+
+
+def test_counts_of_uxd_may_have_their_times_behind_them(read):
+    text = pattern_files.FORMATS["UXD"][1](WHOLE).decode()
+    head = text[: re.search("^_(?:2THETA)?COUNTS", text, re.MULTILINE).start()]
+    rows = "".join(f"{a:.4f}  {b:.0f}  1.5\n" for a, b in zip(*WHOLE, strict=True))
+    same(read(f"{head}_2THETACOUNTSTIME\n{rows}", "a.uxd"), WHOLE)
 
 
 def test_scans_of_a_spec_file_that_repeat_are_averaged(read):

@@ -32,6 +32,10 @@ _BINARY = {
 }
 _NEEDS_ZERO = (b"RAW_", b"FI", b"mar345")  # a text may begin with these
 _TEXT = (
+    (
+        r"\s*[\[{]\s*[\"\[{\d]",
+        "is JSON, which is not read; give angle and intensity as two columns of text",
+    ),
     (r"\s*<(?:!doctype )?html\b", "is a web page; download the file itself"),
     (r"\s*\{\s*(?:HEADER_BYTES|HeaderID|EDF_DataBlockID)", _FRAME),
     (

@@ -87,6 +87,7 @@ _NEUTRONS = re.compile(
     re.IGNORECASE,
 )
 _FIELD = re.compile(r"[#!%'/*@;_\s\"]*([^=:,\t]{1,60}?)\s*[=:,\t]\s*(.*\S)")
+_AGREES = 0.01
 _MAX_FIELDS = 200
 
 
@@ -139,6 +140,11 @@ def _stated(line):
             value = _energy(match["number"], unit or (between[0] if between else ""), match["key"])
             if value:
                 yield 2, value
+    length, energy = _ANGSTROM.search(text), _KEV.search(text)
+    if length and energy:  # one beyond doubt, as each is that of the other
+        value = float(length["number"].replace(",", "."))
+        if abs(value * float(energy["number"].replace(",", ".")) / HC - 1) < _AGREES:
+            yield 1, value
     if _SOURCE.search(text):
         if (match := _ANGSTROM.search(text)) and "." in match["number"]:
             yield 3, float(match["number"])

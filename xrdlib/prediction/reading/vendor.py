@@ -196,6 +196,10 @@ def read_uxd(text, scan=None):
     ------
     XrdlibError
     """
+    # Each count may have its time behind it, which geddes does not know.
+    if "_2THETACOUNTSTIME" in text:
+        text = text.replace("_2THETACOUNTSTIME", "_2THETACOUNTS")
+        text = re.sub(r"^(\s*[\d.]+\s+\S+)[ \t]+\S+[ \t]*$", r"\1", text, flags=re.MULTILINE)
     header = [line for line in text[:20_000].splitlines() if line.startswith(("_", ";"))]
     said = fields(header)
     metadata = {"anode": said.get("ANODE"), "sample": said.get("SAMPLE")}
