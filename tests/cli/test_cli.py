@@ -83,7 +83,7 @@ def test_text_names_groups_in_order_with_their_space_groups(run, files):
     code, out, _ = run("predict", files[0])
     answer = json.loads(run("predict", files[0], "--json")[1])[0]
     assert code == 0
-    places = [out.index(f"{row['group']:5}  {row['symbol']} ") for row in answer["predictions"]]
+    places = [out.index(f"eg{row['group']:<3}  {row['symbol']} ") for row in answer["predictions"]]
     assert places == sorted(places)
     assert "CuKa is assumed" in out and "90 % set" in out
 
@@ -180,25 +180,29 @@ def test_groups_lists_all_and_explains_each(run):
     code, out, _ = run("groups")
     assert code == 0 and len(out.splitlines()) == 100
     code, out, _ = run("groups", "P21/c")
-    assert code == 0 and "group 4:" in out and "h0l: l = 2n; 0k0: k = 2n" in out
-    assert (
-        run("groups", "4")[1] == run("groups", "sg14")[1] == run("groups", "P 1 21/n 1")[1] == out
-    )
-    assert run("groups", "78")[1].count("P 31 - - (72)") == 2  # a neighbour, and a twin
+    assert code == 0 and "h0l: l = 2n; 0k0: k = 2n" in out
+    assert "group eg4: P 1 21/c 1 (in the paper P 21/b 1 1), monoclinic" in out
+    for key in ("eg4", "14", "sg14", "P 1 21/n 1", "-P 2ybc"):
+        assert run("groups", key)[1].splitlines()[1:] == out.splitlines()[1:]
+    words = " ".join(run("groups", "eg78")[1].split())
+    assert words.count("P 31 - - (eg72, trigonal)") == 2  # neighbour, twin
+    # Symbol and conditions are those of one setting, that of the space group asked for.
+    assert "P n - a" in run("groups", "Pbnm")[1] and "P n a -" in run("groups", "Pna21")[1]
 
 
 @pytest.mark.parametrize("label", range(1, 100))
 def test_every_group_is_explained(run, label):
-    out = " ".join(run("groups", label)[1].split())
+    out = " ".join(run("groups", f"eg{label}")[1].split())
     row = groups.table()["extinction_groups"][label - 1]
-    assert out.startswith(f"Extinction group {label}: {row['symbol']}, {row['crystal_system']}")
+    assert out.startswith(f"eg{label}: extinction group eg{label}, {row['symbol']}.")
+    assert f"Extinction group eg{label}: " in out and row["symbol"] in out
     assert all(f"{groups.reference_symbol(n)} ({n})" in out for n in row["space_groups"])
 
 
-@pytest.mark.parametrize("name", ["0", "100", "P - - -", "quartz", "²"])
+@pytest.mark.parametrize("name", ["0", "231", "eg100", "P - - -", "quartz", "²"])
 def test_an_unknown_group_gets_one_sentence(run, name):
     code, out, err = run("groups", name)
-    assert code == 2 and out == "" and len(err) == 1 and "groups; use" in err[0]
+    assert code == 2 and out == "" and len(err) == 1 and "; use " in err[0]
 
 
 def test_fetch_lists_and_fetches(run, monkeypatch, tmp_path):

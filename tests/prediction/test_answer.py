@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xrdlib.base.errors import XrdlibError
-from xrdlib.learning import priors
 from xrdlib.prediction.answer import FLAGS, Request, answer, common, ranking
 from xrdlib.prediction.widgets import quartz
-from xrdlib.symmetry import dag, groups
+from xrdlib.symmetry import dag, groups, lookup
 
 GRAPH = dag.subgroup_dag()
 LABELS = st.lists(st.integers(1, 99), min_size=1, max_size=6, unique=True)
@@ -118,7 +117,7 @@ def test_without_peaks_the_answer_is_the_prior(predictor):
     assert np.allclose([row["probability"] for row in found["predictions"]], 1 / 99)
     assert len(found["set"]) == 90 and "no_peaks" in found["flags"]
     stated = answer(predictor, "x", noise, Request(prior="P21/c=1", top_k=1))
-    assert stated["predictions"][0]["group"] == priors.label_of("P21/c")
+    assert stated["predictions"][0]["group"] == lookup.label_of("P21/c")
 
 
 def test_the_user_goes_before_the_file(predictor):

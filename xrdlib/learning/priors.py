@@ -1,13 +1,14 @@
 """Class priors: by name, as stated by the user, from counts, and as the ratio that changes one."""
 
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 from ..base.errors import XrdlibError
 from ..symmetry import groups
 from ..symmetry.groups import N_GROUPS
+from ..symmetry.lookup import label_of
 from .metrics import logsumexp
 
 # What is known beforehand leaves the rest next to nothing; zero would have no logarithm.
@@ -77,12 +78,11 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
         "minerals", "uniform", or one of
 
         - weights by extinction group or space group, a mapping or text ("P21/c=3,C2/c=1"). A key
-          is an extinction-group label 1..99, a Hermann-Mauguin symbol ("P21/c"), "sg14" for space
-          group 14, or an extinction symbol that only one group has ("P 1 21/c 1"). Weights that
-          name the same extinction group add up.
+          is whatever `lookup.named` understands: a space group by number (14) or symbol of any
+          setting ("P21/n"), an extinction group by label ("eg4"). Weights that name the same
+          extinction group add up.
         - crystal systems known beforehand, "system=monoclinic" ("system=trigonal,hexagonal").
-        - space groups to consider, "sg=14,15", or a sequence of numbers (of space groups, not of
-          extinction groups) and symbols as above.
+        - groups to consider, "sg=14,P21/n", or a sequence of such keys.
 
         The last two keep the minerals' distribution (uniform without one) among the extinction
         groups that hold a space group of the kind.
@@ -120,9 +120,9 @@ def _parsed(text):
     """Mapping of weights, or list of space groups, that a text stands for."""
     kind, equals, names = text.partition("=")
     if kind.strip() == "system" and equals:
-        return [f"sg{number}" for name in names.split(",") for number in _members(name.strip())]
+        return [number for name in names.split(",") for number in _members(name.strip())]
     if kind.strip() == "sg" and equals:
-        return [f"sg{number.strip()}" for number in names.split(",")]
+        return [name.strip() for name in names.split(",")]
     try:
         pairs = [item.rsplit("=", 1) for item in text.split(",")]
         return {key.strip(): float(weight) for key, weight in pairs}
@@ -148,8 +148,7 @@ def _weights(spec, base):
     if not isinstance(spec, Mapping):
         if not isinstance(spec, Iterable):
             raise XrdlibError(f"Prior {spec!r} is neither a name, nor weights, nor space groups.")
-        space_groups = (f"sg{key}" if isinstance(key, Integral) else key for key in spec)
-        rows = [label_of(key) - 1 for key in space_groups]
+        rows = [label_of(key) - 1 for key in spec]
         weights[rows] = base[rows]
         return weights
     for key, weight in spec.items():
@@ -192,48 +191,6 @@ def divide_out(logp, train):
     """
     scores = np.asarray(logp, dtype=np.float64) + log_ratio(np.ones(groups.N_GROUPS), train)
     return scores - logsumexp(scores)[:, None]
-
-
-def label_of(key):
-    """Extinction-group label that a key names.
-
-    Parameters
-    ----------
-    key : int or str
-        A label 1..99, a Hermann-Mauguin symbol in the reference setting ("P21/c"), "sg14" for a
-        space group by number, or an extinction symbol that only one group has ("P 1 21/c 1").
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    XrdlibError
-        If the key names no group, or several.
-    """
-    if not isinstance(key, str):
-        matches = (
-            [key] if not isinstance(key, bool) and key in range(1, groups.N_GROUPS + 1) else []
-        )
-    else:
-        wanted = key.replace(" ", "")
-        space_groups = [
-            number
-            for number in range(1, 231)
-            if wanted in (f"sg{number}", groups.reference_symbol(number).replace(" ", ""))
-        ]
-        matches = {int(groups.group_of_space_group()[number]) for number in space_groups} or {
-            row["label"]
-            for row in groups.table()["extinction_groups"]
-            if wanted in [symbol.replace(" ", "") for symbol in row["settings"]]
-        }
-    if len(matches) != 1:
-        raise XrdlibError(
-            f"{key!r} names {len(matches)} groups; use a label 1..{groups.N_GROUPS}, a symbol that "
-            "only one group has, or 'sg' and a space-group number."
-        )
-    return int(next(iter(matches)))
 
 
 def named_minerals(table):

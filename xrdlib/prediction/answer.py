@@ -149,8 +149,20 @@ def posterior(predictor, pattern, wavelength, prior, flags=()):
     probability, nearest, lattice = predictor.recognise(
         pattern.two_theta, [pattern.intensity], wavelength, prior
     )
-    found = nearest and nearest[0] | {"similarity": round(nearest[0]["similarity"], 4)}
+    found = nearest and {**nearest[0], "similarity": round(nearest[0]["similarity"], 4)}
+    if found:
+        found |= _named_structure(predictor.retrieval, found)
     return probability[0], found, lattice and lattice[0]
+
+
+def _named_structure(retrieval, nearest):
+    """Name and database of a structure; those of OQMD are called by formula and space group."""
+    alike = (retrieval.name == nearest["name"]) & (retrieval.group == nearest["group"])
+    if not retrieval.computed(int(np.flatnonzero(alike)[0])):
+        return {"source": "AMCSD or BGMN"}
+    formula, _, number = nearest["name"].rpartition(" ")
+    symbol = groups.reference_symbol(int(number))
+    return {"name": f"{formula}, {symbol}", "source": "Open Quantum Materials Database, computed"}
 
 
 def used_wavelength(pattern, request):
