@@ -108,7 +108,7 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
         prior = np.asarray(named[spec], dtype=np.float64)
         return prior / prior.sum()
     base = uniform if minerals is None else np.asarray(minerals, dtype=np.float64)
-    spec = _parsed(spec) if isinstance(spec, str) else spec
+    spec = parsed(spec) if isinstance(spec, str) else spec
     weights = _weights(spec, base)
     floor = floor if isinstance(spec, Mapping) else _KNOWN * floor
     if not weights.any():
@@ -116,8 +116,19 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
     return (1 - floor) * weights / weights.sum() + floor * uniform
 
 
-def _parsed(text):
-    """Mapping of weights, or list of space groups, that a text stands for."""
+def parsed(text: str) -> dict[str, float] | list:
+    """Mapping of weights, or list of groups to consider, that the text of a prior stands for.
+
+    Raises
+    ------
+    XrdlibError
+        If it is neither.
+
+    Examples
+    --------
+    >>> parsed("P21/c=3, C2/c=1"), parsed("sg=14,P21/n")
+    ({'P21/c': 3.0, 'C2/c': 1.0}, ['14', 'P21/n'])
+    """
     kind, equals, names = text.partition("=")
     if kind.strip() == "system" and equals:
         return [number for name in names.split(",") for number in _members(name.strip())]

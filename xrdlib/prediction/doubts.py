@@ -243,18 +243,16 @@ def _spikes(intensity, width):
     """Number of single points that stand out where peaks are `width` points wide."""
     if width < 3:
         return 0
-    excess = intensity - _running_median(intensity, 11)
-    noise = _running_median(np.abs(np.diff(intensity, 2)), 101) / 0.6745 / np.sqrt(6)
+    excess = intensity - _running(np.min, intensity, 11)
+    noise = _running(np.median, np.abs(np.diff(intensity, 2)), 101) / 0.6745 / np.sqrt(6)
     middle, neighbour = excess[1:-1], np.maximum(excess[:-2], excess[2:])
-    # The second line of a doublet is above its surroundings too, but not far above both neighbours.
-    rise = intensity[1:-1] - np.maximum(intensity[:-2], intensity[2:])
-    stands_out = rise > np.maximum(_SPIKE * excess.max(), _SPIKE_NOISE * noise)
-    return int((stands_out & (neighbour < 0.25 * middle)).sum())
+    high = middle > np.maximum(_SPIKE * excess.max(), _SPIKE_NOISE * noise)
+    return int((high & (neighbour < 0.25 * middle)).sum())
 
 
-def _running_median(x, width):
+def _running(function, x, width):
     padded = np.pad(x, width // 2, mode="edge")
-    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
+    return function(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
 
 
 def _peaks_outside(angle, intensity, grid):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import gemmi
 import numpy as np
 
+from ..learning.priors import parsed
 from ..symmetry import groups
 from ..symmetry.conditions import conditions
 from ..symmetry.lookup import named, standard_symbol
@@ -160,6 +161,20 @@ def in_common(answer: dict) -> str:
 
 
 FORMS = {"text": text, "json": json_list, "csv": csv_table}
+
+
+def understood(prior: str) -> list[str]:
+    """What the symbols and numbers of a prior were taken for, one line each.
+
+    Examples
+    --------
+    >>> understood("P21/n=2")
+    ['prior: P21/n is space group 14, P21/c, in the setting P 1 21/n 1; extinction group eg4, \
+P 21/b 1 1']
+    """
+    if prior in ("minerals", "uniform") or prior.startswith("system"):
+        return []
+    return [f"prior: {key} is {named(key)}" for key in parsed(prior)]
 
 
 def overview() -> str:
