@@ -91,12 +91,46 @@ def test_text_names_groups_in_order_with_their_space_groups(run, files):
 def test_a_bad_file_gets_one_sentence_and_the_others_an_answer(run, files, tmp_path):
     bad = tmp_path / "bad\n\x1b[31m.xy"
     bad.write_text("no numbers")
-    code, out, err = run("predict", files[0], bad, tmp_path, tmp_path / "none", files[1], "--json")
+    (tmp_path / "empty folder").mkdir()
+    names = (bad, tmp_path / "empty folder", tmp_path / "none")
+    code, out, err = run("predict", files[0], *names, files[1], "--json")
     assert code == 2
     assert [a["file"] for a in json.loads(out)] == [str(files[0]), str(files[1])]
     assert len(err) == 3 and all(line.startswith("xrdlib: ") for line in err)
-    assert "none: does not exist" in err[2]
+    assert "none: does not exist" in err[2] and "empty folder: there is no file" in err[0]
     assert all(character.isprintable() for line in err for character in line)
+
+
+def test_folders_and_wildcards_name_files_and_processes_keep_their_order(run, files, tmp_path):
+    expected = json.loads(run("predict", *sorted(files), "--json")[1])
+    (tmp_path / ".hidden").write_text("no pattern")
+    for named in (tmp_path, f"{tmp_path}/*.*", f"{tmp_path}/**/*[!.]*"):
+        code, out, err = run("predict", named, "--json", "--jobs", 1)
+        assert (code, err) == (0, []) and json.loads(out) == expected
+    code, out, err = run("predict", f"{tmp_path}/*.raw")
+    assert code == 2 and "there is no file" in err[0]
+    answers = json.loads(run("predict", tmp_path, "--json", "--jobs", 2)[1])
+    for one, other in zip(answers, expected, strict=True):
+        assert one["file"] == other["file"] and one["set"] == other["set"]
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("a.json", "json"), ("a.csv", "csv"), ("a.txt", "text")]
+)
+def test_answers_go_to_a_file_in_the_form_that_its_name_says(run, files, tmp_path, name, form):
+    code, out, _ = run("predict", files[0], "--out", tmp_path / name)
+    assert code == 0 and out == ""
+    options = [] if form == "text" else [f"--{form}"]
+    assert (tmp_path / name).read_text() == run("predict", files[0], *options)[1]
+    code, _, _ = run("predict", files[0], "--csv", "--out", tmp_path / "b.json")
+    assert code == 0 and (tmp_path / "b.json").read_text().startswith("file,rank")
+
+
+def test_what_a_prior_was_understood_as_is_told(run, files):
+    _, out, err = run("predict", files[0], "--prior", "P2_1/n=3,15=1", "--json")
+    assert len(json.loads(out)) == 1 and len(err) == 2
+    assert "P2_1/n is space group 14, P21/c, in the setting P 1 21/n 1" in err[0]
+    assert "15 is space group 15, C2/c" in err[1]
 
 
 def test_nothing_but_bad_files_prints_no_answer(run, tmp_path):
@@ -115,6 +149,7 @@ def test_nothing_but_bad_files_prints_no_answer(run, tmp_path):
         (("--coverage", "90"), "between 0 and 1"),
         (("--cell", "5,5,5,90,90,90"), "--html"),
         (("--html", "no/such/folder/report.html"), "cannot be written"),
+        (("--out", "no/such/folder/answers.json"), "cannot be written"),
     ],
 )
 def test_options_without_sense_get_one_sentence(run, files, options, message):

@@ -125,7 +125,7 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
     probability, nearest, lattice = posterior(predictor, pattern, wavelength, request.prior, found)
     if nearest and nearest["similarity"] < _UNLIKE:
         found["unlike"] = ""
-    if lattice and "short_range" in found and not doubts.hidden_start(lattice["cell"], *scan[::2]):
+    if lattice and "short_range" in found and not doubts.hidden_start(lattice, *scan[::2]):
         if np.max(pattern.two_theta) > doubts.EARLIEST:
             del found["short_range"]
     if "no_peaks" not in found:

@@ -7,6 +7,8 @@ from ..base.patterns import CU_KA1, GRID, Grid, to_grid
 from ..identification.cell_evidence import lines as cell_lines
 from ..identification.peaks import background, profile
 from ..simulation.diffraction import WAVELENGTHS
+from ..symmetry import groups
+from ..symmetry.cells import settings
 from .attribution import Match
 
 # K-beta1 of the usual anodes, and the L-alpha1 of tungsten that ages tubes, in angstrom; Bearden,
@@ -23,13 +25,15 @@ _ENOUGH = 15
 
 _LEAST_SPAN = 5.0  # degrees of a scan that can be compared
 
-COARSE, BROAD = 0.045, 0.2  # degrees, of steps and of the full width at half maximum
+COARSE, BROAD = 0.049, 0.2  # degrees, of steps and of the full width at half maximum
 
-_SHARPEST = 0.035  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
+_SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
 
 _CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
 
 _NEAR, _NEAR_STRUCTURE, _NEAR_BETA = 0.12, 0.15, 0.06  # degrees
+
+_WITH_COPPER = " (as with Cu radiation)"
 
 _MOST = 24  # clear peaks; further up a cell has reflections everywhere
 
@@ -90,17 +94,18 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
         doubts["range_cut"] = ""
     if not number:
         return doubts
-    step = float(np.median(np.diff(angle)))
+    step = float(np.median(np.diff(angle[(angle >= grid.start) & (angle <= grid.stop)])))
     high = found.peaks[np.argsort(-found.height[found.peaks], kind="stable")[:6]]
     width = float(np.median(_widths(inside - background(inside, grid.step), high, grid.step)))
     if step > COARSE:
-        doubts["coarse"] = f"They are {step:.2g} degrees."
+        doubts["coarse"] = f"They are {step:.2g} degrees{_WITH_COPPER}."
     if width > BROAD:
-        doubts["broad"] = f"They are about {width:.2g} degrees wide at half height."
-    spacing = CU_KA1 / 2 / np.sin(np.radians(places / 2))
-    if number >= 2 and spacing[0] < _LONGEST_FIRST and first < 25:
+        doubts["broad"] = f"About {width:.2g} degrees at half height{_WITH_COPPER}."
+    clear = found.height[found.peaks] > _CLEAR * found.height[found.peaks].max()
+    spacing = CU_KA1 / 2 / np.sin(np.radians(places[clear][0] / 2))
+    if number > 1 and spacing < _LONGEST_FIRST and first < 25:
         doubts["wavelength_doubtful"] = (
-            f"The first peak is at d = {spacing[0]:.2f} angstrom, and every crystal has "
+            f"The first clear peak is at d = {spacing:.2f} angstrom, and every crystal has "
             "reflections at larger spacings: the true wavelength is longer."
         )
     elif assumed and step < _SHARPEST / 3 and width < _SHARPEST and number >= FEW:
@@ -171,10 +176,16 @@ def of_answer(
     return doubts
 
 
-def hidden_start(cell, two_theta, wavelength: float, grid: Grid = GRID) -> bool:
-    """Whether a cell has reflections on the grid before a scan begins."""
+def hidden_start(lattice: dict, two_theta, wavelength: float, grid: Grid = GRID) -> bool:
+    """Whether the group of a lattice allows reflections on the grid before a scan begins."""
     first = float(_as_with_copper(np.min(two_theta), wavelength))
-    return len(_reflections(cell, grid.start, first)) > 0
+    try:
+        hkl = cell_lines(lattice["cell"], CU_KA1, grid.start, first)[0]
+    except XrdlibError:  # no reflection in the range
+        return False
+    number = groups.table()["extinction_groups"][lattice["group"] - 1]["space_groups"][0]
+    choices = settings(lattice["group"], lattice["cell"])
+    return any((~groups.absent(number, hkl @ change)).any() for change in choices)
 
 
 def _reflections(cell, first, last):
