@@ -119,7 +119,7 @@ def test_pictures_are_well_formed_and_small(page):
         assert kind == "data:image/svg+xml;base64"
         root = ElementTree.fromstring(base64.b64decode(content))
         assert root.tag.endswith("svg")
-    assert len(page) < 500_000
+    assert len(page) < 800_000
 
 
 def test_the_same_answers_make_the_same_page(made, tmp_path, page):

@@ -65,9 +65,9 @@ def write(
 
 
 def _write_page(path, files, problems=(), separate=False):
-    page = _environment().get_template("report.html")
     about = {"files": files, "problems": problems, "separate": separate}
-    many.write_text(path, page.render(**about, style=style(), version=__version__))
+    page = rendered("report.html", **about, style=style(), version=__version__)
+    many.write_text(path, page)
 
 
 def section(predictor, found: dict, probability: np.ndarray, pattern, request: Request):
@@ -92,22 +92,19 @@ def section(predictor, found: dict, probability: np.ndarray, pattern, request: R
     flags = warnings(found)
     first, *others = (sentence for sentence in sentences(found) if sentence not in flags)
     lines, evidence_ = _evidence(found, two_theta, intensity, request)
-    text = (
-        _environment()
-        .get_template("section.html")
-        .render(
-            answer=found,
-            flags=flags,
-            sentences=[f"{first} {_promise(predictor, found, request)}", *others],
-            points=len(two_theta),
-            first=two_theta.min(),
-            last=two_theta.max(),
-            prior=_prior_name(request.prior),
-            match=_match(predictor, found, two_theta, intensity),
-            effect=_effect(predictor, probability, request),
-            evidence=evidence_,
-            attribution=_attribution(predictor, found, two_theta, intensity, lines),
-        )
+    text = rendered(
+        "section.html",
+        answer=found,
+        flags=flags,
+        sentences=[f"{first} {_promise(predictor, found, request)}", *others],
+        points=len(two_theta),
+        first=two_theta.min(),
+        last=two_theta.max(),
+        prior=_prior_name(request.prior),
+        match=_match(predictor, found, two_theta, intensity),
+        effect=_effect(predictor, probability, request),
+        evidence=evidence_,
+        attribution=_attribution(predictor, found, two_theta, intensity, lines),
     )
     # The template has escaped what it was given.
     return Markup(text)
@@ -128,8 +125,12 @@ def fragment(title: str, section: str = "", problem: str | Exception | None = No
     str
         HTML.
     """
-    template = _environment().get_template("fragment.html")
-    return template.render(style=style(), title=title, section=section, problem=problem)
+    return rendered("fragment.html", style=style(), title=title, section=section, problem=problem)
+
+
+def rendered(template: str, **values) -> str:
+    """A template of this package, filled; what is no markup is escaped."""
+    return _environment().get_template(template).render(**values)
 
 
 def style() -> str:
@@ -142,7 +143,7 @@ def style() -> str:
 def picture(figure: plt.Figure) -> str:
     """A figure as a data URI that an image can show; the figure is closed."""
     stream = io.BytesIO()
-    with in_style(**{"svg.fonttype": "none"}):  # letters as outlines are large
+    with in_style():
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     # Hundredths of a point are finer than any screen, and a third of the length.

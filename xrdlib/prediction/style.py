@@ -67,8 +67,8 @@ RC = {
 
 
 @contextmanager
-def in_style(**other):
-    """Context in which figures are drawn in the project's style, or with other settings.
+def in_style():
+    """Context in which figures are drawn in the project's style.
 
     It puts back the settings of the style and no others: matplotlib's own `rc_context` puts back
     "interactive" too, which a notebook's backend switches on when the first figure is made, and
@@ -81,7 +81,7 @@ def in_style(**other):
     8.0
     """
     before = {key: plt.rcParams[key] for key in RC}
-    plt.rcParams.update(RC | other)
+    plt.rcParams.update(RC)
     try:
         yield
     finally:

@@ -177,6 +177,9 @@ class Page:
 def interactive(two_theta, intensity) -> str:
     """A plot to zoom into, with a square-root scale, as HTML that needs no network.
 
+    Some hundred kilobytes: notebook servers drop updates of widgets above a megabyte a second,
+    so that no plotting library can travel with it.
+
     Parameters
     ----------
     two_theta, intensity : array_like, (m,)
@@ -186,24 +189,15 @@ def interactive(two_theta, intensity) -> str:
     str
         A frame of its own, since scripts do not run in the HTML of a widget.
     """
-    from plotly.graph_objects import Figure, Scatter
-
-    y = np.asarray(intensity, dtype=np.float64)
-    scales = {"linear": y, "square root": np.sqrt(np.maximum(y, 0))}
-    buttons = [
-        {"label": name, "method": "restyle", "args": [{"y": [values]}]}
-        for name, values in scales.items()
-    ]
-    figure = Figure(Scatter(x=np.asarray(two_theta), y=y, line={"color": "black", "width": 1}))
-    menu = {"buttons": buttons, "type": "buttons", "direction": "right", "x": 0, "y": 1.2,
-            "xanchor": "left"}  # fmt: skip
-    figure.update_layout(
-        template="simple_white", height=320, margin={"l": 60, "r": 20, "t": 50, "b": 50},
-        xaxis_title="2\u03b8 (degrees)", yaxis_title="intensity", updatemenus=[menu],
-    )  # fmt: skip
-    page = figure.to_html(include_plotlyjs=True, config={"displaylogo": False, "scrollZoom": True})
+    angle, counts = (np.asarray(v, dtype=np.float64) for v in (two_theta, intensity))
+    order = np.argsort(angle, kind="stable")
+    page = html_report.rendered(
+        "plot.html",
+        two_theta=[round(v, 4) for v in angle[order].tolist()],
+        intensity=[float(f"{v:.5g}") for v in counts[order].tolist()],
+    )
     return (
-        '<iframe class="xrdlib-plot" style="width: 100%; max-width: 60rem; height: 350px; '
+        '<iframe class="xrdlib-plot" style="width: 100%; max-width: 60rem; height: 330px; '
         f'border: 0" srcdoc="{html.escape(page)}"></iframe>'
     )
 
