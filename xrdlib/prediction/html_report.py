@@ -146,8 +146,10 @@ def picture(figure: plt.Figure) -> str:
     with in_style():
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    # Hundredths of a point are finer than any screen, and a third of the length.
-    drawn = re.sub(rb"(\.\d\d)\d+", rb"\1", stream.getvalue())
+    # Hundredths of a point are finer than any screen, and curves a third shorter.
+    drawn = re.sub(
+        rb' d="[^"]*"', lambda d: re.sub(rb"(\.\d\d)\d+", rb"\1", d[0]), stream.getvalue()
+    )
     return "data:image/svg+xml;base64," + base64.b64encode(drawn).decode()
 
 
