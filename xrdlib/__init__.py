@@ -1,6 +1,10 @@
 """Extinction groups from powder diffraction: symmetry, simulation, models, evidence."""
 
+import os
 from importlib import import_module
+
+# Before PyTorch is loaded: threads that wait should sleep, spinning ones take the time of others.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Loaded on first use, so that `import xrdlib` is instant and needs no optional library.
 _EXPORTS = {

@@ -162,6 +162,16 @@ def test_a_wavelength_that_leaves_nothing_to_read_is_named(predictor):
         answer(predictor, "x", pattern(far, lines([3, 4, 5], far), None))
 
 
+@pytest.mark.parametrize(("probe", "warned"), [("neutron", 1), ("x-ray", 0), (None, 0)])
+def test_neutrons_are_answered_with_a_warning(predictor, probe, warned):
+    sample = pattern(ANGLES, lines(MANY), 1.5418)
+    sample.probe = probe
+    found = answer(predictor, "x", sample)
+    assert found["flags"].count("neutrons") == warned and found["predictions"]
+    # A doublet's mean stands for its stronger line; neutrons have one wavelength.
+    assert found["wavelength"] == (1.5418 if warned else 1.540593)
+
+
 def test_what_no_structure_resembles_is_flagged_and_a_mineral_is_not(predictor):
     comb = answer(predictor, "comb", pattern(ANGLES, lines(np.arange(10, 85, 1.7))))
     assert "unlike" in comb["flags"] and comb["nearest"]["similarity"] < 0.5

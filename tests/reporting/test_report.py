@@ -9,7 +9,7 @@ import xrdlib
 from xrdlib.base import config, paths
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import metrics
-from xrdlib.reporting import report
+from xrdlib.reporting import card, report
 
 
 @pytest.fixture
@@ -71,18 +71,14 @@ def test_the_table_shows_the_numbers_of_the_rows(project):
         assert f"{row['bits_over_prior']:.2f}" in line and f"{row['nll']:.2f}" in line
 
 
-def test_columns_of_the_printed_table_line_up(project):
-    text = report.as_text(report.summary(rows(), config.load("tiny"), missing=["elsewhere"]))
-    tables = [part.splitlines() for part in text.split("\n\n") if "---" in part]
+def test_tables_are_even_in_print_and_in_markdown(project):
+    written = report.summary(rows(), config.load("tiny"), missing=["elsewhere"])
+    tables = [part.splitlines() for part in report.as_text(written).split("\n\n") if "---" in part]
     assert len(tables) == 2
     for lines in tables:
         assert len({len(line) for line in lines[1:]}) == 1
-
-
-def test_markdown_is_a_table(project):
-    text = report.as_markdown(report.summary(rows(), config.load("tiny")))
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 2
+    lines = [line for line in report.as_markdown(written).splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 2 + 2 + len(report.MODELS)
     assert len({line.count("|") for line in lines}) == 1
     assert set(lines[1]) <= set("|-: ")
 
@@ -126,7 +122,7 @@ def test_the_tables_of_the_readme_are_those_of_the_committed_results(from_result
 
 def test_the_tables_of_the_model_card_are_those_of_the_committed_results(from_results):
     def render():
-        return report.tables(json.loads((paths.results("laptop") / "released.json").read_text()))
+        return card.tables(json.loads((paths.results("laptop") / "released.json").read_text()))
 
     allowed = from_results(render)
     assert between_the_marks("models/README.md") in allowed

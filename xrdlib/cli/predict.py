@@ -91,7 +91,8 @@ class _Cell(click.ParamType):
     "--cell",
     type=_Cell(),
     metavar="A,B,C,AL,BE,GA",
-    help="angstrom and degrees; the report then shows which lines decide",
+    help="angstrom and degrees, where the cell is known: groups are ranked by the absences in it, "
+    "and the report shows which lines decide",
 )
 @click.option(
     "--html",
@@ -122,8 +123,6 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options) -> i
     out, html = options["out"], options["html"]
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other; give one")
-    if options["cell"] and not html:
-        raise XrdlibError("What --cell adds is a picture; name a report to draw it in with --html.")
     for path in filter(None, (out, html)):
         _check_place(path)
     from ..prediction import many, text

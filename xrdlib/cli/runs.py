@@ -13,6 +13,7 @@ TRAIN_EXAMPLES = """examples:
 
 STUDY_EXAMPLES = """examples:
   xrdlib study ablations --part 1/2       the other half elsewhere, with --part 2/2
+  xrdlib study scaling --status           how far they are
 """
 
 into_option = click.option(
@@ -46,16 +47,24 @@ def train(stage, profile):
 @click.command(cls=Command, epilog=STUDY_EXAMPLES, short_help="do the trainings of a study")
 @click.argument("name", type=click.Choice(("scaling", "ablations")), metavar="STUDY")
 @click.option("--part", default="1/1", metavar="K/N", help="every N-th training, from the K-th on")
+@click.option("--status", is_flag=True, help="only say how far the trainings are")
+@click.option("--plan", is_flag=True, help="only say how long they take on this machine")
 @profile_option
-def study(name, part, profile):
+def study(name, part, status, plan, profile):
     """Do the trainings of a study, scaling or ablations; its notebook finds them finished."""
     from ..base.config import load
-    from ..studies import ablations, trainings
+    from ..studies import ablations, scaling, trainings
 
-    chosen, settings = {"scaling": trainings, "ablations": ablations}[name], load(profile)
-    for training in trainings.part(chosen.trainings(settings), part):
+    study = {"scaling": scaling, "ablations": ablations}[name]
+    settings = load(profile)
+    chosen = trainings.part(study.trainings(settings), part)
+    if plan:
+        click.echo(trainings.plan(settings, chosen))
+    if status:
+        click.echo(trainings.status(study, settings, chosen))
+    for training in [] if plan or status else chosen:
         click.echo(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
-        chosen.train_one(settings, training)
+        study.train_one(settings, training)
 
 
 @click.command(cls=Command, short_help="score the released predictor")
@@ -69,6 +78,35 @@ def evaluate(weights, json):
     rows = run(weights, json)
     click.echo(as_text({"profile": "laptop", "rows": rows, "notes": []}))
     click.echo(f"\n{headline(rows)}")
+
+
+@click.command(cls=Command, short_help="fit a predictor's weights anew")
+@click.option("--weights", type=click.Path(), metavar="FILE", help="another predictor")
+@click.option("--fits", type=int, metavar="N", help="learn from N fits of simulated patterns first")
+@click.option("--threads", type=int, default=1, metavar="N", help="processes (default 1)")
+def reweigh(weights, fits, threads):
+    """Fit anew how the released predictor weighs its parts, on the calibration patterns.
+
+    Its network stays; the library and the lattices beside it may be newer than the file. With
+    --fits the weights of fitted lattices are learned on compounds of the Materials Project.
+    """
+    from ..base import paths
+    from ..base.errors import XrdlibError
+    from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
+    from ..prediction import assemble
+    from ..prediction.evaluate import measured
+    from ..prediction.pattern_training import compounds
+    from ..prediction.predictor import DEFAULT
+    from ..structures.materials_project import FILE
+
+    sets = measured()
+    if not sets:
+        raise XrdlibError(f"No measured patterns: {HOW_TO_GET_MEASURED}.")
+    simulated = None
+    if fits:
+        simulated = compounds(paths.data_dir() / FILE, fits)
+    predictor = assemble.reweigh(weights or DEFAULT, sets[MEASURED[0]], simulated, threads)
+    click.echo(str(predictor.fusion))
 
 
 @click.command(cls=Command, short_help="print the results of a profile")
@@ -92,7 +130,7 @@ def report(profile, markdown, into):
 def card(profile):
     """Bring the tables of models/README.md up to date."""
     from ..base.config import load
-    from ..reporting.report import update
+    from ..reporting.card import update
 
     update(profile or load().profile)
 
@@ -153,4 +191,4 @@ def repro(target, times):
     return progress.repro(target, times)
 
 
-COMMANDS = [train, study, evaluate, report, card, gallery, claims, digests, repro]
+COMMANDS = [train, study, evaluate, reweigh, report, card, gallery, claims, digests, repro]

@@ -10,6 +10,7 @@ from ..learning import calibrate, priors
 from ..learning.metrics import logsumexp
 from ..simulation.diffraction import resolve_wavelength, strong_line
 from ..symmetry import groups
+from ..symmetry.cells import metric_tensor
 from . import doubts
 from .attribution import match
 
@@ -42,6 +43,8 @@ FLAGS = {
     "range_cut": "Of the few peaks some lie outside 5 to 90 degrees (as with Cu radiation), where "
     "nothing is used.",
     "wavelength_assumed": f"Neither you nor the file names the wavelength; {ASSUMED} is assumed.",
+    "neutrons": "The pattern was measured with neutrons, or at least not with X-rays, which the "
+    "models know alone: the positions of its peaks count, their intensities mislead.",
 }
 
 
@@ -60,7 +63,7 @@ class Request:
     coverage : float
         Probability with which the set is to hold the true group, above 0 and below 1.
     cell : sequence of 6 floats, optional
-        a, b, c in angstrom, alpha, beta, gamma in degrees; for the evidence.
+        a, b, c in angstrom, alpha, beta, gamma in degrees, where the cell is known.
     """
 
     wavelength: str | float | None = None
@@ -83,6 +86,8 @@ class Request:
             raise XrdlibError(f"{self.top_k} groups are asked for; give a number from 1 to 99.")
         if not 0 < self.coverage < 1:
             raise XrdlibError(f"The coverage is {self.coverage}; give a number between 0 and 1.")
+        if self.cell is not None:
+            metric_tensor(self.cell)
 
 
 def answer(predictor, file, pattern, request: Request | None = None) -> dict:
@@ -122,7 +127,9 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
     wavelength, assumed = used_wavelength(pattern, request)
     scan = pattern.two_theta, pattern.intensity, wavelength
     found = doubts.of_pattern(*scan, assumed, predictor.grid)
-    probability, nearest, lattice = posterior(predictor, pattern, wavelength, request.prior, found)
+    probability, nearest, lattice = posterior(
+        predictor, pattern, wavelength, request.prior, found, request.cell
+    )
     if nearest and nearest["similarity"] < _UNLIKE:
         found["unlike"] = ""
     if lattice and "short_range" in found and not doubts.hidden_start(lattice, *scan[::2]):
@@ -131,8 +138,8 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
     if "no_peaks" not in found:
         near = nearest and match(predictor.retrieval, *scan)
         found |= doubts.of_answer(*scan, lattice, near, predictor.grid)
-    if assumed:
-        found["wavelength_assumed"] = ""
+    found |= {"wavelength_assumed": ""} if assumed else {}
+    found |= {"neutrons": ""} if not_x_rays(pattern) else {}
     if "no_peaks" in found:  # a statement about the prior, not about patterns like those of old
         inside = calibrate.members(probability[None], request.coverage)[0]
     else:
@@ -173,7 +180,7 @@ def reweighed(predictor, probability: np.ndarray, prior, other) -> np.ndarray:
     return np.exp(scores - logsumexp(scores[None])[0])
 
 
-def posterior(predictor, pattern, wavelength: float, prior, flags=()):
+def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None):
     """Probabilities of the groups, the most similar known structure, and the lattice.
 
     Parameters and errors are as for `answer`; `flags` are those of the pattern.
@@ -190,8 +197,9 @@ def posterior(predictor, pattern, wavelength: float, prior, flags=()):
     """
     if "no_peaks" in flags:
         return priors.resolve_prior(prior, predictor.metadata["minerals"]), None, None
+    known = {"cell": cell} if cell is not None and predictor.takes_cell else {}
     probability, nearest, lattice = predictor.recognise(
-        pattern.two_theta, [pattern.intensity], wavelength, prior
+        pattern.two_theta, [pattern.intensity], wavelength, prior, **known
     )
     found = nearest and {**nearest[0], "similarity": round(nearest[0]["similarity"], 4)}
     if found:
@@ -212,7 +220,16 @@ def _named_structure(retrieval, nearest):
 def used_wavelength(pattern, request: Request) -> tuple[float, bool]:
     """Wavelength in angstrom, and whether it is assumed since nobody states one."""
     given = pattern.wavelength if request.wavelength is None else request.wavelength
-    return strong_line(ASSUMED if given is None else given), given is None
+    wavelength, assumed = ASSUMED if given is None else given, given is None
+    if not_x_rays(pattern):  # no doublet to take the strong line of
+        return resolve_wavelength(wavelength), assumed
+    return strong_line(wavelength), assumed
+
+
+def not_x_rays(pattern) -> bool:
+    """Whether the file of a pattern says that it was measured with neutrons or electrons."""
+    probe = getattr(pattern, "probe", None)
+    return bool(probe) and not probe.startswith("x")
 
 
 def common(labels: Sequence[int]) -> dict[str, list[int]]:
