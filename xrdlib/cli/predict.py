@@ -152,7 +152,7 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options) -> i
     form = "csv" if as_csv or suffix == ".csv" and not as_json else form
     written = text.FORMS[form]([one.answer for one in answered])
     if out:
-        many.write_text(out, written)
+        text.write_text(out, written)
     else:
         click.echo(written, nl=False)
     if html:

@@ -14,11 +14,11 @@ from .. import __version__
 from ..base.errors import XrdlibError
 from ..identification.cell_evidence import evidence
 from ..symmetry import groups
-from . import many, plots
+from . import plots
 from .answer import Request, ranking, reweighed
 from .attribution import attribute, match
 from .style import in_style
-from .text import named_groups, percent, sentences, warnings
+from .text import named_groups, percent, sentences, warnings, write_text
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -67,7 +67,7 @@ def write(
 def _write_page(path, files, problems=(), separate=False):
     about = {"files": files, "problems": problems, "separate": separate}
     page = rendered("report.html", **about, style=style(), version=__version__)
-    many.write_text(path, page)
+    write_text(path, page)
 
 
 def section(predictor, found: dict, probability: np.ndarray, pattern, request: Request):

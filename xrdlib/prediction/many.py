@@ -5,7 +5,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import NamedTuple
 
 from ..base.errors import XrdlibError
@@ -96,17 +95,3 @@ def _one(file, task):
     from .html_report import section
 
     return One(found, section(predictor, found, probability, pattern, task.request))
-
-
-def write_text(path: str | Path, content: str) -> None:
-    """Write a text file.
-
-    Raises
-    ------
-    XrdlibError
-        If it cannot be written.
-    """
-    try:
-        Path(path).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise XrdlibError(f"{path} cannot be written: {error.strerror}.") from None

@@ -5,10 +5,12 @@ import io
 import json
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 import gemmi
 import numpy as np
 
+from ..base.errors import XrdlibError
 from ..learning.priors import parsed
 from ..symmetry import groups
 from ..symmetry.conditions import conditions
@@ -237,3 +239,17 @@ def group(key: int | str) -> str:
         wrapped = textwrap.wrap(value, 76, break_on_hyphens=False)
         blocks.append("\n".join([f"{name}:", *(f"    {line}" for line in wrapped)]))
     return "\n".join(blocks) + "\n"
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Write a text file.
+
+    Raises
+    ------
+    XrdlibError
+        If it cannot be written.
+    """
+    try:
+        Path(path).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise XrdlibError(f"{path} cannot be written: {error.strerror}.") from None
