@@ -247,7 +247,7 @@ def test_another_prior_gives_what_the_predictor_gives_under_it(made):
     _, probability, sample = answered[0]
     for prior in ("minerals", "uniform", "P21/c=1"):
         again = predictor.predict_proba(
-            sample.two_theta, [sample.intensity], sample.wavelength, prior
+            sample.two_theta, [sample.intensity], sample.wavelength, prior, request.cell
         )
         found = reweighed(predictor, probability, request.prior, prior)
         assert np.allclose(found, again[0], rtol=1e-6, atol=1e-12)
