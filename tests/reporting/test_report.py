@@ -114,30 +114,28 @@ def test_a_damaged_file_is_named(project):
         report.load("tiny")
 
 
-def between_the_marks(page):
+def between(page, marks):
     text = (paths.ROOT / page).read_text(encoding="utf-8")
-    return text.split(report.BEGIN)[1].split(report.END)[0].strip()
+    return text.split(marks[0])[1].split(marks[1])[0].strip()
 
 
-def test_the_tables_of_the_readme_are_those_of_the_committed_results(from_results):
-    allowed = from_results(lambda: report.as_markdown(report.load("laptop")))
-    assert between_the_marks("README.md") in allowed
-
-
-def test_the_tables_of_the_model_card_are_those_of_the_committed_results(from_results):
+def test_the_tables_of_the_documents_are_those_of_the_committed_results(from_results):
     def render():
-        return report.tables(json.loads((paths.results("laptop") / "released.json").read_text()))
+        result = report.load("laptop")
+        return report.headline(result["released"]["rows"]), report.as_markdown(result)
 
-    allowed = from_results(render)
-    assert between_the_marks("models/README.md") in allowed
-    assert "| cubic |" in allowed[-1]
+    headlines, tables = zip(*from_results(render), strict=True)
+    assert between("README.md", report.HEADLINE) in headlines
+    assert between("docs/results.md", report.RESULTS) in tables
+    assert "| cubic |" in tables[-1]
 
 
 def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
+    begin, end = report.RESULTS
+    page.write_text(f"above\n{begin}\nold\n{end}\nbelow\n")
     report.insert(page, "new")
-    assert page.read_text() == f"above\n{report.BEGIN}\nnew\n{report.END}\nbelow\n"
+    assert page.read_text() == f"above\n{begin}\nnew\n{end}\nbelow\n"
     page.write_text("no marks")
     with pytest.raises(XrdlibError, match="needs the lines"):
         report.insert(page, "new")

@@ -1,6 +1,7 @@
-"""The summary of a profile's results, the headline table and the model card.
+"""The summary of a profile's results, the headline table, and all tables for the documents.
 
-`xrdlib report` prints it from its file, `--markdown` in the form that the README shows.
+`xrdlib report` prints the summary from its file, `--markdown` all tables as docs/results.md has
+them, `--headline` the one table of the README.
 """
 
 import json
@@ -87,7 +88,6 @@ COLUMNS = (
     ("top-1 %", "top1", "top1_ci95", 1),
     ("top-5 %", "top5", "top5_ci95", 1),
     ("balanced %", "balanced_top1", None, 1),
-    ("top-1, 97 %", "top1_97", None, 1),
     ("bits", "bits_over_prior", "bits_ci95", 2),
     ("NLL", "nll", None, 2),
     ("ECE %", "ece", None, 1),
@@ -97,15 +97,15 @@ SCORES = ("top1", "bits_over_prior", "nll")
 
 WIDTH = 100
 
-# Between these lines of a text file the tables of a profile are kept up to date.
-BEGIN = "<!-- results: xrdlib report --markdown --into FILE -->"
+# Between these lines of a text file its tables are kept up to date.
+RESULTS = ("<!-- results: xrdlib report --into FILE -->", "<!-- end of results -->")
 
-END = "<!-- end of results -->"
+HEADLINE = ("<!-- headline: xrdlib report --headline --into FILE -->", "<!-- end of headline -->")
 
 LEGEND = (
     "Brackets: 95 % bootstrap interval over mineral families. Balanced: top-1 averaged over "
-    "classes. 97: the classes that diffraction can tell apart. Bits: information beyond the "
-    "prior; above 0, the pattern told the model something. NLL in nats."
+    "classes. Bits: information beyond the prior; above 0, the pattern told the model something. "
+    "NLL in nats."
 )
 
 
@@ -160,21 +160,27 @@ def summary(rows, config, missing=(), extra=None):
 
 
 def load(profile):
-    """The summary that `summary` wrote, with the error analysis if there is one beside it.
+    """The summary that `summary` wrote, with the results beside it that reports also show.
+
+    Returns
+    -------
+    dict
+        As from `summary`; with "dag_errors" and "released" (contents of the files of these names)
+        where they exist.
 
     Raises
     ------
     XrdlibError
-        If it does not exist or is not JSON.
+        If there is no summary, or a file is not JSON.
     """
     path = paths.results(profile) / "summary.json"
+    beside = {name: path.with_name(f"{name}.json") for name in ("dag_errors", "released")}
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         result.pop("made_with", None)
-        if (errors := path.with_name("dag_errors.json")).is_file():
-            result["dag_errors"] = json.loads(errors.read_text(encoding="utf-8"))
-        if (released := path.with_name("released.json")).is_file():
-            result["released"] = json.loads(released.read_text(encoding="utf-8"))["rows"]
+        for name, file in beside.items():
+            if file.is_file():
+                result[name] = json.loads(file.read_text(encoding="utf-8"))
         return result
     except FileNotFoundError:
         raise XrdlibError(f"{path} does not exist; run `make repro PROFILE={profile}`.") from None
@@ -204,19 +210,49 @@ def as_text(result):
 
 
 def as_markdown(result):
-    """A summary as markdown tables, for the README; first what a clock cut short."""
+    """All tables of a summary, and of the released predictor beside it, as markdown.
+
+    What a clock cut short stands first. A model that both files have is shown as the released
+    predictor's file has it, whose patterns are not rounded for keeping.
+    """
+    released = result.get("released") or {"rows": []}
+    rows = [_of_released(row) for row in released["rows"]]
+    known = {(row["subset"], row["model"]) for row in rows}
+    rows += [row for row in result["rows"] if (row["subset"], row["model"]) not in known]
     parts = [f"**{result['cut_short']}**"] if result.get("cut_short") else []
-    if rows := result.get("released"):
-        parts.append(headline(rows))
-    for subset, rows in _by_subset(result):
-        head, *body = _cells(rows)
-        rule = ["---", *("---:" for _ in head[1:])]
-        lines = [f"| {' | '.join(line)} |" for line in (head, rule, *body)]
-        parts.append("\n".join([f"**{_title(subset, rows)}**", "", *lines]))
-    return "\n\n".join([*parts, LEGEND, *(f"Note: {n}" for n in result["notes"])])
+    parts.append("## Models on each set\n\n" + LEGEND)
+    parts += [f"Note: {note}" for note in result["notes"]]
+    for subset, some in _by_subset({"rows": rows}):
+        parts.append(f"### {_title(subset, some)}\n\n{_markdown(_cells(some))}")
+    return "\n\n".join(parts + (_appraisal(released) if released["rows"] else []))
 
 
-def insert(path, text, marks=(BEGIN, END)):
+def _of_released(row):
+    """A row of the released predictor's file; "shuffled" says whose predictions were shuffled."""
+    return {**row, "model": "released, shuffled"} if row["model"] == "shuffled" else row
+
+
+def _appraisal(found):
+    """What the released predictor's file has besides its scores, as parts of a document."""
+    parts = ["## The released predictor, kind by kind"]
+    for name, kind in found["kinds"].items():
+        table = _markdown(_cells(kind, "kind", _KINDS))
+        parts.append(f"### By {name} ({MEASURED})\n\n{table}")
+    table = _markdown(_cells(found["groups"], "symbol", _GROUPS))
+    parts.append(f"### By group ({MEASURED})\n\n{table}")
+    parts.append(
+        f"### Sets of groups ({MEASURED})\n\nCoverage that was promised, and that was met over "
+        "families and over patterns; mean number of groups; share of sets of one group.\n\n"
+        + _table(_COVERAGE, found["coverage"])
+    )
+    parts.append(
+        f"### The most confident mistakes ({experiment.MEASURED[0]})\n\n"
+        "Doubtful labels are listed, none was dropped.\n\n" + _table(_MISTAKES, found["mistakes"])
+    )
+    return parts
+
+
+def insert(path, text, marks=RESULTS):
     """Replace what stands between two marks in a file.
 
     Parameters
@@ -267,18 +303,25 @@ def _span(values):
     return f"{values[0]}" if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
-def _cells(rows):
+def _cells(rows, first="model", columns=COLUMNS):
     """Heading and one line a row, as strings."""
-    lines = [["model", *(heading for heading, *_ in COLUMNS)]]
+    lines = [[first, *(heading for heading, *_ in columns)]]
     for row in rows:
-        line = [row["model"]]
-        for _, key, interval, decimals in COLUMNS:
+        line = [row[first]]
+        for _, key, interval, decimals in columns:
             line.append(_number(row.get(key), decimals))
             ends = row.get(interval) if interval else None
             if ends:
                 line[-1] += f" [{', '.join(_number(end, decimals) for end in ends)}]"
         lines.append(line)
     return lines
+
+
+def _markdown(cells):
+    """Heading and lines as a markdown table."""
+    head, *body = cells
+    rule = ["---", *("---:" for _ in head[1:])]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *body))
 
 
 def _number(value, decimals):
@@ -304,14 +347,23 @@ def _shown(path):
     return path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path
 
 
-CARD = paths.MODELS / "README.md"
-
 _KINDS = (
-    *("kind", "n", "n_families", "top1", "top1_ci95", "prior_top1", "top5"),
-    *("bits_over_prior", "bits_ci95", "nll"),
+    ("n", "n", None, 0),
+    ("families", "n_families", None, 0),
+    ("top-1 %", "top1", "top1_ci95", 1),
+    ("top-5 %", "top5", None, 1),
+    ("prior only, top-1 %", "prior_top1", None, 1),
+    ("bits", "bits_over_prior", "bits_ci95", 2),
+    ("NLL", "nll", None, 2),
 )
 
-_GROUPS = ("symbol", "n", "predicted", "top1", "top5", "nll")
+_GROUPS = (
+    ("n", "n", None, 0),
+    ("predicted", "predicted", None, 0),
+    ("top-1 %", "top1", None, 1),
+    ("top-5 %", "top5", None, 1),
+    ("NLL", "nll", None, 2),
+)
 
 _COVERAGE = ("promised", "families", "patterns", "size", "single")
 
@@ -320,73 +372,12 @@ _MISTAKES = ("source", "true", "predicted", "probability", "nearest", "similarit
 _PERCENT = ("promised", "families", "patterns", "single", "probability")
 
 
-def tables(found):
-    """All tables of the card as markdown.
-
-    Parameters
-    ----------
-    found : dict
-        Content of released.json.
-
-    Returns
-    -------
-    str
-    """
-    if not found["rows"]:
-        return "No measured patterns were at hand."
-    rows = {"rows": found["rows"], "notes": []}
-    parts = [headline(found["rows"]), as_markdown(rows)]
-    parts += [
-        f"**By {name}** ({experiment.MEASURED[1]}; rates in percent)\n\n{_table(_KINDS, kind)}"
-        for name, kind in found["kinds"].items()
-    ]
-    parts.append(f"**By group** ({experiment.MEASURED[1]})\n\n{_table(_GROUPS, found['groups'])}")
-    parts.append(
-        f"**Sets** ({experiment.MEASURED[1]}): promised and met coverage over families and "
-        f"over patterns, mean number of groups, share of sets of one group\n\n"
-        f"{_table(_COVERAGE, found['coverage'], _PERCENT)}"
-    )
-    parts.append(
-        f"**The most confident mistakes** ({experiment.MEASURED[0]}; doubtful labels are listed, "
-        f"none was dropped)\n\n{_table(_MISTAKES, found['mistakes'], _PERCENT)}"
-    )
-    return "\n\n".join(parts)
-
-
-def update(profile):
-    """Bring the tables of models/README.md up to date.
-
-    Parameters
-    ----------
-    profile : str
-        Whose results to read.
-
-    Raises
-    ------
-    XrdlibError
-        If there are no results, or the card does not hold the marks.
-    """
-    path = paths.results(profile) / "released.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise XrdlibError(f"{path} does not exist; run `make repro` first.") from None
-    except json.JSONDecodeError as error:
-        raise XrdlibError(f"{path} is not JSON ({error}); run `make repro` again.") from None
-    insert(CARD, tables(found))
-
-
-def _table(columns, rows, percent=()):
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1)]
-    lines += [[_cell(row[key], key in percent) for key in columns] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _table(columns, rows):
+    lines = [[_cell(row[key], key in _PERCENT) for key in columns] for row in rows]
+    return _markdown([columns, *lines])
 
 
 def _cell(value, percent):
-    if isinstance(value, list):
-        return f"[{value[0]:.1f}, {value[1]:.1f}]"
-    if value is None:  # an interval over a single family
-        return "-"
     if isinstance(value, float):
         return f"{100 * value:.0f} %" if percent else f"{value:.2f}"
     return str(value).replace("|", "\\|")
