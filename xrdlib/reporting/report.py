@@ -9,6 +9,7 @@ import math
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 from ..base import files, paths, results
 from ..base.errors import XrdlibError
@@ -166,7 +167,8 @@ def load(profile):
     -------
     dict
         As from `summary`; with "dag_errors" and "released" (contents of the files of these names)
-        where they exist.
+        where they exist, and "released without" a part and "released indexing", rows that the
+        profile `released` left.
 
     Raises
     ------
@@ -181,11 +183,15 @@ def load(profile):
         for name, file in beside.items():
             if file.is_file():
                 result[name] = json.loads(file.read_text(encoding="utf-8"))
-        return result
     except FileNotFoundError:
         raise XrdlibError(f"{path} does not exist; run `make repro PROFILE={profile}`.") from None
     except json.JSONDecodeError as error:
         raise XrdlibError(f"{path} or its neighbour is not JSON ({error}); run again.") from None
+    made = SimpleNamespace(profile="released")
+    for key, name, rows in _PARTS:
+        if results.exists(made, name):
+            result[key] = results.read(made, name)[rows]
+    return result
 
 
 def print_table(result, file=None):
@@ -224,7 +230,16 @@ def as_markdown(result):
     parts += [f"Note: {note}" for note in result["notes"]]
     for subset, some in _by_subset({"rows": rows}):
         parts.append(f"### {_title(subset, some)}\n\n{_markdown(_cells(some))}")
-    return "\n\n".join(parts + (_appraisal(released) if released["rows"] else []))
+    parts += _appraisal(released) if released["rows"] else []
+    if rows := result.get("released without"):
+        parts.append(f"### Parts taken away ({MEASURED})\n\n{_markdown(_cells(rows))}")
+    if rows := [row for row in result.get("released indexing", ()) if "cell_found" in row]:
+        table = _markdown(_cells(rows, "system", _INDEXING))
+        parts.append(
+            "### Indexing alone (simulated patterns of held-out minerals)\n\nTop-1 and top-5 are of "
+            "groups, with the prior.\n\n" + table
+        )
+    return "\n\n".join(parts)
 
 
 def _of_released(row):
@@ -355,6 +370,21 @@ _KINDS = (
     ("prior only, top-1 %", "prior_top1", None, 1),
     ("bits", "bits_over_prior", "bits_ci95", 2),
     ("NLL", "nll", None, 2),
+)
+
+_INDEXING = (
+    ("n", "n", None, 0),
+    ("lines, median", "lines", None, 0),
+    ("system right %", "system_found", None, 1),
+    ("cell right %", "cell_found", None, 1),
+    ("top-1 %", "top1", "top1_ci95", 1),
+    ("top-5 %", "top5", None, 1),
+)
+
+# What the profile `released` left besides its scores: our key, the result, and where its rows are.
+_PARTS = (
+    ("released without", "retrieval", "parts"),
+    ("released indexing", "indexing", "rows"),
 )
 
 _GROUPS = (
