@@ -19,14 +19,16 @@ PROFILE = os.environ.get("PROFILE") or config.load().profile
 # Executed notebooks where the profile has been run, else those of the repository without output.
 RUN = f"runs/{PROFILE}" if list((paths.ROOT / "runs" / PROFILE).glob("*.ipynb")) else "notebooks"
 
-DOCS = "predict results companion reliability scale simulator indexing differences mistakes"
+DOCS = "predict results companion simulator indexing differences scale reliability mistakes"
+MODELS = ["models/README", "results/released/README"]
 
 API = "docs/api"  # pages made here, one a package
 
 project, version, author = "xrdlib", xrdlib.__version__, "The xrdlib authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
-include_patterns = ["README.md", "docs/*.md", "models/README.md", f"{RUN}/*.ipynb", f"{API}/*.rst"]
+include_patterns = ["README.md", "docs/*.md", "models/README.md", "results/*/README.md"]
+include_patterns += [f"{RUN}/*.ipynb", f"{API}/*.rst"]
 exclude_patterns = [".*", "data", "shared", "build/book*", "**/.ipynb_checkpoints"]
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # would come from the network
@@ -47,7 +49,7 @@ def _contents():
     """What stands in the book's margin, as a list of (caption, pages)."""
     notebooks = sorted((paths.ROOT / RUN).glob("*.ipynb"))
     return [
-        ("Documents", [f"docs/{name}" for name in DOCS.split()] + ["models/README"]),
+        ("Documents", [f"docs/{name}" for name in DOCS.split()] + MODELS),
         ("Notebooks", [f"{RUN}/{file.stem}" for file in notebooks]),
         ("Changing it", ["docs/developing", *(f"{API}/{name}" for name in _packages())]),
     ]
@@ -60,6 +62,8 @@ def _packages():
 
 def _write_api(app):
     """A page for each package: its docstring and those of its modules."""
+    if f"{API}/*.rst" not in app.config.include_patterns:
+        return
     folder = paths.ROOT / API
     folder.mkdir(parents=True, exist_ok=True)
     for package in _packages():
@@ -77,8 +81,13 @@ def _complete(app, docname, source):
     source[0] = re.sub(r"\]\((\.\./)?notebooks/(\w+)\.ipynb", rf"](\1{RUN}/\2.ipynb", source[0])
     if docname == root_doc:
         for caption, pages in _contents():
-            listed = "\n".join(pages)
+            listed = "\n".join(page for page in pages if page in app.env.found_docs)
             source[0] += f"\n```{{toctree}}\n:caption: {caption}\n:hidden:\n\n{listed}\n```\n"
+
+
+def _escape(app, what, name, obj, options, lines):
+    """Bars about a modulus, as in |F|, are not markup."""
+    lines[:] = [line.replace("|", r"\|") for line in lines]
 
 
 def _formula(block):
@@ -100,4 +109,5 @@ def setup(app):
     app.add_html_math_renderer("mathml", (_formula(False), None), (_formula(True), None))
     app.connect("builder-inited", _write_api)
     app.connect("source-read", _complete)
+    app.connect("autodoc-process-docstring", _escape)
     app.connect("build-finished", _first_page)
