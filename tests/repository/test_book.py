@@ -1,4 +1,4 @@
-"""The book of the documents: built without a warning, and opened in a browser without the network."""
+"""The book of the documents: built without a warning, opened in a browser without a network."""
 
 import re
 import subprocess

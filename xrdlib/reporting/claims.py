@@ -30,7 +30,8 @@ more explanation, and with the pictures drawn anew, is in the notebook
   of minerals kept from training, `random-crystals` balanced synthetic patterns.
 - A claim *holds* where the difference is there on all sets and its interval leaves out zero,
   *holds in part* where it is so on some, *does not hold* where the opposite is seen, and is *not
-  decided* where the intervals do not tell. [judges.py](../xrdlib/reporting/judges.py) has each rule.
+  decided* where the intervals do not tell. The rules are in
+  [judges.py](../xrdlib/reporting/judges.py).
 """
 
 NOT_RUN = "not run"

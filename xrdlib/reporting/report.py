@@ -236,8 +236,8 @@ def as_markdown(result):
     if rows := [row for row in result.get("released indexing", ()) if "cell_found" in row]:
         table = _markdown(_cells(rows, "system", _INDEXING))
         parts.append(
-            "### Indexing alone (simulated patterns of held-out minerals)\n\nTop-1 and top-5 are of "
-            "groups, with the prior.\n\n" + table
+            "### Indexing alone (simulated patterns of held-out minerals)\n\nTop-1 and top-5 are "
+            "those of groups, with the prior.\n\n" + table
         )
     return "\n\n".join(parts)
 
