@@ -1,13 +1,13 @@
 # `make repro` and `make test` are all that a newcomer types; each sets up what it needs.
-# Profiles: tiny (minutes), laptop (under half an hour), released (hours), paper (a GPU). Without
-# PROFILE=... and `studies`, what params.yaml says counts; NOTEBOOK=03_stage1 goes no further.
-PROFILE ?= $(shell sed -n 's/^profile: *\([a-z]*\).*/\1/p' params.yaml)
-STUDIES ?= $(shell sed -n 's/^studies: *\[\(.*\)\].*/\1/p' params.yaml)
+# Profiles: tiny (minutes), laptop (the default, under half an hour), released (hours), paper (a GPU),
+# regime (the scaling study, a day). NOTEBOOK=03_stage1 goes no further than that notebook.
+PROFILE ?= laptop
+STUDIES ?=
 NOTEBOOK ?=
 PYTHON ?= python3
 
-ifeq ($(filter $(PROFILE),tiny laptop released paper),)
-$(error PROFILE=$(PROFILE) is not a profile; choose one of tiny, laptop, released, paper)
+ifeq ($(filter $(PROFILE),tiny laptop regime released paper),)
+$(error PROFILE=$(PROFILE) is not a profile; choose one of tiny, laptop, regime, released, paper)
 endif
 
 VENV := .venv

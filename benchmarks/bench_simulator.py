@@ -26,17 +26,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import references
 from references import WAVELENGTH, as_gemmi, as_pymatgen, render_windowed, with_gemmi, with_pymatgen
 
-from xrdlib.base.patterns import GRID
+from xrdlib.base.patterns import GRID, Grid
 from xrdlib.simulation import powder, structure_factors
 from xrdlib.simulation.diffraction import d_star, reflections, two_theta
 from xrdlib.simulation.prototype_bank import aflow_bank
 from xrdlib.simulation.prototypes import decorate
 from xrdlib.simulation.realism import Realism, measured_like
+from xrdlib.simulation.reflection_patterns import Peaks
+from xrdlib.simulation.reflection_stream import ReflectionStream
 from xrdlib.structures.crystals import generate
 from xrdlib.structures.recipes import shipped
 from xrdlib.symmetry.groups import N_GROUPS, group_of_space_group
 
 TIMED = 150  # structures that speed is measured with; all are compared with the references
+BATCH = 128  # patterns of reflections alone, made at a time
 GROUP_BATCH = 256  # random crystals made at a time of one group; training makes 20 of each
 OURS = "xrdlib.simulate: structure -> pattern"
 DENSE, WINDOWED = "pymatgen + dense rendering: pattern", "gemmi + windowed rendering: pattern"
@@ -64,6 +67,11 @@ def stream(crystals, n, device):
     return pattern.sum().item()  # waits for the GPU
 
 
+def alone(step):
+    """Patterns of reflections alone, equal heights, on a grid of the given step."""
+    return ReflectionStream(Peaks(), 1, BATCH, Grid(GRID.start, GRID.stop, step))
+
+
 def speeds(entries, crystals):
     """Print and return items a second of every stage, (n, best repetition) of one core."""
     n = len(crystals)
@@ -85,6 +93,14 @@ def speeds(entries, crystals):
             256,
         ),
         ("xrdlib: crystal -> measured-looking", lambda: stream(crystals, 1024, "cpu"), 1024),
+        *(
+            (
+                f"xrdlib: reflections alone, steps of {step} deg",
+                lambda step=step: alone(step).batch(0),
+                BATCH,
+            )
+            for step in (0.04, 0.02, 0.01)
+        ),
     ]
     if torch.cuda.is_available():
         row = "xrdlib: crystal -> measured-looking, GPU", lambda: stream(crystals, 32768, "cuda")

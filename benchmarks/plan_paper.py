@@ -24,8 +24,7 @@ from xrdlib.base import config
 from xrdlib.learning import stages
 from xrdlib.learning.experiment import grid
 from xrdlib.reporting import report
-from xrdlib.studies import ablations
-from xrdlib.studies import trainings as scaling
+from xrdlib.studies import ablations, scaling
 
 GPU = 50e12  # operations a second in bfloat16, assumed: a part of what one is sold for
 CORE_PRICE, GPU_PRICE = 0.05, 3.0  # USD an hour, assumed: rented, a GPU with some cores
@@ -128,7 +127,7 @@ def _in_words(table):
 def text():
     """What the document holds."""
     settings, found = config.load("paper"), plan.measured()
-    counted = {name: operations("paper", name) for name in ("model", "resnet", "plain")}
+    counted = {name: operations("paper", name) for name in ("model", "resnet", "plain", "vit")}
     table = rows(trainings(settings), counted, found)
     return markdown(table, plan.drawing_rate(found["paper"], 1))
 

@@ -47,7 +47,7 @@ def test_a_path_may_be_a_string(params):
 
 @pytest.mark.parametrize("name", ["huge", "shared", "profile", "Tiny"])
 def test_an_unknown_profile_is_refused_with_the_choice(params, name):
-    with pytest.raises(XrdlibError, match="tiny, laptop, released, paper"):
+    with pytest.raises(XrdlibError, match="tiny, laptop, regime, released, paper"):
         config.load(name, params)
 
 

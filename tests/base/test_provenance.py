@@ -148,6 +148,12 @@ def test_the_code_of_training_counts_and_that_of_plots_does_not():
     assert not names & {"plots.py", "metrics.py", "checkpoint.py", "files.py", "provenance.py"}
 
 
+def test_patterns_of_reflections_know_nothing_of_crystals():
+    names = {f.name for f in provenance.training_files("xrdlib.simulation.reflection_stream")}
+    assert {"reflection_patterns.py", "train.py", "model.py", "symmetry.json"} <= names
+    assert not names & {"stream.py", "crystals.py", "realism.py"}
+
+
 def test_digests_see_code_and_not_its_looks(tmp_path):
     def digest(text, name="a.py"):
         file = tmp_path / name

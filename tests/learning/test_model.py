@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from xrdlib.base import config
 from xrdlib.base.errors import XrdlibError
-from xrdlib.learning import model
+from xrdlib.learning import model, stages
 from xrdlib.learning.baselines import build
 from xrdlib.learning.model import Block, PhysicsTransformer, paper_config, parameter_count
 
@@ -30,7 +31,7 @@ def test_outputs_have_the_documented_shapes(stem, batch):
 
 @pytest.mark.parametrize(
     ("name", "config"),
-    [("resnet", {"widths": (8, 8, 8, 8)}), ("plain", {"width": 16, "depth": 1, "pool": 8})],
+    [("resnet", {"widths": (8, 8, 8, 8)}), ("plain", {"width": 16, "depth": 1, "patch": 8})],
 )
 def test_baselines_give_class_logits_alone(name, config):
     outputs = build(name, config)(torch.rand(2, 4251))
@@ -54,6 +55,26 @@ def published_coordinate(index, start, step, size):
         return np.sin(np.pi / 180 * (start + step * i) / 2) ** 2
 
     return 2 * (s(np.asarray(index)) - s(0)) / (s(size - 1) - s(0)) - 1
+
+
+@pytest.mark.parametrize(("section", "count"), [("plain", 2.73), ("vit", 9.52)])
+def test_the_papers_networks_have_as_many_parameters_as_published(section, count):
+    paper = config.load("paper")
+    model = stages.new_model(paper, section)
+    assert round(parameter_count(model) / 1e6, 2) == count
+    assert model.config.width == 256 and model.config.heads == {"plain": 4, "vit": 8}[section]
+
+
+def test_a_weak_line_beside_a_strong_one_is_seen():
+    plain, x = build("plain", SMALL), torch.zeros(2, 851)
+    x[:, 400], x[1, 403] = 1.0, 0.1
+    one, both = plain(x)["aux"]
+    assert (one - both).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("name", ["physics", "resnet", "plain"])
+def test_every_network_can_have_230_outputs(name):
+    assert build(name, {"classes": 230})(torch.rand(2, 4251))["aux"].shape == (2, 230)
 
 
 @pytest.mark.parametrize("stem", ["conv", "patch"])
@@ -90,6 +111,7 @@ def test_receptive_fields_of_the_convolutional_stem_are_centred_on_their_tokens(
     [
         ("coordinate_channel", 25 * 16),
         ("physics_position", 2 * 16 + 16 * 17),
+        ("learned_position", 36 * 16),
         ("rule_head", 37 * 17),
     ],
 )
@@ -123,15 +145,15 @@ def test_attention_written_out_equals_the_library_one(monkeypatch):
 
 
 def test_every_weight_receives_a_gradient():
-    for name, config in (("physics", SMALL), ("plain", SMALL), ("resnet", {})):
-        model = build(name, config)
+    for name, shape in (("physics", SMALL), ("plain", SMALL), ("resnet", {})):
+        model = build(name, shape)
         outputs = model(torch.rand(4, model.config.grid[2]))
         torch.cat(list(outputs.values()), 1).square().sum().backward()
         assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
 
 
 def test_rotary_positions_make_products_depend_on_distance_alone():
-    plain = build("plain", SMALL | {"pool": 8})
+    plain = build("plain", SMALL | {"patch": 8})
     query, key = torch.randn(1, 8).expand(60, -1), torch.randn(1, 8).expand(60, -1)
     plain.cosine, plain.sine = plain.cosine[:60], plain.sine[:60]
     product = plain.rotate(query) @ plain.rotate(key).T
@@ -168,7 +190,7 @@ def test_impossible_requests_are_told_clearly(call, message):
         call()
 
 
-@pytest.mark.parametrize(("name", "config"), [("physics", SMALL), ("plain", SMALL | {"pool": 1})])
+@pytest.mark.parametrize(("name", "config"), [("physics", SMALL), ("plain", SMALL | {"patch": 1})])
 def test_the_place_of_a_line_matters(name, config):
     model, x = build(name, config), torch.zeros(2, 851)
     x[0, 100], x[1, 500] = 1, 1

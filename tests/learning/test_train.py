@@ -12,6 +12,7 @@ from training import GRID, Stream, losses, run, same, tiny, weights
 
 from xrdlib.base import provenance
 from xrdlib.base.errors import XrdlibError
+from xrdlib.base.files import held
 from xrdlib.learning import checkpoint, decode
 from xrdlib.learning.baselines import build
 from xrdlib.learning.train import FILE
@@ -48,14 +49,37 @@ def test_rows_hold_means_of_what_the_loss_gives():
 
 
 @pytest.mark.parametrize("warmup", [0.2, 4])
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "step"])
 def test_the_learning_rate_follows_its_schedule(schedule, warmup):
     history = run(tiny(), Stream(), steps=20, rows=20, lr=0.5, warmup=warmup, schedule=schedule)
     done = np.arange(20) / 20
     expected = 0.5 * np.minimum(1, done / 0.2)
     if schedule == "cosine":
         expected *= np.cos(np.pi * done / 2) ** 2
+    if schedule == "step":
+        expected[12:] *= 0.1
+        expected[17:] *= 0.1
     np.testing.assert_allclose([row["lr"] for row in history.rows], expected)
+
+
+def test_rows_come_after_the_steps_that_are_named_and_at_the_end():
+    history = run(tiny(), Stream(), steps=9, rows=[2, 5])
+    assert [row["step"] for row in history.rows] == [2, 5, 9]
+
+
+def test_to_look_at_a_run_changes_nothing(tmp_path):
+    options = {"steps": 6, "rows": 3, "folder": tmp_path}
+    assert run(tiny(), Stream(), look=True, **options).step == 0
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(SystemExit):
+        stopped = Stream(at={4: lambda: signal.raise_signal(signal.SIGTERM)})
+        run(tiny(), stopped, prefetch=False, **options)
+    (path,) = tmp_path.rglob(FILE)
+    before = path.read_bytes()
+    with held(path.parent):  # as another process would
+        seen = run(tiny(), Stream(), look=True, **options)
+    assert 0 < seen.step < 6 and not seen.complete and path.read_bytes() == before
+    assert run(tiny(), Stream(), **options).complete
 
 
 def test_a_time_limit_ends_training_with_the_schedule_run_down(tmp_path):

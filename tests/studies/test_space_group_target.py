@@ -6,11 +6,17 @@ import torch
 
 from xrdlib.base import config
 from xrdlib.base.errors import XrdlibError
-from xrdlib.learning.experiment import grid
+from xrdlib.learning.experiment import grid, random_crystals
 from xrdlib.learning.model import PhysicsTransformer, TransformerConfig
+from xrdlib.simulation.realism import Realism
+from xrdlib.simulation.stream import PatternStream
 from xrdlib.studies.ablations import SpaceGroupStream, collapse
-from xrdlib.studies.trainings import clean_stream
 from xrdlib.symmetry import groups
+
+
+def crystal_stream(settings, batch):
+    sources = [(random_crystals(settings, "stage1"), 1.0)]
+    return PatternStream(sources, Realism.mild(), 1, batch, grid=grid(settings))
 
 
 def test_collapsing_adds_the_members():
@@ -25,7 +31,7 @@ def test_collapsing_adds_the_members():
 
 
 def test_labels_are_space_groups_of_the_same_patterns():
-    plain = clean_stream(config.load("tiny"), 20)
+    plain = crystal_stream(config.load("tiny"), 20)
     stream = SpaceGroupStream(plain)
     x, space_group = stream.batch(1)
     same, group = plain.batch(1)
@@ -37,7 +43,7 @@ def test_labels_are_space_groups_of_the_same_patterns():
 
 
 def test_a_crystal_without_space_group_is_refused():
-    stream = clean_stream(config.load("tiny"), 4)
+    stream = crystal_stream(config.load("tiny"), 4)
     crystals = stream.crystals
 
     def unknown(number):

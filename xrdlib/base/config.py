@@ -8,7 +8,7 @@ from ruamel.yaml.error import YAMLError
 from .errors import XrdlibError
 from .paths import ROOT
 
-PROFILES = ("tiny", "laptop", "released", "paper")
+PROFILES = ("tiny", "laptop", "regime", "released", "paper")
 
 
 def load(profile=None, path=None):
@@ -17,7 +17,7 @@ def load(profile=None, path=None):
     Parameters
     ----------
     profile : str, optional
-        tiny, laptop, released or paper; by default the one named in the file.
+        tiny, laptop, regime, released or paper; by default the one named in the file.
     path : path-like, optional
         Another params.yaml.
 

@@ -101,15 +101,14 @@ def of_run(model, stream, settings, class_probabilities=None, config=None):
         "labels": fingerprint({"labels": stream.batch(0)[1]}),
         "prior": [round(float(p), 9) for p in prior],
         "caller": config or {},
-        "code": code_digest(training_files()),
+        "code": code_digest(training_files(type(stream).__module__)),
     }
     return json.loads(canonical(identity))
 
 
-def training_files():
-    """Code and tables that training and the simulator behind it read, a list of Path."""
-    roots = "import xrdlib.learning.train, xrdlib.simulation.stream"
-    files = [ROOT / name for name in of_source(roots)]
+def training_files(stream=f"{PACKAGE}.simulation.stream"):
+    """Code and tables that training and a module with streams read, a list of Path."""
+    files = [ROOT / name for name in of_source(f"import {PACKAGE}.learning.train, {stream}")]
     return [file for file in files if file.stem not in _APART]
 
 

@@ -13,6 +13,7 @@ TRAIN_EXAMPLES = """examples:
 
 STUDY_EXAMPLES = """examples:
   xrdlib study ablations --part 1/2       the other half elsewhere, with --part 2/2
+  xrdlib study scaling --status           how far they are
 """
 
 into_option = click.option(
@@ -46,16 +47,24 @@ def train(stage, profile):
 @click.command(cls=Command, epilog=STUDY_EXAMPLES, short_help="do the trainings of a study")
 @click.argument("name", type=click.Choice(("scaling", "ablations")), metavar="STUDY")
 @click.option("--part", default="1/1", metavar="K/N", help="every N-th training, from the K-th on")
+@click.option("--status", is_flag=True, help="only say how far the trainings are")
+@click.option("--plan", is_flag=True, help="only say how long they take on this machine")
 @profile_option
-def study(name, part, profile):
+def study(name, part, status, plan, profile):
     """Do the trainings of a study, scaling or ablations; its notebook finds them finished."""
     from ..base.config import load
-    from ..studies import ablations, trainings
+    from ..studies import ablations, scaling, trainings
 
-    chosen, settings = {"scaling": trainings, "ablations": ablations}[name], load(profile)
-    for training in trainings.part(chosen.trainings(settings), part):
+    study = {"scaling": scaling, "ablations": ablations}[name]
+    settings = load(profile)
+    chosen = trainings.part(study.trainings(settings), part)
+    if plan:
+        click.echo(trainings.plan(settings, chosen))
+    if status:
+        click.echo(trainings.status(study, settings, chosen))
+    for training in [] if plan or status else chosen:
         click.echo(f"{training.name}, seed {training.seed}, {training.patterns:,} patterns")
-        chosen.train_one(settings, training)
+        study.train_one(settings, training)
 
 
 @click.command(cls=Command, short_help="score the released predictor")

@@ -25,24 +25,35 @@ from .model import (
 
 @dataclass(frozen=True)
 class ResNetConfig:
-    """Shape of `ResNet18_1d`: grid as (start, step, size), width and blocks of each stage."""
+    """Shape of `ResNet18_1d`: grid as (start, step, size), widths and blocks of stages, outputs."""
 
     grid: tuple[float, float, int] = (5.0, 0.02, 4251)
     widths: tuple[int, ...] = (32, 64, 64, 64)
     blocks: tuple[int, ...] = (2, 2, 2, 2)
+    classes: int = N_GROUPS
 
 
 @dataclass(frozen=True)
 class PlainConfig:
-    """Shape of `PlainTransformer`; at paper scale width 256 and `pool` 1 (a token per point).
+    """Shape of `PlainTransformer`.
+
+    Of the published one the width (256), the heads (4), a token for every point, rotary positions,
+    adaptive average pooling and 2.73 million parameters are known, which three blocks and fourteen
+    regions add up to.
 
     Attributes
     ----------
     grid : (start, step, size)
     width, depth, heads, mlp_ratio : int
-    pool : int
-        Points a token: their maximum is taken, so that no reflection is lost.
+    patch : int
+        Points a token. The token is a linear map of all of them, so that a weak reflection is seen
+        beside a strong one.
+    regions : int
+        Equal parts of the pattern; the head reads the average of the tokens of each. Rotary
+        positions are relative ones, so an average over all would not know where a line lies.
     dropout : float
+    classes : int
+        Outputs.
     """
 
     grid: tuple[float, float, int] = (5.0, 0.02, 4251)
@@ -50,12 +61,14 @@ class PlainConfig:
     depth: int = 4
     heads: int = 4
     mlp_ratio: int = 4
-    pool: int = 8
+    patch: int = 8
+    regions: int = 14
     dropout: float = 0.0
+    classes: int = N_GROUPS
 
 
 class ResNet18_1d(nn.Module):
-    """ResNet-18 (He et al. 2016) in one dimension with a 99-way head.
+    """ResNet-18 (He et al. 2016) in one dimension.
 
     Parameters
     ----------
@@ -79,10 +92,10 @@ class ResNet18_1d(nn.Module):
                 layers.append(_Residual(width, out, stride=2 if stage and i == 0 else 1))
                 width = out
         self.features = nn.Sequential(*layers)
-        self.aux = nn.Linear(width, N_GROUPS)
+        self.aux = nn.Linear(width, config.classes)
 
     def forward(self, x):
-        """(B, size) float32 normalised to {"aux": (B, 99) logits}."""
+        """(B, size) float32 normalised to {"aux": (B, classes) logits}."""
         check_input(x, self.config.grid)
         return {"aux": self.aux(self.features(x[:, None]).mean(-1))}
 
@@ -108,7 +121,7 @@ class _Residual(nn.Module):
 
 
 class PlainTransformer(nn.Module):
-    """Transformer over (pooled) points with rotary positions (Su et al. 2021) and no physics.
+    """Transformer over patches of points with rotary positions (Su et al. 2021) and no physics.
 
     Parameters
     ----------
@@ -130,41 +143,40 @@ class PlainTransformer(nn.Module):
                 f"A width of {config.width} does not split into {config.heads} heads of even "
                 "length, which rotary positions need; change either."
             )
-        self.embed = nn.Linear(1, config.width)
-        self.cls = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.embed = nn.Conv1d(1, config.width, config.patch, config.patch)
         self.blocks = nn.ModuleList(
             Block(config.width, config.heads, config.mlp_ratio, config.dropout)
             for _ in range(config.depth)
         )
         self.norm = nn.LayerNorm(config.width)
-        self.aux = nn.Linear(config.width, N_GROUPS)
+        self.aux = nn.Linear(config.regions * config.width, config.classes)
         self.apply(initialise)
-        nn.init.normal_(self.cls, std=SMALL)
-        nn.init.normal_(self.embed.weight, std=INTENSITY_GAIN)
+        with torch.no_grad():
+            self.embed.weight *= INTENSITY_GAIN
         nn.init.normal_(self.aux.weight, std=SMALL)
 
         length = config.width // config.heads
-        tokens = 1 + -(-config.grid[2] // config.pool)
+        tokens = -(-config.grid[2] // config.patch)
         frequency = 10000.0 ** (-torch.arange(0, length, 2).double() / length)
         angle = torch.arange(tokens)[:, None] * frequency
         self.register_buffer("cosine", angle.cos().float(), persistent=False)
         self.register_buffer("sine", angle.sin().float(), persistent=False)
 
     def rotate(self, x):
-        """Turn each pair of features of (..., tokens, length) by an angle that grows with place."""
-        even, odd = x[..., 0::2], x[..., 1::2]
+        """Turn pairs of features of (..., tokens, length) by angles that grow with place."""
+        one, other = x.chunk(2, -1)
         cosine, sine = self.cosine.to(x.dtype), self.sine.to(x.dtype)
-        turned = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1)
-        return turned.flatten(-2)
+        return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)
 
     def forward(self, x):
-        """(B, size) float32 normalised to {"aux": (B, 99) logits}."""
+        """(B, size) float32 normalised to {"aux": (B, classes) logits}."""
         check_input(x, self.config.grid)
-        pooled = F.max_pool1d(x[:, None], self.config.pool, ceil_mode=True).transpose(1, 2)
-        tokens = torch.cat([self.cls.expand(len(x), -1, -1), self.embed(pooled)], dim=1)
+        x = F.pad(x, (0, len(self.cosine) * self.config.patch - x.shape[1]))
+        tokens = self.embed(x[:, None]).transpose(1, 2)
         for block in self.blocks:
             tokens = block(tokens, self.rotate)
-        return {"aux": self.aux(self.norm(tokens[:, 0]))}
+        pooled = F.adaptive_avg_pool1d(self.norm(tokens).transpose(1, 2), self.config.regions)
+        return {"aux": self.aux(pooled.flatten(1))}
 
 
 MODELS = {

@@ -11,6 +11,7 @@ from ..base.errors import XrdlibError
 from ..symmetry.groups import (
     N_CLASSES,
     N_GROUPS,
+    N_SPACE_GROUPS,
     SYSTEMS,
     crystal_systems,
     diffraction_classes,
@@ -30,14 +31,14 @@ def check(logp, labels):
 
     Parameters
     ----------
-    logp : array_like, (n, 99) or (n, 97)
+    logp : array_like, (n, 99), (n, 97) or (n, 230)
         Natural log-probabilities; each row sums to one within 1e-3.
     labels : array_like, (n,)
         True classes, counted from 0.
 
     Returns
     -------
-    logp : ndarray, (n, 99) or (n, 97) float64
+    logp : ndarray, of the same shape, float64
         Normalised to rounding.
     labels : ndarray, (n,) int64
 
@@ -48,7 +49,11 @@ def check(logp, labels):
         or a label out of range.
     """
     logp, labels = np.asarray(logp, dtype=np.float64), np.asarray(labels)
-    if logp.ndim != 2 or logp.shape[1] not in (N_GROUPS, N_CLASSES) or len(logp) == 0:
+    if (
+        logp.ndim != 2
+        or logp.shape[1] not in (N_GROUPS, N_CLASSES, N_SPACE_GROUPS)
+        or len(logp) == 0
+    ):
         raise XrdlibError(
             f"Log-probabilities have shape {logp.shape}; give (n, {N_GROUPS}) with n of at least 1."
         )

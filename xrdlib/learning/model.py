@@ -44,7 +44,9 @@ class TransformerConfig:
     coordinate_channel : bool
         Give sin^2(theta) of every point beside its intensity.
     physics_position : bool
-        Add an MLP of 100 sin^2(theta) at each token's centre to the learned embedding.
+        Add an MLP of 100 sin^2(theta) at each token's centre.
+    learned_position : bool
+        Add a learned embedding of each token's number.
     rule_head : bool
         Give 37 rule logits beside the 99 class logits.
     dropout : float
@@ -62,6 +64,7 @@ class TransformerConfig:
     patch: int = 25
     coordinate_channel: bool = True
     physics_position: bool = True
+    learned_position: bool = True
     rule_head: bool = True
     dropout: float = 0.0
     classes: int = N_GROUPS
@@ -120,7 +123,8 @@ class PhysicsTransformer(nn.Module):
         self.register_buffer("ruler", ruler[:, None], persistent=False)
 
         self.cls = nn.Parameter(torch.zeros(1, 1, width))
-        self.position = nn.Parameter(torch.zeros(1, self.tokens + 1, width))
+        if config.learned_position:
+            self.position = nn.Parameter(torch.zeros(1, self.tokens + 1, width))
         if config.physics_position:
             self.position_mlp = nn.Sequential(
                 nn.Linear(1, width), nn.GELU(), nn.Linear(width, width)
@@ -141,8 +145,9 @@ class PhysicsTransformer(nn.Module):
         """Initial scales at which intensities are not drowned by what is the same for all."""
         first = self.stem[0] if self.config.stem == "conv" else self.stem
         first.weight[:, 0] *= INTENSITY_GAIN
-        for constant in (self.cls, self.position):
-            nn.init.normal_(constant, std=SMALL)
+        nn.init.normal_(self.cls, std=SMALL)
+        if self.config.learned_position:
+            nn.init.normal_(self.position, std=SMALL)
         if self.config.physics_position:
             nn.init.normal_(self.position_mlp[0].weight, std=SMALL)  # its input reaches 50
         for head in (self.rule, self.aux) if self.config.rule_head else (self.aux,):
@@ -186,7 +191,9 @@ class PhysicsTransformer(nn.Module):
         tokens = self.stem(self.channels(x)).transpose(1, 2)
         if self.config.physics_position:
             tokens = tokens + self.position_mlp(self.ruler)
-        tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], dim=1) + self.position
+        tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], dim=1)
+        if self.config.learned_position:
+            tokens = tokens + self.position
         for block in self.blocks:
             tokens = block(tokens)
         summary = self.norm(tokens[:, 0])

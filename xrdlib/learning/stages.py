@@ -189,12 +189,12 @@ def predict(model, patterns):
         "aux", and "rule" from a model with a rule head.
     """
     model.eval()
-    heads = {"aux": [], "rule": []}
+    heads, device = {"aux": [], "rule": []}, next(model.parameters()).device
     for x in torch.from_numpy(patterns.x).split(_PREDICT_BATCH):
-        output = model(x.float())
-        heads["aux"].append(torch.log_softmax(output["aux"].float(), -1))
+        output = model(x.to(device).float())
+        heads["aux"].append(torch.log_softmax(output["aux"].float(), -1).cpu())
         if "rule" in output:
-            heads["rule"].append(decode.rule_log_probs(output["rule"]))
+            heads["rule"].append(decode.rule_log_probs(output["rule"]).cpu())
     return {name: torch.cat(parts).numpy() for name, parts in heads.items() if parts}
 
 

@@ -28,7 +28,12 @@ from .ranks import join
 from .run import OPTIMISERS, Run
 
 FILE = "checkpoint.safetensors"
-
+# Learning rate over its highest value, at a share of the run.
+SCHEDULES = {
+    "cosine": lambda share: (1 + math.cos(math.pi * share)) / 2,
+    "step": lambda share: 0.1 ** ((share >= 0.6) + (share >= 0.85)),
+    "constant": lambda share: 1.0,
+}
 LOG_SECONDS = 10  # between lines of progress where nobody watches, as in a log
 
 
@@ -77,6 +82,7 @@ def train(
     rows=40,
     prefetch=True,
     progress=True,
+    look=False,
 ):
     """Train a model in place on a stream of patterns.
 
@@ -97,7 +103,8 @@ def train(
     warmup : float
         Steps over which the learning rate rises linearly from 0; below 1, a share of the run.
     schedule : str
-        "cosine" (to 0) or "constant", after the warm-up.
+        "cosine" (to 0), "step" (to a tenth at 60 and again at 85 % of the run) or "constant",
+        after the warm-up.
     smoothing : float
         Label smoothing.
     class_probabilities : array_like, (99,), optional
@@ -126,12 +133,15 @@ def train(
         Tensors to score, or model -> dict of numbers; runs at each row of the history.
     fusion : float
         Weight of the rule head in the scores.
-    rows : int
-        Rows of the history, evenly spread over the run.
+    rows : int or collection of int
+        Rows of the history, evenly spread over the run; or the steps after which there is one.
     prefetch : bool
         Draw the next batch in a thread while the model works on this one.
     progress : bool
         Show a progress bar.
+    look : bool
+        Train no further than the checkpoint, which another process may be writing: to see how far
+        a run is.
 
     Returns
     -------
@@ -147,8 +157,10 @@ def train(
         On SIGINT and SIGTERM, after a checkpoint was written.
     """
     limit = Limit(steps, max_minutes)
-    if optimiser not in OPTIMISERS or schedule not in ("cosine", "constant") or not 0 <= ema < 1:
-        raise XrdlibError("Choose optimiser adamw or adam, schedule cosine or constant, ema < 1.")
+    if optimiser not in OPTIMISERS or schedule not in SCHEDULES or not 0 <= ema < 1:
+        raise XrdlibError(
+            f"Choose optimiser adamw or adam, schedule {', '.join(SCHEDULES)}, ema below 1."
+        )
     numbers = dict(steps=steps, max_minutes=max_minutes, lr=lr, weight_decay=weight_decay)
     numbers |= dict(warmup=warmup, smoothing=smoothing, clip=clip, ema=ema, seed=seed)
     settings = numbers | dict(optimiser=optimiser, schedule=schedule)
@@ -162,7 +174,7 @@ def train(
     with ExitStack() as stack:
         ranks = join(device)
         stack.enter_context(ranks.together())
-        if path is not None and ranks.first:
+        if path is not None and ranks.first and not look:
             stack.enter_context(files.held(path.parent))
             files.sweep(path)
         stream = ranks.part(stream)
@@ -171,14 +183,14 @@ def train(
         cuda = [run.device] if run.device.type == "cuda" else []
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         torch.manual_seed(seed)
-        if path is not None and not run.resume(path, own) and ranks.first:
+        if path is not None and not run.resume(path, own) and ranks.first and not look:
             _mention_other_code(path, own)
         batches = stack.enter_context(closing(_batches(stream, history.step, prefetch)))
         caught = stack.enter_context(_deferred_signals())
-        bar = stack.enter_context(_bar(steps, history.step, progress and ranks.first))
+        bar = stack.enter_context(_bar(steps, history.step, progress and ranks.first and not look))
         first, started = history.patterns, time.monotonic()
         begun, saved = started - history.seconds, started
-        while not history.complete:
+        while not (history.complete or look):
             before = limit.progress(history)
             loss = run.step(*next(batches), lr * _factor(before, history.step, warmup, schedule))
             history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
@@ -188,7 +200,7 @@ def train(
             if run.device.type == "cpu" or history.step % 20 == 0:
                 speed = (history.patterns - first) / (time.monotonic() - started)
                 _report(bar, history, run.finite(ranks.mean(loss)), speed, max_minutes)
-            if history.complete or int(now * rows) > int(before * rows):
+            if history.complete or _has_row(rows, before, now, history.step):
                 run.add_row(validate, fusion)
                 history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
             due = ranks.first and time.monotonic() - saved >= 60 * every_minutes
@@ -198,7 +210,7 @@ def train(
             if stop and not history.complete:
                 raise caught[0] if caught else SystemExit(1)
     run.finish()
-    if ranks.first and history.step < (steps or 0):
+    if ranks.first and not look and history.step < (steps or 0):
         warnings.warn(
             f"The clock ended this training after {history.step:,} of {steps:,} steps; set "
             "max_minutes to null to let it learn as much as was planned.",
@@ -223,8 +235,13 @@ def _report(bar, history, loss, speed, minutes):
 def _factor(progress, step, warmup, schedule):
     """Learning rate at a share of the run and a step, over its highest value."""
     rise = min(1.0, (progress if warmup < 1 else step) / warmup) if warmup else 1.0
-    fall = (1 + math.cos(math.pi * min(progress, 1))) / 2 if schedule == "cosine" else 1.0
-    return rise * fall
+    return rise * SCHEDULES[schedule](min(progress, 1))
+
+
+def _has_row(rows, before, now, step):
+    if isinstance(rows, int):
+        return int(now * rows) > int(before * rows)
+    return step in rows
 
 
 def _batches(stream, step, prefetch):

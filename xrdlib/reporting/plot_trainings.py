@@ -66,12 +66,11 @@ def scaling(content):
     axes[0, 0].set(xlabel="training patterns", ylabel=_SCORES["top1"], ylim=(0, None))
     axes[0, 1].set(xlabel="training time (s)", ylabel=_SCORES["top1"], ylim=(0, None))
     axes[1, 0].set(xlabel="training patterns (dotted: power law)", ylabel=_SCORES["nll"])
-    axes[1, 1].set(
-        xlabel="patterns seen (largest; 330 patterns, both heads)", ylabel="NLL in training"
-    )
+    axes[1, 1].set(xlabel="patterns seen", ylabel="NLL on the way")
     axes[0, 1].legend(loc="upper left")
     fig.suptitle(
-        f"balanced clean random crystals, n = {content['n']}; every dot is one training", fontsize=8
+        f"balanced patterns of reflections, n = {content['n']}; every dot is one training",
+        fontsize=8,
     )
     return fig
 

@@ -45,6 +45,29 @@ def halved_axes(group):
     return (False, False, False)
 
 
+def unique_reflections(group: bytes, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """One reflection of every set of equivalents, and how many each set holds.
+
+    Parameters
+    ----------
+    group : bytes
+        Distinct rotations, see above.
+    largest : int
+        Largest absolute index.
+
+    Returns
+    -------
+    hkl : ndarray, (n, 3) int64
+        Without 000.
+    multiplicity : ndarray, (n,) int8
+        Friedel opposites included.
+    """
+    table, _ = _multiplicity(group, (largest,) * 3)
+    low = np.where(halved_axes(group), 0, -largest)
+    hkl = np.argwhere(table)
+    return hkl + low, table[tuple(hkl.T)]
+
+
 def multiplicity_tables(groups, group, axes, buckets, device):
     """Multiplicity of every representative hkl, and where each crystal finds its own.
 

@@ -4,7 +4,6 @@ A pattern depends on the seed and its global number alone, so a batch is a pure 
 step: a resumed run, another batch size or another number of processes see the same sequence.
 """
 
-import copy
 from dataclasses import asdict
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..base.patterns import GRID, normalise
 from ..base.records import concatenate
 from ..structures.crystals import generate_balanced
 from ..symmetry.groups import N_GROUPS
+from .batches import NumberedStream
 from .diffraction import reflections
 from .realism import measured_like
 
@@ -103,7 +103,7 @@ class RandomCrystalSource:
         return self._source
 
 
-class PatternStream:
+class PatternStream(NumberedStream):
     """Batches of measured-looking patterns and their class indices.
 
     Parameters
@@ -132,38 +132,11 @@ class PatternStream:
                 "A stream needs one or more sources, whose shares are not negative and not all "
                 "zero, and a batch of at least one."
             )
+        super().__init__(batch)
         self.sources = [source for source, _ in sources]
         self.share = share / share.sum()
-        self.realism, self.seed, self.batch_size = realism, seed, batch
+        self.realism, self.seed = realism, seed
         self.impurities, self.device, self.grid = impurities, device, grid
-        self._rows = slice(None)
-
-    def part(self, rank, count):
-        """The same stream, drawn in parts: the batches of one of several processes.
-
-        Parameters
-        ----------
-        rank, count : int
-            Which part of how many; joined in order, the parts of a batch are the batch.
-
-        Returns
-        -------
-        PatternStream
-            Whose batches hold ``batch_size / count`` patterns.
-
-        Raises
-        ------
-        XrdlibError
-            If a batch cannot be divided evenly.
-        """
-        if self.batch_size % count:
-            raise XrdlibError(
-                f"A batch of {self.batch_size} patterns cannot be divided evenly among {count} "
-                "processes; change one of the two numbers."
-            )
-        size, part = self.batch_size // count, copy.copy(self)
-        part._rows = slice(rank * size, (rank + 1) * size)
-        return part
 
     @property
     def config(self):
@@ -195,10 +168,6 @@ class PatternStream:
             parts.append(self.sources[k].draw(item[rows], number[rows]))
             order.append(rows)
         return join(parts, order)
-
-    def numbers(self, step):
-        """Numbers in the whole stream of the patterns of one batch, (batch,) int64."""
-        return step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)[self._rows]
 
     def raw(self, step):
         """Intensities on the grid before normalisation, and class indices, of one batch."""

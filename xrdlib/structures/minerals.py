@@ -163,7 +163,7 @@ def _tensors(device):
 
 
 # Lowest and highest alpha, beta, gamma in degrees, drawn uniformly between.
-_ANGLES = {
+ANGLES = {
     "triclinic": ((75.0, 75.0, 75.0), (115.0, 115.0, 115.0)),
     "monoclinic": ((90.0, 90.5, 90.0), (90.0, 125.0, 90.0)),
     "orthorhombic": ((90.0, 90.0, 90.0), (90.0, 90.0, 90.0)),
@@ -267,9 +267,9 @@ def draw_lattices(space_groups, volume, min_width, seed, index, slot):
 def _shapes():
     """Per space group (row 0 unused): mean, spread of ln axes, low, high of angles; (231, 4, 3)."""
     equal = ((0.0,) * 3, (0.0,) * 3)
-    cells, shapes = {"cubic": equal, **fitted()["cells"]}, [(*equal, *_ANGLES["cubic"])]
+    cells, shapes = {"cubic": equal, **fitted()["cells"]}, [(*equal, *ANGLES["cubic"])]
     for number in range(1, 231):
         system, symbol = (space_group(number)[name] for name in ("crystal_system", "symbol"))
         known = [key for key in (str(number), f"{system} {symbol[0]}", system) if key in cells]
-        shapes.append((*cells[known[0]], *_ANGLES[system]))
+        shapes.append((*cells[known[0]], *ANGLES[system]))
     return torch.tensor(shapes, dtype=torch.float64)

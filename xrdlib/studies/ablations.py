@@ -17,10 +17,8 @@ from ..base.errors import XrdlibError
 from ..learning import calibrate, outcomes, priors, stages
 from ..learning.experiment import stage2_stream
 from ..learning.metrics import check, credit, log_likelihood, resamples
-from ..symmetry.groups import N_GROUPS, group_of_space_group
+from ..symmetry.groups import N_GROUPS, N_SPACE_GROUPS, group_of_space_group
 from .trainings import Training, run
-
-N_SPACE_GROUPS = 230
 
 
 class SpaceGroupStream:
@@ -146,9 +144,9 @@ def trainings(config):
     return found
 
 
-def train_one(config, training):
+def train_one(config, training, look=False):
     """Model, history and stream of one training, see `trainings.run`."""
-    return run(config, "ablations", training)
+    return run(config, "ablations", training, look=look)
 
 
 def predictions(config, sets, prior):

@@ -1,28 +1,21 @@
-"""Small trainings that are compared: run, resumed, and their scaling with size.
+"""Small trainings that are compared with each other, each a change of one thing.
 
 A finished training is found again by its checkpoint, so a study that was cut short goes on where
 it was, and parts of it can be trained beforehand by several processes:
 
     xrdlib study ablations --part 1/2
-
-Three architectures read the same clean patterns of random crystals, uniform over the 99 groups, no
-crystal twice. Each size has trainings of its own, whose learning rate falls to zero at their end.
 """
 
 import copy
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from ..base import config, paths
 from ..base.errors import XrdlibError
 from ..learning import checkpoint, stages
-from ..learning.experiment import PatternSet, folder, grid, realism, seed
-from ..learning.metrics import nll, top_k
+from ..learning.experiment import folder
 from ..learning.train import train
-from ..simulation.stream import PatternStream, RandomCrystalSource
-from ..structures.recipes import shipped
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,8 @@ class Training:
         Changes of other sections of the configuration, by section.
     start : str, optional
         Weights of the profile's run to start from, such as stage1; else untrained.
+    options : dict
+        Arguments of `train.train` that differ from the section `studies`.
     """
 
     name: str
@@ -57,6 +52,7 @@ class Training:
     model: dict = field(default_factory=dict)
     changes: dict = field(default_factory=dict)
     start: str | None = None
+    options: dict = field(default_factory=dict)
 
 
 def settings(base, training):
@@ -74,7 +70,7 @@ def settings(base, training):
     return changed
 
 
-def run(base, study, training, validate=None, rows=1):
+def run(base, study, training, validate=None, rows=1, look=False):
     """Train a model, or find it trained.
 
     Parameters
@@ -84,7 +80,7 @@ def run(base, study, training, validate=None, rows=1):
     study : str
         Folder of the checkpoints.
     training : Training
-    validate, rows
+    validate, rows, look
         As for `train.train`.
 
     Returns
@@ -101,13 +97,11 @@ def run(base, study, training, validate=None, rows=1):
         model = stages.new_model(own, training.section)
     else:
         model = checkpoint.load_weights(folder(base, "models") / f"{training.start}.safetensors")
+    options = {name: getattr(common, name) for name in ("lr", "warmup", "ema")} | training.options
     history = train(
         model,
         stream,
         steps=max(1, training.patterns // common.batch),
-        lr=common.lr,
-        warmup=common.warmup,
-        ema=common.ema,
         precision=own.precision,
         seed=own.seed,
         class_probabilities=stages.training_prior(stream),
@@ -115,6 +109,8 @@ def run(base, study, training, validate=None, rows=1):
         rows=rows,
         folder=paths.checkpoints(base.profile) / "studies" / study,
         device=own.device,
+        look=look,
+        **options,
     )
     return model.cpu().eval(), history, stream
 
@@ -136,204 +132,61 @@ def part(trainings, which):
     return trainings[k - 1 :: n]
 
 
-MODELS = {"physics transformer": "model", "resnet": "resnet", "plain transformer": "plain"}
-
-CONVOLUTION = "resnet"
-
-CURVE_ROWS = 12  # of the largest trainings
-
-_TEST_PART = 330
-
-# What is left when all that a diffractometer and a specimen do is taken away.
-CLEAN = {
-    "strain": (1e-6, 2e-6),
-    "smooth_error": 0.0,
-    "line_error": (0.0, 0.0),
-    "no_texture": 1.0,
-    "strong_texture": 0.0,
-    "single_line": 1.0,
-    "fwhm": (0.1, 0.0),
-    "caglioti": (0.0, 0.0),
-    "strain_width": (1e-3, 0.0),
-    "anisotropic": 0.0,
-    "zero_shift": 0.0,
-    "displacement": 0.0,
-    "asymmetry": (0.0, 0.0),
-    "transparency": (0.0, 0.0),
-    "background": (1e-3, 0.0),
-    "noise": (1e-5, 0.0),
-    "hump_probability": 0.0,
-    "residual": 0.0,
-    "impurity": 0.0,
-    "cropped": 0.0,
-    "coarse": 0.0,
-    "spikes": 0.0,
-}
-
-
-def trainings(config):
-    """All trainings of the study, small ones first.
-
-    Returns
-    -------
-    list of study.Training
-    """
-    section = config.studies.scaling
-    return [
-        Training(name, number, size, clean_stream, MODELS[name])
-        for size in section.sizes
-        for number in range(section.seeds)
-        for name in MODELS
-    ]
-
-
-def clean_stream(config, batch):
-    """Clean patterns of random crystals, each crystal once."""
-    source = RandomCrystalSource(shipped(), seed(config, "stage1"), config.synthesis.chunk, reuse=1)
-    return PatternStream(
-        [(source, 1.0)],
-        realism(config, "mild", **CLEAN),
-        seed(config, "stage1"),
-        batch,
-        grid=grid(config),
-    )
-
-
-def test_set(config, n=None):
-    """Clean patterns of random crystals that no training contains.
+def status(study, settings, trainings):
+    """How far trainings are: a table as text, and the hours that are left.
 
     Parameters
     ----------
-    n : int, optional
-        How many; as many as the profile's balanced set by default.
-
-    Returns
-    -------
-    PatternSet
+    study : module
+        With a function ``train_one(settings, training, look=True)``.
+    settings : namespace
+    trainings : list of Training
     """
-    n = n or config.synthesis.uniform_patterns
-    stream = clean_stream(config, min(n, _TEST_PART))
-    batches = [stream.batch(step) for step in range(-(-n // stream.batch_size))]
-    x = np.concatenate([x.half().numpy() for x, _ in batches])[:n]
-    label = np.concatenate([label.numpy() for _, label in batches])[:n]
-    name = np.array([f"random {i}" for i in range(n)])
-    return PatternSet(x, label, name, name)
-
-
-def train_one(config, training):
-    """Model and history of one training; of the largest size with a learning curve.
-
-    Returns
-    -------
-    model : torch.nn.Module
-    history : train.History
-    """
-    if training.patterns < max(config.studies.scaling.sizes):
-        return run(config, "scaling", training)[:2]
-    few = test_set(config, _TEST_PART)
-    validate = (torch.from_numpy(few.x).float(), torch.from_numpy(few.label))
-    return run(config, "scaling", training, validate, CURVE_ROWS)[:2]
-
-
-def rows(config, patterns):
-    """Scores of every training on a test set.
-
-    Parameters
-    ----------
-    patterns : PatternSet
-        As from `test_set`.
-
-    Returns
-    -------
-    list of dict
-        model, seed, patterns, seconds (of training), top1, top3, top5 (percent), nll (nats), and
-        curve: rows of the training history, where one was kept.
-    """
-    table = []
-    for training in trainings(config):
-        model, history = train_one(config, training)
-        logp = stages.predict(model, patterns)["aux"]
-        scores = {f"top{k}": 100 * top_k(logp, patterns.label, k) for k in (1, 3, 5)}
-        table.append(
-            {
-                "model": training.name,
-                "seed": training.seed,
-                "patterns": history.patterns,
-                "seconds": history.seconds,
-                "precision": history.precision,
-                **scores,
-                "nll": nll(logp, patterns.label),
-                "curve": history.rows if len(history.rows) > 1 else [],
-            }
+    lines, done, seconds, left = [], 0, 0.0, 0
+    for training in trainings:
+        _, history, *_ = study.train_one(settings, training, look=True)
+        last = history.rows[-1] if history.rows else {}
+        score = f"  NLL {last['nll']:.3f}" if "nll" in last else ""
+        lines.append(
+            f"{training.name:36s} seed {training.seed}  {history.patterns:9,} of "
+            f"{training.patterns:9,} patterns  {history.seconds / 60:6.1f} min{score}"
         )
-    return table
+        done, seconds = done + history.patterns, seconds + history.seconds
+        left += 0 if history.complete else training.patterns - history.patterns
+    rate = f", {left * seconds / done / 3600:.1f} core hours to go" if done else ""
+    share = 100 * done / max(1, done + left)
+    return "\n".join([*lines, f"{done:,} patterns, {share:.1f} %, {seconds / 3600:.1f} h{rate}"])
 
 
-def power_law(table, model, score="nll"):
-    """Fit of a score as a power of the number of patterns, score = a patterns^-b.
-
-    Parameters
-    ----------
-    table : list of dict
-        As from `rows`.
-    model : str
-    score : str
-        "nll", which falls, or a rate in percent, whose share of errors then falls.
-
-    Returns
-    -------
-    dict
-        a and b by least squares of the logarithms; b_range, the lowest and highest b when seeds are
-        fitted one at a time.
-    """
-    own = [row for row in table if row["model"] == model]
-    seeds = sorted({row["seed"] for row in own})
-
-    def fitted(chosen):
-        x = np.log([row["patterns"] for row in chosen])
-        y = np.array([row[score] for row in chosen], dtype=float)
-        slope, constant = np.polyfit(x, np.log(y if score == "nll" else 100 - y), 1)
-        return float(np.exp(constant)), float(-slope)
-
-    a, b = fitted(own)
-    alone = [fitted([row for row in own if row["seed"] == k])[1] for k in seeds]
-    return {"a": a, "b": b, "b_range": [min(alone), max(alone)]}
-
-
-def scaling_verdict(table):
-    """Whether attention beats convolution at the largest size, seed against seed.
+def plan(settings, trainings, seconds=6.0):
+    """Hours that trainings will take, from a few seconds of each network on this machine.
 
     Parameters
     ----------
-    table : list of dict
-        As from `rows`.
+    settings : namespace
+    trainings : list of Training
+    seconds : float
+        For which the rate of a network is measured.
 
     Returns
     -------
-    dict
-        patterns; top1 and nll by model, each a list over seeds; holds: "yes" if every seed of one
-        transformer is better in both than every seed of the ResNet, "no" if every seed of the
-        ResNet is better than all of both, else "not decided"; text.
+    str
+        A line for each network, and their sum.
     """
-    largest = max(row["patterns"] for row in table)
-    own = [row for row in table if row["patterns"] == largest]
-    top1, cost = (
-        {name: [row[key] for row in own if row["model"] == name] for name in MODELS}
-        for key in ("top1", "nll")
-    )
-    attention = [name for name in MODELS if name != CONVOLUTION]
-
-    def better(one, other):
-        return min(top1[one]) > max(top1[other]) and max(cost[one]) < min(cost[other])
-
-    holds = "not decided"
-    if any(better(name, CONVOLUTION) for name in attention):
-        holds = "yes"
-    elif all(better(CONVOLUTION, name) for name in attention):
-        holds = "no"
-    means = ", ".join(
-        f"{name} {np.mean(top1[name]):.1f} % ({min(top1[name]):.1f} to {max(top1[name]):.1f})"
-        for name in MODELS
-    )
-    text = f"Attention beats convolution at {largest:,} patterns: {holds}. Top-1: {means}."
-    return {"patterns": largest, "top1": top1, "nll": cost, "holds": holds, "text": text}
+    torch.set_num_threads(settings.threads)
+    lines, total = [], 0.0
+    for section in dict.fromkeys(training.section for training in trainings):
+        own = [training for training in trainings if training.section == section]
+        model, stream = stages.new_model(settings, section), own[0].stream(settings, 32)
+        for minutes in (0.01, seconds / 60):  # the first time warms up
+            history = train(
+                model, stream, max_minutes=minutes, precision=settings.precision, progress=False
+            )
+        rate = history.patterns / history.seconds
+        patterns = sum(training.patterns for training in own)
+        total += patterns / rate / 3600
+        lines.append(
+            f"{section:12s} {len(own):3d} trainings, {patterns:11,} patterns at {rate:6.0f} a "
+            f"second: {patterns / rate / 3600:6.1f} h"
+        )
+    return "\n".join([*lines, f"{total:.1f} hours of one process, {total / 2:.1f} of two"])

@@ -12,6 +12,7 @@ from ..base import paths
 from ..base.errors import XrdlibError
 from ..base.records import N_ROTATIONS
 
+N_SPACE_GROUPS = 230
 N_GROUPS = 99
 
 N_CLASSES = 97

@@ -1,0 +1,230 @@
+"""Accuracy on balanced patterns of reflections against the number of training patterns.
+
+Three architectures, and one of them trained on space groups, see the regime in which the paper
+compares them (`reflection_patterns`): balanced over the 99 groups, and no pattern twice.
+
+One long training serves every size. Its learning rate is constant, and what is scored after N
+patterns is the average of the weights over about the last tenth of them (as long as a decay of
+``step / (10 + step)`` lasts, see `run.Run.step`), as in a training that ends there. A learning rate
+that falls with the run, as the profile `paper` has for one network, takes a training for each size.
+"""
+
+import time
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from ..base.files import FolderInUse
+from ..learning import stages
+from ..learning.experiment import PatternSet, grid, seed
+from ..learning.metrics import nll, top_k
+from ..learning.run import History
+from ..simulation.reflection_patterns import Peaks
+from ..simulation.reflection_stream import ReflectionStream, balanced
+from ..symmetry.groups import N_SPACE_GROUPS, group_of_space_group
+from . import trainings as study
+from .ablations import collapse
+
+CONVOLUTION = "resnet"
+TARGET_SUFFIX = ", 230 space groups"  # of what a network is called that is trained on those
+_WAIT = 20.0  # seconds between looks at what another process trains
+
+
+def trainings(config):
+    """All trainings of the study: those that choose the learning rates, then seed by seed.
+
+    Returns
+    -------
+    list of study.Training
+    """
+    section, found = config.studies.scaling, []
+    for name in vars(section.networks):
+        found += trials(config, name)
+    for number in range(section.seeds):
+        for name in vars(section.networks):
+            one, options = _network(config, name)
+            sizes = section.sizes
+            if options["schedule"] == "constant":
+                sizes = [max(sizes)]
+            found += [
+                study.Training(name, number, size, stream, one, options=options) for size in sizes
+            ]
+        if section.space_groups:
+            name, (one, options) = CONVOLUTION + TARGET_SUFFIX, _network(config, CONVOLUTION)
+            found.append(
+                study.Training(
+                    *(name, number, section.space_groups, space_group_stream, one),
+                    model={"classes": N_SPACE_GROUPS},
+                    options=options,
+                )
+            )
+    return found
+
+
+def trials(config, name):
+    """Short trainings of a network, one for each learning rate; none if there is no choice.
+
+    Returns
+    -------
+    list of study.Training
+        Of a seed that no other training has.
+    """
+    section, (one, options) = config.studies.scaling, _network(config, name)
+    if len(section.rates) == 1:
+        return []
+    return [
+        study.Training(
+            *(f"{name}, rate {rate:g}", section.seeds, section.trial, stream, one),
+            options=options | {"lr": rate},
+        )
+        for rate in section.rates
+    ]
+
+
+def _network(config, name):
+    """Section of the model's shape, and options of its trainings."""
+    section = config.studies.scaling
+    options = dict(vars(getattr(section.networks, name)))
+    common = {"schedule": "constant", "ema": section.ema, "warmup": section.warmup}
+    return options.pop("section"), common | options
+
+
+def stream(config, batch, target="extinction groups"):
+    """Patterns of reflections as the profile wants them, each once."""
+    peaks = Peaks(**vars(config.studies.scaling.peaks))
+    return ReflectionStream(peaks, seed(config, "stage1"), batch, grid(config), target)
+
+
+def space_group_stream(config, batch):
+    """The same with space groups as labels, uniform over the 230."""
+    return stream(config, batch, "space groups")
+
+
+def test_set(config, each=None, name="uniform"):
+    """Balanced patterns that no training contains.
+
+    Parameters
+    ----------
+    each : int, optional
+        Patterns of a group; as the profile says by default.
+    name : str
+        Of the seed, see `experiment.SEEDS`.
+
+    Returns
+    -------
+    PatternSet
+    """
+    peaks = Peaks(**vars(config.studies.scaling.peaks))
+    x, label = balanced(
+        peaks, each or config.studies.scaling.each, seed(config, name), grid(config)
+    )
+    numbered = np.array([f"reflections {i}" for i in range(len(label))])
+    return PatternSet(x.numpy(), label, numbered, numbered)
+
+
+def scores(model, patterns, space_groups=None):
+    """Accuracy of a model's class head.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With 99 outputs, or 230.
+    patterns : PatternSet
+    space_groups : PatternSet, optional
+        Labelled with space groups, for a model of those.
+
+    Returns
+    -------
+    dict of float
+        top1, top3, top5 (percent), nll (nats); for a model of space groups these are collapsed,
+        with names that begin "uniform_" after weighing the groups equally, and with "own_" on
+        `space_groups`.
+    """
+    logp = stages.predict(model, patterns)["aux"]
+    if logp.shape[1] != N_SPACE_GROUPS:
+        return _scores(logp, patterns.label)
+    collapsed = collapse(logp)
+    # It was trained on groups that are as frequent as they have members.
+    uniform = collapsed - np.log(np.bincount(group_of_space_group()[1:])[1:])
+    uniform -= np.logaddexp.reduce(uniform, axis=1, keepdims=True)
+    found = _scores(collapsed, patterns.label)
+    found |= {f"uniform_{k}": v for k, v in _scores(uniform, patterns.label).items()}
+    own = stages.predict(model, space_groups)["aux"]
+    return found | {f"own_{k}": v for k, v in _scores(own, space_groups.label).items()}
+
+
+def _scores(logp, label):
+    return {f"top{k}": 100 * top_k(logp, label, k) for k in (1, 3, 5)} | {"nll": nll(logp, label)}
+
+
+def train_one(config, training, look=False):
+    """Model and history of one training, scored at every size on the way.
+
+    Where its learning rate is not chosen yet, the trials are done first, or waited for.
+
+    Returns
+    -------
+    model : torch.nn.Module
+    history : train.History
+        Empty if one only wants to `look` at a training that cannot begin yet; so is the model.
+    """
+    section, steps = config.studies.scaling, 1
+    if "lr" not in training.options:
+        rate = learning_rate(config, training.name.removesuffix(TARGET_SUFFIX), look)
+        if rate is None:
+            return None, History()
+        training = replace(training, options=training.options | {"lr": rate})
+        if training.options["schedule"] == "constant":
+            steps = [size // config.studies.batch for size in section.sizes]
+    return study.run(config, "scaling", training, _scorer(config, training), steps, look)[:2]
+
+
+def _scorer(config, training):
+    """What scores the model of a training; it makes its patterns when it is first asked."""
+
+    @cache
+    def sets():
+        section, own = config.studies.scaling, None
+        if training.seed == section.seeds:  # a trial, whose choice must not see the test patterns
+            return test_set(config, -(-section.each // 5), "holdout"), own
+        patterns = test_set(config)
+        if training.name.endswith(TARGET_SUFFIX):
+            x, label = space_group_stream(config, len(patterns)).batch(0)
+            own = PatternSet(x.half().numpy(), label.numpy(), patterns.family, patterns.name)
+        return patterns, own
+
+    return lambda model: scores(model, *sets())
+
+
+def learning_rate(config, name, look=False):
+    """The rate whose trial has the lowest NLL on patterns that are no test patterns.
+
+    Parameters
+    ----------
+    config : namespace
+    name : str
+        Of a network.
+    look : bool
+        Train nothing.
+
+    Returns
+    -------
+    float or None
+        None if one only looks and a trial is not finished.
+    """
+    cost = {}
+    for trial in trials(config, name):
+        history = _when_free(lambda trial=trial: train_one(config, trial, look))[1]
+        if not history.complete:
+            return None
+        cost[trial.options["lr"]] = history.rows[-1]["nll"]
+    return min(cost, key=cost.get) if cost else config.studies.scaling.rates[0]
+
+
+def _when_free(work):
+    while True:
+        try:
+            return work()
+        except FolderInUse:  # another process is at it
+            time.sleep(_WAIT)
