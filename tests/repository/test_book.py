@@ -39,8 +39,8 @@ def test_it_opens_in_a_browser_and_asks_for_nothing_elsewhere(book, tmp_path):
     with browser.opened(tmp_path) as page:
         page.open((book / "index.html").as_uri())
         page.wait("document.title.includes('Extinction groups')")
-        assert page.evaluate("document.querySelectorAll('.sidebar-tree a').length") > 8
-        assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+        page.wait("document.querySelectorAll('.sidebar-tree a').length > 8")
+        page.wait("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
         page.open((book / "docs/companion.html").as_uri())
         page.wait("document.images.length >= 12")
         page.wait("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
