@@ -12,12 +12,18 @@ from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
 
 import xrdlib
-from xrdlib.base import config, paths
+from xrdlib.base import config
+
+ROOT = Path(__file__).parents[1]
 
 PROFILE = os.environ.get("PROFILE") or config.load().profile
 
-# Executed notebooks where the profile has been run, else those of the repository without output.
-RUN = f"runs/{PROFILE}" if list((paths.ROOT / "runs" / PROFILE).glob("*.ipynb")) else "notebooks"
+# The page of each notebook: executed where the profile has been run, else without output.
+NOTEBOOKS = {
+    path.stem: f"{folder}/{path.stem}"
+    for folder in ("notebooks", f"runs/{PROFILE}")
+    for path in sorted((ROOT / folder).glob("*.ipynb"))
+}
 
 DOCS = "predict results companion simulator indexing differences scale reliability mistakes"
 MODELS = ["models/README", "results/released/README"]
@@ -28,7 +34,7 @@ project, version, author = "xrdlib", xrdlib.__version__, "The xrdlib authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
 include_patterns = ["README.md", "docs/*.md", "models/README.md", "results/*/README.md"]
-include_patterns += [f"{RUN}/*.ipynb", f"{API}/*.rst"]
+include_patterns += [f"{API}/*.rst", *(f"{page}.ipynb" for page in NOTEBOOKS.values())]
 exclude_patterns = [".*", "data", "shared", "build/book*", "**/.ipynb_checkpoints"]
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # would come from the network
@@ -47,10 +53,9 @@ napoleon_use_ivar = True
 
 def _contents():
     """What stands in the book's margin, as a list of (caption, pages)."""
-    notebooks = sorted((paths.ROOT / RUN).glob("*.ipynb"))
     return [
         ("Documents", [f"docs/{name}" for name in DOCS.split()] + MODELS),
-        ("Notebooks", [f"{RUN}/{file.stem}" for file in notebooks]),
+        ("Notebooks", list(NOTEBOOKS.values())),
         ("Changing it", ["docs/developing", *(f"{API}/{name}" for name in _packages())]),
     ]
 
@@ -64,7 +69,7 @@ def _write_api(app):
     """A page for each package: its docstring and those of its modules."""
     if f"{API}/*.rst" not in app.config.include_patterns:
         return
-    folder = paths.ROOT / API
+    folder = ROOT / API
     folder.mkdir(parents=True, exist_ok=True)
     for package in _packages():
         parts = [f"xrdlib.{package}\n{'=' * 40}\n\n.. automodule:: xrdlib.{package}\n"]
@@ -78,11 +83,15 @@ def _write_api(app):
 
 def _complete(app, docname, source):
     """Links to notebooks lead to executed ones; the first page gets the table of contents."""
-    source[0] = re.sub(r"\]\((\.\./)?notebooks/(\w+)\.ipynb", rf"](\1{RUN}/\2.ipynb", source[0])
+    source[0] = re.sub(r"\]\(((?:\.\./)?)notebooks/(\w+)\.ipynb", _link, source[0])
     if docname == root_doc:
         for caption, pages in _contents():
             listed = "\n".join(page for page in pages if page in app.env.found_docs)
             source[0] += f"\n```{{toctree}}\n:caption: {caption}\n:hidden:\n\n{listed}\n```\n"
+
+
+def _link(found):
+    return f"]({found[1]}{NOTEBOOKS.get(found[2], 'notebooks/' + found[2])}.ipynb"
 
 
 def _escape(app, what, name, obj, options, lines):
