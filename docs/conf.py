@@ -30,6 +30,14 @@ MODELS = ["models/README", "results/released/README"]
 
 API = "docs/api"  # pages made here, one a package
 
+# Tables of notebooks look like those of documents, and scroll where they are wide.
+TABLES = """
+table.dataframe { border-collapse: collapse; border: none; font-size: 0.8rem; }
+table.dataframe th, table.dataframe td { border: none; padding: 0.2rem 0.6rem; text-align: right; }
+table.dataframe tr:nth-child(even) { background: var(--color-background-secondary); }
+div.output { overflow-x: auto; }
+"""
+
 project, version, author = "xrdlib", xrdlib.__version__, "The xrdlib authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
@@ -95,8 +103,8 @@ def _link(found):
 
 
 def _escape(app, what, name, obj, options, lines):
-    """Bars about a modulus, as in |F|, are not markup."""
-    lines[:] = [line.replace("|", r"\|") for line in lines]
+    """Bars about a modulus, as in |F|, and a prefix such as own_ are not markup."""
+    lines[:] = [re.sub(r"\||(?<=\w)_(?!\w)", r"\\\g<0>", line) for line in lines]
 
 
 def _formula(block):
@@ -115,6 +123,7 @@ def _first_page(app, problem):
 
 def setup(app):
     """Called by Sphinx."""
+    app.add_css_file(None, body=TABLES)
     app.add_html_math_renderer("mathml", (_formula(False), None), (_formula(True), None))
     app.connect("builder-inited", _write_api)
     app.connect("source-read", _complete)
