@@ -30,14 +30,6 @@ MODELS = ["models/README", "results/released/README"]
 
 API = "docs/api"  # pages made here, one a package
 
-# Tables of notebooks look like those of documents, and scroll where they are wide.
-TABLES = """
-table.dataframe { border-collapse: collapse; border: none; font-size: 0.8rem; }
-table.dataframe th, table.dataframe td { border: none; padding: 0.2rem 0.6rem; text-align: right; }
-table.dataframe tr:nth-child(even) { background: var(--color-background-secondary); }
-div.output { overflow-x: auto; }
-"""
-
 project, version, author = "xrdlib", xrdlib.__version__, "The xrdlib authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
@@ -53,6 +45,7 @@ suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]
 html_theme = "furo"
 html_title = "Extinction groups from powder diffraction"
 html_copy_source = False
+html_static_path, html_css_files = ["book.css"], ["book.css"]
 html_math_renderer = "mathml"
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings have them
@@ -123,7 +116,6 @@ def _first_page(app, problem):
 
 def setup(app):
     """Called by Sphinx."""
-    app.add_css_file(None, body=TABLES)
     app.add_html_math_renderer("mathml", (_formula(False), None), (_formula(True), None))
     app.connect("builder-inited", _write_api)
     app.connect("source-read", _complete)
