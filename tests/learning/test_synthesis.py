@@ -71,15 +71,12 @@ def test_banks_hold_what_their_names_say(cfg, table):
         assert np.allclose(volumes(banks[name]), rows["volume"])
         assert list(banks[name].name) == list(rows["family"])
         assert list(banks[name].group) == list(rows["stated_group"])
+        assert np.array_equal(experiment.load_bank(cfg, name).f2, banks[name].f2)
     assert not set(banks["train"].name) & set(banks["holdout"].name)
-
-
-def test_banks_are_read_back_as_they_were_written(cfg, table):
-    for name, bank in synthesis.write_banks(cfg).items():
-        again = experiment.load_bank(cfg, name)
-        for field in vars(bank):
-            a, b = getattr(bank, field), getattr(again, field)
-            assert a.dtype == b.dtype and np.array_equal(a, b)
+    held, made = wanted["holdout"], synthesis.holdout_set(cfg)
+    held = held.loc[held.index.repeat(cfg.synthesis.holdout_patterns)]
+    assert list(made.family) == list(held["family"])
+    assert list(made.label) == list(held["stated_group"] - 1)
 
 
 def test_further_structures_are_read_where_they_are_asked_for_alone(cfg, table, monkeypatch):
@@ -186,15 +183,6 @@ def test_validation_sets_share_no_family_and_no_pattern(cfg, table):
         assert patterns.x.shape[1] == 1701 and patterns.x.max() <= 1 and patterns.x.min() >= 0
 
 
-def test_labels_of_held_out_patterns_are_the_stated_groups(cfg, table):
-    synthesis.write_banks(cfg)
-    held = table[table["agrees"] & table["holdout"]]
-    made = synthesis.holdout_set(cfg)
-    wanted = held.loc[held.index.repeat(cfg.synthesis.holdout_patterns)]
-    assert list(made.family) == list(wanted["family"])
-    assert list(made.label) == list(wanted["stated_group"] - 1)
-
-
 def test_sets_do_not_depend_on_how_many_patterns_are_simulated_at_once(cfg, table, monkeypatch):
     synthesis.write_banks(cfg)
     makers = (synthesis.holdout_set, synthesis.uniform_set)
@@ -257,12 +245,7 @@ def test_examples_show_a_pattern_above_the_mineral_that_it_is(cfg, table):
         shifted = [np.corrcoef(root[0], np.roll(root[1], k))[0, 1] for k in range(20, 400, 20)]
         assert np.corrcoef(root)[0, 1] > max(shifted)
     json.dumps(found, allow_nan=False)
-
-
-def test_no_example_is_shown_of_a_mineral_that_is_mistaken(cfg, table):
-    bank = synthesis.write_banks(cfg)["holdout"]
-    patterns = synthesis.holdout_set(cfg)
-    patterns.label = (patterns.label + 1) % N_GROUPS
+    patterns.label = (patterns.label + 1) % N_GROUPS  # every mineral is mistaken
     assert synthesis.examples(cfg, patterns, bank) == []
 
 

@@ -7,7 +7,7 @@ from predictions import peaked
 from xrdlib.base.patterns import GRID
 from xrdlib.learning.experiment import MEASURED
 from xrdlib.prediction import appraisal
-from xrdlib.reporting import report
+from xrdlib.reporting import documents, report
 from xrdlib.structures.measured import Measured
 from xrdlib.symmetry.groups import symbols
 
@@ -112,8 +112,8 @@ def test_the_document_of_results_shows_every_table():
         ],
         "mistakes": [{**mistake, "probability": 0.8, "similarity": 0.7}],
     }
-    text = report.as_markdown({"rows": [], "notes": [], "released": found})
+    text = documents.tables({"rows": [], "notes": [], "released": found})
     assert "| cubic | 9 | 3 | 50.0 [40.0, 60.0] | 80.0 | 4.0 | 1.25 | 2.00 |" in text
     assert "| 90 % | 88 % | 90 % | 4.20 | 50 % |" in text
     assert "a\\|b" in text and "| P - | 9 | 1 |" in text
-    assert "kind by kind" not in report.as_markdown({"rows": [], "notes": []})
+    assert "kind by kind" not in documents.tables({"rows": [], "notes": []})

@@ -9,7 +9,7 @@ import xrdlib
 from xrdlib.base import config, paths
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import metrics
-from xrdlib.reporting import report
+from xrdlib.reporting import documents, report
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_missing_measured_data_are_null_and_say_how_to_get_them(project):
 def test_the_table_shows_the_numbers_of_the_rows(project):
     written = report.summary(rows(), config.load("tiny"))
     row = written["rows"][0]
-    for text in (report.as_text(written), report.as_markdown(written)):
+    for text in (report.as_text(written), documents.tables(written)):
         assert "n = 40 patterns of 12 families" in text
         line = next(line for line in text.splitlines() if "physics transformer" in line)
         low, high = row["top5_ci95"]
@@ -80,7 +80,7 @@ def test_columns_of_the_printed_table_line_up(project):
 
 
 def test_markdown_is_a_table(project):
-    text = report.as_markdown(report.summary(rows(), config.load("tiny")))
+    text = documents.tables(report.summary(rows(), config.load("tiny")))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 2
     assert len({line.count("|") for line in lines}) == 1
@@ -122,7 +122,7 @@ def between(page, marks):
 def test_the_tables_of_the_documents_are_those_of_the_committed_results(from_results):
     def render():
         result = report.load("laptop")
-        return report.headline(result["released"]["rows"]), report.as_markdown(result)
+        return report.headline(result["released"]["rows"]), documents.tables(result)
 
     headlines, tables = zip(*from_results(render), strict=True)
     assert between("README.md", report.HEADLINE) in headlines
@@ -145,7 +145,7 @@ def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):
 def test_a_run_that_a_clock_cut_short_says_so_first(project):
     cut = "A clock cut trainings short: resnet after 13 of 1,500 steps."
     written = report.summary(rows(), config.load("tiny"), extra={"cut_short": cut})
-    for text in (report.as_text(written), report.as_markdown(written)):
+    for text in (report.as_text(written), documents.tables(written)):
         assert cut in text.splitlines()[0]
     whole = report.as_text(report.summary(rows(), config.load("tiny"), extra={"cut_short": None}))
     assert whole.splitlines()[0] == "Results of profile tiny"

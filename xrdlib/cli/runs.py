@@ -88,13 +88,13 @@ def evaluate(weights, json):
 def report(profile, markdown, headline, into):
     """Print the summary of a profile's results."""
     from ..base import config
-    from ..reporting import report
+    from ..reporting import documents, report
 
     result = report.load(profile or config.load().profile)
     if headline:
         text, marks = report.headline(result.get("released", {}).get("rows", [])), report.HEADLINE
     elif markdown or into:
-        text, marks = report.as_markdown(result), report.RESULTS
+        text, marks = documents.tables(result), report.RESULTS
     else:
         text, marks = report.as_text(result), None
     if into:
