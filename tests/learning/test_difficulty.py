@@ -15,7 +15,7 @@ from xrdlib.learning import statistics
 from xrdlib.learning.statistics import association, explained, odds_ratio
 from xrdlib.prediction.predictor import Seen
 from xrdlib.reporting import plot_measured
-from xrdlib.structures.measured import SEVERITIES, Published
+from xrdlib.structures.published import SEVERITIES, Published
 from xrdlib.studies import difficulty
 
 FEW = {"n_permutations": 200, "n_boot": 200}

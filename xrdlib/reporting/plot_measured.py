@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ..prediction.style import COLOURS, CYCLE, PAGE, interval, need, note, styled
-from ..structures.measured import NAME
+from ..structures.published import NAME
 from ..studies.difficulty import QUALITY
 from ..studies.gap import CLEAN, EVERYTHING, LIKE, MEASURED_ROW, PRIOR_ROW, SHUFFLED_ROW
 from ..studies.temperature import RATIO
