@@ -29,33 +29,10 @@ def test_a_profile_overrides_single_keys_at_any_depth(params):
     assert (cfg.model.depth, cfg.model.width) == (1, 8)
 
 
-def test_the_file_names_the_default_profile(params):
-    assert config.load(path=params).profile == "laptop"
-
-
-def test_an_empty_section_is_the_shared_one(params):
-    assert vars(config.load("paper", params).model) == {"depth": 4, "width": 8}
-
-
-def test_numbers_in_exponent_form_are_numbers(params):
-    assert config.load("laptop", params).lr == pytest.approx(1e-5)
-
-
-def test_a_path_may_be_a_string(params):
-    assert config.load("tiny", str(params)) == config.load("tiny", params)
-
-
 @pytest.mark.parametrize("name", ["huge", "shared", "profile", "Tiny"])
 def test_an_unknown_profile_is_refused_with_the_choice(params, name):
     with pytest.raises(XrdlibError, match="tiny, laptop, regime, released, paper"):
         config.load(name, params)
-
-
-def test_a_profile_without_a_section_is_refused(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("profile: paper\nshared: {}\nlaptop: {}\n")
-    with pytest.raises(XrdlibError, match="paper"):
-        config.load(path=path)
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n", "shared: {}\n", "a: [1\n", "a: 1\na: 2\n"])
@@ -64,16 +41,6 @@ def test_a_file_that_is_no_params_file_is_refused_by_name(tmp_path, text):
     path.write_text(text)
     with pytest.raises(XrdlibError, match=r"broken\.yaml"):
         config.load("tiny", path)
-
-
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(XrdlibError, match="does not exist"):
-        config.load("tiny", tmp_path / "params.yaml")
-
-
-@pytest.mark.parametrize("name", config.PROFILES)
-def test_each_profile_of_the_project_loads(name):
-    assert config.load(name).profile == name
 
 
 def test_every_profile_has_the_sections_that_the_pipeline_asks_for():

@@ -65,19 +65,6 @@ def test_independence_along_every_coordinate():
             assert abs(squares) < 4.5 / np.sqrt(pairs[lag:].size)
 
 
-def test_pairs_fill_the_unit_square():
-    values = counter.uniform(9, INDEX, 1, 2000).numpy()
-    for first, second in ((values[:, :-1], values[:, 1:]), (values[:-1], values[1:])):
-        count = np.histogram2d(first.ravel(), second.ravel(), bins=32, range=[[0, 1]] * 2)[0]
-        assert stats.chisquare(count.ravel()).pvalue > 1e-3
-
-
-def test_bits_are_balanced():
-    bits = counter._bits(1, INDEX[:, None], 2, torch.arange(1000)).numpy().view(np.uint32)
-    ones = [((bits >> k) & 1).mean() for k in range(32)]
-    np.testing.assert_allclose(ones, 0.5, atol=5 * 0.5 / np.sqrt(bits.size))
-
-
 def test_batch_order_and_length_do_not_matter():
     whole = counter.normal(7, INDEX, 3, 50)
     order = torch.randperm(256, generator=torch.Generator().manual_seed(0))

@@ -1,5 +1,4 @@
 import json
-import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -37,22 +36,13 @@ def test_each_way_to_import_a_module_counts_with_its_tables(source):
     assert used(source) >= GROUPS
 
 
-def test_imports_of_imports_count():
-    assert used("from xrdlib.symmetry import dag") >= GROUPS | {
-        "xrdlib/symmetry/dag.py",
-        "xrdlib/base/errors.py",
-    }
-
-
 @pytest.mark.parametrize("source", ["", "import numpy", "import xrdlib", "xrdlib2.groups"])
 def test_other_source_uses_nothing(source):
     assert used(source) == set()
 
 
-@pytest.mark.parametrize(
-    "module", ["xrdlib.symmetry.dag", "xrdlib.learning.train", "xrdlib.prediction.reading.pattern"]
-)
-def test_what_python_loads_is_among_what_is_found(module):
+def test_what_python_loads_is_among_what_is_found():
+    module = "xrdlib.learning.train"
     code = (
         f"import sys, {module}; names = [n for n in sys.modules if n.startswith('xrdlib.')];"
         "print(*[sys.modules[n].__file__ for n in names], sep='\\n')"
@@ -86,39 +76,10 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path):
         provenance.of_notebook(notebook(tmp_path / "n.ipynb", "a = 1\nb ="))
 
 
-def test_the_command_sees_a_changed_line_where_it_is_used_and_no_comment(tmp_path):
-    shutil.copytree(ROOT / "xrdlib", tmp_path / "xrdlib")
-    notebook(tmp_path / "drawn.ipynb", "from xrdlib.symmetry import dag")
-    notebook(tmp_path / "scored.ipynb", "from xrdlib.learning import metrics")
-
-    def digests():
-        command = [sys.executable, "-m", "xrdlib", "digests", "code", "drawn.ipynb", "scored.ipynb"]
-        subprocess.run(command, cwd=tmp_path, check=True)
-        return [(tmp_path / "code" / name).read_text() for name in ("drawn", "scored")]
-
-    drawn, scored = digests()
-    module, table = (
-        tmp_path / "xrdlib/symmetry/dag.py",
-        tmp_path / "xrdlib/base/tables/symmetry.json",
-    )
-    before = module.read_text()
-    module.write_text(f'"""Other words."""\n\n# A comment.\n{before}')
-    assert digests() == [drawn, scored]
-    module.write_text(f"{before}\nMORE = 1\n")
-    assert digests()[0] != drawn and digests()[1] == scored
-    module.write_text(before)
-    table.write_text(table.read_text() + "\n")
-    assert digests()[0] != drawn
-
-
 def of_run(model=None, labels=(1, 2), stream=None, settings=None, **more):
     source = SimpleNamespace(batch=lambda step: (None, torch.tensor(labels)), config=stream or {})
     model = model or build("resnet", SHAPE)
     return provenance.of_run(model, source, settings or {"lr": 1}, **more)
-
-
-def test_equal_runs_have_equal_identities():
-    assert config_hash(of_run()) == config_hash(of_run())
 
 
 @pytest.mark.parametrize(

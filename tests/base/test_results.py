@@ -41,17 +41,6 @@ def test_a_file_without_a_stamp_gets_none(cfg):
     assert results.made_with(cfg, "old") == {} and results.read(cfg, "old") == {"a": 1}
 
 
-def test_the_precision_of_a_training_is_that_of_its_history(cfg):
-    results.write(cfg, "stage1", {"rows": [], "precision": "float32"})
-    assert results.made_with(cfg, "stage1")["precision"] == "float32"
-
-
-def test_a_list_comes_back_as_a_list_and_has_a_stamp(cfg):
-    results.write(cfg, "examples", [{"a": 1}, {"a": 2}])
-    assert results.read(cfg, "examples") == [{"a": 1}, {"a": 2}]
-    assert results.made_with(cfg, "examples")["configuration"]["profile"] == "tiny"
-
-
 def test_the_commit_is_named_and_changed_code_but_not_changed_results(checkout):
     assert results.stamp(checkout)["commit"] == git("rev-parse", "HEAD")
     results.write(checkout, "made", {"a": 1})
@@ -64,12 +53,6 @@ def test_a_package_inside_another_checkout_has_no_commit(checkout, monkeypatch):
     inside = paths.ROOT / "xrdlib"
     monkeypatch.setattr(paths, "ROOT", inside)
     assert results.stamp(checkout)["commit"] == "unknown"
-
-
-def test_results_of_one_run_are_not_called_mixed(checkout):
-    for name in ("a", "b"):
-        results.write(checkout, name, {"x": name})
-    assert results.mixed(checkout, ["a", "b"]) == results.mixed(checkout, []) == ""
 
 
 def test_results_of_several_runs_are_named_in_one_line(checkout):

@@ -3,22 +3,20 @@
 import gemmi
 import numpy as np
 import pytest
+import samples
 
 from xrdlib.identification import index_cells, index_sets
 from xrdlib.identification.index_search import MOST_LINES, search
 from xrdlib.identification.line_finder import Lines
 from xrdlib.prediction import lattices
-from xrdlib.simulation.diffraction import reflections
-from xrdlib.structures.crystals import generate_balanced
-from xrdlib.structures.recipes import shipped
 from xrdlib.symmetry import groups
 from xrdlib.symmetry.cells import (
     EXPANSION,
     angle,
+    cell_of_parameters,
     free,
-    from_parameters,
     inverse_square,
-    system_products,
+    products,
 )
 
 KA1 = 1.540593
@@ -45,7 +43,7 @@ def two_theta(inverse):
 @pytest.fixture(scope="module")
 def sets():
     """Sets of indices of random crystals of all groups."""
-    return index_sets.learn([reflections(generate_balanced(shipped(), 3960, 3))])
+    return index_sets.learn([samples.random_bank(1980, 1)])
 
 
 @pytest.mark.parametrize("system", CELLS)
@@ -56,11 +54,11 @@ def test_products_and_cells_are_those_of_gemmi(system):
     rows = EXPANSION[system]
     parameters = np.linalg.lstsq(rows.T, full)[0]
     assert np.allclose(parameters @ rows, full) and free(system) == len(rows)
-    assert np.allclose(from_parameters(system, parameters), cell)
+    assert np.allclose(cell_of_parameters(system, parameters), cell)
     hkl = np.random.default_rng(0).integers(-4, 5, size=(40, 3))
     hkl = hkl[np.abs(hkl).sum(1) > 0]
     wanted = [gemmi.UnitCell(*cell).calculate_1_d2(row) for row in hkl.tolist()]
-    found = system_products(system, hkl) @ parameters
+    found = products(hkl, system) @ parameters
     assert np.allclose(found, wanted)
     reached = found[found < 1.6]  # 4 / wavelength^2 is the limit
     assert np.allclose(inverse_square(angle(reached)), reached)
@@ -69,7 +67,7 @@ def test_products_and_cells_are_those_of_gemmi(system):
 @pytest.mark.parametrize("system", CELLS)
 def test_first_lines_have_the_places_of_the_structures_lines(system):
     """Some lattice of the system, fitted by least squares, gives them 1/d^2 of real reflections."""
-    bank = reflections(generate_balanced(shipped(), 198, 5))
+    bank = samples.random_bank(198, 5)
     systems = np.array(groups.crystal_systems())[bank.group - 1]
     for i in np.flatnonzero(systems == system)[:12]:
         lines = index_sets.first_lines(bank, i, system).astype(float)
@@ -130,7 +128,7 @@ def test_a_known_lattice_is_found_from_its_lines(sets, system, symbol, seed):
     places = np.sort([*places + 0.01 * rng.normal(size=len(places)), 33.517])[:MOST_LINES]
     starts = search(places, sets[system], system)
     cells = [
-        from_parameters(system, index_cells.refine(start, system, places)[0]) for start in starts
+        cell_of_parameters(system, index_cells.refine(start, system, places)[0]) for start in starts
     ]
     assert any(lattices.same_lattice(cell, CELLS[system]) for cell in cells)
     found = index_cells.index(Lines(places, np.ones(len(places))), sets)

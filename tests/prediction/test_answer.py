@@ -106,6 +106,16 @@ def test_each_doubt_is_flagged_and_no_other(predictor, two_theta, intensity, wav
     assert set(found["flags"]) <= set(FLAGS)
 
 
+@pytest.mark.parametrize(("probe", "warned"), [("neutron", 1), ("x-ray", 0), (None, 0)])
+def test_neutrons_are_answered_with_a_warning(predictor, probe, warned):
+    sample = pattern(ANGLES, lines(MANY), 1.5418)
+    sample.probe = probe
+    found = answer(predictor, "x", sample)
+    assert found["flags"].count("neutrons") == warned and found["predictions"]
+    # A doublet's mean stands for its stronger line; neutrons have one wavelength.
+    assert found["wavelength"] == (1.5418 if warned else 1.540593)
+
+
 def test_what_no_structure_resembles_is_flagged_and_a_mineral_is_not(predictor):
     comb = answer(predictor, "comb", pattern(ANGLES, lines(np.arange(10, 85, 1.7))))
     assert "unlike" in comb["flags"] and comb["nearest"]["similarity"] < 0.5

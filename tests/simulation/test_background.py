@@ -41,12 +41,6 @@ def test_counting_noise_has_a_poisson_variables_moments(counts):
         assert stats.skew(pattern.numpy().ravel()) == pytest.approx(counts**-0.5, rel=0.15)
 
 
-def test_counts_go_with_the_step():
-    signal = torch.full((8, CALCULATION_GRID.size), 0.9)
-    fine = background.measure(signal, flat(8), CALCULATION_GRID, 1, torch.arange(8), 7)
-    assert fine.mean().item() == pytest.approx(500, rel=0.01)
-
-
 @pytest.mark.parametrize("grid, expected", [(GRID, 1 / 6), (CALCULATION_GRID, 0.0)])
 def test_neighbours_on_a_coarse_grid_share_part_of_their_counts(grid, expected):
     signal = torch.full((16, grid.size), 0.9)
@@ -88,33 +82,6 @@ def test_subtraction_is_that_of_a_scan_in_fine_steps(step, folded, pedestal):
     assert pattern.std().item() / raw == pytest.approx(deviation / alone, rel=0.05)
     if m > 1:
         assert stats.skew(pattern.numpy().ravel()) == pytest.approx(skewness, abs=0.12)
-
-
-def test_subtraction_leaves_the_lines():
-    signal = torch.zeros(32, SMALL.size)
-    signal[:, 1000] = 1.0
-    draws = flat(32, subtracted=True, counts=1e5, background=0.5)
-    pattern = background.measure(signal, draws, SMALL, 1, torch.arange(32), 7)
-    assert pattern[:, 1000].mean().item() == pytest.approx(1e5, rel=0.02)
-    assert pattern[:, 1100:].mean().item() < 0.02 * 1e5
-    raw = background.measure(
-        signal, flat(32, counts=1e5, background=0.5), SMALL, 1, torch.arange(32), 7
-    )
-    assert raw[:, 1100:].mean().item() == pytest.approx(0.5 * 1e5, rel=0.01)
-
-
-def test_background_shape():
-    n = 3
-    draws = flat(n)
-    level = background.background(draws, SMALL, "cpu")
-    assert (level == 1).all()
-    draws["air"] = torch.tensor([[0.0], [1.0], [0.0]])
-    draws["hump"] = torch.tensor([[0.0], [0.0], [0.5]])
-    level = background.background(draws, SMALL, "cpu")
-    assert level[1, 0] == pytest.approx(2) and level[1].diff().max() < 1e-6
-    assert SMALL.two_theta[level[2].argmax()] == pytest.approx(20, abs=0.09)
-    draws["polynomial"] = torch.full((n, 3), -5.0)
-    assert (background.background(draws, SMALL, "cpu") > 0).all()
 
 
 def faultless(n):

@@ -1,7 +1,6 @@
 """Buckets of boxes: every crystal once, large enough, within memory."""
 
 import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -40,23 +39,3 @@ def test_every_index_is_held_once_and_boxes_stay_small(rows, budget, waste):
     for i, values in enumerate(held):
         assert len(set(values)) == len(values), "no plane of hkl is computed twice"
         assert set(values) >= set(range(0 if halved[i, 0] else -reach[i, 0], reach[i, 0] + 1))
-
-
-def test_waste_decides_between_few_and_tight_buckets():
-    rng = np.random.default_rng(0)
-    count = np.sort(rng.integers(3, 30, (300, 3)), axis=1)
-    halved = np.ones_like(count, dtype=bool)
-    numbers, cells = [], []
-    for waste in (0, 10_000, 10**9):
-        buckets = plan(count, halved, 10**9, waste)
-        numbers.append(len(buckets))
-        cells.append(sum(np.prod(b.dims) * len(b.crystal) for b in buckets))
-    assert numbers[0] > numbers[1] > numbers[2] == 1
-    assert cells[0] < cells[1] < cells[2]
-
-
-@pytest.mark.parametrize("budget", [10, 1000])
-def test_slabs_of_one_crystal_follow_each_other(budget):
-    buckets = plan(np.array([[5, 9, 40]]), np.array([[False, True, True]]), budget, 0)
-    starts = [-b.origin[0, 0] for b in buckets]
-    assert starts == sorted(starts) and len(buckets) > 1

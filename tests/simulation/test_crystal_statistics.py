@@ -4,42 +4,33 @@ import json
 from dataclasses import replace
 
 import gemmi
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+import needed
 import numpy as np
 import pytest
 import samples
 from pymatgen.analysis.diffraction.xrd import XRDCalculator
 
 from xrdlib.base.errors import XrdlibError
-from xrdlib.prediction import style
-from xrdlib.reporting import plot_simulator
 from xrdlib.simulation.crystal_statistics import compare, describe
-from xrdlib.structures import banks, datasets, minerals, recipes
+from xrdlib.structures import minerals, recipes
 from xrdlib.structures.banks import one_of_each
-from xrdlib.structures.crystals import generate, generate_balanced
+from xrdlib.structures.crystals import generate
 from xrdlib.structures.detection import asymmetric_unit, detect
-from xrdlib.structures.entries import Unreadable, amcsd_entries
 from xrdlib.structures.minerals import fitted
-from xrdlib.symmetry.cells import cell_parameters
+from xrdlib.symmetry.cells import cell_of_lattice
 from xrdlib.symmetry.groups import operations
 
-NAMES = [*samples.TABLE, "spinel"]
-NUMBERS = (225, 227, 230, 205, 154, 167, 148, 176, 136, 88, 62, 14, 12, 2, 1, 227)
+NAMES, NUMBERS = samples.NAMES, samples.NUMBERS
 
 
 @pytest.fixture(scope="module")
 def textbook():
-    found = samples.crystals()
-    return replace(found, space_group=np.array(NUMBERS, dtype=np.int16))
+    return samples.textbook()
 
 
 @pytest.fixture(scope="module")
 def random_crystals():
-    return generate_balanced(recipes.shipped(), 4000, seed=8)
+    return samples.random_crystals(1500, 8)
 
 
 def test_symmetry_and_sites_of_textbook_structures(textbook):
@@ -96,10 +87,10 @@ def test_hydrogen_is_left_out(textbook):
     assert found["atoms per cell"] == 4 and found["elements"] == 1 and found["sites"] == 1
 
 
-def test_cell_parameters_are_gemmis():
+def test_cells_are_gemmis():
     stated = np.array([[4.0, 5.0, 6.0, 80.0, 95.0, 110.0], [3.0, 3.0, 9.0, 90.0, 90.0, 120.0]])
     lattice = np.array([np.array(gemmi.UnitCell(*cell).orth.mat.tolist()).T for cell in stated])
-    assert np.allclose(np.concatenate(cell_parameters(lattice), 1), stated)
+    assert np.allclose(cell_of_lattice(lattice), stated)
 
 
 def test_a_set_does_not_differ_from_itself_and_does_from_another(textbook, random_crystals):
@@ -120,11 +111,6 @@ def test_a_set_does_not_differ_from_itself_and_does_from_another(textbook, rando
     assert halite["quantities"]["oblique angle"] is None
 
 
-def test_one_of_each_keeps_the_first_of_a_phase(textbook):
-    double = textbook.take([0, 4, 0, 4, 15, 1])
-    assert list(one_of_each(double).name) == list(textbook.take([0, 4, 15, 1]).name)
-
-
 def test_elements_go_together_as_in_minerals(random_crystals):
     held = [
         set(part.tolist()) for part in np.split(random_crystals.number, random_crystals.start[1:-1])
@@ -134,9 +120,9 @@ def test_elements_go_together_as_in_minerals(random_crystals):
     def lift(a, b):
         return np.mean([{a, b} <= h for h in held]) / (share[a] * share[b])
 
-    oxygen, sulphur, silicon, lead, chlorine = 8, 16, 14, 82, 17
+    oxygen, sulphur, silicon, chlorine = 8, 16, 14, 17
     assert lift(silicon, oxygen) > 1.2 > 1 > lift(silicon, sulphur)
-    assert lift(sulphur, oxygen) < 0.8 and lift(sulphur, lead) > 1
+    assert lift(sulphur, oxygen) < 0.8
     assert lift(chlorine, sulphur) < 1
     # Sets of two elements and of four differ in chemistry, so shares follow only roughly.
     table = minerals.table()
@@ -144,36 +130,9 @@ def test_elements_go_together_as_in_minerals(random_crystals):
     assert np.corrcoef(np.log(stated), np.log(drawn + 1e-3))[0, 1] > 0.9
 
 
-def test_the_element_with_most_atoms_usually_is_an_anion(random_crystals):
-    counts = [
-        np.bincount(part) for part in np.split(random_crystals.number, random_crystals.start[1:-1])
-    ]
-    oxides = [c for c in counts if len(c) > 8 and c[8] and (c > 0).sum() >= 3]
-    assert np.mean([c.argmax() == 8 for c in oxides]) > 0.6
-
-
-def test_substitutes_are_mutual_alike_and_not_inert():
-    table, weight = minerals.table(), minerals.substitutes()
-    assert not {2, 10, 18, 36, 54, 86, 1} & set(table["number"].tolist())
-    assert ((weight > 0) == (weight > 0).T).all() and not weight.diagonal().any()
-    ratio = table["radius"][:, None] / table["radius"]
-    assert np.abs(np.log(ratio[weight > 0])).max() < np.log(1.36)
-    symbols = list(table["symbol"])
-    for a, b in (("Fe", "Mg"), ("S", "Se"), ("Cl", "Br"), ("Si", "Ge"), ("Ca", "Sr"), ("P", "As")):
-        assert weight[symbols.index(a), symbols.index(b)] > 0, (a, b)
-    for a, b in (("O", "Fe"), ("S", "O"), ("S", "Cr"), ("Na", "Cl"), ("Si", "O")):
-        assert weight[symbols.index(a), symbols.index(b)] == 0, (a, b)
-    assert (weight > 0).any(1).mean() > 0.9
-
-
 def test_random_crystals_resemble_published_ones():
     """A fresh sample of all structures, so with many that the fit has not seen."""
-    try:
-        entries = amcsd_entries(datasets.path("amcsd"))
-    except XrdlibError as reason:
-        pytest.skip(str(reason))
-    chosen = [entry for entry in entries[7::45] if not isinstance(entry, Unreadable)]
-    published, table = banks.build(chosen)
+    published, table = needed.amcsd_sample()
     published = published.take((table["agrees"] & (table["n_atoms"] < 300)).to_numpy())
     made = generate(recipes.shipped(), published.space_group, len(published), seed=2)
     found = compare(one_of_each(published), made)["quantities"]
@@ -190,24 +149,8 @@ def test_fitted_tables_belong_together():
     assert sum(found["kinds"]) == pytest.approx(1, abs=0.01) and found["structures"] > 4000
 
 
-def test_figure_is_legible(random_crystals, tmp_path):
-    parts = random_crystals.take(slice(0, 150)), random_crystals.take(slice(150, 300))
-    fig = plot_simulator.crystal_statistics(compare(*parts))
-    png, _ = style.save(fig, tmp_path, "statistics")
-    marked = (plt.imread(png)[..., :3] < 0.9).any(axis=2)
-    assert not np.concatenate([marked[[0, -1]].ravel(), marked[:, [0, -1]].ravel()]).any()
-    texts = [t for t in fig.findobj(plt.Text) if t.get_text().strip() and t.get_visible()]
-    assert all(t.get_fontsize() >= 7 for t in texts)
-    assert fig.get_figwidth() == pytest.approx(style.PAGE)
-    shown = {t.get_text().split(" (")[0].strip() for t in texts}
-    assert {"sites", "lines", "special sites", "O"} <= shown
-    plt.close("all")
-
-
 def test_bad_input(textbook):
     with pytest.raises(XrdlibError, match="unknown space group"):
         describe(samples.crystals())
     with pytest.raises(XrdlibError, match="nothing to compare"):
         compare(textbook, textbook.take([]))
-    with pytest.raises(XrdlibError, match="nothing to draw"):
-        plot_simulator.crystal_statistics({"quantities": {"lines": None}})

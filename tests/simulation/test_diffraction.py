@@ -26,7 +26,7 @@ def it92(z, s):
 
 @pytest.fixture(scope="module")
 def known():
-    return reflections(samples.crystals())
+    return samples.known()
 
 
 def lines(known, i):
@@ -107,26 +107,6 @@ def test_powder_lines_against_pymatgen(known, monkeypatch, own_factors, least):
         np.testing.assert_allclose(angle[strong], theirs.x[nearest[strong]], atol=1e-4)
         ours = np.bincount(nearest, intensity, len(theirs.x))
         assert np.corrcoef(ours, theirs.y)[0, 1] > least
-
-
-def test_systematic_absences(known):
-    names = list(samples.structures())
-    rules = {
-        "halite": lambda h, k, m: h % 2 == k % 2 == m % 2,
-        "pyrope": lambda h, k, m: (h + k + m) % 2 == 0,
-        "dolomite": lambda h, k, m: (-h + k + m) % 3 == 0,
-        "tremolite-like": lambda h, k, m: (h + k) % 2 == 0,
-        "forsterite": lambda h, k, m: (h or (k + m) % 2 == 0) and (m or h % 2 == 0),
-        "realgar-like": lambda h, k, m: (k or m % 2 == 0) and (h or m or k % 2 == 0),
-        "rutile": lambda h, k, m: h or (k + m) % 2 == 0,
-    }
-    for name, allowed in rules.items():
-        i = names.index(name)
-        a, b = known.start[i : i + 2]
-        forbidden = [not allowed(*h) for h in known.hkl[a:b].tolist()]
-        assert (known.f2[a:b][forbidden] < 1e-6 * known.f2[a:b].max()).all()
-        hkl = samples.sphere(known.lattice[i], D_STAR_MAX)
-        assert any(not allowed(*h) for h in hkl.tolist()), "the rule forbids nothing in range"
 
 
 def test_absences_of_all_space_groups_without_being_told_the_symmetry():
@@ -226,19 +206,3 @@ def test_bad_structures_are_named():
         reflections(good, two_theta_max=200)
     with pytest.raises(XrdlibError, match="No crystals"):
         reflections(good.take([]))
-
-
-def test_record_round_trip(known, tmp_path):
-    records.save(known, tmp_path / "known.npz")
-    again = records.load(records.Reflections, tmp_path / "known.npz")
-    np.testing.assert_array_equal(again.f2, known.f2)
-    assert known.hkl.dtype == np.int16 and known.f2.dtype == np.float32
-    assert known.start[-1] == len(known.hkl) == len(known.f2) == len(known.multiplicity)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_gpu_gives_the_same(known):
-    gpu = reflections(samples.crystals(), device="cuda")
-    np.testing.assert_array_equal(gpu.hkl, known.hkl)
-    scale = np.repeat(np.maximum.reduceat(known.f2, known.start[:-1]), np.diff(known.start))
-    np.testing.assert_allclose(gpu.f2 / scale, known.f2 / scale, atol=2e-6)

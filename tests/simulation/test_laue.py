@@ -21,12 +21,6 @@ def test_equals_the_point_group_with_inversion():
         assert with_inversion(rotations) == {w.astype(np.int8).tobytes() for w in expected}
 
 
-def test_every_rotation_is_repeated_equally_often():
-    for rotations in laue_rotations(samples.crystals()):
-        _, counts = np.unique(rotations, axis=0, return_counts=True)
-        assert len(set(counts)) == 1
-
-
 def moved(crystals, i, shift):
     """The crystals with one atom of crystal i moved."""
     frac = crystals.frac.copy()

@@ -66,8 +66,3 @@ def test_a_huge_cell_stays_within_bounds():
     # One complex phase for each atom and reflection would be a gigabyte by itself.
     assert lines * 1500 * 8 > 0.9e9
     assert more < 300
-
-
-def test_memory_does_not_grow_with_the_atoms():
-    few, many = (measured(25.0, atoms)[1] for atoms in (200, 4000))
-    assert many < few + 60

@@ -6,7 +6,7 @@ import samples
 import torch
 
 from xrdlib.base.patterns import GRID
-from xrdlib.simulation.diffraction import full_precision, reflections
+from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism, measured_like
 
 
@@ -16,15 +16,6 @@ def low_precision():
     torch.set_float32_matmul_precision("medium")
     yield
     torch.set_float32_matmul_precision(before)
-
-
-def test_setting_comes_back(low_precision):
-    with full_precision():
-        assert torch.get_float32_matmul_precision() == "highest"
-    assert torch.get_float32_matmul_precision() == "medium"
-    with pytest.raises(KeyError), full_precision():
-        raise KeyError
-    assert torch.get_float32_matmul_precision() == "medium"
 
 
 def simulated():

@@ -1,36 +1,29 @@
 """Decorated prototypes: symmetry against spglib, strain, species, determinism."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import samples
-from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 
 from xrdlib.base import records
 from xrdlib.base.errors import XrdlibError
-from xrdlib.simulation.prototype_bank import NOBLE_GASES, aflow_bank, prepare
-from xrdlib.simulation.prototypes import Decoration, Prototypes, PrototypeSource, decorate
+from xrdlib.simulation.prototype_bank import prepare
+from xrdlib.simulation.prototypes import Decoration, PrototypeSource, decorate
+from xrdlib.structures.banks import NOBLE_GASES
 from xrdlib.structures.detection import detect
 from xrdlib.structures.minerals import substitutes, table
 from xrdlib.symmetry.groups import group_of_space_group, half_rotations, systematically_absent
 
-NUMBERS = (225, 227, 230, 205, 154, 167, 148, 176, 136, 88, 62, 14, 12, 2, 1, 227)
-NAMES = np.array([*samples.TABLE, "spinel"])
-STILL = Decoration(change=0, strain=0, displacement=0)
-
 
 @pytest.fixture(scope="module")
 def aflow():
-    return aflow_bank()
+    return samples.aflow()
 
 
 @pytest.fixture(scope="module")
 def textbook():
-    numbers = np.array(NUMBERS, dtype=np.int16)
-    group = group_of_space_group()[numbers]
-    return replace(samples.crystals(), space_group=numbers, group=group, name=NAMES)
+    return samples.textbook()
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +65,12 @@ def test_aflow_prototypes_are_sure_and_of_many_groups(aflow):
     assert np.mean(np.diff(aflow.start) == told) > 0.98
 
 
-def test_named_minerals_can_be_left_out():
-    minerals = {row["tags"]["mineral"] for row in AFLOW_PROTOTYPE_LIBRARY} - {"Cinnabar"}
-    assert list(aflow_bank(name.upper() for name in minerals).name) == ["AB_hP6_154_a_b"]
-
-
 def test_prototypes_are_exactly_symmetric_and_near_what_was_published(textbook, prototypes):
-    assert list(prototypes.name) == list(NAMES)
+    assert list(prototypes.name) == samples.NAMES
     for i in range(len(prototypes)):
         rows = atoms(prototypes, i)
         found = detect(prototypes, i)
-        assert found.space_group == NUMBERS[i]
+        assert found.space_group == samples.NUMBERS[i]
         assert asymmetry(found, prototypes.frac[rows].astype(float)) < 3e-7
         moved = prototypes.frac[rows] - textbook.frac[rows]
         assert np.abs((moved - np.rint(moved)) @ prototypes.lattice[i]).max() < 0.02
@@ -91,14 +79,14 @@ def test_prototypes_are_exactly_symmetric_and_near_what_was_published(textbook, 
 
 
 def test_modes_keep_the_symmetry_and_move_atoms_by_one_angstrom(prototypes):
-    for i, name in enumerate(NAMES):
+    for i, name in enumerate(samples.NAMES):
         rows, found = atoms(prototypes, i), detect(prototypes, i)
         for mode in prototypes.mode[rows].swapaxes(0, 1).astype(float):
             lengths = np.linalg.norm(mode @ prototypes.lattice[i], axis=1)
             free = name not in ("halite", "silicon")
             assert lengths.max() == pytest.approx(1.0 if free else 0.0, abs=1e-5), name
             assert asymmetry(found, prototypes.frac[rows] + 0.05 * mode) < 1e-6, name
-    pyrope = atoms(prototypes, list(NAMES).index("pyrope"))
+    pyrope = atoms(prototypes, samples.NAMES.index("pyrope"))
     fixed = prototypes.number[pyrope] != 8
     assert not prototypes.mode[pyrope][fixed].any() and prototypes.mode[pyrope][~fixed].any()
 
@@ -152,14 +140,6 @@ def test_strain_is_bounded_and_keeps_the_point_group(aflow):
         assert np.allclose(turn.swapaxes(1, 2) @ after @ turn, after, rtol=1e-10, atol=1e-10)
     assert (np.linalg.det(crystals.lattice) > 0).all()
     assert (crystals.number == aflow.take(chosen).number).all()
-
-
-def test_nothing_changes_where_nothing_may(aflow):
-    crystals = decorate(aflow, np.arange(len(aflow)), np.arange(len(aflow)), 3, decoration=STILL)
-    assert np.allclose(metric(crystals), metric(aflow), atol=2e-3)
-    assert (crystals.number == aflow.number).all()
-    apart = crystals.frac - aflow.frac
-    assert np.abs(apart - np.rint(apart)).max() < 1e-6
 
 
 def test_atoms_move_no_farther_than_allowed(prototypes):
@@ -236,32 +216,6 @@ def test_the_source_is_uniform_over_the_groups_that_there_are(aflow):
     # Some labels name several prototypes of a group, which share one vote.
     votes = [group for _, group in set(zip(aflow.name, aflow.group, strict=True))]
     assert np.allclose(natural, np.bincount(votes, minlength=100)[1:] / len(votes))
-
-
-def test_the_source_draws_the_same_in_any_order_of_chunks(aflow):
-    source, other = (PrototypeSource(aflow, seed=9, chunk=12, reuse=2) for _ in range(2))
-    number, place = np.arange(60), np.linspace(0, 0.99, 60)
-    whole = source.draw(place, number)
-    late = other.draw(place[40:], number[40:])
-    early = other.draw(place[:40], number[:40])
-    assert list(whole.name) == [*early.name, *late.name]
-    assert np.allclose(whole.f2[: len(early.f2)], early.f2, rtol=1e-4, atol=1e-2)
-    assert len(set(whole.name)) > 12
-    config = json.dumps(source.config)
-    assert config == json.dumps(other.config)
-    assert config != json.dumps(PrototypeSource(aflow.take(slice(1, None)), seed=9).config)
-
-
-def test_prototypes_survive_a_file_and_taking(prototypes, tmp_path):
-    records.save(prototypes, tmp_path / "prototypes.npz")
-    loaded = records.load(Prototypes, tmp_path / "prototypes.npz")
-    assert (loaded.mode == prototypes.mode).all() and (loaded.name == prototypes.name).all()
-    chosen = loaded.take([8, 2])
-    for k, i in enumerate((8, 2)):
-        assert (chosen.mode[atoms(chosen, k)] == prototypes.mode[atoms(prototypes, i)]).all()
-        assert (chosen.frac[atoms(chosen, k)] == prototypes.frac[atoms(prototypes, i)]).all()
-    joined = records.concatenate([chosen, loaded])
-    assert isinstance(joined, Prototypes) and len(joined) == 2 + len(loaded)
 
 
 def test_bad_input(prototypes):

@@ -9,7 +9,6 @@ from scipy.stats import chisquare
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import Grid, normalise
-from xrdlib.simulation import stream
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism
 from xrdlib.simulation.stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
@@ -74,11 +73,6 @@ def test_the_parts_of_several_processes_are_the_batch(bank, count):
     assert source.part(count - 1, count).config == source.config
 
 
-def test_a_batch_that_cannot_be_divided_is_refused(bank):
-    with pytest.raises(XrdlibError, match="40 patterns cannot be divided evenly among 3"):
-        mixed(bank, 40).part(0, 3)
-
-
 def test_a_batch_does_not_depend_on_what_was_asked_before(bank):
     used, fresh = mixed(bank, 32), mixed(bank, 32)
     for step in (0, 3, 7):
@@ -86,15 +80,6 @@ def test_a_batch_does_not_depend_on_what_was_asked_before(bank):
     x, label = used.batch(2)
     again, again_label = fresh.batch(2)
     assert torch.equal(x, again) and torch.equal(label, again_label)
-
-
-def test_two_seeds_share_neither_crystals_nor_noise(bank):
-    one, other = mixed(bank, 64, seed=5), mixed(bank, 64, seed=6)
-    assert (one.crystals(np.arange(64)).name != other.crystals(np.arange(64)).name).mean() > 0.9
-    # The same crystal, every time: what differs is the specimen and the instrument.
-    same = [PatternStream([(BankSource(bank.take([3])), 1)], Realism(), s, 8) for s in (5, 6)]
-    (x, _), (y, _) = (source.batch(0) for source in same)
-    assert (x - y).abs().amax(1).min() > 0.05
 
 
 def test_a_batch_is_network_input(bank):
@@ -134,18 +119,6 @@ def test_which_source_and_which_crystal_are_independent(bank):
         assert abs(mine.sum() - n) < 4 * np.sqrt(12000 * 0.25 * 0.75)
 
 
-def test_a_source_without_a_share_is_never_asked(bank):
-    class Deaf:
-        config, class_probabilities = {}, np.full(99, 1 / 99)
-
-        def draw(self, uniform, number):
-            raise AssertionError("asked")
-
-    sources = [(Deaf(), 0), (BankSource(bank), 2), (Deaf(), 0)]
-    source = PatternStream(sources, Realism(), 1, 8)
-    assert len(source.crystals(np.arange(3000))) == 3000
-
-
 def test_bank_frequencies_follow_the_weights(bank):
     weights = np.tile([0, 1, 2, 5], 30).astype(float)
     source = BankSource(bank, weights)
@@ -157,14 +130,6 @@ def test_bank_frequencies_follow_the_weights(bank):
     assert chisquare(count[used], n * weights[used] / weights.sum()).pvalue > 1e-3
     by_hand = np.bincount(bank.group - 1, weights, 99) / weights.sum()
     assert np.allclose(source.class_probabilities, by_hand)
-
-
-def test_the_ends_of_the_unit_interval_are_crystals_of_weight(bank):
-    weights = np.zeros(len(bank))
-    weights[[5, 9]] = 0.1, 0.7
-    source = BankSource(bank, weights)
-    drawn = source.draw(np.array([0.0, 1 - 2.0**-24]), np.arange(2))
-    assert list(drawn.name) == list(bank.name[[5, 9]])
 
 
 def test_random_crystals_are_uniform_over_groups_however_many_came_out():
@@ -242,12 +207,6 @@ def test_the_configuration_is_json_and_tells_streams_apart(bank):
     assert json.dumps(mixed(bank, 16).config, sort_keys=True) == texts[0]
 
 
-def test_join_restores_the_order(bank):
-    order = [np.array([4, 0, 2]), np.array([3, 1])]
-    joined = stream.join([bank.take([14, 10, 12]), bank.take([13, 11])], order)
-    assert (joined.name == bank.name[10:15]).all()
-
-
 def test_each_mineral_has_one_vote():
     group = np.array([1, 1, 1, 2, 7, 7])
     mineral = np.array(["a", "a", "b", "c", "d", "d"])
@@ -274,18 +233,3 @@ def test_tempering_raises_class_frequencies_to_a_power_and_keeps_minerals_equal(
 def test_weights_that_are_none_are_refused(bank, weights):
     with pytest.raises(XrdlibError, match="one weight for each"):
         BankSource(bank.take([0, 1]), weights)
-
-
-def test_an_empty_bank_or_an_unknown_group_is_refused(bank):
-    with pytest.raises(XrdlibError, match="needs crystals"):
-        BankSource(bank.take([]))
-    unknown = bank.take([0, 1])
-    unknown.group[1] = 0
-    with pytest.raises(XrdlibError, match="extinction group of every crystal"):
-        BankSource(unknown)
-
-
-@pytest.mark.parametrize(("shares", "batch"), [([], 4), ([0], 4), ([-1, 2], 4), ([1], 0)])
-def test_a_stream_without_patterns_is_refused(bank, shares, batch):
-    with pytest.raises(XrdlibError, match="one or more sources"):
-        PatternStream([(BankSource(bank), share) for share in shares], Realism(), 0, batch)

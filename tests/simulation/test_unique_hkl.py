@@ -41,30 +41,6 @@ def test_each_orbit_has_one_representative_in_the_box(i):
         assert found[inside[0]] == len(orbit)
 
 
-def test_permuted_axes_read_the_same_table():
-    rotations = samples.crystals().rotations[[3]]  # rhombohedral-like: axes are not alike
-    keys, which = equivalents.distinct_groups(rotations)
-    halved = np.array(equivalents.halved_axes(keys[0]))
-    results = []
-    for axes in ([0, 1, 2], [2, 0, 1]):
-        origin = np.where(halved[axes], 0, 6)
-        bucket = Bucket(tuple((origin + 7).tolist()), np.array([0]), origin[None])
-        table, base, stride = equivalents.multiplicity_tables(
-            keys, which, np.array([axes]), [bucket], "cpu"
-        )
-        h = np.array([3, 1, 2])
-        results.append(int(table[base[0] + h[axes] @ stride[0]]))
-    assert results[0] == results[1]
-
-
-def test_distinct_groups_keep_the_order_of_rows():
-    rotations = samples.crystals().rotations
-    keys, which = equivalents.distinct_groups(rotations)
-    assert len(set(keys)) == len(keys) == which.max() + 1
-    for row, k in zip(rotations, which, strict=True):
-        assert np.unique(row.reshape(24, 9), axis=0).tobytes() == keys[k]
-
-
 def test_axes_are_halved_as_far_as_symmetry_allows():
     kept = {}
     for name, row in zip(samples.structures(), samples.crystals().rotations, strict=True):

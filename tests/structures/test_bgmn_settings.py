@@ -6,9 +6,8 @@ import pytest
 from bgmn_samples import CATALOGUE, HEXAGONAL, PBNM, PNMA, RHOMBOHEDRAL, TWO, space_group, structure
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from xrdlib.structures.bgmn import SETTINGS
+from xrdlib.structures.bgmn import SETTINGS, by_folded_name, mineral_name
 from xrdlib.structures.bgmn_files import Catalogue, evaluate
-from xrdlib.structures.entries import Unreadable
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 
@@ -30,12 +29,6 @@ def test_one_structure_in_two_settings(one, other, number):
     assert matcher.fit(structure(one), structure(other))
 
 
-def test_an_origin_that_the_coordinates_contradict_is_not_taken():
-    """Written for origin 2, and not said: a site on 1/8 1/8 1/8 is not on letter a of origin 1."""
-    text = TWO.replace("Wyckoff=a ", "Wyckoff=a x=0.125 y=0.125 z=0.125 ") % ("", ".2624")
-    assert StructureMatcher().fit(structure(text), structure(TWO % ("OriginChoice=2", ".2624")))
-
-
 @pytest.mark.parametrize(
     ("words", "symbols"),
     [
@@ -49,12 +42,6 @@ def test_an_origin_that_the_coordinates_contradict_is_not_taken():
 )
 def test_keywords_choose_the_setting(words, symbols):
     assert [found.group.xhm() for found in CATALOGUE.settings(words)] == symbols
-
-
-@pytest.mark.parametrize("words", [{}, {"SpacegroupNo": "14", "HermannMauguin": "P3_221"}])
-def test_no_setting_is_told(words):
-    with pytest.raises(Unreadable, match="space group"):
-        CATALOGUE.settings(words)
 
 
 def test_letters_of_the_package_have_the_stated_multiplicities():
@@ -73,3 +60,26 @@ def test_letters_of_the_package_have_the_stated_multiplicities():
             images = np.round(images - np.floor(images + 1e-6), 4)
             right.append(counts == [len(np.unique(orbit, axis=0)) for orbit in images])
     assert len(right) > 350 and np.mean(right) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("titles", "element", "name"),
+    [
+        (["ALBITE_LOW", "x"], False, "Albite"),
+        (["PBO2_beta_Plattnerite"], False, "Plattnerite"),
+        (["Muscovite_2M1"], False, "Muscovite-2M1"),
+        (["Diamondsyn"], True, "Diamond"),
+        (["Boehmite"], False, "Bohmite"),
+        (["Cerianite"], False, "Cerianite-(Ce)"),
+        (["Y2O3"], False, ""),
+        (["NaCl", "Halite-x"], False, "Halite"),
+        (["Copper"], True, "Copper"),
+        (["PhillipsiteCa"], False, "Phillipsite"),
+        (["Iceberg"], False, "Iceberg"),
+        (["Apatite"], False, "Apatite"),  # two have the name
+    ],
+)
+def test_minerals_are_named_as_in_the_other_collection(titles, element, name):
+    names = ["Albite", "Plattnerite", "Muscovite", "Muscovite-2M1", "Diamond", "Bohmite"]
+    names += ["Cerianite-(Ce)", "Halite", "Copper", "Ice", "Apatite-(CaF)", "Apatite-(CaOH)"]
+    assert mineral_name(titles, by_folded_name(names), element) == name

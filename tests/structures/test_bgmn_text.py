@@ -52,16 +52,9 @@ def test_arithmetic_is_that_of_numbers(p, q, r):
     [
         "acos(0)",
         "__import__('os')",
-        "(1).real",
-        "p**9",
         "9**9**9",
-        "'1'",
-        "True",
-        "1j",
         "1 if 1 else 2",
-        "unknown",
         "",
-        "1+",
         "(" * 5000,
         "-" * 5000 + "1",
         "0,3",
@@ -78,30 +71,17 @@ def test_a_value_that_is_no_number_is_told(text):
         evaluate(text, {"p": "2"})
 
 
-def test_variables_that_need_each_other_are_told():
-    with pytest.raises(Unreadable, match="each other"):
-        evaluate("a", {"a": "b+1", "b": "a"})
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("PHASE=Nothing SpacegroupNo=1 LeBail=1", "no sites"),
         ("GEWICHT[1]=g*GEWICHT E=SI Wyckoff=a", "disordered layers"),
-        ("RefMult=2 E=SI Wyckoff=a", "disordered layers"),
-        ("layer==10 E=SI Wyckoff=a", "disordered layers"),
         ("E=SI x=0", "Wyckoff letter"),
         ("E=SI Wyckoff=a x=X(EOZ1)", "simple arithmetic"),
         ("E=(SI,AL) Wyckoff=a", "without occupancies"),
-        ("E= Wyckoff=a", "without occupancies"),
         ("E=(si(1)) Wyckoff=a", "names no element"),
-        ("E=SI(p) Wyckoff=a", "simple arithmetic"),
     ],
 )
 def test_what_is_no_crystal_structure_is_told(text, reason):
     with pytest.raises(Unreadable, match=reason):
         read(text)
-
-
-def test_a_comment_about_layers_is_no_layer_model():
-    assert read("// RefMult=2 in an older version\nE=SI Wyckoff=a").sites

@@ -11,7 +11,7 @@ import pytest
 from xrdlib.base.patterns import GRID
 from xrdlib.prediction.predictor import Seen
 from xrdlib.reporting import plot_measured
-from xrdlib.structures.measured import SEVERITIES, Published
+from xrdlib.structures.published import SEVERITIES, Published
 from xrdlib.studies import difficulty
 
 FEW = {"n_permutations": 200, "n_boot": 200}

@@ -12,7 +12,7 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import calibrate
 from xrdlib.learning.metrics import logsumexp
 from xrdlib.reporting import plot_measured
-from xrdlib.structures.measured import Published
+from xrdlib.structures.published import Published
 from xrdlib.studies import temperature
 
 UNIFORM = np.full(99, 1 / 99)

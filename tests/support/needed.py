@@ -1,8 +1,11 @@
 """Data that a test needs and that may not be here."""
 
+from functools import cache
+
 import pytest
 
-from xrdlib.structures import datasets
+from xrdlib.structures import banks, datasets
+from xrdlib.structures.entries import amcsd_entries
 
 
 def data(name):
@@ -11,3 +14,15 @@ def data(name):
         return datasets.path(name)
     except datasets.MissingData as missing:
         pytest.skip(str(missing))
+
+
+@cache
+def amcsd():
+    """The entries of the AMCSD, read once for all tests of a process."""
+    return amcsd_entries(data("amcsd"))
+
+
+@cache
+def amcsd_sample():
+    """Every 45th of them as crystals with their table."""
+    return banks.build(amcsd()[7::45])

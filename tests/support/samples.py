@@ -1,12 +1,18 @@
 """Crystals for the simulator's tests: textbook structures of every crystal system."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.powder import from_structures
+from xrdlib.simulation.prototype_bank import aflow_bank
+from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.recipes import shipped
+from xrdlib.symmetry.groups import group_of_space_group
 
 TABLE = {
     "halite": ("Fm-3m", Lattice.cubic(5.6402), "Na 0 0 0;Cl .5 .5 .5"),
@@ -37,6 +43,10 @@ TABLE = {
 }  # fmt: skip
 
 
+NAMES = [*TABLE, "spinel"]
+NUMBERS = (225, 227, 230, 205, 154, 167, 148, 176, 136, 88, 62, 14, 12, 2, 1, 227)
+
+
 @cache
 def structures():
     """{name: pymatgen Structure}, with a disordered spinel at the end."""
@@ -55,6 +65,38 @@ def structures():
 def crystals():
     """The same as one `Crystals` record, in order."""
     return from_structures(structures().values())
+
+
+@cache
+def textbook():
+    """The same with names, space groups and extinction groups."""
+    numbers = np.array(NUMBERS, dtype=np.int16)
+    group = group_of_space_group()[numbers]
+    return replace(crystals(), space_group=numbers, group=group, name=np.array(NAMES))
+
+
+@cache
+def known():
+    """Their reflections up to 90 degrees of Cu K-alpha1."""
+    return reflections(crystals())
+
+
+@cache
+def random_crystals(n, seed):
+    """Random crystals, uniform over the extinction groups, made once for all tests of a process."""
+    return generate_balanced(shipped(), n, seed)
+
+
+@cache
+def random_bank(n, seed):
+    """Their reflections."""
+    return reflections(random_crystals(n, seed))
+
+
+@cache
+def aflow():
+    """The prototypes of the AFLOW library."""
+    return aflow_bank()
 
 
 @cache

@@ -95,14 +95,6 @@ def test_97_classes_are_those_whose_absences_coincide_in_some_setting(table, set
     assert len(linked) == groups.N_CLASSES
 
 
-def test_two_pairs_of_groups_share_a_diffraction_class(table):
-    counts = table.diffraction_class.value_counts()
-    shared = table[table.diffraction_class.isin(counts[counts > 1].index)]
-    pairs = shared.groupby("diffraction_class").symbol.agg(set).tolist()
-    assert pairs == [{"P 31 - -", "P 62 - -"}, {"P 21 - -", "P 42 - -"}]
-    assert sorted(set(groups.diffraction_classes())) == list(range(1, 98))
-
-
 # --- what a symbol says ---------------------------------------------------------------------
 
 LATTICE = {"P": [], "A": ["bc"], "B": ["ac"], "C": ["ab"], "I": ["abc"], "F": ["ab", "ac"], "R": []}
@@ -156,14 +148,6 @@ def test_symbols_spell_exactly_the_absences_of_their_groups(table, settings):
             assert said == {p for n, _, p in settings if n == member}, (row.symbol, member)
 
 
-def test_reading_a_symbol():
-    assert groups.read_symbol("P 42/n - -") == ("P", [["42", "n"], [], []])
-    assert groups.read_symbol("P 1 21/c 1") == ("P", [[], ["21", "c"], []])
-    assert groups.read_symbol("A (bc) - a") == ("A", [["bc"], [], ["a"]])
-    assert groups.read_symbol("R (obv) - - c") == ("R", [[], [], ["c"]])
-    assert groups.read_symbol("P -") == ("P", [[]])
-
-
 # --- templates ------------------------------------------------------------------------------
 
 
@@ -199,14 +183,6 @@ def test_templates_read_as_what_they_are(space_group, expected):
     assert bits(space_group) == expected
 
 
-def test_template_system_and_centring_are_those_of_the_lowest_space_group(table):
-    for _, row in table.iterrows():
-        lowest = groups.space_group(row.space_groups[0])
-        assert row.crystal_system == lowest["crystal_system"]
-        assert row.centring == lowest["centring"].replace("A", "C")
-        assert {row.crystal_system, row.centring} <= bits(row.space_groups[0])
-
-
 # --- operations -----------------------------------------------------------------------------
 
 
@@ -230,11 +206,6 @@ def test_half_rotations_give_every_equivalent_reflection_the_same_weight():
         assert set(map(tuple, equivalents)) == set(map(tuple, ours))
 
 
-def test_shared_arrays_cannot_be_changed_by_a_caller():
-    with pytest.raises(ValueError, match="read-only"):
-        groups.group_of_space_group()[1] = 5
-
-
 # --- bad input and the committed table ------------------------------------------------------
 
 
@@ -251,11 +222,6 @@ def test_a_number_that_is_no_space_group_is_refused(number):
 def test_rotations_that_are_no_point_group_are_refused(rotations):
     with pytest.raises(XrdlibError, match="point group"):
         groups.half_rotations(rotations)
-
-
-def test_hkl_of_a_wrong_shape_is_refused():
-    with pytest.raises(XrdlibError, match="shape"):
-        groups.absent(14, [1, 0, 0])
 
 
 def test_a_missing_table_says_how_to_make_it(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Read params.yaml: the shared section overlaid by the chosen profile's section."""
 
+import os
 from types import SimpleNamespace
 
 from ruamel.yaml import YAML
@@ -11,13 +12,13 @@ from .paths import ROOT
 PROFILES = ("tiny", "laptop", "regime", "released", "paper")
 
 
-def load(profile=None, path=None):
-    """Configuration of one profile.
+def load(profile: str | None = None, path: str | os.PathLike | None = None) -> SimpleNamespace:
+    """Configuration of one profile, by default the one named in the file.
 
     Parameters
     ----------
     profile : str, optional
-        tiny, laptop, regime, released or paper; by default the one named in the file.
+        tiny, laptop, regime, released or paper.
     path : path-like, optional
         Another params.yaml.
 
@@ -58,7 +59,7 @@ def _merge(base, over):
     return merged
 
 
-def namespace(value):
+def namespace(value: object) -> object:
     """A dict, and dicts in it, as namespaces; anything else as it is."""
     if isinstance(value, dict):
         return SimpleNamespace(**{k: namespace(v) for k, v in value.items()})

@@ -9,13 +9,14 @@ finaliser of D. Stafford, variant 13) and the numbers by two rounds of C. Wellon
 import math
 
 import torch
+from torch import Tensor
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
 _MASK = (1 << 64) - 1
 
 
-def uniform(seed, index, slot, n=1):
+def uniform(seed: int, index: Tensor, slot: int, n: int = 1) -> Tensor:
     """Uniform random numbers in [0, 1).
 
     Parameters
@@ -37,7 +38,7 @@ def uniform(seed, index, slot, n=1):
     return uniform_at(seed, index[:, None], slot, _positions(n, index.device))
 
 
-def normal(seed, index, slot, n=1):
+def normal(seed: int, index: Tensor, slot: int, n: int = 1) -> Tensor:
     """Standard normal random numbers, (B, n) float32; arguments as in `uniform`.
 
     The inverse error function of 23-bit numbers, so that |z| stays below 5.3.
@@ -45,13 +46,13 @@ def normal(seed, index, slot, n=1):
     return normal_at(seed, index[:, None], slot, _positions(n, index.device))
 
 
-def uniform_at(seed, index, slot, position):
+def uniform_at(seed: int, index: Tensor, slot: int, position: Tensor) -> Tensor:
     """Uniform numbers at given positions: `index` and `position` broadcast together."""
     bits = _bits(seed, index, slot, position)
     return bits.bitwise_right_shift_(8).bitwise_and_(0xFFFFFF).to(torch.float32).mul_(2.0**-24)
 
 
-def normal_at(seed, index, slot, position):
+def normal_at(seed: int, index: Tensor, slot: int, position: Tensor) -> Tensor:
     """Standard normal numbers at given positions; `index` and `position` broadcast together."""
     bits = _bits(seed, index, slot, position)
     signed = bits.bitwise_right_shift_(9).to(torch.float32).add_(0.5).mul_(2.0**-22)

@@ -1,18 +1,27 @@
 """Files that are whole or absent: written beside and put in place at once, held by one process."""
 
+import errno
 import os
 import socket
 import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
 
 from .errors import XrdlibError
 
 _UNFINISHED = ".tmp"
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some network file systems
+
 
 @contextmanager
-def replacing(path, before=None):
+def replacing(
+    path: str | os.PathLike, before: Callable[[], None] | None = None
+) -> Iterator[BinaryIO]:
     """Open a file that takes the place of the one at `path` when all went well.
 
     It is written beside its final name, flushed to disk and renamed.
@@ -55,13 +64,13 @@ def replacing(path, before=None):
             temporary.unlink()
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a text file as UTF-8; errors as for `replacing`."""
     with replacing(path) as file:
         file.write(text.encode())
 
 
-def sweep(path):
+def sweep(path: str | os.PathLike) -> None:
     """Remove what writers of a file left that were killed; only while no other writes it."""
     path = Path(path)
     for left in path.parent.glob(f"{path.name}.*{_UNFINISHED}"):
@@ -76,17 +85,7 @@ def _flush_folder(folder):
         os.close(handle)
 
 
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None
-    import msvcrt
-
-
 NAME = "lock"
-
-# There, locked bytes cannot be read either; this one is far behind the text.
-_FAR = 1 << 20
 
 
 class FolderInUse(XrdlibError):
@@ -94,7 +93,7 @@ class FolderInUse(XrdlibError):
 
 
 @contextmanager
-def held(folder):
+def held(folder: str | os.PathLike) -> Iterator[None]:
     """Context in which no other process holds the same folder.
 
     The lock is the operating system's, on a file `lock` in the folder that names the process. It
@@ -113,48 +112,36 @@ def held(folder):
         If the file cannot be opened.
     """
     path = Path(folder) / NAME
+    lock = FileLock(path, blocking=False, on_acquired=_sign)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Neither emptied nor changed before it is known to be ours.
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        lock.acquire()
+    except Timeout:
+        raise FolderInUse(
+            f"{path.parent} is in use by {_holder(path)}; wait for it to end, or stop it. "
+            "Nothing was changed."
+        ) from None
     except OSError as error:
-        raise XrdlibError(f"{path} cannot be written ({error.strerror}).") from None
-    try:
-        if _taken(file, path):
-            raise FolderInUse(
-                f"{path.parent} is in use by {_holder(file)}; wait for it to end, or stop it. "
-                "Nothing was changed."
-            )
-        yield
-    finally:
-        os.close(file)  # and with it the lock
-
-
-def _taken(file, path):
-    """Take the lock and sign it; whether another process was first."""
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            os.lseek(file, _FAR, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-    except (BlockingIOError, PermissionError):
-        return True
-    except OSError as error:  # some network file systems have no locks
+        if error.errno not in _NO_LOCKS:
+            raise XrdlibError(f"{path} cannot be written ({error.strerror}).") from None
         warnings.warn(
             f"{path.parent} cannot be locked ({error.strerror}); see that no other run uses it.",
-            stacklevel=4,
+            stacklevel=3,
         )
-        return False
-    os.ftruncate(file, 0)
-    os.lseek(file, 0, os.SEEK_SET)
     try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sign(file):
+    """Name this process in the lock's open file."""
+    os.ftruncate(file, 0)
+    with suppress(OSError):  # a full disk takes nothing from the lock but its signature
         os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
-    except OSError:
-        pass  # a full disk takes nothing from the lock but its signature
-    return False
 
 
-def _holder(file):
-    os.lseek(file, 0, os.SEEK_SET)
-    return os.read(file, 200).decode(errors="replace") or "another process"
+def _holder(path):
+    with suppress(OSError):  # elsewhere than on POSIX systems a locked file may not be readable
+        return path.read_text(errors="replace") or "another process"
+    return "another process"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .errors import XrdlibError
 
@@ -27,12 +28,12 @@ class Grid:
     step: float
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of points."""
         return round((self.stop - self.start) / self.step) + 1
 
     @property
-    def two_theta(self):
+    def two_theta(self) -> np.ndarray:
         """The points, (size,) float64, degrees."""
         return self.start + self.step * np.arange(self.size)
 
@@ -42,17 +43,17 @@ GRID = Grid(5.0, 90.0, 0.02)  # what models read
 CALCULATION_GRID = Grid(5.0, 90.0, 0.01)  # what `simulate` returns
 
 
-def normalise(x):
+def normalise(x: Tensor) -> Tensor:
     """Scale raw intensities to network input: negatives to 0, maximum to 1, square root.
 
     Parameters
     ----------
-    x : torch.Tensor, (..., n)
+    x : Tensor, (..., n)
         Intensities on a grid, any non-negative scale; each row is scaled alone.
 
     Returns
     -------
-    torch.Tensor, (..., n) float32
+    Tensor, (..., n) float32
         In [0, 1]. A row without positive intensity stays zero.
     """
     x = x.float().clamp(min=0)
@@ -60,7 +61,9 @@ def normalise(x):
     return (x / x.amax(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)).sqrt()
 
 
-def preprocess(two_theta, intensity, wavelength=CU_KA1, grid=GRID):
+def preprocess(
+    two_theta: np.ndarray, intensity: np.ndarray, wavelength: float = CU_KA1, grid: Grid = GRID
+) -> np.ndarray:
     """Measured pattern to network input: `to_grid`, then `normalise`.
 
     Parameters, shapes and errors are those of `to_grid`.
@@ -69,7 +72,9 @@ def preprocess(two_theta, intensity, wavelength=CU_KA1, grid=GRID):
     return normalise(torch.from_numpy(on_grid)).numpy()
 
 
-def to_grid(two_theta, intensity, wavelength=CU_KA1, grid=GRID):
+def to_grid(
+    two_theta: np.ndarray, intensity: np.ndarray, wavelength: float = CU_KA1, grid: Grid = GRID
+) -> np.ndarray:
     """Bring measured intensities to a grid of Cu K-alpha1 angles.
 
     Where the measurement is finer than the grid, it is averaged over each grid cell, so that noise

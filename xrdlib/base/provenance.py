@@ -11,10 +11,13 @@ a model. A released checkpoint keeps the digest that it was made with.
 import ast
 import hashlib
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import _EXPORTS
 from .. import __name__ as PACKAGE
@@ -22,19 +25,18 @@ from .errors import XrdlibError
 from .paths import ROOT
 from .tensorfile import canonical, fingerprint
 
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
 FOLDER = ROOT / PACKAGE
 
 # Modules, by the last part of their names, that handle runs without a say in their numbers.
 _APART = ("checkpoint", "errors", "files", "paths", "provenance", "tensorfile")
 
 
-def of_notebook(path):
+def of_notebook(path: str | os.PathLike) -> list[str]:
     """Files of the package that a notebook uses, directly or through other modules.
-
-    Parameters
-    ----------
-    path : path-like
-        An .ipynb file.
 
     Returns
     -------
@@ -49,14 +51,8 @@ def of_notebook(path):
     return of_source(_code(path), path)
 
 
-def of_source(source, name="<source>"):
-    """As `of_notebook`, for Python source outside the package.
-
-    Raises
-    ------
-    XrdlibError
-        If the source does not parse.
-    """
+def of_source(source: str, name: str | os.PathLike = "<source>") -> list[str]:
+    """As `of_notebook`, for Python source outside the package."""
     files = set(pending := _used(_parsed(source, name), ""))
     while pending:
         if (file := pending.pop()).suffix == ".py":
@@ -66,7 +62,13 @@ def of_source(source, name="<source>"):
     return sorted(file.relative_to(ROOT).as_posix() for file in files)
 
 
-def of_run(model, stream, settings, class_probabilities=None, config=None):
+def of_run(
+    model: "torch.nn.Module",
+    stream: object,
+    settings: dict,
+    class_probabilities: "np.ndarray | None" = None,
+    config: dict | None = None,
+) -> dict:
     """Identity of a training run: only a checkpoint with the same is resumed.
 
     Parameters
@@ -75,16 +77,9 @@ def of_run(model, stream, settings, class_probabilities=None, config=None):
         At its initial weights, with attributes `name` and `config`.
     stream : object
         With ``batch(step)``; a dict in ``stream.config`` counts too.
-    settings : dict
-        Of JSON values.
+    settings, config : dict
+        Of JSON values: those of the training, and whatever else the caller knows, such as hashes.
     class_probabilities : array_like, (99,), optional
-    config : dict, optional
-        Of JSON values: whatever else the caller knows, such as hashes of data.
-
-    Returns
-    -------
-    dict
-        As it comes back from JSON.
 
     Raises
     ------
@@ -106,41 +101,22 @@ def of_run(model, stream, settings, class_probabilities=None, config=None):
     return json.loads(canonical(identity))
 
 
-def training_files(stream=f"{PACKAGE}.simulation.stream"):
-    """Code and tables that training and a module with streams read, a list of Path."""
+def training_files(stream: str = f"{PACKAGE}.simulation.stream") -> list[Path]:
+    """Code and tables that training and a module with streams read."""
     files = [ROOT / name for name in of_source(f"import {PACKAGE}.learning.train, {stream}")]
     return [file for file in files if file.stem not in _APART]
 
 
-def code_digest(files):
-    """SHA-256 of files; of Python code without comments, docstrings and layout.
-
-    Parameters
-    ----------
-    files : iterable of path-like
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-    """
+def code_digest(files: Iterable[str | os.PathLike]) -> str:
+    """SHA-256, hexadecimal, of files; of Python code without comments, docstrings and layout."""
     lines = [f"{_digest(Path(path))}  {Path(path).name}\n" for path in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def write(folder, notebooks):
-    """Write for each notebook the digests of the files that it uses, one a line.
+def write(folder: str | os.PathLike, notebooks: Iterable[str | os.PathLike]) -> None:
+    """Write into a folder for each notebook the digests of the files that it uses, one a line.
 
-    Parameters
-    ----------
-    folder : path-like
-        Made if need be; a file there is named as its notebook, without suffix.
-    notebooks : iterable of path-like
-
-    Raises
-    ------
-    XrdlibError
-        As `of_notebook`.
+    A file there is named as its notebook, without suffix; errors are those of `of_notebook`.
     """
     digest = cache(_digest)
     for path in map(Path, notebooks):

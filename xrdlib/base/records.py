@@ -1,9 +1,9 @@
-"""Ragged records that the simulator passes around: crystals and their reflections.
+"""Ragged records that the simulator passes around: crystals and their reflections."""
 
-Both are plain containers of NumPy arrays; `start[i]:start[i + 1]` are the rows of item i.
-"""
-
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,8 +16,41 @@ from .errors import XrdlibError
 N_ROTATIONS = 24
 
 
+def offsets(counts: Iterable[int]) -> np.ndarray:
+    """Where the rows of each of n items start, and the last end: (n + 1,) int64 of n counts.
+
+    Examples
+    --------
+    >>> offsets([2, 0, 3]).tolist()
+    [0, 2, 2, 5]
+    """
+    return np.concatenate([[0], np.cumsum(list(counts))]).astype(np.int64)
+
+
+class Ragged:
+    """A dataclass of arrays about n items: `start[i]:start[i + 1]` are the rows of item i.
+
+    `ROWS` names the attributes with one entry a row; all others but `start` have one an item.
+    """
+
+    ROWS = ()
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    def take(self, index: np.ndarray | list | slice) -> Self:
+        """The items at `index` (integers, a mask or a slice), in that order, as a new record."""
+        index = np.atleast_1d(np.arange(len(self))[index])
+        counts = np.diff(self.start)[index]
+        start = offsets(counts)
+        rows = np.arange(start[-1]) + np.repeat(self.start[index] - start[:-1], counts)
+        names = [f.name for f in fields(self) if f.name != "start"]
+        chosen = {n: getattr(self, n)[rows if n in self.ROWS else index] for n in names}
+        return type(self)(start=start, **chosen)
+
+
 @dataclass
-class Crystals:
+class Crystals(Ragged):
     """n crystals with all atoms of the unit cell listed (symmetry already applied).
 
     Attributes
@@ -52,31 +85,23 @@ class Crystals:
     group: np.ndarray
     name: np.ndarray
 
-    def __len__(self):
-        return len(self.start) - 1
-
-    def take(self, index):
-        """The crystals at `index` (integers, a mask or a slice), in that order, as a new record."""
-        return _take(self, index, ("number", "frac", "occupancy"))
+    ROWS = ("number", "frac", "occupancy")
 
 
 @dataclass
-class Reflections:
+class Reflections(Ragged):
     """Symmetry-unique reflections of n crystals, positions left to the lattice.
 
     Attributes
     ----------
-    lattice : ndarray, (n, 3, 3) float64
-    start : ndarray, (n + 1,) int64
     hkl : ndarray, (m, 3) int16
         One representative of each set of equivalents.
     multiplicity : ndarray, (m,) float32
         Number of equivalents, Friedel opposites included.
     f2 : ndarray, (m,) float32
         |F|^2 in electrons squared, no Debye-Waller factor.
-    rotations : ndarray, (n, 24, 3, 3) int8
-    space_group, group : ndarray, (n,) int16
-    name : ndarray, (n,) str
+    lattice, start, rotations, space_group, group, name
+        As in `Crystals`.
     """
 
     lattice: np.ndarray
@@ -89,15 +114,10 @@ class Reflections:
     group: np.ndarray
     name: np.ndarray
 
-    def __len__(self):
-        return len(self.start) - 1
-
-    def take(self, index):
-        """The crystals at `index` (integers, a mask or a slice), in that order, as a new record."""
-        return _take(self, index, ("hkl", "multiplicity", "f2"))
+    ROWS = ("hkl", "multiplicity", "f2")
 
 
-def concatenate(records):
+def concatenate(records: Iterable[Ragged]) -> Ragged:
     """Join records of one type, in order.
 
     Raises
@@ -112,18 +132,17 @@ def concatenate(records):
         f.name: np.concatenate([getattr(r, f.name) for r in records]) for f in fields(records[0])
     }
     counts = np.concatenate([np.diff(r.start) for r in records])
-    joined["start"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    joined["start"] = offsets(counts)
     return type(records[0])(**joined)
 
 
-def save(record, path):
+def save(record: Ragged, path: str | os.PathLike) -> None:
     """Write a record to `path` as an uncompressed .npz that loads without pickle.
 
     Raises
     ------
     XrdlibError
-        If an array holds Python objects, which only pickle could store, or the file cannot be
-        written.
+        If an array holds Python objects, or the file cannot be written.
     """
     arrays = {f.name: np.asarray(getattr(record, f.name)) for f in fields(record)}
     for name, array in arrays.items():
@@ -133,7 +152,7 @@ def save(record, path):
         np.savez(file, **arrays)
 
 
-def load(kind, path):
+def load(kind: type[Ragged], path: str | os.PathLike) -> Ragged:
     """Read a record of class `kind` written by `save`.
 
     Raises
@@ -148,15 +167,3 @@ def load(kind, path):
         raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
     except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
         raise XrdlibError(f"{path} is not a readable {kind.__name__} file: {error}.") from None
-
-
-def _take(record, index, ragged):
-    index = np.atleast_1d(np.arange(len(record))[index])
-    counts = np.diff(record.start)[index]
-    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    rows = np.arange(start[-1]) + np.repeat(record.start[index] - start[:-1], counts)
-    values = {"start": start}
-    for f in fields(record):
-        if f.name != "start":
-            values[f.name] = getattr(record, f.name)[rows if f.name in ragged else index]
-    return type(record)(**values)

@@ -57,7 +57,9 @@ def stamp(config: SimpleNamespace, precision: str | None = None) -> dict:
     return {**made, "configuration": config}
 
 
-def write(config, name, content, made=None):
+def write(
+    config: SimpleNamespace, name: str, content: dict | list, made: dict | None = None
+) -> None:
     """Write results/PROFILE/NAME.json with its stamp; numbers that are not finite are refused.
 
     Parameters
@@ -84,8 +86,8 @@ def write(config, name, content, made=None):
     write_text(path, text)
 
 
-def read(config, name):
-    """Read results/PROFILE/NAME.json, as it was given to `write`.
+def read(config: SimpleNamespace, name: str) -> dict | list:
+    """Content of results/PROFILE/NAME.json, as it was given to `write`.
 
     Raises
     ------
@@ -99,32 +101,14 @@ def read(config, name):
     return content
 
 
-def made_with(config, name):
-    """The stamp of results/PROFILE/NAME.json.
-
-    Returns
-    -------
-    dict
-        As from `stamp`; empty where the run that made the file wrote none.
-
-    Raises
-    ------
-    XrdlibError
-        As for `read`.
-    """
+def made_with(config: SimpleNamespace, name: str) -> dict:
+    """The stamp of results/PROFILE/NAME.json, empty where there is none; errors as for `read`."""
     content = _loaded(config, name)
     return content.get(_MADE, {}) if isinstance(content, dict) else {}
 
 
 def mixed(config: SimpleNamespace, names: list[str]) -> str:
-    """One line that names the files of different commits or configurations; "" if there are none.
-
-    Parameters
-    ----------
-    config : namespace
-    names : list of str
-        Of files in results/PROFILE that exist.
-    """
+    """One line that names existing results of different commits or configurations, or ""."""
     runs = {}
     for name in dict.fromkeys(names):
         made = made_with(config, name)
@@ -140,7 +124,7 @@ def mixed(config: SimpleNamespace, names: list[str]) -> str:
     return f"Results of {len(runs)} different runs stand side by side: {'; '.join(parts)}."
 
 
-def exists(config, name):
+def exists(config: SimpleNamespace, name: str) -> bool:
     """Whether there is a results/PROFILE/NAME.json."""
     return (paths.results(config.profile) / f"{name}.json").exists()
 
@@ -167,17 +151,19 @@ def _commit(made):
 def _checkout():
     """Commit of the project's checkout, and whether code was changed since."""
     try:
-        top, commit = _git("rev-parse", "--show-toplevel", "HEAD").split("\n")
+        top, commit = _output("git", "rev-parse", "--show-toplevel", "HEAD").split("\n")
         # A package that is installed somewhere inside another project's checkout.
         if not paths.ROOT.samefile(top):
             return {"commit": _UNKNOWN}
-        return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--", *_CODE))}
+        return {
+            "commit": commit,
+            "dirty": bool(_output("git", "status", "--porcelain", "--", *_CODE)),
+        }
     except (OSError, subprocess.CalledProcessError):
         return {"commit": _UNKNOWN}
 
 
-def _git(*arguments):
-    command = ["git", *arguments]
+def _output(*command):
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -186,10 +172,7 @@ def _processor():
     """Model of the processor, or its kind where the system does not tell."""
     try:
         if platform.system() == "Darwin":
-            command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(
-                command, capture_output=True, text=True, check=True
-            ).stdout.strip()
+            return _output("sysctl", "-n", "machdep.cpu.brand_string")
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             models = [line.partition(":")[2].strip() for line in file if "model name" in line]
     except (OSError, subprocess.CalledProcessError):

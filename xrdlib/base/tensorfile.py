@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from . import files
 from .errors import XrdlibError
@@ -16,7 +17,12 @@ from .errors import XrdlibError
 _HEADER = "xrdlib"
 
 
-def write(path, tensors, header, keep_as=None):
+def write(
+    path: str | os.PathLike,
+    tensors: dict[str, Tensor],
+    header: dict,
+    keep_as: str | os.PathLike | None = None,
+) -> None:
     """Write a file, or leave everything as it was.
 
     Parameters
@@ -47,14 +53,8 @@ def write(path, tensors, header, keep_as=None):
         file.write(content)
 
 
-def read(path):
-    """Tensors and header of a file.
-
-    Returns
-    -------
-    tensors : dict of Tensor
-        On the CPU.
-    header : dict
+def read(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict]:
+    """Tensors, on the CPU, and header of a file.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read(path):
     return tensors, json.loads(text)
 
 
-def canonical(value):
+def canonical(value: object) -> str:
     """JSON text of a value, keys sorted, so that equal values give equal text.
 
     Raises
@@ -90,7 +90,7 @@ def canonical(value):
         raise XrdlibError(f"Only JSON values can be stored: {error}.") from None
 
 
-def fingerprint(tensors, text=""):
+def fingerprint(tensors: dict[str, Tensor], text: str = "") -> str:
     """SHA-256, in hexadecimal, of a text and of every tensor's name, type, shape and bytes."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):

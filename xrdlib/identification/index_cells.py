@@ -11,11 +11,11 @@ from ..symmetry.cells import (
     EXPANSION,
     SYSTEMS,
     angle,
-    from_parameters,
+    cell_of_parameters,
     inverse_square,
+    products,
     reciprocal_metric,
     settings,
-    system_products,
 )
 from .index_search import MOST_LINES, search
 
@@ -96,7 +96,7 @@ def index(lines, sets):
             for label, row in scored.items():
                 if not row[0] <= found[0, label - 1]:
                     found[:, label - 1] = row
-                    cells[label] = from_parameters(system, parameters)
+                    cells[label] = cell_of_parameters(system, parameters)
     n = len(lines.two_theta), len(two_theta)
     return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n)
 
@@ -128,7 +128,7 @@ def refine(parameters, system, two_theta):
             break
         theta = np.radians(angle(square[nearest[fitted]])) / 2
         slope = np.degrees(CU_KA1**2 / (2 * np.sin(2 * theta)))  # of 2 theta over 1/d^2
-        rows = system_products(system, hkl[nearest[fitted]]) * slope[:, None] / _ERROR
+        rows = products(hkl[nearest[fitted]], system) * slope[:, None] / _ERROR
         rows = np.column_stack([rows, np.full(len(rows), 1 / _ERROR)])
         # The last row pulls the zero shift to none.
         rows = np.vstack([rows, [*np.zeros(len(parameters)), 1 / _SHIFT]])

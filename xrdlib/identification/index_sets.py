@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..symmetry.cells import SYSTEMS, angle, free, system_products
+from ..symmetry.cells import SYSTEMS, angle, free, products
 from ..symmetry.groups import crystal_systems
 from .line_profiles import lorentz_polarisation
 
@@ -43,7 +43,7 @@ def learn(banks):
     Returns
     -------
     dict of str to ndarray, (s, p, p) int16
-        By crystal system: products (`cells.system_products`) of p lines, in the order of their
+        By crystal system: products (`cells.products`) of p lines, in the order of their
         angles. The most useful set is the first.
     """
     served = {system: [] for system in SYSTEMS}
@@ -90,7 +90,7 @@ def first_lines(bank, i, system):
     order = np.lexsort((-strength, line))
     first = order[np.unique(line[order], return_index=True)[1]]
     visible = first[total > _VISIBLE * total.max()][: FIRST[system]]
-    return np.rint(system_products(system, hkl[visible])).astype(np.int16)
+    return np.rint(products(hkl[visible], system)).astype(np.int16)
 
 
 def _standard(lattice, hkl, system):

@@ -34,6 +34,8 @@ FLAGS = {
     "with Cu radiation), outside of what was trained on: lines that decide may be missing.",
     "range_cut": "What was measured outside 5 to 90 degrees (as with Cu radiation) was not used.",
     "wavelength_assumed": f"Neither you nor the file names the wavelength; {ASSUMED} is assumed.",
+    "neutrons": "The pattern was measured with neutrons, or at least not with X-rays, which the "
+    "models know alone: the positions of its peaks count, their intensities mislead.",
 }
 
 
@@ -157,7 +159,15 @@ def used_wavelength(pattern, request):
     """Wavelength in angstrom, and the flags that its choice raises."""
     given = pattern.wavelength if request.wavelength is None else request.wavelength
     flags = ["wavelength_assumed"] if given is None else []
+    if not_x_rays(pattern):  # no doublet to take the strong line of
+        return resolve_wavelength(ASSUMED if given is None else given), flags
     return strong_line(ASSUMED if given is None else given), flags
+
+
+def not_x_rays(pattern):
+    """Whether the file of a pattern says that it was measured with neutrons or electrons."""
+    probe = getattr(pattern, "probe", None)
+    return bool(probe) and not probe.startswith("x")
 
 
 def common(labels):
@@ -222,6 +232,8 @@ def pattern_flags(pattern, wavelength, grid):
         flags.append("short_range")
     if first < grid.start - 1 or last > grid.stop + 1:
         flags.append("range_cut")
+    if not_x_rays(pattern):
+        flags.append("neutrons")
     return flags
 
 

@@ -16,7 +16,7 @@ from ..prediction.style import (
     styled,
     whiskers,
 )
-from ..structures.measured import NAME
+from ..structures.published import NAME
 from ..studies.difficulty import QUALITY
 from ..studies.gap import CLEAN, EVERYTHING, LIKE, MEASURED_ROW, PRIOR_ROW, SHUFFLED_ROW
 from ..studies.temperature import RATIO

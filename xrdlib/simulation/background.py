@@ -7,8 +7,10 @@ import math
 from functools import lru_cache
 
 import torch
+from torch import Tensor
 
 from ..base import counter
+from ..base.patterns import Grid
 
 _EVERY = 8  # grid points between those at which the background is computed
 
@@ -17,7 +19,7 @@ _LOW, _STEPS = -6.0, 200  # where the table of subtraction starts, its rows for 
 _SIZE = int(-2 * _LOW * _STEPS) + 1
 
 
-def background(draws, grid, device):
+def background(draws: dict[str, Tensor], grid: Grid, device: str | torch.device) -> Tensor:
     """Smooth background, (B, n_points), in units of its own mean level of about 1.
 
     A cubic polynomial, air scatter that decays from low angles, and an amorphous hump.
@@ -39,7 +41,9 @@ def background(draws, grid, device):
     return level[:, 0, : grid.size]
 
 
-def measure(signal, draws, grid, seed, index, slot):
+def measure(
+    signal: Tensor, draws: dict[str, Tensor], grid: Grid, seed: int, index: Tensor, slot: int
+) -> Tensor:
     """Counted pattern from lines of maximum 1: background, counting noise, then subtraction.
 
     Parameters
@@ -150,7 +154,7 @@ def _tables(unit, skewness, device):
     return torch.cat(moments, 1).to(device, torch.float32).unbind(0)
 
 
-def faults(pattern, draws, grid):
+def faults(pattern: Tensor, draws: dict[str, Tensor], grid: Grid) -> Tensor:
     """Spikes, coarse steps and a cropped range, in the order in which they arise; in place."""
     spikes(pattern, draws)
     coarsen(pattern, draws["coarse"])
@@ -162,13 +166,13 @@ def faults(pattern, draws, grid):
     return pattern
 
 
-def spikes(pattern, draws):
+def spikes(pattern: Tensor, draws: dict[str, Tensor]) -> None:
     """Single points raised by a cosmic ray or a discharge; in place."""
     at = (draws["spike_at"] * pattern.shape[1]).to(torch.int64)
     pattern.scatter_add_(1, at, draws["spike_height"] * pattern.amax(1, keepdim=True))
 
 
-def coarsen(pattern, factor):
+def coarsen(pattern: Tensor, factor: Tensor) -> None:
     """Keep every `factor`-th point (B,) and interpolate linearly between those kept; in place."""
     for k in (2, 3, 4, 5):
         rows = (factor == k).nonzero()[:, 0]

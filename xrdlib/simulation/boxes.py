@@ -20,7 +20,7 @@ class Bucket(NamedTuple):
     origin: np.ndarray  # (B, 3)
 
 
-def plan(count, halved, budget, waste):
+def plan(count: np.ndarray, halved: np.ndarray, budget: int, waste: int) -> list[Bucket]:
     """Buckets that hold every crystal once, in slabs along the first axis where it is too large.
 
     Parameters

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from ..base.errors import XrdlibError
+from ..base.records import Crystals
 from ..structures.detection import asymmetric_unit, detect
-from ..symmetry.cells import cell_parameters
+from ..symmetry.cells import cell_of_lattice
 from ..symmetry.groups import space_group
 from .diffraction import lorentz_polarisation, reflections
 
@@ -32,7 +33,9 @@ _LOGARITHMIC = (
 _EXPECTED = 5.0  # structures of a pair, below which its lift is noise
 
 
-def compare(first, second, labels=("published", "simulated")):
+def compare(
+    first: Crystals, second: Crystals, labels: tuple[str, str] = ("published", "simulated")
+) -> dict:
     """Distributions of two sets of crystals side by side.
 
     Parameters
@@ -73,7 +76,7 @@ def compare(first, second, labels=("published", "simulated")):
     }
 
 
-def describe(crystals):
+def describe(crystals: Crystals) -> dict[str, np.ndarray]:
     """Measures of every crystal.
 
     Hydrogen, which X-rays hardly see and which is often not located, is left out throughout.
@@ -110,7 +113,7 @@ def describe(crystals):
     owner = np.repeat(np.arange(len(crystals)), np.diff(crystals.start))
     weight = crystals.occupancy * (crystals.number > 1)
     atoms = np.bincount(owner, weight, minlength=len(crystals))
-    lengths, angles = cell_parameters(crystals.lattice)
+    lengths, angles = np.split(cell_of_lattice(crystals.lattice), 2, axis=1)
     lengths = np.sort(lengths, axis=1)
     oblique = np.take_along_axis(angles, np.abs(angles - 90).argmax(1)[:, None], 1)[:, 0]
     systems = np.array([space_group(int(k))["crystal_system"] for k in crystals.space_group])

@@ -1,19 +1,21 @@
 """Positions and intensities of powder reflections, in full float32 precision."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..base.errors import XrdlibError
-from ..base.records import Reflections
+from ..base.records import Crystals, Reflections, offsets
 from ..structures.unit_cells import CLOSE, overlapping
 from .equivalents import MAX_INDEX
 from .structure_factors import N_ELEMENTS, unique_structure_factors
 
 
 @contextmanager
-def full_precision():
+def full_precision() -> Iterator[None]:
     """Context or decorator in which float32 matrix products are not rounded to fewer bits.
 
     Training may allow TF32 or bfloat16 products; to Miller indices and phases they would be wrong.
@@ -50,7 +52,7 @@ _MAX_REFLECTIONS = 2e6  # of one crystal's half-sphere; memory for more is not w
 _NEGLIGIBLE = 1e-9  # of the crystal's strongest |F|^2: rounding where the sum should vanish
 
 
-def resolve_wavelength(wavelength):
+def resolve_wavelength(wavelength: str | float) -> float:
     """Wavelength in angstrom from a number or a name such as "CuKa1", "MoKa".
 
     Raises
@@ -72,7 +74,7 @@ def resolve_wavelength(wavelength):
     return value
 
 
-def strong_line(wavelength):
+def strong_line(wavelength: str | float) -> float:
     """As `resolve_wavelength`, with K-alpha1 for the mean of a K-alpha doublet ("CuKa", 1.5418).
 
     That is where a measured peak has its top, and where the models' grid has it.
@@ -85,39 +87,25 @@ def strong_line(wavelength):
     return value
 
 
-def d_star(lattice, hkl):
+def d_star(lattice: np.ndarray, hkl: np.ndarray) -> np.ndarray:
     """1/d in reciprocal angstrom of reflections `hkl` (m, 3) of one lattice (3, 3), rows a b c."""
     return np.linalg.norm(np.asarray(hkl) @ np.linalg.inv(lattice).T, axis=-1)
 
 
-def two_theta(d_star, wavelength):
+def two_theta(d_star: np.ndarray, wavelength: float) -> np.ndarray:
     """Scattering angle in degrees from 1/d by Bragg's law; NaN where it cannot be reached."""
     with np.errstate(invalid="ignore"):
         return np.degrees(2 * np.arcsin(np.asarray(d_star) * wavelength / 2))
 
 
-def lorentz_polarisation(sine):
+def lorentz_polarisation(sine: Tensor) -> Tensor:
     """(1 + cos^2 2theta) / (sin^2 theta cos theta) of an unpolarised beam; tensor of sin(theta)."""
     sine2 = sine.square()
     return (1 + (1 - 2 * sine2).square()) / (sine2 * (1 - sine2).sqrt())
 
 
-def squared_lengths(metric, hkl, owner):
-    """1/d^2 of reflections of several crystals.
-
-    Parameters
-    ----------
-    metric : (B, 3, 3) tensor
-        Reciprocal metrics.
-    hkl : (3, m) tensor
-    owner : (m,) int64 tensor
-        Crystal of each reflection.
-
-    Returns
-    -------
-    (m,) tensor
-        h G* h^T.
-    """
+def squared_lengths(metric: Tensor, hkl: Tensor, owner: Tensor) -> Tensor:
+    """1/d^2 (m,) of reflections (3, m) of crystals `owner` (m,), reciprocal metrics (B, 3, 3)."""
     six = metric[:, (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)]
     six = (six * six.new_tensor([1, 1, 1, 2, 2, 2])).T.index_select(1, owner)
     cross = hkl.index_select(0, owner.new_tensor([1, 0, 0]))
@@ -125,24 +113,26 @@ def squared_lengths(metric, hkl, owner):
     return (six[:3] * hkl * hkl + six[3:] * cross).sum(0)
 
 
-def march_dollase(metric, rotations, axis, ratio, hkl, owner, length2):
+def march_dollase(
+    metric: Tensor,
+    rotations: Tensor,
+    axis: Tensor,
+    ratio: Tensor,
+    hkl: Tensor,
+    owner: Tensor,
+    length2: Tensor,
+) -> Tensor:
     """Texture factor of Dollase (J. Appl. Cryst. 19, 267, 1986), averaged over equivalents.
 
     Parameters
     ----------
-    metric : (B, 3, 3) tensor
-        Reciprocal metric of each pattern's crystal.
-    rotations : (B, 24, 3, 3) tensor
-        Rotations modulo inversion, repeated cyclically.
-    axis : (B, 3) tensor
-        Miller indices of the preferred plane, whose normal is the texture axis.
-    ratio : (B,) tensor
-        March parameter r; 1 is a random powder, below 1 platelets.
-    hkl : (3, m) tensor
-    owner : (m,) int64 tensor
-        Pattern of each reflection.
-    length2 : (m,) tensor
-        Its 1/d^2, see `squared_lengths`.
+    metric, rotations : (B, 3, 3) and (B, 24, 3, 3) tensors
+        Reciprocal metric and rotations modulo inversion of each pattern's crystal.
+    axis, ratio : (B, 3) and (B,) tensors
+        Miller indices of the preferred plane, whose normal is the texture axis, and the
+        March parameter: 1 is a random powder, below 1 platelets.
+    hkl, owner, length2 : (3, m), (m,) and (m,) tensors
+        Reflections, the pattern of each, and its 1/d^2, see `squared_lengths`.
 
     Returns
     -------
@@ -165,20 +155,10 @@ def march_dollase(metric, rotations, axis, ratio, hkl, owner, length2):
     return mean.index_add_(0, row, weight) / n
 
 
-def toward_axis(metric, rotations, axis):
-    """Equivalents of the normal of a plane, scaled so that their product with hkl is d* cos a.
+def toward_axis(metric: Tensor, rotations: Tensor, axis: Tensor) -> Tensor:
+    """Equivalents (B, 24, 3) of the normal of a plane, scaled to give d* cos a with hkl.
 
-    Parameters
-    ----------
-    metric : (B, 3, 3) tensor
-        Reciprocal metric.
-    rotations : (B, 24, 3, 3) tensor
-    axis : (B, 3) tensor
-        Miller indices of the plane.
-
-    Returns
-    -------
-    (B, 24, 3) tensor
+    From reciprocal metrics (B, 3, 3), rotations (B, 24, 3, 3) and Miller indices of planes (B, 3).
     """
     axis = axis.to(metric.dtype)
     toward = metric @ axis[:, :, None]
@@ -194,7 +174,12 @@ def _period(rotations):
 
 
 @full_precision()
-def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu"):
+def reflections(
+    crystals: Crystals,
+    wavelength: str | float = 1.540593,
+    two_theta_max: float = 90.0,
+    device: str | torch.device = "cpu",
+) -> Reflections:
     """Symmetry-unique reflections of every crystal up to a scattering angle.
 
     Parameters
@@ -236,7 +221,7 @@ def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu")
     _refuse(counts == 0, crystals, "has no reflection in the range; its cell is too small")
     return Reflections(
         lattice=np.asarray(crystals.lattice, dtype=np.float64),
-        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        start=offsets(counts),
         hkl=chosen.hkl[keep].to(torch.int16).cpu().numpy(),
         multiplicity=chosen.multiplicity[keep].to(torch.float32).cpu().numpy(),
         f2=chosen.f2[keep].cpu().numpy(),
@@ -247,7 +232,7 @@ def reflections(crystals, wavelength=1.540593, two_theta_max=90.0, device="cpu")
     )
 
 
-def check(crystals, overlaps=False):
+def check(crystals: Crystals, overlaps: bool = False) -> None:
     """Refuse whatever would give a NaN or an error deep inside, and atoms upon each other if asked.
 
     Raises

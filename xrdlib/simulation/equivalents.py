@@ -13,15 +13,17 @@ from itertools import permutations, product
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ..base.records import N_ROTATIONS
+from ..base.records import N_ROTATIONS, Crystals
+from .boxes import Bucket
 
 _BASE = 1024  # |h|, |k|, |l| stay below half of it, so that three indices fit one int32 code
 
 MAX_INDEX = _BASE // 2 - 1
 
 
-def distinct_groups(rotations):
+def distinct_groups(rotations: np.ndarray) -> tuple[list[bytes], np.ndarray]:
     """List of distinct groups (bytes) of (n, 24, 3, 3) rotations, and which each row has (n,)."""
     number = {}
     rows = rotations.reshape(len(rotations), -1)
@@ -31,7 +33,7 @@ def distinct_groups(rotations):
 
 
 @lru_cache(maxsize=1024)
-def halved_axes(group):
+def halved_axes(group: bytes) -> tuple[bool, bool, bool]:
     """Which Miller indices may be taken non-negative without losing a set of equivalents."""
     rotations = np.frombuffer(group, dtype=np.int8).reshape(-1, 3, 3).astype(np.int64)
     hkl = np.array(list(product(range(-5, 6), repeat=3)))
@@ -46,21 +48,10 @@ def halved_axes(group):
 
 
 def unique_reflections(group: bytes, largest: int) -> tuple[np.ndarray, np.ndarray]:
-    """One reflection of every set of equivalents, and how many each set holds.
+    """One reflection of every set of equivalents, but 000, and how many each set holds.
 
-    Parameters
-    ----------
-    group : bytes
-        Distinct rotations, see above.
-    largest : int
-        Largest absolute index.
-
-    Returns
-    -------
-    hkl : ndarray, (n, 3) int64
-        Without 000.
-    multiplicity : ndarray, (n,) int8
-        Friedel opposites included.
+    (n, 3) int64 and (n,) int8 for a group as above and the largest absolute index, Friedel
+    opposites included.
     """
     table, _ = _multiplicity(group, (largest,) * 3)
     low = np.where(halved_axes(group), 0, -largest)
@@ -68,7 +59,13 @@ def unique_reflections(group: bytes, largest: int) -> tuple[np.ndarray, np.ndarr
     return hkl + low, table[tuple(hkl.T)]
 
 
-def multiplicity_tables(groups, group, axes, buckets, device):
+def multiplicity_tables(
+    groups: list[bytes],
+    group: np.ndarray,
+    axes: np.ndarray,
+    buckets: list[Bucket],
+    device: str | torch.device,
+) -> tuple[Tensor, np.ndarray, np.ndarray]:
     """Multiplicity of every representative hkl, and where each crystal finds its own.
 
     Returns a flat int8 tensor and, for each crystal, the address of hkl 000 (n,) and the strides
@@ -148,19 +145,11 @@ def _candidates():
 _ROTATIONS = _candidates()
 
 
-def laue_rotations(crystals):
-    """Rotations of every crystal's Laue group modulo inversion.
+def laue_rotations(crystals: Crystals) -> np.ndarray:
+    """Rotations (n, 24, 3, 3) int8 of every crystal's Laue group modulo inversion.
 
-    Parameters
-    ----------
-    crystals : records.Crystals
-        Whose `rotations` are not looked at.
-
-    Returns
-    -------
-    ndarray, (n, 24, 3, 3) int8
-        In the layout of `records.Crystals.rotations`. Lattices in unconventional axes may get a
-        subgroup.
+    In the layout of `records.Crystals.rotations`, which are not looked at. Lattices in
+    unconventional axes may get a subgroup.
     """
     metric = crystals.lattice @ crystals.lattice.transpose(0, 2, 1)
     scale = np.sqrt(np.einsum("nii,njj->nij", metric, metric))

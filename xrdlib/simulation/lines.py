@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..base import counter
 from ..base.errors import XrdlibError
+from ..base.records import Reflections
 from .diffraction import (
     WAVELENGTHS,
     lorentz_polarisation,
@@ -46,17 +48,22 @@ _FAINT = 0.003  # of the strongest line; the shape of a fainter one drowns in th
 _WIDEST = 0.5  # of the width at low angle: a wider spread would show its three points
 
 
+Draws = dict[str, Tensor]  # as from `realism.draw`
+
+Lines = tuple[Tensor, Tensor, Tensor]
+
+
 class Phase(NamedTuple):
     """Reflections of B crystals as tensors."""
 
-    lattice: torch.Tensor  # (B, 3, 3)
-    rotations: torch.Tensor  # (B, 24, 3, 3)
-    owner: torch.Tensor  # (m,)
-    hkl: torch.Tensor  # (3, m) float32
-    strength: torch.Tensor  # (m,) multiplicity times |F|^2
+    lattice: Tensor  # (B, 3, 3)
+    rotations: Tensor  # (B, 24, 3, 3)
+    owner: Tensor  # (m,)
+    hkl: Tensor  # (3, m) float32
+    strength: Tensor  # (m,) multiplicity times |F|^2
 
 
-def as_phase(reflections, device):
+def as_phase(reflections: Reflections, device: str | torch.device) -> Phase:
     """A records.Reflections on the device."""
     counts = torch.from_numpy(np.diff(reflections.start)).to(device)
     rows = torch.arange(len(counts), device=device)
@@ -69,23 +76,15 @@ def as_phase(reflections, device):
     )
 
 
-def strained_metric(lattice, rotations, strains, size):
-    """Reciprocal metric of the lattice after a strain that keeps its symmetry.
+def strained_metric(lattice: Tensor, rotations: Tensor, strains: Tensor, size: Tensor) -> Tensor:
+    """Reciprocal metric (B, 3, 3) of lattices after a strain that keeps their symmetry.
 
     Parameters
     ----------
-    lattice : (B, 3, 3) tensor
-        Rows a, b, c.
-    rotations : (B, 24, 3, 3) tensor
-    strains : (B, 6) tensor
-        Standard normal numbers: three diagonal and three shear components.
-    size : (B,) tensor
-        Standard deviation of the strain.
-
-    Returns
-    -------
-    (B, 3, 3) tensor
-        Inverse of the metric averaged over W^T M W, so every W still leaves it as it is.
+    lattice, rotations : (B, 3, 3) and (B, 24, 3, 3) tensors
+    strains, size : (B, 6) and (B,) tensors
+        Standard normal numbers, three diagonal and three shear components, and the standard
+        deviation of the strain. The metric is averaged over W^T M W, so every W leaves it as it is.
     """
     first, second = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)
     tensor = torch.zeros_like(lattice)
@@ -96,7 +95,9 @@ def strained_metric(lattice, rotations, strains, size):
     return torch.linalg.inv(lattice @ lattice.transpose(1, 2) + change)
 
 
-def line_intensities(phase, metric, draws, seed, index, slot):
+def line_intensities(
+    phase: Phase, metric: Tensor, draws: Draws, seed: int, index: Tensor, slot: int
+) -> tuple[Tensor, Tensor]:
     """1/d^2 and integrated intensity without Lorentz-polarisation, both (m,).
 
     Overall Debye-Waller factor exp(-2 B s^2), March-Dollase texture about one axis or two, and an
@@ -134,7 +135,7 @@ def _texture(phase, metric, axis, ratio, rows, d_star2):
     return march_dollase(metric, phase.rotations, axis, ratio, *chosen)
 
 
-def line_strain(phase, metric, draws, d_star2):
+def line_strain(phase: Phase, metric: Tensor, draws: Draws, d_star2: Tensor) -> Tensor:
     """Standard deviation of the strain along each reflection's normal, (m,).
 
     Grains strained by e (standard deviation `draws["line_strain"]`) along one axis have
@@ -157,7 +158,9 @@ def line_strain(phase, metric, draws, d_star2):
     return strain
 
 
-def doublet(d_star2, strength, owner, single_line, anode="Cu"):
+def doublet(
+    d_star2: Tensor, strength: Tensor, owner: Tensor, single_line: Tensor, anode: str = "Cu"
+) -> Lines:
     """Both K-alpha lines: sin(theta), intensity with Lorentz-polarisation, and owner of each.
 
     Raises
@@ -179,14 +182,16 @@ def doublet(d_star2, strength, owner, single_line, anode="Cu"):
     return sine, intensity * lorentz_polarisation(sine) * reached, torch.cat([owner, owner])
 
 
-def observed_angles(sine, owner, draws):
+def observed_angles(sine: Tensor, owner: Tensor, draws: Draws) -> Tensor:
     """2theta in degrees as the goniometer reads it: zero shift, and displacement ~ cos(theta)."""
     shift = torch.stack([draws["zero_shift"], draws["displacement"]]).index_select(1, owner)
     cosine = (1 - sine.square()).sqrt()
     return torch.asin(sine).mul_(360 / math.pi).add_(shift[0]).addcmul_(shift[1], cosine)
 
 
-def broadened(angle, strength, owner, sine, strain, fwhm):
+def broadened(
+    angle: Tensor, strength: Tensor, owner: Tensor, sine: Tensor, strain: Tensor, fwhm: Tensor
+) -> Lines:
     """Lines widened by a strain of their own: angle, strength and owner of more lines.
 
     A line with a spread of 2 tan(theta) times its strain becomes the three lines of a Gauss-Hermite
@@ -198,7 +203,7 @@ def broadened(angle, strength, owner, sine, strain, fwhm):
     return _split(angle, strength, owner, wide, spread, _SPREAD)
 
 
-def tails(angle, strength, owner, draws):
+def tails(angle: Tensor, strength: Tensor, owner: Tensor, draws: Draws) -> Lines:
     """Low-angle tails: exponentials whose length differs from line to line.
 
     Axial divergence gives a length ~ cot(2theta) below 40 degrees, the depth that the beam reaches
@@ -224,7 +229,7 @@ def _split(angle, strength, owner, chosen, scale, points):
     return torch.cat(angles), torch.cat(strengths), torch.cat([owner[rest]] + [who] * len(points))
 
 
-def widths(draws, angles):
+def widths(draws: Draws, angles: Tensor) -> tuple[Tensor, Tensor]:
     """Gaussian and Lorentzian widths in degrees, (B, k) each, at 2theta (k,).
 
     Gaussian: Caglioti U tan^2 + V tan + W with V = -U / 4. Lorentzian: X / cos + Y tan. W and X

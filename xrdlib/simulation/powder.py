@@ -1,13 +1,16 @@
 """Clean powder patterns of pymatgen structures: the function that people import."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..base.errors import XrdlibError
-from ..base.patterns import CALCULATION_GRID
-from ..base.records import N_ROTATIONS, Crystals
+from ..base.patterns import CALCULATION_GRID, Grid
+from ..base.records import N_ROTATIONS, Crystals, Reflections
 from .diffraction import (
     check,
     full_precision,
@@ -21,10 +24,18 @@ from .lines import as_phase
 from .profiles import render
 from .structure_factors import N_ELEMENTS
 
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
 _BATCH = 256  # patterns rendered at a time
 
 
-def simulate(structures, wavelength="CuKa1", fwhm=0.1, eta=0.5):
+def simulate(
+    structures: "Structure | Iterable[Structure]",
+    wavelength: str | float = "CuKa1",
+    fwhm: float = 0.1,
+    eta: float = 0.5,
+) -> np.ndarray:
     """Calculated powder patterns from 5 to 90 degrees 2theta in steps of 0.01.
 
     Kinematic intensities (multiplicity, structure factors with occupancies, Lorentz-polarisation;
@@ -50,6 +61,15 @@ def simulate(structures, wavelength="CuKa1", fwhm=0.1, eta=0.5):
     ------
     XrdlibError
         If a parameter is out of range or a structure cannot diffract; it names the structure.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    >>> halite = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], sites)
+    >>> pattern = simulate(halite)[0]
+    >>> print(f"{5 + 0.01 * pattern.argmax():.2f}")  # 200, in degrees 2theta
+    31.70
     """
     wavelength = resolve_wavelength(wavelength)
     if not 0.02 <= fwhm <= 5:
@@ -70,7 +90,14 @@ def simulate(structures, wavelength="CuKa1", fwhm=0.1, eta=0.5):
 
 
 @full_precision()
-def calculated(reflections, wavelength, fwhm, eta, grid, device="cpu"):
+def calculated(
+    reflections: Reflections,
+    wavelength: float,
+    fwhm: float,
+    eta: float,
+    grid: Grid,
+    device: str | torch.device = "cpu",
+) -> Tensor:
     """Clean patterns of known reflections, (n, grid.size) tensor with maxima of 100."""
     phase = as_phase(reflections, device)
     n = len(reflections)
@@ -84,7 +111,7 @@ def calculated(reflections, wavelength, fwhm, eta, grid, device="cpu"):
     return pattern * (100 / pattern.amax(1, keepdim=True))
 
 
-def from_structures(structures):
+def from_structures(structures: "Iterable[Structure]") -> Crystals:
     """Crystals from pymatgen structures.
 
     Raises

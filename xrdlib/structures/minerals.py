@@ -1,29 +1,35 @@
 """Statistics of minerals, and the lattices and elements that are drawn from them.
 
-Read from `tables/minerals.json`, which `xrdlib derive minerals` fits to published
-structures.
-
-All numbers but the radii are fitted to published structures, see `minerals.fitted`. Radii are
-covalent ones (B. Cordero et al., Dalton Trans. 2008, 2832).
-
-Axis ratios are log-normal, fitted to published structures by crystal system and, where there are
-enough, by centring or space group (`minerals.fitted`). Angles are uniform, as they nearly are.
+Read from `tables/minerals.json`, which `xrdlib derive minerals` fits to published structures;
+covalent radii are those of B. Cordero et al., Dalton Trans. 2008, 2832. Axis ratios are log-normal,
+by crystal system and, where structures are enough, by centring or space group; angles are uniform,
+as they nearly are.
 """
 
-import json
 from functools import cache
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..base import paths
 from ..base.counter import normal, uniform
 from ..base.errors import XrdlibError
 from ..symmetry.groups import space_group
 
+# Lowest and highest alpha, beta, gamma in degrees, drawn uniformly between.
+ANGLES = {
+    "triclinic": ((75.0, 75.0, 75.0), (115.0, 115.0, 115.0)),
+    "monoclinic": ((90.0, 90.5, 90.0), (90.0, 125.0, 90.0)),
+    **dict.fromkeys(("orthorhombic", "tetragonal", "cubic"), ((90.0, 90.0, 90.0),) * 2),
+    **dict.fromkeys(("trigonal", "hexagonal"), ((90.0, 90.0, 120.0),) * 2),
+}
+
+_TRIES = 8  # lattices drawn for a crystal, of which the first that is wide enough is taken
+
 
 @cache
-def fitted():
+def fitted() -> dict:
     """The content of tables/minerals.json.
 
     Returns
@@ -60,14 +66,11 @@ def fitted():
     XrdlibError
         If the table is missing.
     """
-    path = paths.TABLES / "minerals.json"
-    if not path.is_file():
-        raise XrdlibError(f"{path} does not exist; run `xrdlib derive minerals`.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return paths.table("minerals.json")
 
 
 @cache
-def table():
+def table() -> dict[str, np.ndarray]:
     """The e elements that crystals are made of.
 
     Returns
@@ -101,7 +104,7 @@ def table():
 
 
 @cache
-def substitutes():
+def substitutes() -> np.ndarray:
     """Weights with which the elements stand in for each other.
 
     Returns
@@ -117,8 +120,10 @@ def substitutes():
     return weights
 
 
-def draw_elements(labels, seed, index, element_slot, abundance_slot):
-    """Elements of the sites of crystals.
+def draw_elements(
+    labels: Tensor, seed: int, index: Tensor, element_slot: int, abundance_slot: int
+) -> Tensor:
+    """Elements of the sites of b crystals, (b, s) int64 rows of `table`.
 
     Elements are drawn one by one, each weighted by those before it, so that minerals' pairs come
     out as often as in minerals. Label 0, which has the most atoms, goes to the element that
@@ -128,16 +133,8 @@ def draw_elements(labels, seed, index, element_slot, abundance_slot):
     ----------
     labels : Tensor, (b, s) int64
         Which sites of a crystal share an element: 0, 1, ...
-    seed : int
-    index : Tensor, (b,) int64
-        Numbers of the crystals.
-    element_slot, abundance_slot : int
-        Of the random numbers, see `counter`.
-
-    Returns
-    -------
-    Tensor, (b, s) int64
-        Rows of `table`.
+    seed, index, element_slot, abundance_slot
+        Names of the random numbers, see `counter`; `index` (b,) are the crystals' numbers.
     """
     weight, pairs, abundance, spread = _tensors(labels.device)
     most = int(labels.max()) + 1
@@ -162,35 +159,8 @@ def _tensors(device):
     return (*(column.to(device) for column in columns), fitted()["abundance_spread"])
 
 
-# Lowest and highest alpha, beta, gamma in degrees, drawn uniformly between.
-ANGLES = {
-    "triclinic": ((75.0, 75.0, 75.0), (115.0, 115.0, 115.0)),
-    "monoclinic": ((90.0, 90.5, 90.0), (90.0, 125.0, 90.0)),
-    "orthorhombic": ((90.0, 90.0, 90.0), (90.0, 90.0, 90.0)),
-    "tetragonal": ((90.0, 90.0, 90.0), (90.0, 90.0, 90.0)),
-    "trigonal": ((90.0, 90.0, 120.0), (90.0, 90.0, 120.0)),
-    "hexagonal": ((90.0, 90.0, 120.0), (90.0, 90.0, 120.0)),
-    "cubic": ((90.0, 90.0, 90.0), (90.0, 90.0, 90.0)),
-}
-
-_TRIES = 8
-
-
-def matrix(lengths, angles):
-    """Lattice vectors of cells: a along x, b in the xy plane.
-
-    Parameters
-    ----------
-    lengths : tensor, (..., 3)
-        a, b, c in angstrom.
-    angles : tensor, (..., 3)
-        alpha, beta, gamma in degrees.
-
-    Returns
-    -------
-    tensor, (..., 3, 3)
-        Rows a, b, c in angstrom.
-    """
+def matrix(lengths: Tensor, angles: Tensor) -> Tensor:
+    """Lattices (..., 3, 3) of lengths and angles (..., 3): a along x, b in the xy plane."""
     cosine = torch.cos(torch.deg2rad(angles)).masked_fill(angles == 90, 0.0)
     cos_alpha, cos_beta, cos_gamma = cosine.unbind(-1)
     sin_gamma = torch.sqrt(1 - cos_gamma**2)
@@ -201,24 +171,16 @@ def matrix(lengths, angles):
     return torch.stack(rows, -1).unflatten(-1, (3, 3)) * lengths[..., None]
 
 
-def widths(lattice):
-    """Distances between opposite faces of cells: 1 / a*, 1 / b*, 1 / c*.
-
-    Parameters
-    ----------
-    lattice : tensor, (..., 3, 3)
-
-    Returns
-    -------
-    tensor, (..., 3)
-        In angstrom.
-    """
+def widths(lattice: Tensor) -> Tensor:
+    """Distances (..., 3) between opposite faces of lattices (..., 3, 3): 1 / a*, 1 / b*, 1 / c*."""
     faces = torch.linalg.cross(lattice.roll(-1, -2), lattice.roll(-2, -2), dim=-1)  # b x c, ...
     volume = (lattice[..., 0, :] * faces[..., 0, :]).sum(-1, keepdim=True)
     return volume.abs() / faces.norm(dim=-1)
 
 
-def draw_lattices(space_groups, volume, min_width, seed, index, slot):
+def draw_lattices(
+    space_groups: Tensor, volume: Tensor, min_width: float, seed: int, index: Tensor, slot: int
+) -> Tensor:
     """One random lattice for each crystal.
 
     Of several draws, the first is taken whose cell is nowhere narrower than `min_width`. If none
@@ -226,10 +188,8 @@ def draw_lattices(space_groups, volume, min_width, seed, index, slot):
 
     Parameters
     ----------
-    space_groups : int64 tensor, (n,)
-        Space-group numbers 1..230.
-    volume : tensor, (n,)
-        Of the conventional cell, cubic angstrom.
+    space_groups, volume : tensors, (n,)
+        Numbers 1..230; volume of the conventional cell in cubic angstrom.
     min_width : float
         Angstrom.
     seed, index, slot
@@ -238,8 +198,7 @@ def draw_lattices(space_groups, volume, min_width, seed, index, slot):
     Returns
     -------
     float64 tensor, (n, 3, 3)
-        Rows a, b, c in angstrom; alpha = gamma = 90 deg in the monoclinic system (unique axis b),
-        gamma = 120 deg in the trigonal and hexagonal ones.
+        Rows a, b, c in angstrom; b is unique in the monoclinic system.
 
     Raises
     ------

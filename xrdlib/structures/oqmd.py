@@ -5,6 +5,7 @@ functional theory, volumes some per cent off, and every site is fully occupied.
 """
 
 import json
+import os
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from ..base import records
 from ..base.errors import XrdlibError
 from ..symmetry.groups import group_of_space_group, half_rotations, operations
+from .banks import assembled
 from .unit_cells import overlap
 
 SYMPREC = 0.05  # angstrom; a relaxation leaves more noise than a refinement
@@ -35,7 +37,9 @@ ANIONS = (7, 8, 9, 16, 17, 34, 35, 52, 53)
 _ONE_EACH = "SELECT numbers, positions, cell, key_value_pairs FROM systems ORDER BY id"
 
 
-def build_oqmd(database, limit=None):
+def build_oqmd(
+    database: str | os.PathLike, limit: int | None = None
+) -> tuple[records.Crystals, pd.DataFrame]:
     """Read the structures that could be minerals, on the reference axes of their space groups.
 
     Left out are metals, compounds far from stability, cells of more than `MAX_ATOMS` atoms, and
@@ -84,7 +88,10 @@ def build_oqmd(database, limit=None):
     table = pd.DataFrame([cell["row"] for cell in cells])
     table["group"] = group_of_space_group()[table["space_group"]]
     table.attrs["skipped"] = dict(skipped)
-    return _crystals(cells, table), table
+    half = {n: half_rotations(operations(n)[0]) for n in set(table["space_group"])}
+    for cell, number in zip(cells, table["space_group"], strict=True):
+        cell["rotations"] = half[number]
+    return assembled(cells, table["space_group"], table["name"]), table
 
 
 def _standard(numbers, positions, cell, about):
@@ -119,6 +126,7 @@ def _standard(numbers, positions, cell, about):
         "lattice": found.std_lattice,
         "frac": found.std_positions,
         "number": found.std_types,
+        "occupancy": np.ones(len(found.std_types)),
         "row": {
             "name": f"{_reduced(z)} {found.number}",
             "elements": tuple(sorted(set(z.tolist()))),
@@ -136,20 +144,4 @@ def _reduced(z):
     return "".join(
         f"{gemmi.Element(int(k)).name}{n if n > 1 else ''}"
         for k, n in zip(kinds, count, strict=True)
-    )
-
-
-def _crystals(cells, table):
-    counts = [len(cell["number"]) for cell in cells]
-    half = {n: half_rotations(operations(n)[0]) for n in set(table["space_group"])}
-    return records.Crystals(
-        lattice=np.stack([cell["lattice"] for cell in cells]),
-        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        number=np.concatenate([cell["number"] for cell in cells]).astype(np.int16),
-        frac=np.concatenate([cell["frac"] for cell in cells]).astype(np.float32),
-        occupancy=np.ones(sum(counts), dtype=np.float32),
-        rotations=np.stack([half[n] for n in table["space_group"]]),
-        space_group=table["space_group"].to_numpy(np.int16),
-        group=table["group"].to_numpy(np.int16),
-        name=table["name"].to_numpy(str),
     )

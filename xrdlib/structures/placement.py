@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..base.counter import normal, uniform
-from ..base.records import Crystals
+from ..base.records import Crystals, offsets
 from ..symmetry.groups import group_of_space_group, half_rotations, operations, reference_symbol
 from ..symmetry.wyckoff import PROJECTION_UNIT, positions
 from . import minerals
+from .recipes import CrystalRanges, Recipes
 
 _ROUNDS = 20  # draws of the coordinates before a crystal is given up
 
@@ -37,32 +39,32 @@ _ELEMENT, _OCCUPANCY, _VOLUME, _ABUNDANCE, _LIMIT, _LATTICE, _COORDINATE = 0, 1,
 class Tables(NamedTuple):
     """All Wyckoff positions and operations of the 230 space groups, one after the other."""
 
-    offset: torch.Tensor  # (231,) first position of each space group
-    multiplicity: torch.Tensor  # (p,)
-    freedom: torch.Tensor  # (p,)
-    projection: torch.Tensor  # (p, 3, 3) whole numbers: in units of 1 / PROJECTION_UNIT
-    point: torch.Tensor  # (p, 3)
-    first: torch.Tensor  # (p,) where each position's operations start in `operation`
-    operation: torch.Tensor  # rows of `rotation` and `translation`
-    rotation: torch.Tensor  # (o, 3, 3)
-    translation: torch.Tensor  # (o, 3)
+    offset: Tensor  # (231,) first position of each space group
+    multiplicity: Tensor  # (p,)
+    freedom: Tensor  # (p,)
+    projection: Tensor  # (p, 3, 3) whole numbers: in units of 1 / PROJECTION_UNIT
+    point: Tensor  # (p, 3)
+    first: Tensor  # (p,) where each position's operations start in `operation`
+    operation: Tensor  # rows of `rotation` and `translation`
+    rotation: Tensor  # (o, 3, 3)
+    translation: Tensor  # (o, 3)
 
 
 @cache
-def tables(device=_CPU):
+def tables(device: str | torch.device = _CPU) -> Tables:
     """The `Tables` on a device."""
     groups = [operations(number) for number in range(1, 231)]
     sites = [positions(number) for number in range(1, 231)]
     flat = [site for group in sites for site in group]
-    base = np.repeat(_starts([len(w) for _, w in groups])[:-1], [len(group) for group in sites])
+    base = np.repeat(offsets([len(w) for _, w in groups])[:-1], [len(group) for group in sites])
     multiplicity = np.array([site.multiplicity for site in flat])
     arrays = (
-        np.concatenate([[0], _starts(map(len, sites))[:-1]]),
+        np.concatenate([[0], offsets(map(len, sites))[:-1]]),
         multiplicity,
         np.array([site.freedom for site in flat]),
         np.rint(PROJECTION_UNIT * np.stack([site.projection for site in flat])),
         np.stack([site.point for site in flat]),
-        _starts(multiplicity)[:-1],
+        offsets(multiplicity)[:-1],
         np.concatenate([site.operations for site in flat]) + np.repeat(base, multiplicity),
         np.concatenate([rotations for rotations, _ in groups]).astype(np.float64),
         np.concatenate([translations for _, translations in groups]),
@@ -73,20 +75,23 @@ def tables(device=_CPU):
     )
 
 
-def fill(recipes, chosen, index, seed, slot, device, ranges):
+def fill(
+    recipes: Recipes,
+    chosen: np.ndarray,
+    index: np.ndarray,
+    seed: int,
+    slot: int,
+    device: str | torch.device,
+    ranges: CrystalRanges,
+) -> tuple[Crystals, np.ndarray]:
     """Make one crystal from each chosen recipe.
 
     Parameters
     ----------
-    recipes : recipes.Recipes
-    chosen : ndarray, (n,) int
-        Rows of `recipes`.
-    index : ndarray, (n,) int64
-        Numbers of the crystals: with `seed` and `slot`, the names of their random numbers.
+    chosen, index : ndarray, (n,) int
+        Rows of `recipes`, and numbers of the crystals.
     seed, slot : int
-        `slot` is the first of `BLOCK`.
-    device : str or torch.device
-    ranges : recipes.CrystalRanges
+        With `index` the names of the random numbers; `slot` is the first of `BLOCK`.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def fill(recipes, chosen, index, seed, slot, device, ranges):
     done[rows] = True
     crystals = Crystals(
         lattice=lattice,
-        start=_starts(counts),
+        start=offsets(counts),
         number=number.astype(np.int16),
         frac=frac,
         occupancy=occupancy,
@@ -272,7 +277,3 @@ def _half_rotations():
 def _names(numbers, index):
     symbols = np.array(["", *(f"random {reference_symbol(n)} " for n in range(1, 231))])
     return np.char.add(symbols[numbers], index.astype(str))
-
-
-def _starts(counts):
-    return np.concatenate([[0], np.cumsum(list(counts))]).astype(np.int64)

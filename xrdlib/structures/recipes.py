@@ -4,14 +4,13 @@ The symmetry of a crystal depends on its recipe alone as long as its free coordi
 lattice are generic, so that a recipe needs to be verified once and not every crystal made from it.
 """
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..base import records
 from ..base.errors import XrdlibError
-from ..base.paths import TABLES
+from ..base.paths import table
 from ..symmetry import groups
 from ..symmetry.wyckoff import positions
 from .minerals import fitted
@@ -62,7 +61,7 @@ class CrystalRanges:
 
 
 @dataclass
-class Recipes:
+class Recipes(records.Ragged):
     """Ragged record of r recipes; `records.concatenate` joins several.
 
     Attributes
@@ -84,80 +83,46 @@ class Recipes:
     label: np.ndarray
     weight: np.ndarray
 
-    def __len__(self):
-        return len(self.start) - 1
-
-    def take(self, index):
-        """The recipes at `index` (integer or boolean array), in that order."""
-        index = np.arange(len(self))[index]
-        sites = [np.arange(self.start[i], self.start[i + 1]) for i in index]
-        rows = np.concatenate([np.zeros(0, dtype=np.int64), *sites])
-        start = np.concatenate([[0], np.cumsum([len(s) for s in sites])]).astype(np.int64)
-        space_group, weight = self.space_group[index], self.weight[index]
-        return Recipes(space_group, start, self.position[rows], self.label[rows], weight)
-
-    def save(self, path):
-        """Write an .npz that loads without pickle."""
-        records.save(self, path)
-
-    @classmethod
-    def load(cls, path):
-        """Read a file written by `save`.
-
-        Raises
-        ------
-        XrdlibError
-            If the file is missing or lacks one of the arrays.
-        """
-        return records.load(cls, path)
+    ROWS = ("position", "label")
 
 
-def shipped():
-    """The verified recipes of tables/recipes.json, written by `derive_recipes`.
+def shipped() -> Recipes:
+    """The verified recipes of tables/recipes.json, written by `xrdlib derive recipes`.
 
     Returns
     -------
     Recipes
         Of all 230 space groups.
     """
-    rows = json.loads((TABLES / "recipes.json").read_text(encoding="utf-8"))
+    rows = table("recipes.json")
     recipes = [(int(number), recipe) for number, row in rows.items() for recipe in row]
     sites = np.concatenate([np.reshape(recipe[1:], (-1, 2)) for _, recipe in recipes])
     return Recipes(
         np.array([number for number, _ in recipes], dtype=np.int16),
-        np.cumsum([0, *(len(recipe) // 2 for _, recipe in recipes)]).astype(np.int64),
+        records.offsets(len(recipe) // 2 for _, recipe in recipes),
         sites[:, 0].astype(np.int16),
         sites[:, 1].astype(np.int8),
         np.array([recipe[0] for _, recipe in recipes], dtype=np.int32),
     )
 
 
-def propose(space_group, n, rng, ranges):
-    """Recipes that may or may not have the symmetry of their space group.
+def propose(
+    space_group: int, n: int, rng: np.random.Generator, ranges: CrystalRanges
+) -> list[tuple]:
+    """n recipes that may or may not have the symmetry of their space group.
 
-    Parameters
-    ----------
-    space_group : int
-        1..230.
-    n : int
-    rng : numpy.random.Generator
-    ranges : CrystalRanges
-
-    Returns
-    -------
-    list of n tuple
-        Recipes, each a sorted tuple of (freedom, position, label) of its sites.
+    Each is a sorted tuple of (freedom, position, label) of its sites.
     """
     shape = _shape(space_group)
     return [_proposal(shape, rng, ranges) for _ in range(n)]
 
 
-def collect(space_group, proposals):
+def collect(space_group: int, proposals: list[tuple]) -> Recipes:
     """Recipes of one space group from tuples as `propose` gives them, each of weight 1."""
     sites = np.array([site for proposal in proposals for site in proposal]).reshape(-1, 3)
     return Recipes(
         np.full(len(proposals), space_group, dtype=np.int16),
-        np.cumsum([0, *map(len, proposals)]).astype(np.int64),
+        records.offsets(map(len, proposals)),
         sites[:, 1].astype(np.int16),
         sites[:, 2].astype(np.int8),
         np.ones(len(proposals), dtype=np.int32),
@@ -189,13 +154,10 @@ def _proposal(shape, rng, ranges):
         total += multiplicity[chosen[-1]]
     probability = np.array(fitted()["kinds"][: len(chosen)])
     kinds = 1 + rng.choice(len(probability), p=probability / probability.sum())
-    rest = rng.choice(kinds, len(chosen) - kinds, p=1 / np.arange(1, kinds + 1) / _harmonic(kinds))
+    zipf = 1 / np.arange(1, kinds + 1)
+    rest = rng.choice(kinds, len(chosen) - kinds, p=zipf / zipf.sum())
     label = rng.permutation(np.concatenate([np.arange(kinds), rest]))
     atoms = np.bincount(label, multiplicity[chosen])
     rank = np.argsort(np.argsort(-atoms, kind="stable"))
     rows = zip(freedom[chosen].tolist(), map(int, chosen), rank[label].tolist(), strict=True)
     return tuple(sorted(rows))
-
-
-def _harmonic(n):
-    return (1 / np.arange(1, n + 1)).sum()

@@ -1,6 +1,5 @@
 """Unit cells filled from an asymmetric unit: overlaps resolved, implausible ones refused."""
 
-import re
 from functools import cache
 from itertools import product
 
@@ -9,26 +8,25 @@ import numpy as np
 import spglib
 
 from ..base.errors import XrdlibError
-from ..symmetry.groups import half_rotations, operations
-from .entries import Unreadable, element
+from ..base.records import Crystals
+from ..symmetry.groups import half_rotations, operations, parse_operations
+from .entries import Entry, Unreadable, element
 
 CLOSE = 0.3  # angstrom; no two nuclei are nearer than that
+
+CONTACT = 1.0  # angstrom; no two atoms but hydrogen are nearer than that
+
+SAME_POSITION = 0.01  # angstrom; images of a site that are closer are one atom
+
+SYMPREC = 0.01  # angstrom; tolerance of the symmetry that spglib detects
+
+METRIC = 1e-3  # relative tolerance of a metric that a rotation should leave as it is
 
 FULL = 1.05  # what occupies one place may add up to this, for rounding in published values
 
 
-def overlapping(crystals):
-    """Whether two atoms of a crystal are closer than `CLOSE` and occupy more than one place.
-
-    Parameters
-    ----------
-    crystals : records.Crystals
-        Finite, with cells that have a volume.
-
-    Returns
-    -------
-    ndarray, (n,) bool
-    """
+def overlapping(crystals: Crystals) -> np.ndarray:
+    """Whether two atoms of a crystal are closer than `CLOSE` and occupy over one place, (n,)."""
     suspect = np.zeros(len(crystals), dtype=bool)
     owner = np.repeat(np.arange(len(crystals)), np.diff(crystals.start))
     reciprocal = np.linalg.inv(crystals.lattice)
@@ -57,7 +55,7 @@ def overlapping(crystals):
     return suspect
 
 
-def overlap(lattice, frac, occupancy):
+def overlap(lattice: np.ndarray, frac: np.ndarray, occupancy: np.ndarray) -> bool:
     """The same for one cell: lattice (3, 3), coordinates (m, 3), occupancies (m,)."""
     order = np.argsort(frac[:, 0], kind="stable")
     frac, occupancy = np.asarray(frac, dtype=np.float64)[order], np.asarray(occupancy)[order]
@@ -70,22 +68,9 @@ def overlap(lattice, frac, occupancy):
     return False
 
 
-SAME_POSITION = 0.01  # angstrom; images of a site that are closer are one atom
-
-SYMPREC = 0.01  # angstrom; tolerance of the symmetry that spglib detects
-
-METRIC = 1e-3  # relative tolerance of a metric that a rotation should leave as it is
-
-
 @cache
-def stated_space_group(symbol, operators):
-    """Space-group number of a Hermann-Mauguin symbol, or else of the operators.
-
-    Returns
-    -------
-    int
-        0 where neither can be told.
-    """
+def stated_space_group(symbol: str, operators: tuple[str, ...]) -> int:
+    """Number of a Hermann-Mauguin symbol, or else of the operators; 0 where neither tells."""
     found = gemmi.find_spacegroup_by_name(symbol)
     if found:
         return found.number
@@ -101,21 +86,12 @@ def _order(rotations):
     return len(np.unique(rotations, axis=0))
 
 
-def expand(frac, rotations, translations, lattice):
-    """All distinct images of one site in the unit cell.
+def expand(
+    frac: np.ndarray, rotations: np.ndarray, translations: np.ndarray, lattice: np.ndarray
+) -> np.ndarray:
+    """All distinct images (m, 3) in [0, 1) of one site under operations x' = W x + w.
 
-    Parameters
-    ----------
-    frac : array_like, (3,)
-    rotations, translations : ndarray, (k, 3, 3) and (k, 3)
-        Operations x' = W x + w.
-    lattice : ndarray, (3, 3)
-        Rows a, b, c in angstrom.
-
-    Returns
-    -------
-    ndarray, (m, 3) float64
-        In [0, 1); images within `SAME_POSITION` of each other are one.
+    Images within `SAME_POSITION` of each other are one; `lattice` has rows in angstrom.
     """
     images = (rotations @ np.asarray(frac, dtype=np.float64) + translations) % 1
     near = _distances(images, images, lattice) < SAME_POSITION
@@ -132,14 +108,12 @@ def _distances(a, b, lattice):
 def _parsed(operators):
     """Rotations (k, 3, 3) int and translations (k, 3) of triplets."""
     try:
-        parsed = [gemmi.Op(triplet) for triplet in operators]
+        return parse_operations(operators)
     except RuntimeError:
         raise Unreadable("an operator that cannot be parsed") from None
-    rotations, translations = (np.array([getattr(op, a) for op in parsed]) for a in ("rot", "tran"))
-    return rotations // gemmi.Op.DEN, translations / gemmi.Op.DEN
 
 
-def fill(entry):
+def fill(entry: Entry) -> dict:
     """Atoms of the unit cell, lattice, rotations and detected symmetry of one structure.
 
     Parameters
@@ -226,47 +200,20 @@ def _detected(lattice, images, species, occupancy):
     return dataset.number if dataset else 0
 
 
-CONTACT = 1.0  # angstrom; no two atoms but hydrogen are nearer than that
+def formula_amounts(text: str) -> dict[str, float] | None:
+    """Amounts of the elements in a formula as "(Al_Si3)_(Na.75_K.25)_O8"; None if unreadable."""
+    from pymatgen.core import Composition
 
-_TOKEN = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)|([(\[])|[)\]](\d*\.?\d*)")
-
-
-def formula_amounts(text):
-    """Amounts of the elements in a formula such as "(Al_Si3)_(Na.75_K.25)_O8".
-
-    Returns
-    -------
-    dict of str to float, or None
-        None where the formula cannot be read.
-    """
-    text, place = text.replace("_", ""), 0
-    levels = [{}]
-    while place < len(text):
-        token = _TOKEN.match(text, place)
-        if token is None or (token[0][0] in ")]" and len(levels) == 1):
-            return None
-        place = token.end()
-        element, amount, opening, times = token.groups()
-        if opening:
-            levels.append({})
-            continue
-        part = {element: _number(amount)} if element else levels.pop()
-        factor = 1.0 if element else _number(times)
-        for name, n in part.items():
-            levels[-1][name] = levels[-1].get(name, 0.0) + n * factor
-    amounts = levels[0]
-    readable = len(levels) == 1 and all(gemmi.Element(name).atomic_number for name in amounts)
-    return amounts if readable and sum(amounts.values()) > 0 else None
+    try:
+        amounts = {str(kind): float(n) for kind, n in Composition(text.replace("_", "")).items()}
+    except ValueError:
+        return None
+    known = all(gemmi.Element(name).atomic_number for name in amounts)
+    return amounts if known and sum(amounts.values()) > 0 else None
 
 
-def difference(first, second):
-    """Share of the atoms, hydrogen apart, by which two compositions differ: 0..1.
-
-    Parameters
-    ----------
-    first, second : dict of str to float
-        Amounts of the elements, on any scale.
-    """
+def difference(first: dict[str, float], second: dict[str, float]) -> float:
+    """Share of the atoms, hydrogen apart, by which two compositions (any scale) differ: 0..1."""
     fractions = []
     for amounts in (first, second):
         heavy = {e: n for e, n in amounts.items() if gemmi.Element(e).atomic_number > 1}
@@ -276,15 +223,20 @@ def difference(first, second):
     return sum(abs(one.get(e, 0.0) - other.get(e, 0.0)) for e in one.keys() | other.keys()) / 2
 
 
-def crowded(elements, frac, occupancy, rotations, translations, lattice):
+def crowded(
+    elements: list[str],
+    frac: np.ndarray,
+    occupancy: np.ndarray,
+    rotations: np.ndarray,
+    translations: np.ndarray,
+    lattice: np.ndarray,
+) -> bool:
     """Whether atoms of two places, hydrogen apart, are closer than `CONTACT` and both are there.
 
     Parameters
     ----------
-    elements : list of n str
-    frac : ndarray, (n, 3)
+    elements, frac, occupancy : n str, (n, 3) and (n,)
         The asymmetric unit.
-    occupancy : ndarray, (n,)
     rotations, translations : ndarray, (k, 3, 3) and (k, 3)
         All operations x' = W x + w.
     lattice : ndarray, (3, 3)
@@ -300,7 +252,3 @@ def crowded(elements, frac, occupancy, rotations, translations, lattice):
         if (both & (distance > 0.02) & (distance < CONTACT)).any():
             return True
     return False
-
-
-def _number(text):
-    return float(text) if text.strip(".") else 1.0

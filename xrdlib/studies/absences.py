@@ -27,7 +27,7 @@ from ..simulation.realism import measured_like
 from ..structures.datasets import MissingData
 from ..structures.measured import load
 from ..symmetry import groups
-from ..symmetry.cells import from_rows, settings
+from ..symmetry.cells import cell_of_lattice, settings
 
 MARGIN = 0.2  # degrees beyond a token's ends that hold no line either
 
@@ -122,7 +122,7 @@ def places(crystal, edges, width, prior, stop=90.0, exclude=()):
     Places or None
         None where the cell is not in a setting of its group, or no absence has a match.
     """
-    shape, label = from_rows(crystal.lattice[0]), int(crystal.group[0])
+    shape, label = cell_of_lattice(crystal.lattice[0]), int(crystal.group[0])
     try:
         hkl, line, angle, _ = lines(shape, CU_KA1, float(edges[0]), stop)
     except XrdlibError:

@@ -9,7 +9,7 @@ from ..learning.metrics import log_likelihood, resamples
 from ..learning.statistics import association, explained, odds_ratio
 from ..prediction.appraisal import noise
 from ..prediction.evaluate import FUSED, NETWORK, weighed
-from ..structures.measured import SEVERITIES
+from ..structures.published import SEVERITIES
 from ..symmetry.groups import SYSTEMS, crystal_systems
 from .temperature import label_prior
 from .two_sample import features

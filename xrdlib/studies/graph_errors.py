@@ -13,7 +13,7 @@ from ..base.errors import XrdlibError
 from ..learning import priors
 from ..learning.metrics import check, resamples
 from ..learning.statistics import block_permutation, holm
-from ..structures import measured
+from ..structures import published
 from ..structures.datasets import MissingData
 from ..symmetry import dag, groups
 
@@ -289,12 +289,12 @@ def of_published(**options):
         None where the table of published predictions is not at hand.
     """
     try:
-        cases = measured.load_published()
+        cases = published.load_published()
     except MissingData:
         return None
     logp, constant = as_log_probs(cases.top[:, 0]), priors.fit_prior(cases.label)
     told = (logp, cases.label, cases.family, constant)
-    return study(PUBLISHED, measured.NAME, *told, **options)
+    return study(PUBLISHED, published.NAME, *told, **options)
 
 
 def intervals(predicted, labels, families, n_boot=1000, seed=0):

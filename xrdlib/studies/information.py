@@ -25,7 +25,7 @@ from ..learning.metrics import credit, log_likelihood, logsumexp, resamples
 from ..learning.priors import named_minerals, smooth_prior
 from ..simulation.diffraction import d_star, lorentz_polarisation, two_theta
 from ..symmetry import groups
-from ..symmetry.cells import from_rows_clipped, relabellings, settings
+from ..symmetry.cells import cell_of_lattice, relabellings, settings
 from ..symmetry.groups import N_GROUPS
 
 _REACH = 4  # indices up to it tell conditions modulo 2, 3, 4 and 6 apart
@@ -349,7 +349,7 @@ def evidence(bank, limit):
 
 def _places(one, limit):
     """Reflections of a cell (m, 3), the place of each (m,), and which places show a line (k,)."""
-    hkl, line, angle, _ = lines(from_rows_clipped(one.lattice[0]), CU_KA1, GRID.start, GRID.stop)
+    hkl, line, angle, _ = lines(cell_of_lattice(one.lattice[0]), CU_KA1, GRID.start, GRID.stop)
     step = np.diff(angle, prepend=angle[0]) > RESOLUTION
     cluster = np.cumsum(step)
     star = d_star(one.lattice[0], one.hkl)
@@ -366,7 +366,7 @@ def _allowed(label, lattice, hkl, place):
     """Which places a group allows, one row a setting, (s, k) bool."""
     number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
     rows = []
-    for change in settings(label, from_rows_clipped(lattice)):
+    for change in settings(label, cell_of_lattice(lattice)):
         present = ~groups.absent(number, hkl @ change)
         rows.append(np.bincount(place, present, minlength=place[-1] + 1) > 0)
     return np.array(rows, dtype=bool).reshape(-1, place[-1] + 1)

@@ -25,7 +25,7 @@ from ..prediction.assemble import SOURCES
 from ..simulation.diffraction import d_star, reflections
 from ..simulation.realism import measured_like
 from ..symmetry import groups
-from ..symmetry.cells import from_rows_clipped, settings
+from ..symmetry.cells import cell_of_lattice, settings
 from ..symmetry.groups import N_GROUPS, OPERATORS, templates
 from . import information
 from .information import Votes
@@ -186,7 +186,7 @@ def _forbidden(bank, i, hkl):
     own = slice(bank.start[i], bank.start[i + 1])
     present, f2 = bank.hkl[own].astype(np.int64), bank.f2[own] / bank.f2[own].sum()
     best = None
-    for change in settings(label, from_rows_clipped(bank.lattice[i])):
+    for change in settings(label, cell_of_lattice(bank.lattice[i])):
         if f2[groups.absent(number, present @ change)].sum() > _FORBIDDEN:
             continue
         target = hkl.astype(np.int64) @ change

@@ -31,7 +31,7 @@ from ..learning.metrics import (
     top_k,
 )
 from ..learning.priors import fit_prior
-from ..structures.measured import N_TOP
+from ..structures.published import N_TOP
 from ..symmetry.groups import N_GROUPS
 
 # Evenly spaced in logarithm; infinity comes after the last.

@@ -12,8 +12,8 @@ _REACH = 6  # largest index at which a condition modulo 2, 3, 4 or 6 shows itsel
 
 _HKL = np.array(list(product(range(-_REACH, _REACH + 1), repeat=3)))
 
-# General zones first: a condition is stated for the largest zone that it holds in. Each row gives
-# h, k, l as multiples of three free indices.
+# General zones first: a condition is stated for the largest zone that it holds in. The matrices
+# project column vectors h, k, l on the zone.
 ZONES = {
     "hkl": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "0kl": ((0, 0, 0), (0, 1, 0), (0, 0, 1)),
@@ -63,29 +63,23 @@ class Condition(NamedTuple):
         ]
         return f"{self.zone}: {'+'.join(parts)} = {self.modulus}n"
 
-    def violated(self, hkl):
+    def violated(self, hkl: np.ndarray) -> np.ndarray:
         """Which reflections (n, 3) lie in the zone and break the condition, (n,) bool."""
         return in_zone(self.zone, hkl) & ((hkl @ np.array(self.form)) % self.modulus != 0)
 
 
-def in_zone(zone, hkl):
+def in_zone(zone: str, hkl: np.ndarray) -> np.ndarray:
     """Which reflections (n, 3) lie in a zone, (n,) bool."""
-    factors = np.array(ZONES[zone])
-    # A zone's first free index of each kind determines the rest.
-    free = [int(np.flatnonzero(column)[0]) for column in factors.T if column.any()]
-    used = [i for i, column in enumerate(factors.T) if column.any()]
-    rebuilt = np.zeros_like(hkl)
-    for i, row in zip(used, free, strict=True):
-        rebuilt += np.outer(hkl[:, row], factors[:, i])
-    return (rebuilt == hkl).all(1)
+    return (hkl @ np.array(ZONES[zone]).T == hkl).all(1)
 
 
 @cache
-def conditions(number, change=None):
+def conditions(number: int, change: tuple | None = None) -> tuple[Condition, ...]:
     """Reflection conditions of a space group.
 
     Derived from the absences: zones are gone through from the general to the special one, and in
     each the condition that explains most of what is still unexplained is taken, until all is.
+    A reflection is absent exactly if it or one of its equivalents breaks a condition.
 
     Parameters
     ----------
@@ -94,11 +88,6 @@ def conditions(number, change=None):
     change : tuple of 3 tuples of 3 ints, optional
         Other axes than those of the reference setting: hkl there are hkl in these axes times this
         matrix, of determinant 1 or -1.
-
-    Returns
-    -------
-    tuple of Condition
-        A reflection is absent exactly if it or one of its equivalents breaks a condition.
 
     Raises
     ------

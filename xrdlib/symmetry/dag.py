@@ -11,21 +11,11 @@ from . import groups
 RELATIONS = ("same", "descendant", "ancestor", "branch")
 
 
-def maximal_t_subgroups(number):
-    """Types of the maximal translationengleiche subgroups of a space group.
+def maximal_t_subgroups(number: int) -> tuple[int, ...]:
+    """Types of the maximal translationengleiche subgroups of a space group, ascending.
 
     Those are the maximal subgroups that keep every translation and lose point symmetry
     (International Tables A1, section 1.2.6).
-
-    Parameters
-    ----------
-    number : int
-        Space-group number, 1..230.
-
-    Returns
-    -------
-    tuple of int
-        Space-group numbers, ascending, each type once; empty for P1.
 
     Raises
     ------
@@ -35,7 +25,7 @@ def maximal_t_subgroups(number):
     return tuple(groups.space_group(number)["maximal_t_subgroups"])
 
 
-def subgroup_dag():
+def subgroup_dag() -> nx.DiGraph:
     """Directed acyclic graph of symmetry lowering on the 99 extinction groups.
 
     Returns
@@ -44,6 +34,11 @@ def subgroup_dag():
         Nodes are the labels 1..99 with attributes `symbol` and `crystal_system`. An edge leads
         from a group to another if some member space group of the first has a maximal t-subgroup
         among the members of the second.
+
+    Examples
+    --------
+    >>> len(subgroup_dag())
+    99
     """
     graph = nx.DiGraph()
     rows = zip(groups.symbols(), groups.crystal_systems(), strict=True)
@@ -58,36 +53,20 @@ def subgroup_dag():
 
 
 @cache
-def distances():
-    """Hops on the shortest path between two groups, edges taken in either direction.
+def distances() -> np.ndarray:
+    """Hops between two groups, edges taken in either direction: (99, 99), row is label - 1.
 
-    Returns
-    -------
-    ndarray, (99, 99) float64
-        Symmetric, zero on the diagonal; row and column are label - 1. Every group leads to P-1,
-        so all distances are finite.
+    Every group leads to P-1, so all distances are finite.
     """
-    hops = np.full((groups.N_GROUPS, groups.N_GROUPS), np.inf)
-    for source, reached in nx.all_pairs_shortest_path_length(subgroup_dag().to_undirected()):
-        for target, length in reached.items():
-            hops[source - 1, target - 1] = length
-    hops.flags.writeable = False
-    return hops
+    nodes = range(1, groups.N_GROUPS + 1)
+    return groups.frozen(nx.floyd_warshall_numpy(subgroup_dag().to_undirected(), nodes))
 
 
-def relation(true, predicted):
-    """Where a prediction lies on the graph, seen from the true group.
+def relation(true: int, predicted: int) -> str:
+    """Where a predicted label lies on the graph, seen from the true one.
 
-    Parameters
-    ----------
-    true, predicted : int
-        Labels 1..99.
-
-    Returns
-    -------
-    str
-        "same"; "descendant" if the predicted group is reached from the true one by lowering the
-        symmetry; "ancestor" if the true group is reached from the predicted one; else "branch".
+    "same"; "descendant" if the predicted group is reached from the true one by lowering the
+    symmetry; "ancestor" if the true group is reached from the predicted one; else "branch".
 
     Raises
     ------
@@ -97,23 +76,8 @@ def relation(true, predicted):
     return str(relations([true], [predicted])[0])
 
 
-def relations(true, predicted):
-    """`relation` of many pairs.
-
-    Parameters
-    ----------
-    true, predicted : array_like of int, shapes that broadcast together
-        Labels 1..99.
-
-    Returns
-    -------
-    ndarray of str
-
-    Raises
-    ------
-    XrdlibError
-        If a label is not in 1..99.
-    """
+def relations(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """`relation` of many pairs: array_like labels that broadcast together, ndarray of str."""
     return np.array(RELATIONS)[_relation_codes()[_rows(true), _rows(predicted)]]
 
 

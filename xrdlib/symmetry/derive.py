@@ -32,25 +32,25 @@ GLIDE_ORDER = ("", "a", "b", "c", "d", "n", "ab", "ac", "bc", "1")
 AXES = {"triclinic": "", "tetragonal": "ca", "trigonal": "c", "hexagonal": "c", "cubic": "a"}
 
 
-def reference_settings():
+def reference_settings() -> list[gemmi.SpaceGroup]:
     """gemmi's 230 space groups in the reference setting of International Tables A, by number."""
     settings = [sg for sg in gemmi.spacegroup_table() if sg.is_reference_setting()]
     return sorted(settings, key=lambda sg: sg.number)
 
 
-def exact_operations(sg):
+def exact_operations(sg: gemmi.SpaceGroup) -> tuple[np.ndarray, np.ndarray]:
     """W (k, 3, 3) and w (k, 3) of a gemmi space group, w in whole 24ths of a cell edge."""
     ops = list(sg.operations())
     scale = gemmi.Op.DEN
     return np.array([op.rot for op in ops]) // scale, np.array([op.tran for op in ops]) % scale
 
 
-def absences(rotations, translations, hkl=HKL):
+def absences(rotations: np.ndarray, translations: np.ndarray, hkl: np.ndarray = HKL) -> bytes:
     """Systematic absences among `hkl` as bytes, usable as a key; translations in 24ths."""
     return systematically_absent(rotations, translations / gemmi.Op.DEN, hkl).tobytes()
 
 
-def diffraction_key(sg):
+def diffraction_key(sg: gemmi.SpaceGroup) -> tuple[str, bytes]:
     """What absences can tell about a space group: crystal family and absent reflections."""
     system = sg.crystal_system_str()
     operations = exact_operations(sg)
@@ -62,7 +62,7 @@ def diffraction_key(sg):
 # A symbol in the making is (centring, ((screw, glide), ...)) with "" for no element.
 
 
-def elements(sg):
+def elements(sg: gemmi.SpaceGroup) -> tuple:
     """Centring and, at each position, the screw axis and glide letter that absences reveal.
 
     The letters are those of the setting's Hermann-Mauguin symbol. A screw axis shows only where
@@ -90,7 +90,7 @@ def elements(sg):
     return centring, tuple(positions)
 
 
-def names(numbers):
+def names(numbers: list[int]) -> list[tuple]:
     """All symbols of a class, one for each distinct setting of the axes, the first in front."""
     reference = reference_settings()
     system = reference[numbers[0] - 1].crystal_system_str()
@@ -127,7 +127,7 @@ def _symbol_order(symbol):
     return CENTRING_ORDER.index(centring), glides, orders
 
 
-def written(symbol, system):
+def written(symbol: tuple, system: str) -> list[str]:
     """Spell a symbol out, positions separated by spaces; for R lattices all three cells.
 
     An R lattice has hexagonal axes (obverse, reverse) or rhombohedral ones. Its glide plane counts
@@ -146,7 +146,7 @@ def written(symbol, system):
     return [f"R (obv) {hexagonal}", f"R (rev) {hexagonal}", f"R {' '.join(three)}"]
 
 
-def extinction_groups():
+def extinction_groups() -> list[dict]:
     """The 99 classes as rows for the table, in the published order."""
     classes = {}
     for sg in reference_settings():
@@ -181,17 +181,10 @@ def extinction_groups():
 
 
 @cache
-def maximal_subgroups(elements):
-    """Maximal proper subgroups of a finite matrix group.
+def maximal_subgroups(elements: tuple) -> list[frozenset[int]]:
+    """Maximal proper subgroups of a finite group of flattened 3 x 3 integer matrices.
 
-    Parameters
-    ----------
-    elements : tuple of tuples
-        Each a 3 x 3 integer matrix, flattened.
-
-    Returns
-    -------
-    list of frozensets of indices into `elements`
+    A list of frozensets of indices into `elements`.
     """
     matrices = np.array(elements).reshape(-1, 3, 3)
     index = {element: i for i, element in enumerate(elements)}
@@ -217,7 +210,9 @@ def maximal_subgroups(elements):
     return maximal
 
 
-def space_group_type(sg, rotations=None):
+def space_group_type(
+    sg: gemmi.SpaceGroup, rotations: set[tuple] | None = None
+) -> spglib.SpaceGroupType:
     """spglib's type of a space group, or of the subgroup that keeps only some rotations.
 
     Parameters
@@ -236,7 +231,7 @@ def space_group_type(sg, rotations=None):
     )
 
 
-def t_subgroups(sg):
+def t_subgroups(sg: gemmi.SpaceGroup) -> list[int]:
     """Types of the maximal subgroups of a space group that keep all its translations."""
     point_group = tuple(dict.fromkeys(_flat(exact_operations(sg)[0])))
     kept = [{point_group[i] for i in chosen} for chosen in maximal_subgroups(point_group)]
@@ -247,7 +242,7 @@ def _flat(matrices):
     return [tuple(matrix.ravel().tolist()) for matrix in matrices]
 
 
-def space_groups():
+def space_groups() -> list[dict]:
     """The 230 space groups as rows for the table."""
     return [
         {
@@ -262,7 +257,7 @@ def space_groups():
     ]
 
 
-def derive():
+def derive() -> str:
     """The text of `tables/symmetry.json`: readable, one row of a table on a line."""
     tables = {"space_groups": space_groups(), "extinction_groups": extinction_groups()}
     blocks = [

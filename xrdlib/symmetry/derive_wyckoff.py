@@ -20,15 +20,13 @@ UNIT = 24  # translations of the operations are whole multiples of 1/24
 SHIFTS = np.array(list(product(range(-4, 5), repeat=3)))  # lattice translations tried in a cut
 
 
-def wyckoff_positions(rotations, translations):
+def wyckoff_positions(rotations: np.ndarray, translations: np.ndarray) -> list[tuple]:
     """All Wyckoff positions of one space group, by rising multiplicity.
 
     Parameters
     ----------
-    rotations : array_like, (k, 3, 3) int
-        Those of every operation, centring included.
-    translations : array_like, (k, 3) float
-        Whole multiples of 1/24.
+    rotations, translations : array_like, (k, 3, 3) int and (k, 3) float
+        Of every operation, centring included; translations are whole multiples of 1/24.
 
     Returns
     -------
@@ -152,7 +150,7 @@ def _described(flat, rotations, translations):
     return len(chosen), freedom, scale // common, projection, point, sorted(chosen.tolist())
 
 
-def derive():
+def derive() -> str:
     """The text of tables/wyckoff.json: per space group the rows of `wyckoff_positions`."""
     groups = [wyckoff_positions(*operations(number)) for number in range(1, 231)]
     lines = [json.dumps(rows, separators=(",", ":")) for rows in groups]

@@ -3,14 +3,19 @@
 Everything is read from `tables/symmetry.json`, which `xrdlib derive symmetry` writes.
 """
 
-import json
+from collections.abc import Iterable
 from functools import cache
+from typing import TYPE_CHECKING
 
+import gemmi
 import numpy as np
 
 from ..base import paths
 from ..base.errors import XrdlibError
 from ..base.records import N_ROTATIONS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 N_SPACE_GROUPS = 230
 N_GROUPS = 99
@@ -43,21 +48,12 @@ OPERATORS = slice(12, 37)
 
 
 @cache
-def table():
-    """The contents of `tables/symmetry.json`: space groups, extinction groups, t-subgroups.
-
-    Raises
-    ------
-    XrdlibError
-        If the file is missing.
-    """
-    path = paths.TABLES / "symmetry.json"
-    if not path.is_file():
-        raise XrdlibError(f"{path} does not exist; run `xrdlib derive symmetry`.")
-    return json.loads(path.read_text(encoding="utf-8"))
+def table() -> dict:
+    """The contents of `tables/symmetry.json`: space groups and extinction groups."""
+    return paths.table("symmetry.json")
 
 
-def extinction_groups():
+def extinction_groups() -> "pd.DataFrame":
     """The 99 extinction groups.
 
     Returns
@@ -70,6 +66,11 @@ def extinction_groups():
         diffraction_class : int, 1..97; two pairs of groups share one, their absences being equal
         settings : tuple of str, the symbols of all settings of the axes
         template : tuple of 37 ints, see `templates`
+
+    Examples
+    --------
+    >>> extinction_groups().loc[12, ["symbol", "space_groups"]].tolist()
+    ['P - - n', (31, 59)]
     """
     import pandas as pd
 
@@ -81,50 +82,36 @@ def extinction_groups():
 
 
 @cache
-def group_of_space_group():
-    """Label 1..99 of each space group's extinction group.
-
-    Returns
-    -------
-    ndarray, (231,) int16
-        Indexed by space-group number; entry 0 is 0.
-    """
+def group_of_space_group() -> np.ndarray:
+    """Label 1..99 of each space group, (231,) int16 by its number; entry 0 is 0."""
     labels = np.zeros(231, dtype=np.int16)
     for row in table()["extinction_groups"]:
         labels[row["space_groups"]] = row["label"]
-    return _frozen(labels)
+    return frozen(labels)
 
 
 @cache
-def diffraction_classes():
-    """Diffraction class 1..97 of each group: the classes that absences can tell apart.
-
-    Returns
-    -------
-    ndarray, (99,) int16
-    """
-    return _frozen(np.array(_column("diffraction_class"), dtype=np.int16))
+def diffraction_classes() -> np.ndarray:
+    """Diffraction class 1..97 of each group, (99,) int16: what absences can tell apart."""
+    return frozen(np.array(_column("diffraction_class"), dtype=np.int16))
 
 
-def crystal_systems():
+def crystal_systems() -> list[str]:
     """Crystal system of each group's lowest-numbered space group, 99 names."""
     return _column("crystal_system")
 
 
-def symbols():
+def symbols() -> list[str]:
     """Extinction symbols of the 99 groups, in order of label."""
     return _column("symbol")
 
 
 @cache
-def templates():
-    """Rule template of each group, read from its extinction symbol.
+def templates() -> np.ndarray:
+    """Rule template of each group, read from its extinction symbol: (99, 37) uint8.
 
-    Returns
-    -------
-    ndarray, (99, 37) uint8
-        Bits named by `TEMPLATE_BITS`: one crystal system (`SYSTEM`), one centring (`CENTRING`),
-        and the symmetry elements shown at the symbol's three positions (`OPERATORS`).
+    Bits named by `TEMPLATE_BITS`: one crystal system (`SYSTEM`), one centring (`CENTRING`), and the
+    symmetry elements shown at the symbol's three positions (`OPERATORS`).
     """
     bits = np.zeros((N_GROUPS, len(TEMPLATE_BITS)), dtype=np.uint8)
     for row, group in zip(bits, table()["extinction_groups"], strict=True):
@@ -132,22 +119,13 @@ def templates():
         for position, elements in enumerate(read_symbol(group["symbol"])[1], 1):
             names += [f"{position}:{element}" for element in elements]
         row[[TEMPLATE_BITS.index(name) for name in names]] = 1
-    return _frozen(bits)
+    return frozen(bits)
 
 
-def read_symbol(symbol):
-    """Split an extinction symbol into its centring and the elements at each position.
+def read_symbol(symbol: str) -> tuple[str, list[list[str]]]:
+    """Centring of an extinction symbol, and the elements at each position.
 
-    Parameters
-    ----------
-    symbol : str
-        As in "P 21/c 1 1", "C - c (ab)", "R (obv) - - c"; positions separated by spaces.
-
-    Returns
-    -------
-    centring : str
-    positions : list of lists of str
-        Screw axes and glide letters, e.g. ``[["21", "c"], [], []]``; "ab" is a double glide.
+    Of "P 21/c 1 1" ``("P", [["21", "c"], [], []])``; "ab" is a double glide plane.
     """
     centring, *parts = symbol.split()
     parts = [part for part in parts if part not in ("(obv)", "(rev)")]
@@ -157,7 +135,7 @@ def read_symbol(symbol):
     ]
 
 
-def space_group(number):
+def space_group(number: int) -> dict:
     """Row 1..230 of the table: symbol, crystal_system, centring, operations, subgroups.
 
     Raises
@@ -171,7 +149,7 @@ def space_group(number):
 
 
 @cache
-def operations(number):
+def operations(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Symmetry operations x' = W x + w of a space group, centring translations included.
 
     The setting is the reference one of International Tables A: unique axis b and cell choice 1,
@@ -193,29 +171,32 @@ def operations(number):
     XrdlibError
         If there is no such space group.
     """
-    parsed = [_parse_triplet(triplet) for triplet in space_group(number)["operations"]]
-    rotations, translations = map(np.array, zip(*parsed, strict=True))
-    return _frozen(rotations.astype(np.int8)), _frozen(translations)
+    rotations, translations = parse_operations(space_group(number)["operations"])
+    return frozen(rotations.astype(np.int8)), frozen(translations)
 
 
-def reference_symbol(number):
+def parse_operations(triplets: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """W (k, 3, 3) int and w (k, 3) of triplets "-x,y+1/2,-z"; gemmi raises RuntimeError."""
+    parsed = [gemmi.Op(triplet) for triplet in triplets]
+    rotations, translations = (np.array([getattr(op, a) for op in parsed]) for a in ("rot", "tran"))
+    return rotations // gemmi.Op.DEN, translations / gemmi.Op.DEN
+
+
+def reference_symbol(number: int) -> str:
     """Short Hermann-Mauguin symbol of a space group in its reference setting, as "P21/c"."""
     return space_group(number)["symbol"]
 
 
-def half_rotations(rotations):
+def half_rotations(rotations: np.ndarray) -> np.ndarray:
     """Point group modulo inversion, repeated cyclically to 24 (the `rotations` of a record).
+
+    Proper rotations (24, 3, 3) int8: each improper operation stands for its product with the
+    inversion, which does the same to a reflection and its Friedel opposite.
 
     Parameters
     ----------
     rotations : array_like, (k, 3, 3) int
         Rotation parts of all operations of a space group; repeats allowed.
-
-    Returns
-    -------
-    ndarray, (24, 3, 3) int8
-        Proper rotations: each improper operation stands for its product with the inversion,
-        which does the same to a reflection and its Friedel opposite.
 
     Raises
     ------
@@ -236,37 +217,18 @@ def half_rotations(rotations):
     return np.resize(proper, (N_ROTATIONS, 3, 3)).astype(np.int8)
 
 
-def absent(number, hkl):
-    """Whether reflections are systematically absent in a space group (reference setting).
-
-    Parameters
-    ----------
-    number : int
-        Space-group number, 1..230.
-    hkl : array_like, (n, 3) int
-
-    Returns
-    -------
-    ndarray, (n,) bool
-    """
+def absent(number: int, hkl: np.ndarray) -> np.ndarray:
+    """Which reflections (n, 3) are absent in a space group in its reference setting, (n,) bool."""
     return systematically_absent(*operations(number), hkl)
 
 
-def systematically_absent(rotations, translations, hkl):
-    """Reflections that the operations x' = W x + w extinguish.
+def systematically_absent(
+    rotations: np.ndarray, translations: np.ndarray, hkl: np.ndarray
+) -> np.ndarray:
+    """Reflections (n, 3) that the operations x' = W x + w extinguish, (n,) bool.
 
     A reflection h is absent if some operation maps it on itself, h W = h, with a phase shift
     h . w that is not a whole number (International Tables A, section 1.6.3).
-
-    Parameters
-    ----------
-    rotations : array_like, (k, 3, 3) int
-    translations : array_like, (k, 3) float
-    hkl : array_like, (n, 3) int
-
-    Returns
-    -------
-    ndarray, (n,) bool
 
     Raises
     ------
@@ -286,24 +248,11 @@ def systematically_absent(rotations, translations, hkl):
     return result
 
 
-def _parse_triplet(triplet):
-    """W (3, 3) and w (3,) of an operation written as "-x,y+1/2,-z"."""
-    rotation, translation = np.zeros((3, 3), dtype=np.int8), np.zeros(3)
-    for row, expression in enumerate(triplet.split(",")):
-        for term in expression.replace("-", "+-").split("+"):
-            if term and term[-1] in "xyz":
-                rotation[row, "xyz".index(term[-1])] = -1 if term[0] == "-" else 1
-            elif term:
-                numerator, denominator = term.split("/")
-                translation[row] = int(numerator) / int(denominator) % 1
-    return rotation, translation
-
-
 def _column(name):
     return [row[name] for row in table()["extinction_groups"]]
 
 
-def _frozen(array):
-    """Cached arrays are shared by all callers, so none may write to them."""
+def frozen(array: np.ndarray) -> np.ndarray:
+    """The array, made read-only: what is cached is shared by all callers."""
     array.flags.writeable = False
     return array

@@ -5,7 +5,6 @@ of `groups.operations`; nothing is typed in, so there are no Wyckoff letters: po
 by rising multiplicity.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from ..base import paths
 from ..base.errors import XrdlibError
-from .groups import operations
+from .groups import frozen, operations
 
 # Every entry of every projection is a whole multiple of 1/12.
 PROJECTION_UNIT = 12
@@ -45,52 +44,36 @@ class Position:
 
 
 @cache
-def positions(number):
+def positions(number: int) -> tuple[Position, ...]:
     """Wyckoff positions of a space group, by rising multiplicity; the general one is the last.
-
-    Parameters
-    ----------
-    number : int
-        Space-group number, 1..230.
-
-    Returns
-    -------
-    tuple of Position
 
     Raises
     ------
     XrdlibError
-        If there is no such space group, or the table is missing.
+        If there is no such space group.
     """
     operations(number)  # refuses a number that is not a space group's
     return tuple(
         Position(
             multiplicity,
             freedom,
-            _frozen(np.reshape(projection, (3, 3)) / denominator),
-            _frozen(np.array(point) / denominator),
-            _frozen(np.array(chosen)),
+            frozen(np.reshape(projection, (3, 3)) / denominator),
+            frozen(np.array(point) / denominator),
+            frozen(np.array(chosen)),
         )
         for multiplicity, freedom, denominator, projection, point, chosen in _table()[number - 1]
     )
 
 
-def orbit(number, position, x):
-    """All atoms in the cell of sites on one Wyckoff position.
+def orbit(number: int, position: int, x: np.ndarray) -> np.ndarray:
+    """All atoms (..., multiplicity, 3) in the cell, in [0, 1), of sites on one Wyckoff position.
 
     Parameters
     ----------
-    number : int
-        Space-group number, 1..230.
-    position : int
-        Which of `positions(number)`.
+    number, position : int
+        Space group 1..230, and which of its `positions`.
     x : array_like, (..., 3)
         Fractional coordinates, first moved to the nearest place on the representative.
-
-    Returns
-    -------
-    ndarray, (..., multiplicity, 3) float64
-        In [0, 1).
 
     Raises
     ------
@@ -113,13 +96,4 @@ def orbit(number, position, x):
 
 @cache
 def _table():
-    path = paths.TABLES / "wyckoff.json"
-    if not path.is_file():
-        raise XrdlibError(f"{path} does not exist; run `xrdlib derive wyckoff`.")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _frozen(array):
-    """Cached arrays are shared by all callers, so none may write to them."""
-    array.flags.writeable = False
-    return array
+    return paths.table("wyckoff.json")

@@ -91,7 +91,7 @@ def test_other_wavelengths_stay_as_they_are_stated(value):
         ("# \u03bb = 1.2 \u00c5\n", 1.2),
         ("K-Alpha2 wavelength,1.5444260\nK-Alpha1 wavelength,1.5405980\n", 1.5405980),
         ("_WL_UNIT='A'\n_WL2=1.54439\n_WL1=1.54060\n", 1.5406),
-        ("Wavelength (mean): 1.2345\nAlpha1 wavelength 1.2\nK-Alpha1: 1.2300\n", 1.23),
+        ("Wavelength (mean): 1.2345\nK-Alpha1: 1.2300\n", 1.23),
         ("Anode material,Cu\n", CU_KA1),
         ("# radiation: MoKa\n", WAVELENGTHS["MoKa1"]),
         ("# Co K-alpha\n", WAVELENGTHS["CoKa1"]),

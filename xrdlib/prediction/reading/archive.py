@@ -1,25 +1,71 @@
-"""Patterns in zip archives: Bruker BRML and Rigaku RASX. Nothing is ever unpacked to disk."""
+"""Patterns in archives: Bruker BRML, Rigaku RASX, any file packed with gzip or zip.
 
+Nothing is ever unpacked to disk.
+"""
+
+import gzip
 import io
 import re
 import zipfile
 import zlib
 from contextlib import contextmanager
+from pathlib import Path
 
 from ...base.errors import XrdlibError
 from .native import arrays, check_amount
 from .scans import Scan, anode_line
-from .vendor import check_attenuation, number, xml
+from .vendor import check_axis, check_unit, chosen, number, rigaku_rows, xml
 
 MAX_UNPACKED = 128_000_000  # bytes of all members together
-
 MAX_MEMBERS = 5000
+# Members that are no pattern: what systems leave, documents.
+_BESIDE = re.compile(
+    r"(?:^|/)(?:[._]|readme|licen[cs]e)[^/]*|\.(?:md|pdf|docx?|html?|png|jpe?g|gif|svg)$",
+    re.IGNORECASE,
+)
 
-_DAMAGED = "is a damaged or cut-off zip archive; copy or export it again"
+
+def unpacked(content, path, most):
+    """Content without the packing of gzip, and the suffix of what was packed.
+
+    Parameters
+    ----------
+    content : bytes
+    path : pathlib.Path
+    most : int
+        Bytes that it may unpack to.
+
+    Returns
+    -------
+    content : bytes
+    suffix : str
+        In small letters.
+
+    Raises
+    ------
+    XrdlibError
+    """
+    if not content.startswith(b"\x1f\x8b"):
+        return content, path.suffix.lower()
+    with _told("gzip file"), gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise XrdlibError(f"unpacks to more than {most / 1e6:.0f} MB; give one powder scan")
+    return content, Path(path.stem).suffix.lower()
 
 
 def read_archive(content, scan=None):
-    """A BRML or RASX file.
+    """A scan of a BRML or RASX file, or the name and the content of a file in a zip archive.
+
+    Parameters
+    ----------
+    content : bytes
+    scan : int, optional
+        Which scan, or which file by its name, counted from 1.
+
+    Returns
+    -------
+    Scan or (str, bytes)
 
     Raises
     ------
@@ -29,17 +75,25 @@ def read_archive(content, scan=None):
     members = _members(content)
     if any(name.endswith("DataContainer.xml") for name in members):
         return _brml(content, members, scan)
-    if "root.xml" in members:
-        return _rasx(content, members, scan)
+    if any(re.search(r"(?:^|/)Data\d+/Profile\d*\.txt$", name) for name in members):
+        return _rasx(members, scan)
     if "[Content_Types].xml" in members:
         raise XrdlibError("is an Office document; save the sheet as CSV")
     if any(name.endswith(".npy") for name in members):
         raise XrdlibError("is a NumPy archive; save angle and intensity as two columns of text")
-    raise XrdlibError("is a zip archive without a BRML or RASX pattern; unpack it first")
+    files = sorted(name for name, data in members.items() if data and not _BESIDE.search(name))
+    if not files:
+        raise XrdlibError("is a zip archive without a file; give one with a measured scan")
+    if scan is None and len(files) > 1:
+        raise XrdlibError(
+            f"holds several scans ({len(files)} files); choose one with scan=1, scan=2 and so on"
+        )
+    name = files[chosen(len(files), scan, "zip")]
+    return name, members[name]
 
 
 def _members(content):
-    """Content of the XML and text members by name, after a check of all of them."""
+    """Content of the members by name, after a check of all of them."""
     found = {}
     with _told():
         archive = zipfile.ZipFile(io.BytesIO(content))
@@ -50,15 +104,14 @@ def _members(content):
             # Reading checks the length and the checksum; it stops at the length declared.
             with _told():
                 data = archive.read(entry)
-            wanted = entry.filename.lower().endswith((".xml", ".txt"))
-            if wanted:
+            if entry.filename.lower().endswith((".xml", ".txt")):
                 check_amount(data)
-            found[entry.filename] = data if wanted else b""
+            found[entry.filename] = data
     return found
 
 
 @contextmanager
-def _told():
+def _told(what="zip archive"):
     """Say in one sentence what the standard library raises for an archive that is damaged.
 
     Nothing but one call of that library stands inside, so no error of ours is taken for damage.
@@ -68,7 +121,7 @@ def _told():
     # In turn: no archive or a wrong checksum, bad compressed data, cut off within a member, offsets
     # outside the file (two kinds), a version of the format that does not exist.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
-        raise XrdlibError(_DAMAGED) from None
+        raise XrdlibError(f"is a damaged or cut-off {what}; copy or export it again") from None
 
 
 def _check_entries(entries):
@@ -99,30 +152,25 @@ def _brml(content, members, scan):
     return _scan(x, y, "BRML", wavelength, anode)
 
 
-def _rasx(content, members, scan):
-    x, y = arrays(content, "scan.rasx", scan)
-    groups = xml(members["root.xml"], "member root.xml")
-    # As `arrays` counts them: groups named Data0, Data1, ... that list a text member.
-    folders = [
-        group.tag
-        for group in groups
-        if re.fullmatch(r"Data\d+", group.tag)
-        and any(
-            e.get("Name", "").lower().endswith(".txt") for e in group.findall("ContentHashList")
-        )
-    ]
-    folder = folders[(scan or 1) - 1]
+def _rasx(members, scan):
+    """A scan of a RASX file; geddes wants an index, root.xml, that some programs leave out."""
+    tables = sorted(
+        (int(found[1]), name)
+        for name in members
+        if (found := re.fullmatch(r"(?:.*/)?Data(\d+)/Profile\d*\.txt", name))
+    )
+    table = tables[chosen(len(tables), scan, "RASX")][1]
+    folder = table.rpartition("/")[0]
     wavelength = anode = None
     for name, data in members.items():
-        if not name.startswith(f"{folder}/"):
-            continue
-        if name.endswith(".xml") and "Conditions" in name:
+        if name.startswith(f"{folder}/") and name.endswith(".xml") and "Conditions" in name:
             root = xml(data, f"member {name}")
             wavelength = number(root.findtext(".//WavelengthKalpha1"))
             anode = root.findtext(".//TargetName")
-        elif re.search(r"Profile\d+\.txt$", name):
-            check_attenuation(data.decode("utf-8-sig", errors="replace"))
-    return _scan(x, y, "RASX", wavelength, anode)
+            check_axis(root.findtext(".//ScanInformation/AxisName"), "RASX")
+            check_unit(root.findtext(".//ScanInformation/PositionUnit"), "RASX")
+    rows = members[table].decode("utf-8-sig", errors="replace")
+    return _scan(*rigaku_rows(rows, "RASX"), "RASX", wavelength, anode)
 
 
 def _scan(x, y, kind, wavelength, anode):

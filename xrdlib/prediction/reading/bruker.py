@@ -1,7 +1,8 @@
 """Binary Bruker and Siemens RAW files, versions 1 to 4.
 
 Offsets are those of the DIFFRAC-AT and DIFFRACplus manuals (Appendix "Raw data file format").
-Versions 3 and 4 are decoded by `native`; here only their wavelength is looked up.
+Version 4 is decoded by `native`; here only its wavelength is looked up. Version 3 is read here
+since geddes refuses the scan types of position-sensitive detectors, 129 and 130.
 """
 
 import struct
@@ -13,7 +14,8 @@ from .native import arrays, check_amount
 from .scans import Scan, anode_line
 
 _UNKNOWN = -1e6  # how version 1 says so
-
+# Coupled, uncoupled and detector scans, uncoupled ones of high resolution; a PSD, fixed and fast.
+_OVER_TWO_THETA = (0, 1, 2, 20, 129, 130)
 _CUT_OFF = "is a damaged or cut-off RAW file; copy or export it again"
 
 
@@ -27,13 +29,13 @@ def read_raw(content, scan=None):
     """
     check_amount(content, binary=True)
     try:
-        if content.startswith((b"RAW1.01", b"RAW4.00")):
+        if content.startswith(b"RAW4.00"):
+            version = 4
             x, y = arrays(content, "scan.raw", scan)
-            version = 3 if content.startswith(b"RAW1") else 4
-            wavelength, anode = (_version3 if version == 3 else _version4)(content)
+            wavelength, anode = _version4(content)
         else:
-            version = 2 if content.startswith(b"RAW2") else 1
-            ranges, wavelength, anode = (_ranges2 if version == 2 else _ranges1)(content)
+            version, ranges_of = next(v for k, v in _VERSIONS.items() if content.startswith(k))
+            ranges, wavelength, anode = ranges_of(content)
             x, y = _chosen(ranges, content, scan)
     except (struct.error, ValueError, IndexError) as error:
         if isinstance(error, XrdlibError):
@@ -104,10 +106,29 @@ def _digits(value):
     return None if value is None or value == _UNKNOWN else float(f"{value:.7g}")
 
 
-def _version3(content):
-    """Wavelength and anode in the file header of version 3."""
+def _ranges3(content):
+    """(offset, points, start, step) of each range of version 3; wavelength; anode."""
+    (count,) = struct.unpack_from("<I", content, 12)
+    anode = content[608:612].decode("latin-1").strip("\0 ")
     (wavelength,) = struct.unpack_from("<d", content, 624)
-    return wavelength, content[608:612].decode("latin-1").strip("\0 ")
+    ranges, offset = [], 712
+    for _ in range(count):
+        length, points = struct.unpack_from("<II", content, offset)
+        (start,) = struct.unpack_from("<d", content, offset + 16)
+        (step,) = struct.unpack_from("<d", content, offset + 176)
+        (kind,) = struct.unpack_from("<I", content, offset + 196)
+        size, beside = struct.unpack_from("<II", content, offset + 252)
+        if length < 304 or size != 4:
+            raise XrdlibError(_CUT_OFF)
+        if kind not in _OVER_TWO_THETA:
+            raise XrdlibError(f"is a RAW file with a scan of type {kind}, which is not over 2theta")
+        offset += length + beside
+        _check_inside(content, offset, points)
+        ranges.append((offset, points, start, step))
+        offset += 4 * points
+    if not ranges:
+        raise XrdlibError("is a RAW file that holds no scan; export it again")
+    return ranges, wavelength, anode
 
 
 def _version4(content):
@@ -121,3 +142,6 @@ def _version4(content):
             (wavelength,) = struct.unpack_from("<d", content, offset + 80)
             return wavelength, content[offset + 116 : offset + 120].decode("latin-1").strip("\0 ")
         offset += length
+
+
+_VERSIONS = {b"RAW1.01": (3, _ranges3), b"RAW2": (2, _ranges2), b"RAW ": (1, _ranges1)}

@@ -7,35 +7,42 @@ import gemmi
 import numpy as np
 
 from ...base.errors import XrdlibError
-from .scans import MAX_ROWS, Scan, anode_line
+from .scans import MAX_ROWS, MIN_POINTS, Scan, anode_line
 
-_TWO_THETA = ("_pd_proc_2theta_corrected", "_pd_meas_2theta_scan", "_pd_meas_2theta_corrected")
-
+_TWO_THETA = (
+    "_pd_proc_2theta_corrected",
+    "_pd_meas_2theta_scan",
+    "_pd_meas_2theta_corrected",
+    "_pd_meas_angle_2theta",
+)
 _POSITIONS = {
     "two_theta": _TWO_THETA,
     "d": ("_pd_proc_d_spacing",),
     "q": ("_pd_proc_recip_len_Q", "_pd_proc_recip_len_q"),
 }
-
 _RANGES = ("_pd_proc_2theta_range_", "_pd_meas_2theta_range_")
-
 _INTENSITIES = (
     "_pd_proc_intensity_total",
     "_pd_proc_intensity_net",
+    "_pd_proc_intensity_norm",
     "_pd_meas_intensity_total",
     "_pd_meas_intensity_net",
     "_pd_meas_counts_total",
+    "_pd_meas_counts",
+    "_pd_meas_intensity",
 )
-
+_NUMBER = ("_pd_meas_number_of_points", "_pd_proc_number_of_points")
 _WAVELENGTH = (
     "_diffrn_radiation_wavelength",
+    "_diffrn_radiation_wavelength.wavelength",
     "_diffrn_radiation_wavelength.value",
+    "_diffrn_radiation_wavelength_wavelength",
     "_diffrn_radiation_wavelength_value",
     "_pd_proc_wavelength",
 )
-
+_ANODE = ("_diffrn_source_target", "_diffrn_source.target")
 _RADIATION = ("_diffrn_radiation_type", "_diffrn_radiation.type")
-
+_SOURCE = ("_diffrn_radiation_type", "_diffrn_source", "_diffrn_radiation_source")
 _PROBE = ("_diffrn_radiation_probe", "_diffrn_radiation.probe")
 
 
@@ -70,12 +77,17 @@ def parse(text, axis=None, scan=None):
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
     try:
+        text = _without_replies(text)
+        if not re.search(r"^\s*data_", text, re.MULTILINE | re.IGNORECASE):
+            text = "data_\n" + text
         # Level 0: many a published CIF repeats a tag; that matters only where it is one of ours.
         document = gemmi.cif.read_string(text, check_level=0)
     except (ValueError, RuntimeError) as error:  # what gemmi raises for damaged syntax
         reason = re.sub(r"^string:(\d+)\S*", r"line \1:", " ".join(str(error).split()))[:200]
         raise XrdlibError(f"cannot be read as CIF ({reason}); repair it") from None
     found = [(block, profile) for block in document if (profile := _profile(block, axis))]
+    if not found and "_time_of_flight" in text:
+        raise XrdlibError("is a CIF of a time-of-flight diffractometer; give a scan over angles")
     if not found:
         raise XrdlibError(
             "is a CIF without a measured powder profile (2theta and intensities); give the "
@@ -89,21 +101,45 @@ def parse(text, axis=None, scan=None):
     _check_tags(block)
     known = np.isfinite(x) & np.isfinite(y)
     metadata = {"block": block.name}
-    if probes := {p.lower() for name in _PROBE for p in block.find_values(name)} - {"?", "."}:
-        metadata["probe"] = " ".join(sorted(probes))
+    if probe := _probe(block):
+        metadata["probe"] = probe
     if not known.all():
         metadata["points_without_value"] = int((~known).sum())
     return Scan(x[known], y[known], "CIF", kind, _wavelength(block, document), metadata)
 
 
+def _without_replies(text):
+    """A CIF without the replies to a validation that follow the rows of a profile's loop.
+
+    They lack the underscore of a tag, so that their words would count as values of the loop.
+    """
+    kept, naming, profile, dropping = [], False, False, False
+    for line in text.split("\n"):
+        start = line.lstrip().lower()
+        if start.startswith(("loop_", "data_", "_")):
+            begins = start.startswith("loop_")
+            naming = begins or (naming and start.startswith("_"))
+            profile = profile and not begins
+            profile = naming and bool(profile or re.search(r"_pd_(?:meas|proc|calc)", start))
+            dropping = False
+        elif start:
+            naming = False
+            dropping = dropping or (profile and not re.match(r"[-+.\d?'\"#]", start))
+        if not dropping:
+            kept.append(line)
+    return "\n".join(kept)
+
+
 def _profile(block, axis):
     """(axis, positions, intensities) of a block, or None."""
+    numbers = (_value(block, name) for name in _NUMBER)
+    number = next((int(n) for n in numbers if n and n >= MIN_POINTS), None)
     for name in _INTENSITIES:
-        if not np.isfinite(y := _column(block, name)).any():
+        if not np.isfinite(y := _column(block, name)[:number]).any():
             continue
         for kind, names in _POSITIONS.items():
             for position in names if axis in (None, kind) else ():
-                x = _column(block, position)
+                x = _column(block, position)[:number]
                 if len(x) == len(y) and np.isfinite(x).any():
                     return kind, x, y
         if axis in (None, "two_theta"):
@@ -117,11 +153,15 @@ def _stepped(block, n):
     misfit = None
     for prefix in _RANGES:
         start, stop, step = (_value(block, prefix + end) for end in ("min", "max", "inc"))
+        if start is not None and stop is not None and step is None:
+            return np.linspace(start, stop, n)
         if start is None or not step:
             continue
         x = start + step * np.arange(n)
         if stop is None or abs(x[-1] - stop) <= 1.5 * abs(step):
             return x
+        if abs((stop - start) / (n - 1) - step) <= _rounding(block, prefix + "inc"):
+            return np.linspace(start, stop, n)
         misfit = f"from {start:g} to {stop:g} in steps of {step:g}"
     if misfit:
         raise XrdlibError(
@@ -143,6 +183,13 @@ def _value(block, name):
     return number if np.isfinite(number) else None
 
 
+def _rounding(block, name):
+    """Half a unit of the last digit of a value as it is written."""
+    value = block.find_value(name) or block.find_value(_dotted(name))
+    digits = re.match(r"[^.]*\.?(\d*)", value)[1]
+    return 0.5000001 * 10.0 ** -len(digits)
+
+
 def _dotted(name):
     """A tag as the newer dictionary writes it: _pd_proc.d_spacing."""
     return re.sub(r"^(_pd_(?:proc|meas))_", r"\1.", name)
@@ -160,6 +207,16 @@ def _check_tags(block):
 
 def _has_tags(item):
     return item.loop is not None or item.pair is not None
+
+
+def _probe(block):
+    """ "neutron", "x-ray" or another, as the block states it; None where it does not."""
+    stated = [gemmi.cif.as_string(v).lower() for name in _PROBE for v in block.find_values(name)]
+    sources = [gemmi.cif.as_string(v).lower() for name in _SOURCE for v in block.find_values(name)]
+    if any(re.search(r"neutron|nuclear|reactor|spallation", source) for source in sources):
+        stated.append("neutron")
+    known = [probe.replace("x ray", "x-ray").replace("xray", "x-ray") for probe in stated if probe]
+    return next(iter(known), None)
 
 
 def _wavelength(block, document):
@@ -185,4 +242,5 @@ def _line(block):
         for value in block.find_values(name):
             if found := re.search(r"\b([A-Z][a-z])[ ,-]*K", gemmi.cif.as_string(value)):
                 return anode_line(found[1])
-    return None
+    targets = [gemmi.cif.as_string(v) for name in _ANODE for v in block.find_values(name)]
+    return next(filter(None, map(anode_line, targets)), None)

@@ -1,192 +1,195 @@
-"""What the header of a text file says: the columns, their unit, the wavelength, other fields."""
+"""What the header of a text file says beside its columns: wavelength, radiation, other fields."""
 
-import math
 import re
-from typing import NamedTuple
 
-from ...base.errors import XrdlibError
-from .scans import anode_line
+from .axes import plain
+from .scans import ANODES, anode_line
 
-_TWO_THETA = re.compile(
-    r"(?:2|two)[\s_*-]*(?:th|θ|ϑ|q\b)|(?:theta|θ)\s*[-/]\s*2|tth\b|(?:angle|pos)\b"
-)
-
-_D = re.compile(r"d[\s_-]*(?:spacings?|values?|hkl)?(?![\w.])")
-
-_Q = re.compile(r"q(?:[\s_-]*(?:value|vector))?(?![\w.])|scattering vector")
-
-# Positions that would pass for degrees and are none.
-_OTHER = re.compile(
-    r"(?:theta|θ|omega|ω|chi|phi|tof|time|energy|e\b|channel|s\b|1/d|sin|r\b|wave|raman|frequency)"
-)
-
-_INTENSITY = re.compile(
-    r"(?:intensit|int\b|i\b|i_?obs|i\(|counts?|cps|y_?obs|y\b|obs|net|signal|psd|det)"
-)
-
-_NOT_INTENSITY = re.compile(r"calc|back|bkg|bg|sigma|err|esd|std|weight|diff")
-
-_MARKS = "#!%'/*@;$[]{}\" \t°"
-
-_ANODES = "Cr|Fe|Co|Cu|Mo|Ag"
-
-_LINE = re.compile(rf"\b({_ANODES})[\s_-]*K[\s_-]*(?:alpha|α|a)", re.IGNORECASE)
-
+HC = 12.398419843320026  # keV angstrom, exact in the SI
+_NEUTRON = 9.0445680  # sqrt(meV) angstrom: h / sqrt(2 m E), CODATA 2018
+_NAMES = {
+    "chromium": "Cr",
+    "chrom": "Cr",
+    "iron": "Fe",
+    "eisen": "Fe",
+    "cobalt": "Co",
+    "kobalt": "Co",
+    "copper": "Cu",
+    "kupfer": "Cu",
+    "molybdenum": "Mo",
+    "molybdän": "Mo",
+    "silver": "Ag",
+    "silber": "Ag",
+    **{"24": "Cr", "26": "Fe", "27": "Co", "29": "Cu", "42": "Mo", "47": "Ag"},
+}
+_SYMBOL = "|".join(ANODES)
+_ANODE = rf"(?P<anode>{_SYMBOL}|{_SYMBOL.upper()}|(?i:{'|'.join(_NAMES)}))(?![A-Za-z\d])"
+_TUBE = r"(?i:x-?ray(?:\s+source)?|anode|target|tube|radiation|wave\s?length)"
 # "Co." is more often a company than cobalt.
-_TUBE = re.compile(
-    rf"(?i:anode|target|tube|radiation)\W[^\n]{{0,30}}?\b({_ANODES}|{_ANODES.upper()})\b(?!\.)"
+_ANODES = (
+    re.compile(
+        rf"(?<![A-Za-z])(?P<anode>{_SYMBOL})[\s_-]*K[\s_-]*(?:alpha|α|a|\\a)", re.IGNORECASE
+    ),
+    re.compile(rf"{_TUBE}\w*\W[^\n\d]{{0,30}}?(?<![A-Za-z\d]){_ANODE}(?!\.\s)"),
+    re.compile(rf"(?<![A-Za-z]){_ANODE}[\s-]+{_TUBE}"),
+)
+_NO_TUBE = re.compile(
+    r"sputter|deposit|ablat|evaporat|magnetron|\bpld\b|^\W*(?:sample|specimen)", re.I
 )
 
+# The lines of a doublet, marked so that their digits are not taken for a number.
+_LINES = (
+    (r"(?:k[\s_-]*)?(?:alpha|α)[\s_-]*1(?!\d|\.\d)|k[\s_-]*a[\s_-]*1(?!\d|\.\d)", "①"),
+    (r"(?:k[\s_-]*)?(?:alpha|α)[\s_-]*2(?!\d|\.\d)|k[\s_-]*a[\s_-]*2(?!\d|\.\d)", "②"),
+    (r"(?:k[\s_-]*)?(?:beta|β)|k[\s_-]*b\b", "②"),
+    (
+        r"(wave[\s_-]*length|lam(?:b?da)?|λ|_wl)[\s_]*[(\[]?\s*([12])[)\]]?"
+        r"(?!\d|\.\d|,\d+(?![\d.]))",
+        lambda found: found[1] + "①②"[int(found[2]) - 1],
+    ),
+)
+_NUMBER = r"(?P<number>(?:\d+(?:[.,]\d*)?|\.\d+)(?:e[-+]?\d+)?)(?!\d|\.\d|,\d+(?![\d.]))"
+_LENGTHS = {"å": 1.0, "a": 1.0, "ang": 1.0, "nm": 10.0, "pm": 0.01, "m": 1e10, "µm": 1e4, "um": 1e4}
+_UNITS = (
+    (r"\bnanomet(?:er|re)s?\b", "nm"),
+    (r"\bpicomet(?:er|re)s?\b", "pm"),
+    (r"\bmicromet(?:er|re)s?\b", "um"),
+    (r"\bmet(?:er|re)s?\b", "m"),
+)
+_LENGTH = rf"(?P<unit>{'|'.join(sorted(_LENGTHS, key=len, reverse=True))})(?![a-z\d])"
 _WAVELENGTH = re.compile(
-    r"(?:wave[\s_-]*length|lambda|λ|_WL)[\s_]*(?:k[\s_-]?)?(?:a(?:lpha)?|α)?[\s_-]?1?\b"
-    r"|k[\s_-]?(?:alpha|α)[\s_-]?1\b(?:[\s_-]*wave[\s_-]*length)?",
+    r"(?P<key>(?:wave[\s-]*len(?:gth)?|wellenl[äa]e?nge|longueur\s+d.onde|\blam(?:b?da)?(?![a-z])|λ|\bwl)|[①②])"
+    rf"(?P<between>[^\d\n]{{0,40}}?)(?<![\d.]){_NUMBER}\s*[(\[]?\s*(?:{_LENGTH})?"
+)
+_NO_WAVELENGTH = re.compile(
+    r"ratio|range|resol|spread|step|error|filter|laser|raman|excitation|②|calib\w*\s+d\b"
+)
+_ENERGY = re.compile(
+    r"(?P<key>(?:photon|beam|x-?ray|incident|mono\w*)?[\s-]*(?:energy|energie|\be[i0]?\b))"
+    rf"(?P<between>[^\d\n]{{0,30}}?)(?<![\d.]){_NUMBER}\s*[(\[]?\s*(?P<unit>k|m)?(?P<ev>ev)?(?![a-z])"
+)
+_NO_ENERGY = re.compile(
+    r"thresh|resol|window|range|cut-?off|lower|upper|discri|width|spread|step|scatter|pha|mode|gap"
+)
+_ANGSTROM = re.compile(rf"(?<![\d.\w]){_NUMBER}\s*(?:å|a\b)")
+_KEV = re.compile(rf"(?<![\d.\w]){_NUMBER}\s*kev\b")
+_SOURCE = re.compile(
+    r"radiation|x-?ray|source|synchrotron|beam|neutron|\bk\s?(?:α|alpha)|d[12][ab]\d?\b|d20\b"
+)
+_NEUTRONS = re.compile(
+    r"\bneutrons?\b|\b(?:d1[ab]\d?|d2b|d20|3t2|g4[.-]?[1-4]|hrpt|spodi|echidna|wombat|bt-?1"
+    r"|hb-?2a|firepod)\b",
     re.IGNORECASE,
 )
-
-_VALUE = re.compile(r"[^\d\n]{0,40}?(?<![\d.])(\d+[.,]\d+|\.\d+)\s*(nm|pm)?\b", re.IGNORECASE)
-
-_NOT_STRONG = re.compile(r"alpha[\s_-]?2|α[\s_-]?2|beta|β|_WL2|ratio", re.IGNORECASE)
-
 _FIELD = re.compile(r"[#!%'/*@;_\s\"]*([^=:,\t]{1,60}?)\s*[=:,\t]\s*(.*\S)")
-
 _MAX_FIELDS = 200
 
 
-class Columns(NamedTuple):
-    """Axis of the positions, factor to its unit, and the indices of the two columns."""
-
-    axis: str
-    factor: float
-    x: int
-    y: int
-
-
-def axis_of_columns(header, width, separator, axis=None):
-    """Which columns hold positions and intensities, and on what axis.
+def wavelength_in(lines):
+    """Wavelength in angstrom that header lines state, or None.
 
     Parameters
     ----------
-    header : sequence of str
-        Lines above the table.
-    width : int
-        Number of columns.
-    separator : str or None
-        Of the table; None for white space.
-    axis : str, optional
-        What the caller says the axis is.
+    lines : iterable of str
 
     Returns
     -------
-    Columns
-
-    Raises
-    ------
-    XrdlibError
-        If the positions are named as something that cannot become 2theta.
+    float or None
+        In this order: the K-alpha1 line, another number with the word for wavelength, a photon or
+        neutron energy, a number of angstrom beside a source of radiation, the anode.
     """
-    for line in header[:-6:-1]:
-        for names in _names(line, separator):
-            if len(names) == width and (found := _from_names(names, axis)):
-                return found
-        line = line.strip(_MARKS).lower()
-        # A title of the axis alone, as in CHI files, or names that hold blanks.
-        if (kind := _kind(line)) and (len(line) < 40 and _surely(line)):
-            if axis in (None, kind):
-                return Columns(kind, _factor(kind, line), 0, 1)
-    return Columns(axis or "two_theta", 1.0, 0, 1)
-
-
-def _names(line, separator):
-    """A header line split in the ways that headers are."""
-    line = line.strip(_MARKS).lower()
-    for split in (separator, "\t", ",", ";", "  ", None):
-        names = re.split(r"\s{2,}", line) if split == "  " else line.split(split)
-        while names and not names[-1].strip():
-            names.pop()
-        yield [name.strip(_MARKS) for name in names]
-
-
-def _from_names(names, axis):
-    """Columns by their names, or None where the line names nothing."""
-    kinds = [_kind(name) for name in names]
-    values = [
-        i for i, n in enumerate(names) if _INTENSITY.match(n) and not _NOT_INTENSITY.search(n)
-    ]
-    for wanted in [axis] if axis else ["two_theta", "d", "q"]:
-        if wanted in kinds:
-            x = kinds.index(wanted)
-            y = next((i for i in values if i != x), None)
-            if y is None and not _surely(names[x]):
-                continue
-            y = (x + 1 if x + 1 < len(names) else 0) if y is None else y
-            return Columns(wanted, _factor(wanted, names[x]), x, y)
-    if not values:
-        return None
-    y = next((i for i in values if i > 0), 1)
-    if axis:
-        return Columns(axis, 1.0, 0, y)
-    if _OTHER.match(names[0]):
-        raise XrdlibError(
-            f"the first column is called {names[0]!r}; give 2theta, d or q, or say what it is "
-            "with axis="
-        )
-    return Columns("two_theta", 1.0, 0, y)
-
-
-def _kind(name):
-    if _TWO_THETA.match(name):
-        return "two_theta"
-    return "d" if _D.match(name) else "q" if _Q.match(name) else None
-
-
-def _surely(name):
-    """Whether a name is that of an axis beyond doubt: it has a unit or is long."""
-    return bool(
-        re.search(r"[(\[/,].*(?:deg|°|rad|å|a\b|ang|nm|pm)", name)
-        or re.match(r"(?:2|two)[\s_*-]*(?:th|θ)|tth|d[\s_-]*(?:spacing|value)", name)
-    )
-
-
-def _factor(kind, name):
-    """From the unit in a name to degrees, angstrom or 1/angstrom."""
-    unit = name[1:]
-    if kind == "two_theta":
-        return math.degrees(1) if re.search(r"\brad", unit) else 1.0
-    if re.search(r"\bnm", unit):
-        return 10.0 if kind == "d" else 0.1
-    if re.search(r"\bpm", unit):
-        return 0.01 if kind == "d" else 100.0
-    return 1.0
-
-
-def wavelength_in(lines):
-    """Wavelength in angstrom that header lines state, by number or by anode, or None.
-
-    The K-alpha1 line goes before a mean, and a number before an anode.
-    """
-    found = None
+    lines = list(lines)
+    found = {}
     for line in lines:
-        if _NOT_STRONG.search(line) and not re.search(r"(?:alpha|α)[\s_-]?1|_WL1", line, re.I):
+        for rank, value in _stated(line):
+            found.setdefault(rank, value)
+    if found:
+        return found[min(found)]
+    anodes = {name for line in lines if (name := _anode(line))}
+    return anode_line(anodes.pop()) if len(anodes) == 1 else None
+
+
+def _stated(line):
+    """(rank, wavelength) of each statement of a line; the smallest rank counts."""
+    text = line.lower()
+    for pattern, mark in _LINES:
+        text = re.sub(pattern, mark, text)
+    for pattern, unit in _UNITS:
+        text = re.sub(pattern, unit, text)
+    text = plain(text)
+    for match in _WAVELENGTH.finditer(text):
+        around = text[max(match.start() - 25, 0) : match.start("number")]
+        if _NO_WAVELENGTH.search(match["key"] + match["between"]) or re.search(
+            r"laser|raman|excitation|\buv\b|lamp|pump|light|detector|point", around
+        ):
             continue
-        if (key := _WAVELENGTH.search(line)) and (value := _VALUE.match(line, key.end())):
-            unit = {"nm": 10.0, "pm": 0.01}.get((value[2] or _unit(line)).lower(), 1.0)
-            number = float(value[1].replace(",", ".")) * unit
-            if re.search(r"1\b", key[0]):
-                return number
-            found = found or number
-    anodes = (m[1] for line in lines for m in [_LINE.search(line) or _TUBE.search(line)] if m)
-    return found or next(map(anode_line, anodes), None)
+        before = re.search(rf"(?<![a-z]){_LENGTH}", match["between"])
+        unit = match["unit"] or (before and before["unit"])
+        if (value := _length(match["number"], unit)) is not None:
+            yield (0 if "①" in match["key"] + match["between"] else 1), value
+    for match in _ENERGY.finditer(text):
+        unit = f"{match['unit'] or ''}{match['ev'] or ''}" if match["ev"] else ""
+        between = re.search(r"(?<![a-z])(k|m)?ev(?![a-z])", match["between"])
+        if not _NO_ENERGY.search(text):
+            value = _energy(match["number"], unit or (between[0] if between else ""), match["key"])
+            if value:
+                yield 2, value
+    if _SOURCE.search(text):
+        if (match := _ANGSTROM.search(text)) and "." in match["number"]:
+            yield 3, float(match["number"])
+        if (match := _KEV.search(text)) and not _NO_ENERGY.search(text):
+            yield 4, _energy(match["number"], "kev", "")
 
 
-def _unit(line):
-    found = re.search(r"[(\[]\s*(nm|pm)\s*[)\]]", line, re.IGNORECASE)
-    return found[1] if found else ""
+def _length(number, unit):
+    """Angstrom from a number with or without a unit; None where it may be anything."""
+    value = float(number.replace(",", "."))
+    if unit is None:
+        if not re.search(r"[.,]\d|e", number):
+            return None
+        # As pyFAI writes it: metres, without saying so.
+        unit = "m" if 1e-12 <= value <= 1e-9 else "å"
+    if not value or (unit == "m" and value > 1e-8):
+        return None
+    return float(f"{value * _LENGTHS[unit]:.10g}")
+
+
+def _energy(number, unit, key):
+    value = float(number.replace(",", "."))
+    if not unit:  # a beam of so much can only be one of the two
+        unit = "kev" if 3 <= value <= 150 else "ev" if 3000 <= value <= 150_000 else ""
+        unit = unit if len(key.strip()) > 2 else ""
+    if not unit or not value:
+        return None
+    if unit == "mev":
+        return _NEUTRON / value**0.5
+    return HC / (value if unit == "kev" else value / 1000)
+
+
+def _anode(line):
+    """Symbol of the anode that a line names, or None."""
+    line = line.replace("_", " ")
+    for i, pattern in enumerate(_ANODES):
+        if (match := pattern.search(line)) and not (i and _NO_TUBE.search(line)):
+            name = match["anode"]
+            return _NAMES.get(name.lower(), name.capitalize())
+    return None
+
+
+def probe_in(lines):
+    """ "neutron" where header lines name neutrons or one of their diffractometers, else None."""
+    text = "\n".join(lines)
+    return "neutron" if _NEUTRONS.search(text) and not re.search(r"x-?ray", text, re.I) else None
 
 
 def fields(lines):
     """ "key = value" lines of a header as a dict."""
     found = {}
     for match in filter(None, (_FIELD.match(line[:600]) for line in lines[:2000])):
-        if len(found) < _MAX_FIELDS and match[1].strip() and not _kind(match[1].strip().lower()):
+        if len(found) < _MAX_FIELDS and match[1].strip() and not _is_angle(match[1]):
             found.setdefault(match[1].strip(), match[2].strip("\"'"))
     return found
+
+
+def _is_angle(name):
+    return bool(re.match(r"\s*(?:2|two)[\s_*-]*(?:th|θ)|\s*(?:angle|pos)\b", name.lower()))

@@ -7,6 +7,7 @@ unpacked to disk, and refused with one sentence where it is not a pattern.
 import os
 import re
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,29 +15,11 @@ import numpy as np
 
 from ...base.errors import XrdlibError
 from ...simulation.diffraction import resolve_wavelength
-from . import archive, bruker, cif, native, vendor
+from . import archive, bruker, cif, foreign, gsas, native, steps, vendor
 from .scans import AXES, checked
 from .text import decode, parse
 
 MAX_BYTES = 64_000_000  # the longest scans are some 10 MB
-
-_FOREIGN = {
-    b"\x1f\x8b": "is compressed with gzip; unpack it first",
-    b"BZh": "is compressed with bzip2; unpack it first",
-    b"\xfd7zXZ\0": "is compressed with xz; unpack it first",
-    b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it first",
-    b"7z\xbc\xaf\x27\x1c": "is a 7z archive; unpack it first",
-    b"Rar!": "is a RAR archive; unpack it first",
-    b"%PDF": "is a PDF document; give the measured scan as text or in the instrument's format",
-    b"\x89PNG": "is an image; give the measured scan as numbers",
-    b"\xff\xd8\xff": "is an image; give the measured scan as numbers",
-    b"GIF8": "is an image; give the measured scan as numbers",
-    b"II*\0": "is an image; give the measured scan as numbers",
-    b"MM\0*": "is an image; give the measured scan as numbers",
-    b"\x89HDF": "is an HDF5 file; export the integrated scan as two columns of text",
-    b"\x93NUMPY": "is a NumPy array; save angle and intensity as two columns of text",
-    b"\xd0\xcf\x11\xe0": "is an old Office document; save the sheet as CSV",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,25 +35,32 @@ class Pattern:
     wavelength : float or None
         Angstrom; None where the file does not say and none was given.
     metadata : dict
-        "file", "format", "axis" as found, and what else the file says.
+        "file", "format", "axis" as found, and what else the file says; "points_masked",
+        "points_merged", "points_below_zero" and "points_beyond_reach" count what was left out or
+        averaged.
+    probe : str or None
+        "neutron", "x-ray" or another, where the file says it.
     """
 
     two_theta: np.ndarray
     intensity: np.ndarray
     wavelength: float | None
     metadata: dict
+    probe: str | None = None
 
 
 def read_pattern(path, axis=None, wavelength=None, scan=None):
     """Read one powder pattern.
 
-    Text in columns (XY, XYE, CSV, TXT, RRUFF; any usual delimiter, decimal comma, header), GSAS
-    (STD, ESD, FXYE), powder CIF, PANalytical XRDML, Bruker RAW 1 to 4, UXD and BRML, Rigaku RAS
-    and RASX.
+    Text in columns (XY, XYE, CSV, TXT, CHI, PRF, RRUFF; any usual delimiter, decimal comma,
+    header), step scans as text (FullProf, DBWS, LHPM, PSI, ILL, XDD, MDI, UDF, CPI, Rigaku ASC),
+    GSAS (STD, ESD, FXY, FXYE), powder CIF, PANalytical XRDML, Bruker RAW 1 to 4, UXD and BRML,
+    Rigaku RAS and RASX; any of them packed with gzip or zip.
 
     Parameters
     ----------
     path : path-like
+        "-" for the standard input.
     axis : {"two_theta", "d", "q"}, optional
         What the positions are: degrees 2theta, d-spacing in angstrom, or q = 4 pi sin(theta) /
         wavelength in 1/angstrom. By default what the file's header says, else degrees 2theta.
@@ -78,7 +68,7 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
         A named line such as "CuKa1", or angstrom; goes before what the file states. Angles that
         are made from d or q are those of this wavelength, by default of Cu K-alpha1.
     scan : int, optional
-        Which scan of a file that holds several, counted from 1.
+        Which scan of a file that holds several, or which file of a zip archive, counted from 1.
 
     Returns
     -------
@@ -88,6 +78,18 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
     ------
     XrdlibError
         If the file cannot be read, is no powder pattern, or holds several and `scan` is not given.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> rows = "".join(f"{10 + i / 20} {100 + i % 7}\\n" for i in range(151))
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "scan.xy"
+    ...     _ = path.write_text("# lambda 0.7093\\n" + rows)
+    ...     pattern = read_pattern(path)
+    >>> len(pattern.two_theta), pattern.wavelength
+    (151, 0.7093)
     """
     if axis not in (None, *AXES):
         raise XrdlibError(f"Unknown axis {axis!r}; choose one of {', '.join(AXES)}.")
@@ -101,16 +103,21 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
         raise XrdlibError(f"{path!r} is not a path; give the name of a file.") from None
     name = "".join(c if c.isprintable() else "?" for c in str(path))
     try:
-        found = _parse(_content(path), path.suffix.lower(), axis, scan)
+        content, suffix = archive.unpacked(_content(path), path, MAX_BYTES)
+        found = _parse(content, suffix, axis, scan)
         two_theta, intensity, wavelength, metadata = checked(found, wavelength)
     except XrdlibError as problem:
         raise XrdlibError(f"{name}: {problem}.") from None
-    return Pattern(two_theta, intensity, wavelength, {"file": path.name, **metadata})
+    metadata = {"file": path.name, **metadata}
+    return Pattern(two_theta, intensity, wavelength, metadata, metadata.get("probe"))
 
 
 def _content(path):
-    """All bytes of a regular file of bearable size."""
+    """All bytes of a regular file of bearable size, or of the standard input."""
     try:
+        if str(path) == "-":
+            content = sys.stdin.buffer.read(MAX_BYTES + 1)
+            return _whole(content)
         about = path.stat()
         if stat.S_ISDIR(about.st_mode):
             raise XrdlibError("is a folder; give a file in it")
@@ -134,6 +141,10 @@ def _content(path):
         raise XrdlibError(f"cannot be read ({error.strerror}); check name and disk") from None
     except ValueError:
         raise XrdlibError("is no possible file name; check it") from None
+    return _whole(content)
+
+
+def _whole(content):
     if len(content) > MAX_BYTES:
         raise XrdlibError("does not end where it should; give one powder scan")
     return content
@@ -144,16 +155,18 @@ def _open(path, flags):
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _parse(content, suffix, axis, scan):
+def _parse(content, suffix, axis, scan, outer=True):
     """The scan in the content of a file, whatever its format."""
     if not content.strip(b"\0 \t\r\n"):
         what = "holds nothing but zeros or blanks" if content else "is empty"
         raise XrdlibError(f"{what}; measure or export it again")
-    for magic, problem in _FOREIGN.items():
-        if content.startswith(magic):
-            raise XrdlibError(problem)
+    foreign.refuse(content)
     if content.startswith(b"PK\x03\x04"):
         found = archive.read_archive(content, scan)
+        if isinstance(found, tuple):
+            if not outer:
+                raise XrdlibError("is an archive within an archive; unpack it first")
+            found = _parse_member(*found, axis)
     elif content.startswith((b"RAW1.01", b"RAW4.00", b"RAW2", b"RAW ")) and b"\0" in content:
         found = bruker.read_raw(content, scan)
     else:
@@ -164,20 +177,31 @@ def _parse(content, suffix, axis, scan):
     return found
 
 
+def _parse_member(name, content, axis):
+    """The scan in a file of a zip archive."""
+    try:
+        content, suffix = archive.unpacked(content, Path(name), MAX_BYTES)
+        return _parse(content, suffix, axis, None, outer=False)
+    except XrdlibError as problem:
+        raise XrdlibError(f"its member {name} {problem}") from None
+
+
 def _parse_text(text, content, suffix, axis, scan):
     start = text[:4096].lstrip()
-    if re.match(r"<(?:!doctype )?html\b", start, re.IGNORECASE):
-        raise XrdlibError("is a web page; download the file itself")
-    if start.startswith("<"):
+    foreign.refuse_text(text)
+    if re.match(r"<(?:[?!]|xrd|[A-Za-z][^<>]*>\s*<|[A-Za-z][^<>]*/>)", start):
         return vendor.read_xrdml(content, scan)
-    if start.startswith("*RAS_"):
+    if re.search(r"^\*RAS_(?:DATA|HEADER)_START", start, re.MULTILINE):
         return vendor.read_ras(text, scan)
     if cif.looks_like_cif(text, suffix):
         return cif.parse(text, axis, scan)
-    if vendor.looks_like_gsas(text):
-        return vendor.read_gsas(text, scan)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    if gsas.looks_like(lines):
+        return gsas.read(lines, scan)
     if suffix == ".uxd" or start.startswith("_FILEVERSION") or "\n_FILEVERSION" in text[:4096]:
         return vendor.read_uxd(text, scan)
+    if (found := steps.read(lines, scan)) is not None:
+        return found
     if scan not in (None, 1):
         raise XrdlibError(f"scan {scan} was asked for and a text file holds one")
     return parse(text, axis)

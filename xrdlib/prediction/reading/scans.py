@@ -9,11 +9,24 @@ from ...base.patterns import CU_KA1, MIN_POINTS
 from ...simulation.diffraction import WAVELENGTHS, strong_line
 
 AXES = ("two_theta", "d", "q")
-
 MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180
-
-_ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag")
-
+ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag")
+# What programs write for a point that was not measured, beside NaN.
+_MASKS = (
+    -1.0,
+    -2.0,
+    -9.0,
+    -10.0,
+    -99.0,
+    -999.0,
+    -9999.0,
+    -99999.0,
+    -999999.0,
+    -32768.0,
+    -(2.0**31),
+)
+_SATURATED = 2.0**32 - 1  # dead pixels of counting area detectors
+_BELOW_ZERO = 0.3  # of the points may have negative angles, as at neutron diffractometers
 _NEGATIVE = 0.5  # of the strongest line: noise about a subtracted background goes less deep
 
 
@@ -48,7 +61,7 @@ def anode_line(anode):
     return WAVELENGTHS.get(f"{(anode or '').strip().capitalize()}Ka1")
 
 
-def stated_wavelength(value):
+def stated_wavelength(value, probe=None):
     """The wavelength to work with, for one that a file states.
 
     The mean of a K-alpha doublet stands for its stronger line: that is where a peak has its top,
@@ -58,6 +71,8 @@ def stated_wavelength(value):
     ----------
     value : float
         Angstrom.
+    probe : str, optional
+        "neutron" where there is no doublet.
 
     Returns
     -------
@@ -68,7 +83,7 @@ def stated_wavelength(value):
     XrdlibError
         If no powder diffractometer has this wavelength, or if it looks like nanometres.
     """
-    for anode in _ANODES:
+    for anode in ANODES:
         strong = WAVELENGTHS[f"{anode}Ka1"]
         if abs(10 * value / strong - 1) < 1e-3:
             raise XrdlibError(
@@ -80,7 +95,7 @@ def stated_wavelength(value):
             f"the file states a wavelength of {value:g} angstrom, outside 0.1 to 5; give "
             "wavelength= yourself"
         )
-    return strong_line(value)
+    return value if probe == "neutron" else strong_line(value)
 
 
 def checked(scan, wavelength=None):
@@ -108,26 +123,37 @@ def checked(scan, wavelength=None):
     y = np.asarray(scan.y, dtype=np.float64)
     if len(x) != len(y):
         raise XrdlibError(f"{len(x)} positions and {len(y)} intensities; export the scan again")
-    if len(x) < MIN_POINTS:
-        raise XrdlibError(
-            f"{len(x)} point{'s' * (len(x) != 1)} found and {MIN_POINTS} needed; give the whole "
-            "measured scan, not a peak list"
-        )
+    _check_number(len(x))
+    metadata = {"format": scan.format, "axis": scan.axis, **scan.metadata}
+    masked = np.isnan(x) | np.isnan(y) | (y == _SATURATED)
+    negative = np.unique(y[y < 0])
+    if len(negative) <= 2 and np.isin(negative, _MASKS).all():
+        masked |= y < 0
+    if masked.any():
+        metadata["points_masked"] = int(masked.sum())
+        x, y = x[~masked], y[~masked]
+        _check_number(len(x), f" besides {masked.sum()} masked ones")
     if (bad := ~(np.isfinite(x) & (np.abs(y) < 1e30))).any():
         raise XrdlibError(
-            f"point {bad.argmax() + 1} of the scan is NaN or infinite; remove or repair such rows"
+            f"point {bad.argmax() + 1} of the scan is infinite; repair or remove such rows"
         )
-    metadata = {"format": scan.format, "axis": scan.axis, **scan.metadata}
     if wavelength is None and scan.wavelength is not None:
-        wavelength = stated_wavelength(scan.wavelength)
+        wavelength = stated_wavelength(scan.wavelength, scan.metadata.get("probe"))
     if scan.wavelength not in (None, wavelength):
         metadata["stated_wavelength"] = scan.wavelength
-    x, y = _rising(x, y)
+    x, y, merged = _rising(x, y)
+    if merged:
+        metadata["points_merged"] = merged
     if scan.axis != "two_theta":
         wavelength = CU_KA1 if wavelength is None else wavelength
         x, y, beyond = _to_two_theta(x, y, scan.axis, wavelength)
         if beyond:
             metadata["points_beyond_reach"] = beyond
+    elif x[0] < 0 and (x < 0).mean() < _BELOW_ZERO:
+        metadata["points_below_zero"] = int((x < 0).sum())
+        x, y = x[x >= 0], y[x >= 0]
+    if scan.axis == "two_theta" and 0 < x[-1] <= np.pi:
+        raise XrdlibError(f"angles run to {x[-1]:g} only; give 2theta in degrees, or name its unit")
     if x[0] < 0 or x[-1] > 180:
         raise XrdlibError(
             f"angles run from {x[0]:g} to {x[-1]:g}; give 2theta in degrees between 0 and 180, or "
@@ -137,22 +163,28 @@ def checked(scan, wavelength=None):
     return x, y, wavelength, metadata
 
 
-def _rising(x, y):
-    """A monotone scan in rising order."""
-    step = np.diff(x)
-    if (same := step == 0).any():
+def _check_number(n, beside=""):
+    if n < MIN_POINTS:
         raise XrdlibError(
-            f"position {x[same.argmax()]:g} occurs twice in a row; merge repeated scans first"
+            f"{n} point{'s' * (n != 1)} found{beside} and {MIN_POINTS} needed; give the whole "
+            "measured scan, not a peak list"
         )
-    if (step < 0).all():
-        return x[::-1].copy(), y[::-1].copy()
-    if (step < 0).any():
-        turn = (np.sign(step) != np.sign(step[0])).argmax() + 1
+
+
+def _rising(x, y):
+    """A monotone scan in rising order, equal positions averaged; how many were merged."""
+    step = np.diff(x)
+    if (step < 0).any() and (step > 0).any():
+        turn = (np.sign(step) == -np.sign(step[step != 0][0])).argmax()
         raise XrdlibError(
             f"positions turn back after {x[turn]:g} (point {turn + 1}); give one scan, and check "
             "which column is the angle"
         )
-    return x, y
+    if (step < 0).any():
+        x, y = x[::-1], y[::-1]
+    once, where, times = np.unique(x, return_inverse=True, return_counts=True)
+    _check_number(len(once))
+    return once, np.bincount(where, y) / times, len(x) - len(once)
 
 
 def _to_two_theta(x, y, axis, wavelength):

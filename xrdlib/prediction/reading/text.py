@@ -1,44 +1,28 @@
 """Patterns in columns of text: which delimiter, which decimal sign, which column is what."""
 
 import re
+from collections import Counter
+
+import numpy as np
 
 from ...base.errors import XrdlibError
-from .header import axis_of_columns, fields, wavelength_in
-from .scans import MAX_ROWS, Scan
+from .axes import axis_of_columns, names_an_axis
+from .dialect import COMMENT, QUOTED, bare, dialect_of
+from .header import fields, probe_in, wavelength_in
+from .scans import MAX_ROWS, MIN_POINTS, Scan
 
 MAX_LINE = 4000  # characters; a row of a table is shorter
-
 _MAX_HEADER = 2000  # lines that are searched for a wavelength
-
-_SAMPLE = 500  # lines that decide on the dialect
-
-_COMMENT = ("#", "!", "%", "'", "//", "*", "@", ";")
-
+_BRAGG = 3e-3  # relative; a d-spacing of 1.2 with two decimals
+_LEAD = 5  # rows of numbers before the table that may belong to the header
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
-
-_WORDS = r"|[-+]?(?:nan|inf(?:inity)?)"  # not a number, but the right place for one
-
-_POINT = r"(?:[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[ed][-+]?\d+)?" + _WORDS + ")"
-
-_COMMA = r"(?:[-+]?(?:\d+(?:,\d*)?|,\d+)(?:[ed][-+]?\d+)?" + _WORDS + ")"
-
-# (separator, number): the first of equals wins, so "5, 72" is two integers and not "5," and "72".
-_DIALECTS = {
-    (sep, number): re.compile(rf"\s*{number}(?:{between}{number})+{end}\s*", re.IGNORECASE)
-    for sep, number, between, end in (
-        (";", _POINT, r"\s*;\s*", r"(?:\s*;)?"),
-        (";", _COMMA, r"\s*;\s*", r"(?:\s*;)?"),
-        (None, _POINT, r"\s+", ""),
-        (",", _POINT, r"\s*,\s*", r"(?:\s*,)?"),
-        (None, _COMMA, r"\s+", ""),
-    )
-}
-
-_ONE_NUMBER = re.compile(rf"\s*(?:{_POINT}|{_COMMA})\s*[,;]?\s*", re.IGNORECASE)
+_COLUMNS = 4  # that are looked at where they have no names
+_THREE = re.compile(r"\d{3}")
+_STRAY = 20  # control characters, zero bytes in titles for the most part, that a text may have
 
 
 def decode(content):
-    """Text of a file in UTF-8 or UTF-16 (with a byte-order mark) or Latin-1.
+    """Text of a file in UTF-8 or UTF-16 (with or without a byte-order mark) or Latin-1.
 
     Raises
     ------
@@ -48,10 +32,17 @@ def decode(content):
     try:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return content.decode("utf-16")
-        if content.translate(None, _CONTROL) != content:
+        zeros = [content[i:4096:2].count(0) for i in (0, 1)]
+        if max(zeros) > 0.4 * len(content[:4096]) / 2 and not min(zeros):
+            return content.decode("utf-16-be" if zeros[0] else "utf-16-le")
+        content = content.rstrip(b"\0")
+        stray = len(content) - len(content.translate(None, _CONTROL))
+        if stray > min(_STRAY, len(content) / 100):
             raise XrdlibError(
                 "is binary and none of the formats known; export the scan as two columns of text"
             )
+        if stray:
+            content = content.translate(bytes(32 if i in _CONTROL else i for i in range(256)))
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError:
@@ -79,92 +70,209 @@ def parse(text, axis=None):
         If there is no table of two or more columns, or a row does not fit the others.
     """
     lines = _lines(text)
-    dialect = _dialect(lines)
-    header, rows, numbers = _split(lines, dialect)
-    separator, number = dialect
-    width = len(_fields(rows[len(rows) // 2], separator))
-    if separator == "," and width >= 4 and width % 2 == 0 and not any("." in row for row in rows):
-        raise XrdlibError(
-            "uses the comma both inside numbers and between them; separate columns by semicolon "
-            "or tab"
-        )
-    columns = axis_of_columns([line for line in header if line.strip()], width, separator, axis)
-    header = header[:_MAX_HEADER]
-    x, y = [], []
-    for row, line in zip(rows, numbers, strict=True):
-        values = _fields(row, separator)
-        if len(values) != width:
-            raise XrdlibError(
-                f"line {line} has {len(values)} columns where others have {width}; repair it"
-            )
-        x.append(columns.factor * _number(values[columns.x], number is _COMMA))
-        y.append(_number(values[columns.y], number is _COMMA))
+    dialect = dialect_of(lines)
+    header, rows = _split(lines, dialect)
+    width = len(rows[len(rows) // 2][1])
+    header = [line for line in header if line.strip()]
+    columns = axis_of_columns(header, width, dialect.separator, axis)
+    several = range(min(min(len(row) for _, row in rows), _COLUMNS))
+    looked = len(several) > 2 or not columns.named
+    table = [_column(dialect, rows, i) for i in several] if looked else []
+    stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
+    if not columns.named:
+        columns = _unnamed(table, columns)
+    if columns.y is None:
+        columns = columns._replace(y=_intensity(table, columns.x))
+    if stated is None and columns.axis == "two_theta":
+        stated = _implied(table, columns)
+    x, y = (
+        table[i] if i < len(table) else _column(dialect, rows, i) for i in (columns.x, columns.y)
+    )
+    x = columns.factor * x
+    if axis is None:
+        _check_unit(columns, x, stated)
     metadata = {"header": said} if (said := fields(header)) else {}
-    return Scan(x, y, "text", columns.axis, wavelength_in(header), metadata)
+    if probe := probe_in(header):
+        metadata["probe"] = probe
+    return Scan(x, y, "text", columns.axis, stated, metadata)
 
 
 def _lines(text):
-    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n\x1a \t")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n\x1a ")
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
     lines = text.split("\n")
-    if (longest := max(map(len, lines))) > MAX_LINE:
+    longest = max((len(line) for line in lines if not line.lstrip().startswith(COMMENT)), default=0)
+    if longest > MAX_LINE:
         raise XrdlibError(
             f"has a line of {longest} characters, so it is no table; give angle and intensity in "
             "columns, a point a line"
         )
-    if '"' in text:  # quoted fields: a comma inside is a decimal sign
-        lines = [re.sub(r'"([^"]*)"', lambda m: m[1].replace(",", "."), line) for line in lines]
+    if '"' in text:
+        lines = [re.sub(r'"([^"]*)"', lambda m: m[1].replace(",", QUOTED), line) for line in lines]
     return lines
 
 
-def _dialect(lines):
-    """The (separator, number) that fits most lines of a sample from the middle and both ends."""
-    n, third = len(lines), _SAMPLE // 3
-    middle = max(n // 2 - third // 2, 0)
-    sample = lines if n <= _SAMPLE else lines[:third] + lines[middle:][:third] + lines[-third:]
-    sample = [_bare(line) for line in sample]
-    scores = {key: sum(map(bool, map(row.fullmatch, sample))) for key, row in _DIALECTS.items()}
-    best = max(scores, key=scores.get)
-    if not scores[best]:
-        if 2 * sum(map(bool, map(_ONE_NUMBER.fullmatch, sample))) > len(sample):
-            raise XrdlibError("has one column; give angle and intensity in two")
-        raise XrdlibError("holds no columns of numbers; give angle and intensity, a point a line")
-    return best
-
-
-def _bare(line):
-    """A line without a remark at its end."""
-    return line.split("#", 1)[0] if "#" in line else line
-
-
 def _split(lines, dialect):
-    """Header lines, rows of numbers, and the line numbers of these rows."""
-    is_row = _DIALECTS[dialect].fullmatch
-    header, rows, numbers = [], [], []
+    """Header lines, and the rows of the table as (line number, cells)."""
+    header, rows, odd = [], [], None
     for number, line in enumerate(lines, 1):
-        if is_row(bare := _bare(line)):
-            rows.append(bare)
-            numbers.append(number)
+        if line.lstrip().startswith(COMMENT):
+            header += [] if rows else [line]
+        elif dialect.lenient.fullmatch(row := bare(line)):
+            cells = dialect.cells(row)
+            few = odd and len(rows) <= _LEAD
+            if few and (names_an_axis(odd[1]) or len(cells) != len(rows[0][1])):
+                header, rows, odd = lines[: number - 1], [], None
+            if odd:
+                raise XrdlibError(
+                    f"line {odd[0]} ({odd[1][:30]!r}) is no row of numbers like those before it; "
+                    "repair or remove it"
+                )
+            rows.append((number, cells))
         elif not rows:
             header.append(line)
-        elif (mark := line.strip()) and not mark.startswith(_COMMENT):
+        elif mark := line.strip():
+            odd = odd or (number, mark)  # a footer, if no row follows
+    return _even(header, rows, lines, dialect)
+
+
+def _even(header, rows, lines, dialect):
+    """The same, checked: all rows as wide as most, but for lists beside the table that end."""
+    # Numbers to begin with; remarks in words do not count.
+    widths = []
+    for _, cells in rows:
+        width = next((i for i, c in enumerate(cells) if not dialect.cell.fullmatch(c)), len(cells))
+        widths.append(width)
+    if (dialect.separator, dialect.decimal) == (",", "point") and min(widths) >= 3:
+        last = [cells[-1] for _, cells in rows]
+        decimals = not min(widths) % 2 and not any("." in c for _, cells in rows for c in cells)
+        # Such as 10.05,1,035: no other number begins with a zero.
+        thousands = all(map(_THREE.fullmatch, last)) and any(c.startswith("0") for c in last)
+        if decimals or thousands:
             raise XrdlibError(
-                f"line {number} ({mark[:30]!r}) is no row of numbers like those before it; "
-                "repair or remove it"
+                "uses the comma both inside numbers and between them; separate columns by "
+                "semicolon or tab"
             )
-    return header, rows, numbers
+    if rows[0][1][0] == str(len(rows) - 1):  # how many rows follow
+        header, rows, widths = [*header, lines[rows[0][0] - 1]], rows[1:], widths[1:]
+    usual = Counter(widths).most_common(1)[0][0]
+    first = widths.index(usual)
+    named = bool(header) and names_an_axis(header[-1])
+    if 0 < first <= _LEAD and not named:
+        header = [*header, *(lines[number - 1] for number, _ in rows[:first])]
+        rows, widths = rows[first:], widths[first:]
+    falling = all(a >= b for a, b in zip(widths, widths[1:], strict=False)) and min(widths) > 2
+    odd = next((i for i, width in enumerate(widths) if width != usual), None)
+    if odd is not None and not falling:
+        raise XrdlibError(
+            f"line {rows[odd][0]} has {widths[odd]} columns where others have {usual}; repair it"
+        )
+    return header, rows
 
 
-def _fields(row, separator):
-    values = row.split(separator)
-    return values if values[-1].strip() else values[:-1]
+def _column(dialect, rows, i):
+    """A column as numbers; NaN where a row has none."""
+    found = np.full(len(rows), np.nan)
+    for k, (_, cells) in enumerate(rows):
+        if i < len(cells):
+            found[k] = dialect.number(cells[i])
+    return found
 
 
-def _number(value, decimal_comma):
-    if decimal_comma:
-        value = value.replace(",", ".")
-    try:
-        return float(value)
-    except ValueError:  # Fortran's exponent, "1.5D+03"
-        return float(value.upper().replace("D", "E"))
+def _unsaid(header):
+    """A wavelength without a word: DASH's first line, the second of FullProf's PRF; or None."""
+    for line, pattern in zip(
+        header, (r"\s*(\d?\.\d{2,})\s*", r"\s*\d+\s+\d+\s+(\d\.\d{3,})\s+\d\.\d.*"), strict=False
+    ):
+        if (found := re.fullmatch(pattern, line)) and 0.1 <= float(found[1]) <= 2.6:
+            return float(found[1])
+    return None
+
+
+def _unnamed(table, columns):
+    """Columns without names.
+
+    The position is the first column that rises or falls throughout, but for one that counts the
+    points; 2theta goes before theta. Angles beside d-spacings are known by Bragg's law. What rises
+    or falls throughout is no intensity where another column can be one.
+    """
+    steady = [i for i, values in enumerate(table) if _monotone(values)]
+    varied = [i for i, v in enumerate(table) if i not in steady and np.isfinite(v).any()]
+    if (
+        len(steady) > 1
+        and set(np.diff(table[steady[0]])) == {1.0}
+        and table[steady[0]][0] in (0, 1)
+    ):
+        steady = steady[1:]
+    x = next(iter(steady), columns.x)
+    pairs = [(*_bragg(table[i], table[j]), i) for i in steady for j in steady if i != j]
+    if pairs and min(pairs)[0] < _BRAGG:
+        x = min(pairs)[2]
+        columns = columns._replace(named=True, unit=True)
+    elif len(steady) > 1 and np.allclose(2 * table[x], table[steady[1]], rtol=1e-3):
+        x = steady[1]
+    if columns.y == x or columns.y not in varied:
+        columns = columns._replace(y=_intensity(table, x))
+    return columns._replace(x=x)
+
+
+def _intensity(table, x):
+    """The first column behind the positions, else before, that neither rises nor falls throughout.
+
+    Two columns need no such look, and counts may well rise in them.
+    """
+    varied = [
+        i for i, v in enumerate(table) if i != x and not _monotone(v) and np.isfinite(v).any()
+    ]
+    return next((i for i in varied if i > x), next(iter(varied), x + 1 if x == 0 else x - 1))
+
+
+def _implied(table, columns):
+    """The wavelength for which the angles belong to another column, of d-spacings; or None."""
+    if columns.x >= len(table):
+        return None
+    others = (d for i, d in enumerate(table) if i != columns.x and _monotone(d))
+    spread, wavelength = min((_bragg(table[columns.x], d) for d in others), default=(np.inf, None))
+    return wavelength if spread < _BRAGG and columns.factor == 1 else None
+
+
+def _monotone(values):
+    step = np.diff(values)
+    return len(step) > 1 and bool((step >= 0).all() or (step <= 0).all()) and step.any()
+
+
+def _bragg(angle, d):
+    """How far angles and d-spacings are from Bragg's law, and the wavelength."""
+    with np.errstate(all="ignore"):
+        wavelength = 2 * d * np.sin(np.radians(angle) / 2)
+    middle = float(np.median(wavelength))
+    if not 0.1 < middle < 5:
+        return np.inf, middle
+    return float(np.quantile(np.abs(wavelength / middle - 1), 0.9)), round(middle, 4)
+
+
+def _check_unit(columns, x, wavelength):
+    """Refuse positions that may well be in another unit than is taken where none is said.
+
+    Raises
+    ------
+    XrdlibError
+    """
+    top = np.nanmax(np.abs(x)) if np.isfinite(x).any() else np.nan
+    if columns.unit or len(x) < MIN_POINTS:
+        return
+    limits = {
+        "q": (top > 15, "1/angstrom or 1/nm"),
+        "d": (top < 2, "angstrom or nm"),
+    }
+    doubtful, units = limits.get(columns.axis, (False, ""))
+    if doubtful and columns.named:
+        raise XrdlibError(
+            f"{columns.axis} runs to {top:g} and no unit is given; write {units} behind its name"
+        )
+    if not columns.named and np.nanmin(x) < 2 and top < 10 and wavelength is None:
+        raise XrdlibError(
+            f"positions run to {top:g} only and are not named; say with axis= whether they are "
+            "two_theta, d or q"
+        )

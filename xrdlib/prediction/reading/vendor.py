@@ -1,7 +1,7 @@
-"""Patterns in the formats of instruments and of GSAS: which one it is, and the wavelength.
+"""Patterns in the formats of instruments: PANalytical XRDML, Rigaku RAS, Bruker UXD.
 
-Positions and intensities come from `native`; the wavelength and the kind of scan are read
-beside them.
+Positions and intensities of XRDML and UXD come from `native`; the wavelength and the kind of scan
+are read beside them.
 """
 
 import re
@@ -14,10 +14,9 @@ from .header import fields, wavelength_in
 from .native import arrays, check_amount
 from .scans import Scan, anode_line
 
-_BANK = re.compile(r"^BANK\s+\d+\s+\d+\s", re.MULTILINE)
-
+# Files of an interrupted measurement, or cut by hand, lack the marks at the end.
 _RAS_SCAN = re.compile(
-    r"^\*RAS_HEADER_START\s(.*?)^\*RAS_INT_START\s(.*?)^\*RAS_INT_END", re.MULTILINE | re.DOTALL
+    r"^\*RAS_HEADER_START\s(.*?)^\*RAS_INT_START\s(.*?)(?=^\*RAS_|\Z)", re.MULTILINE | re.DOTALL
 )
 
 
@@ -90,25 +89,87 @@ def read_xrdml(content, scan=None):
 
 
 def read_ras(text, scan=None):
-    """Rigaku RAS.
+    """Rigaku RAS. geddes reads only those with whole numbers of points and all marks.
 
     Raises
     ------
     XrdlibError
     """
-    x, y = arrays(text.encode(), "scan.ras", scan)
-    scans = _RAS_SCAN.findall(text.replace("\r", "\n"))
-    header, rows = scans[(scan or 1) - 1] if (scan or 1) <= len(scans) else ("", "")
+    scans = _RAS_SCAN.findall(text.replace("\r\n", "\n").replace("\r", "\n"))
+    header, rows = scans[chosen(len(scans), scan, "RAS")]
     said = dict(re.findall(r'^\*(\w+) +"?([^"\n]*)"?', header, re.MULTILINE))
-    check_attenuation(rows)
+    check_axis(said.get("MEAS_SCAN_AXIS_X_INTERNAL") or said.get("MEAS_SCAN_AXIS_X"), "RAS")
+    check_unit(said.get("MEAS_SCAN_UNIT_X"), "RAS")
     anode = said.get("HW_XG_TARGET_NAME")
+    masked = sum(row.lstrip().startswith("#") for row in rows.splitlines())
     metadata = {
         "anode": anode,
         "sample": said.get("FILE_SAMPLE"),
         "counts": said.get("MEAS_SCAN_UNIT_Y"),
+        "points_masked": masked or None,
     }
-    wavelength = number(said.get("HW_XG_WAVE_LENGTH_ALPHA1")) or anode_line(anode)
-    return Scan(x, y, "RAS", wavelength=wavelength, metadata=_said(metadata))
+    wavelength = number(said.get("HW_XG_WAVE_LENGTH_ALPHA1"))
+    if wavelength and said.get("HW_XG_WAVE_LENGTH_UNIT", "").lower().startswith(("nm", "nano")):
+        wavelength *= 10
+    x, y = rigaku_rows(rows, "RAS")
+    return Scan(x, y, "RAS", wavelength=wavelength or anode_line(anode), metadata=_said(metadata))
+
+
+def chosen(found, scan, kind):
+    """Index of the scan to read, of so many.
+
+    Raises
+    ------
+    XrdlibError
+    """
+    if not found:
+        raise XrdlibError(f"holds no {kind} scan; export it again, as XY if nothing else helps")
+    if scan is None and found > 1:
+        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
+    if (scan or 1) > found:
+        raise XrdlibError(f"has no scan {scan}; it holds {found}")
+    return (scan or 1) - 1
+
+
+def check_axis(name, kind):
+    """Refuse a Rigaku scan over another axis than 2theta, under any of its names.
+
+    Raises
+    ------
+    XrdlibError
+    """
+    if name and not re.search(r"(?:2|two)[\s_-]*theta", name.lower()):
+        raise XrdlibError(f"is a {kind} scan over {name[:20]}, not 2theta; give one over 2theta")
+
+
+def check_unit(unit, kind):
+    """Refuse angles of a Rigaku scan in anything but degrees.
+
+    Raises
+    ------
+    XrdlibError
+    """
+    if unit and not re.match(r"deg|\xb0", unit.strip().lower()):
+        raise XrdlibError(f"is a {kind} scan with angles in {unit[:20]}; export it in degrees")
+
+
+def rigaku_rows(rows, kind):
+    """Angles and counts of Rigaku's rows; those behind # are left out.
+
+    Raises
+    ------
+    XrdlibError
+        If a row is no row of numbers, or an attenuator moved.
+    """
+    check_attenuation(rows)
+    rows = [row.split() for row in rows.splitlines() if row.strip() and not row.lstrip()[0] == "#"]
+    try:
+        values = [(float(row[0]), float(row[1])) for row in rows]
+    except (ValueError, IndexError):
+        raise XrdlibError(
+            f"cannot be read as {kind} (a row of its table is damaged); export it again"
+        ) from None
+    return [x for x, _ in values], [y for _, y in values]
 
 
 def check_attenuation(rows):
@@ -120,34 +181,15 @@ def check_attenuation(rows):
         Counts of different attenuation do not compare, and files differ in whether the factor is
         applied already.
     """
-    third = {parts[2] for parts in map(str.split, rows.splitlines()) if len(parts) > 2}
+    third = {
+        parts[2]
+        for parts in map(str.split, rows.splitlines())
+        if len(parts) > 2 and not parts[0].startswith("#")
+    }
     if len({number(value) for value in third}) > 1:
         raise XrdlibError(
             "an attenuator moved during the scan; export corrected intensities as two columns"
         )
-
-
-def looks_like_gsas(text):
-    """Whether a text has the record that GSAS begins its data with."""
-    return bool(_BANK.search(text, 0, 20_000))
-
-
-def read_gsas(text, scan=None):
-    """GSAS powder data with constant steps (STD, ESD) or given angles (FXYE).
-
-    Raises
-    ------
-    XrdlibError
-    """
-    x, y = arrays(text.encode(), "scan.gsas", scan)
-    header = text[: _BANK.search(text).start()].splitlines()
-    return Scan(
-        x,
-        y,
-        "GSAS",
-        wavelength=wavelength_in(header),
-        metadata=_said({"title": (header or [""])[0]}),
-    )
 
 
 def read_uxd(text, scan=None):
