@@ -27,7 +27,7 @@ _NOT_HERE = "No measured patterns were at hand."
 
 def draw_from(name: str) -> Callable:
     """Function from a configuration to a figure, a key of `FIGURES` or `STUDIES`."""
-    function, *files = (FIGURES | STUDIES)[name]
+    *files, function = (FIGURES | STUDIES)[name]
 
     def from_files(config):
         return function(*(results.read(config, file) for file in files))
@@ -37,7 +37,7 @@ def draw_from(name: str) -> Callable:
 
 def at_hand(config: SimpleNamespace) -> list[str]:
     """Names of the studies' figures whose results the profile has."""
-    return [name for name, (_, file) in STUDIES.items() if results.exists(config, file)]
+    return [name for name, (file, _) in STUDIES.items() if results.exists(config, file)]
 
 
 def draw(config: SimpleNamespace, names: Iterable[str] | None = None) -> dict[str, Figure]:
@@ -117,43 +117,43 @@ def _examples(found):
     return plot_symmetry.example_patterns(found) if found else style.note(_NOT_HERE)
 
 
-# Figure: a function, and the results whose contents it takes.
+# Figure: the results whose contents a function takes, and that function.
 FIGURES = {
     "dag": (lambda: plot_symmetry.dag(subgroup_dag()),),
-    "class_histogram": (plot_symmetry.class_histogram, "class_histogram"),
-    "example_patterns": (_examples, "examples"),
-    "learning_curves": (_learning_curves, "stage1", "stage2", "resnet", "plain"),
-    "temperature": (_chosen(plot_scores.temperature, "temperature_curve", "T"), "calibration"),
-    "decoders": (_chosen(plot_scores.decoders, "fusion_curve", "a"), "calibration"),
-    "curriculum": (_curriculum, "measured"),
-    "nulls": (lambda found: plot_scores.nulls(_main(found)), "measured"),
-    "reliability": (lambda found: plot_scores.reliability(found["reliability"]), "measured"),
-    "confusion": (lambda found: plot_errors.confusion(found["confusion"]), "measured"),
-    "dag_errors": (_dag_errors, "dag_errors"),
-    "indexing": (plot_released.indexing, "indexing"),
-    "retrieval": (_retrieval, "retrieval"),
-    "released_coverage": (_released(plot_released.coverage, "coverage", "answered"), "released"),
-    "released_mistakes": (_released(plot_released.mistakes, "mistakes"), "released"),
-    "simulator": (_simulator, "simulator"),
-    "simulator_cost": (lambda found: plot_simulator.simulator_cost(found["costs"]), "simulator"),
+    "class_histogram": ("class_histogram", plot_symmetry.class_histogram),
+    "example_patterns": ("examples", _examples),
+    "learning_curves": ("stage1", "stage2", "resnet", "plain", _learning_curves),
+    "temperature": ("calibration", _chosen(plot_scores.temperature, "temperature_curve", "T")),
+    "decoders": ("calibration", _chosen(plot_scores.decoders, "fusion_curve", "a")),
+    "curriculum": ("measured", _curriculum),
+    "nulls": ("measured", lambda found: plot_scores.nulls(_main(found))),
+    "reliability": ("measured", lambda found: plot_scores.reliability(found["reliability"])),
+    "confusion": ("measured", lambda found: plot_errors.confusion(found["confusion"])),
+    "dag_errors": ("dag_errors", _dag_errors),
+    "indexing": ("indexing", plot_released.indexing),
+    "retrieval": ("retrieval", _retrieval),
+    "released_coverage": ("released", _released(plot_released.coverage, "coverage", "answered")),
+    "released_mistakes": ("released", _released(plot_released.mistakes, "mistakes")),
+    "simulator": ("simulator", _simulator),
+    "simulator_cost": ("simulator", lambda found: plot_simulator.simulator_cost(found["costs"])),
     "crystal_statistics": (
-        lambda found: plot_simulator.crystal_statistics(found["crystals"]),
         "simulator",
+        lambda found: plot_simulator.crystal_statistics(found["crystals"]),
     ),
 }
 
 STUDIES = {
-    "classical": (plot_information.classical, "classical"),
-    "information": (plot_information.information, "information"),
-    "attention": (plot_attention.attention, "attention"),
-    "dag_study": (plot_errors.dag_study, "dag_study"),
-    "positional_ruler": (plot_trainings.positional_ruler, "ruler"),
-    "scaling": (plot_trainings.scaling, "scaling"),
-    "ablations": (plot_trainings.ablations, "ablations"),
-    "positional": (plot_trainings.positional, "ablations"),
-    "space_group_control": (plot_trainings.space_group_control, "ablations"),
-    "curriculum_study": (plot_trainings.curriculum_study, "ablations"),
-    "gap": (plot_measured.gap, "gap"),
-    "calibration_study": (plot_measured.calibration_study, "calibration_study"),
-    "fit_quality": (plot_measured.fit_quality, "paradox"),
+    "classical": ("classical", plot_information.classical),
+    "information": ("information", plot_information.information),
+    "attention": ("attention", plot_attention.attention),
+    "dag_study": ("dag_study", plot_errors.dag_study),
+    "positional_ruler": ("ruler", plot_trainings.positional_ruler),
+    "scaling": ("scaling", plot_trainings.scaling),
+    "ablations": ("ablations", plot_trainings.ablations),
+    "positional": ("ablations", plot_trainings.positional),
+    "space_group_control": ("ablations", plot_trainings.space_group_control),
+    "curriculum_study": ("ablations", plot_trainings.curriculum_study),
+    "gap": ("gap", plot_measured.gap),
+    "calibration_study": ("calibration_study", plot_measured.calibration_study),
+    "fit_quality": ("paradox", plot_measured.fit_quality),
 }

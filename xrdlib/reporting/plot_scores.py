@@ -1,6 +1,6 @@
 """Figures of scores: models beside the nulls, learning curves, calibration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -113,7 +113,7 @@ def nulls(rows: list[dict]) -> Figure:
     return fig
 
 
-def bars(axes: Iterable[Axes], rows: list[dict], colours: list[str], **labels) -> None:
+def bars(axes: Sequence[Axes], rows: list[dict], colours: list[str], **labels) -> None:
     """Scores of rows of `metrics.evaluate` as bars with intervals, an axes a score of `KEYS`."""
     y = np.arange(len(rows))[::-1]
     for ax, key in zip(axes, KEYS, strict=True):
@@ -126,7 +126,9 @@ def bars(axes: Iterable[Axes], rows: list[dict], colours: list[str], **labels) -
 
 
 @styled
-def learning_curves(histories: Mapping[str, list[dict]], keys: Iterable[str] = ("loss", "top1")):
+def learning_curves(
+    histories: Mapping[str, list[dict]], keys: Sequence[str] = ("loss", "top1")
+) -> Figure:
     """Course of training runs against the patterns that they have seen.
 
     Parameters

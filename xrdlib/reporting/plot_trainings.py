@@ -126,10 +126,10 @@ def _grouped(names, rotation):
 
 
 @styled
-def levels(content: dict, variants: list[str], labels: list[str]) -> Figure:
+def levels(content: dict, variants: list[str], labels: list[str] | None = None) -> Figure:
     """Scores of a few variants of result `ablations` on every set, each seed a dot."""
     tables = _tables(content)
-    fig, axes = _grouped(labels, 20)
+    fig, axes = _grouped(labels or variants, 20)
     # As many seeds of each, or their means could not be compared.
     seeds = min(next(iter(tables.values()))[name]["seeds"] for name in variants)
     for k, (subset, table) in enumerate(tables.items()):
