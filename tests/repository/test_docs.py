@@ -1,6 +1,7 @@
 """The documents: links lead somewhere, commands and examples are as written, nothing is missing."""
 
 import ast
+import json
 import re
 import shlex
 
@@ -84,10 +85,14 @@ def test_the_readme_is_short_and_names_every_package_and_notebook():
     assert notebooks == set(re.findall(r"\]\((notebooks/\w+\.ipynb)\)", readme))
 
 
-def test_the_number_at_the_top_of_the_readme_is_that_of_the_headline():
+def test_the_numbers_at_the_top_of_the_readme_are_those_of_the_results():
     top, rest = text("README.md").split(report.HEADLINE[0])
-    (value, interval) = re.search(r"\| top-1 % \|.* ([\d.]+) (\[.+?\]) \|", rest).groups()
+    value, interval = re.search(r"\| top-1 % \|.* ([\d.]+) (\[.+?\]) \|", rest).groups()
     assert f"{value} % {interval}" in " ".join(top.split())
+    sources = json.loads(text("results/released/retrieval.json"))["about"]["sources"]
+    assert f"{sum(source['structures'] for source in sources):,} known structures" in top
+    patterns = re.search(r"### rruff-test \(n = (\d+)", text("docs/results.md"))[1]
+    assert f"On {patterns} measured patterns" in top
 
 
 def test_every_warning_is_explained():

@@ -86,8 +86,9 @@ def document(rows: pd.DataFrame) -> str:
     """All claims with verdict, evidence and figure, as a Markdown document that lies in docs/."""
     parts = [_COMPANION]
     for name, row in rows.iterrows():
+        text = _text(row, "[{0}](../{0})")
         picture = f"![{Path(row['figure']).stem}](../{row['figure']})\n"
-        parts.append(f"## {name[0].upper()}{name[1:]}\n\n{_text(row)}\n\n{picture}")
+        parts.append(f"## {name[0].upper()}{name[1:]}\n\n{text}\n\n{picture}")
     return "\n".join(parts)
 
 
@@ -104,8 +105,9 @@ def section(rows: pd.DataFrame, name: str) -> object:
     return Markdown(_text(rows.loc[name]))
 
 
-def _text(row):
+def _text(row, link="{0}"):
+    files = ", ".join(link.format(file) for file in row["results"].split(", "))
     return (
         f"> {row['claim']}\n\n**{row['verdict'].capitalize()}.** {row['evidence']}\n\n"
-        f"From {row['results']}; computed anew by `{row['command']}`."
+        f"From {files}; computed anew by `{row['command']}`."
     )
