@@ -113,7 +113,7 @@ def test_nothing_but_bad_files_prints_no_answer(run, tmp_path):
         (("--wavelength", "15"), "from 0.1 to 5"),
         (("--top", "100"), "1 to 99"),
         (("--coverage", "90"), "between 0 and 1"),
-        (("--cell", "5,5,5,90,90,90"), "--html"),
+        (("--cell", "5,5,-5,90,90,90"), "is impossible"),
         (("--html", "no/such/folder/report.html"), "cannot be written"),
     ],
 )

@@ -75,24 +75,25 @@ def test_weights_equal_repetition():
 
 
 def test_bootstrap_width_is_the_binomial_one_for_independent_patterns():
-    hit = np.repeat([1.0, 0.0], [120, 280])
-    low, high = metrics.family_bootstrap(lambda w: w @ hit / w.sum(1), np.arange(400), 4000)
+    labels = np.zeros(400, dtype=int)
+    logp = peaked(np.repeat([0, 1], [120, 280]))
+    hit = {"top1": metrics.credit(logp, labels, 1)}
+    low, high = metrics.means(hit, np.arange(400), n_boot=4000)["top1_ci95"]
     assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.3 * 0.7 / 400), rel=0.08)
     assert low < 0.3 < high
 
 
 def test_copies_within_a_family_add_no_certainty():
     logp, labels, families = random_case()
-    copied = np.tile(logp, (4, 1)), np.tile(labels, 4)
-
-    def interval(logp, labels, families):
-        row = metrics.evaluate("m", "s", logp, labels, families, UNIFORM, n_boot=500, seed=2)
-        return row["top5_ci95"]
-
-    once = interval(logp, labels, families)
-    assert interval(*copied, np.tile(families, 4)) == pytest.approx(once)
-    wrongly_independent = interval(*copied, np.arange(4 * len(labels)))
-    assert np.ptp(wrongly_independent) < 0.7 * np.ptp(once)
+    hit = metrics.credit(logp, labels, 5)
+    copied = {"top5": np.tile(hit, 4)}
+    once = metrics.means({"top5": hit}, families, 500, seed=2)
+    told = metrics.means(copied, np.tile(families, 4), 500, seed=2)
+    assert told["top5_ci95"] == pytest.approx(once["top5_ci95"])
+    votes = metrics.means({"top5": hit}, families, 500, seed=2, votes=np.full(len(hit), 3.0))
+    assert votes["top5_ci95"] == pytest.approx(once["top5_ci95"])
+    wrongly_independent = metrics.means(copied, np.arange(4 * len(labels)), 500)["top5_ci95"]
+    assert np.ptp(wrongly_independent) < 0.7 * np.ptp(once["top5_ci95"])
 
 
 def test_slices_of_a_large_bootstrap_are_the_whole(monkeypatch):
@@ -110,7 +111,8 @@ def test_one_family_gives_no_interval():
     row = metrics.evaluate("m", "s", logp, labels, families, np.full(99, -np.log(99)))
     assert row["top1_ci95"] is None and row["n_families"] == 1
     with pytest.raises(XrdlibError, match="two families"):
-        list(metrics.resamples(families))
+        next(metrics.resamples(families))
+    assert metrics.means({"x": labels}, families) == {"x": labels.mean(), "x_ci95": None}
 
 
 def test_merging_pairs_that_diffraction_cannot_tell_apart():

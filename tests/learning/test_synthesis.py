@@ -7,13 +7,18 @@ import bgmn_samples
 import numpy as np
 import pandas as pd
 import pytest
+import samples
+import torch
 
 from xrdlib.base import records
+from xrdlib.base.patterns import CU_KA1, GRID
 from xrdlib.base.records import Reflections
 from xrdlib.learning import experiment, synthesis
 from xrdlib.learning.experiment import HELD_OUT, PatternSet
 from xrdlib.simulation import prototype_bank
+from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.prototypes import Prototypes
+from xrdlib.simulation.realism import Realism, measured_like
 from xrdlib.structures import bgmn, datasets
 from xrdlib.structures.banks import CRYSTALS, TABLE
 from xrdlib.structures.crystals import generate_balanced
@@ -258,3 +263,17 @@ def test_verification_tells_nominal_groups_from_those_that_spglib_finds(cfg, mon
     # A detector that finds no symmetry is believed, and not the recipe.
     monkeypatch.setattr(synthesis, "detected_space_groups", lambda c: np.ones(len(c), int))
     assert set(synthesis.verify_random_crystals(cfg)["detected"]) == {group_of_space_group()[1]}
+
+
+def test_the_cell_of_a_specimen_is_where_its_lines_are():
+    silicon = reflections(samples.crystals().take([list(samples.TABLE).index("silicon")]))
+    plain = {"zero_shift": 0.0, "displacement": 0.0, "asymmetry": (0, 0), "transparency": (0, 0)}
+    realism = Realism.mild(strain=(0.02, 0.02), background=(0.002, 0), **plain)
+    for index in (torch.tensor([3]), torch.tensor([8])):
+        (cell,) = synthesis.specimen_cells(silicon, realism, 1, index)
+        assert cell[0] == pytest.approx(cell[2]) and cell[3:] == pytest.approx((90, 90, 90))
+        assert abs(cell[0] / 5.4309 - 1) > 1e-3
+        y = measured_like(silicon, realism, 1, index, GRID).numpy()[0]
+        at = 2 * np.degrees(np.arcsin(CU_KA1 * np.sqrt(8) / 2 / cell[0]))  # 220
+        near = np.abs(GRID.two_theta - at) < 0.6
+        assert GRID.two_theta[near][y[near].argmax()] == pytest.approx(at, abs=0.03)

@@ -100,12 +100,12 @@ def test_each_file_has_its_ranking_set_and_warnings(page, made):
 
 
 def test_the_effect_of_the_prior_stands_beside_the_uniform_one(page, made):
-    predictor, _, answered = made
+    predictor, request, answered = made
     text = " ".join(" ".join(Reader(page).text).split())
     assert "group symbol system=trigonal minerals uniform" in text
-    sample = answered[0][1]
+    sample, known = answered[0][1], {"cell": request.cell}
     for prior in ("minerals", "uniform"):
-        p = predictor.predict_proba(sample.two_theta, [sample.intensity], prior=prior)[0]
+        p = predictor.predict_proba(sample.two_theta, [sample.intensity], prior=prior, **known)[0]
         assert percent(p.max()) in text
 
 
@@ -128,12 +128,13 @@ def test_the_same_answers_make_the_same_page(made, tmp_path, page):
     assert path.read_text(encoding="utf-8") == page
 
 
-def test_a_cell_that_cannot_be_is_said_in_its_place(made):
+def test_a_cell_that_cannot_be_is_refused(made):
     predictor, _, answered = made
     request = Request(cell=(5, 5, -5, 90, 90, 90))
-    section = html_report.section(predictor, *answered[0], request)
-    assert "is impossible" in section
-    assert section.count("<img") == 2 and "Ticks: lines of the cell" not in section
+    with pytest.raises(XrdlibError, match="is impossible"):
+        request.check(predictor)
+    with pytest.raises(XrdlibError, match="is impossible"):
+        answer(predictor, "x", answered[0][1], request)
 
 
 def test_a_cell_of_another_system_leaves_candidates_out(made):

@@ -85,7 +85,8 @@ class _Cell(click.ParamType):
     "--cell",
     type=_Cell(),
     metavar="A,B,C,AL,BE,GA",
-    help="angstrom and degrees; the report then shows which lines decide",
+    help="angstrom and degrees, where the cell is known: groups are ranked by the absences in it, "
+    "and the report shows which lines decide",
 )
 @click.option(
     "--html",
@@ -105,8 +106,6 @@ def predict(
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other; give one")
-    if cell and not html:
-        raise XrdlibError("What --cell adds is a picture; name a report to draw it in with --html.")
     from .. import read_pattern
     from ..prediction import answer, html_report, text
     from ..prediction.predictor import load_predictor

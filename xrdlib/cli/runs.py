@@ -80,6 +80,35 @@ def evaluate(weights, json):
     click.echo(f"\n{headline(rows)}")
 
 
+@click.command(cls=Command, short_help="fit a predictor's weights anew")
+@click.option("--weights", type=click.Path(), metavar="FILE", help="another predictor")
+@click.option("--fits", type=int, metavar="N", help="learn from N fits of simulated patterns first")
+@click.option("--threads", type=int, default=1, metavar="N", help="processes (default 1)")
+def reweigh(weights, fits, threads):
+    """Fit anew how the released predictor weighs its parts, on the calibration patterns.
+
+    Its network stays; the library and the lattices beside it may be newer than the file. With
+    --fits the weights of fitted lattices are learned on compounds of the Materials Project.
+    """
+    from ..base import paths
+    from ..base.errors import XrdlibError
+    from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
+    from ..prediction import assemble
+    from ..prediction.evaluate import measured
+    from ..prediction.pattern_training import compounds
+    from ..prediction.predictor import DEFAULT
+    from ..structures.materials_project import FILE
+
+    sets = measured()
+    if not sets:
+        raise XrdlibError(f"No measured patterns: {HOW_TO_GET_MEASURED}.")
+    simulated = None
+    if fits:
+        simulated = compounds(paths.data_dir() / FILE, fits)
+    predictor = assemble.reweigh(weights or DEFAULT, sets[MEASURED[0]], simulated, threads)
+    click.echo(str(predictor.fusion))
+
+
 @click.command(cls=Command, short_help="print the results of a profile")
 @profile_option
 @click.option("--markdown", is_flag=True, help="all tables, for docs/results.md")
@@ -166,4 +195,4 @@ def repro(target, times):
     return progress.repro(target, times)
 
 
-COMMANDS = [train, study, evaluate, report, gallery, claims, digests, repro]
+COMMANDS = [train, study, evaluate, reweigh, report, gallery, claims, digests, repro]

@@ -6,6 +6,7 @@ thousand resamples cost one matrix product. Functions of one score return fracti
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -196,6 +197,39 @@ def family_bootstrap(
     """
     drawn = np.concatenate([statistic(w) for w in resamples(families, n_boot, seed)])
     return np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5]).tolist()
+
+
+def means(
+    values: dict[str, np.ndarray],
+    families: np.ndarray,
+    n_boot: int = 1000,
+    seed: int = 0,
+    votes: np.ndarray | None = None,
+) -> dict:
+    """Means of per-pattern numbers (n,) with 95 % intervals, whole mineral families resampled.
+
+    Patterns count equally, or by their `votes` (n,). Each key gives its mean (float), and key +
+    "_ci95" = [low, high], None with fewer than two families or where no pattern has a vote.
+
+    Examples
+    --------
+    >>> means({"top1": np.array([0, 0, 100, 100])}, np.array(["a", "a", "b", "b"]))
+    {'top1': 50.0, 'top1_ci95': [0.0, 100.0]}
+    """
+    votes = np.ones(len(families)) if votes is None else np.asarray(votes, dtype=np.float64)
+    several = len(np.unique(families)) > 1 and votes.any()
+    found = {}
+    for key, value in values.items():
+        mean = partial(_mean, votes * np.asarray(value, dtype=np.float64), votes)
+        found[key] = float(mean(np.ones((1, len(votes))))[0])
+        interval = family_bootstrap(mean, families, n_boot, seed) if several else None
+        found[f"{key}_ci95"] = interval
+    return found
+
+
+def _mean(column, votes, weights):
+    total = weights @ votes
+    return np.divide(weights @ column, total, out=np.full(len(total), np.nan), where=total > 0)
 
 
 def evaluate(

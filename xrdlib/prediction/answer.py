@@ -10,6 +10,7 @@ from ..identification.peaks import profile
 from ..learning import calibrate, priors
 from ..simulation.diffraction import resolve_wavelength, strong_line
 from ..symmetry import groups
+from ..symmetry.cells import metric_tensor
 
 ASSUMED = "CuKa"  # radiation where neither the user nor the file names one
 
@@ -54,7 +55,7 @@ class Request:
     coverage : float
         Probability with which the set is to hold the true group, above 0 and below 1.
     cell : sequence of 6 floats, optional
-        a, b, c in angstrom, alpha, beta, gamma in degrees; for the evidence.
+        a, b, c in angstrom, alpha, beta, gamma in degrees, where the cell is known.
     """
 
     wavelength: str | float | None = None
@@ -77,6 +78,8 @@ class Request:
             raise XrdlibError(f"{self.top_k} groups are asked for; give a number from 1 to 99.")
         if not 0 < self.coverage < 1:
             raise XrdlibError(f"The coverage is {self.coverage}; give a number between 0 and 1.")
+        if self.cell is not None:
+            metric_tensor(self.cell)
 
 
 def answer(predictor, file, pattern, request=None):
@@ -109,7 +112,9 @@ def answer(predictor, file, pattern, request=None):
     request.check(predictor)
     wavelength, flags = used_wavelength(pattern, request)
     flags = pattern_flags(pattern, wavelength, predictor.grid) + flags
-    probability, nearest, lattice = posterior(predictor, pattern, wavelength, request.prior, flags)
+    probability, nearest, lattice = posterior(
+        predictor, pattern, wavelength, request.prior, flags, request.cell
+    )
     if nearest and nearest["similarity"] < _UNLIKE:
         flags.append("unlike")
     if "no_peaks" in flags:  # a statement about the prior, not about patterns like those of old
@@ -131,7 +136,7 @@ def answer(predictor, file, pattern, request=None):
     }
 
 
-def posterior(predictor, pattern, wavelength, prior, flags=()):
+def posterior(predictor, pattern, wavelength, prior, flags=(), cell=None):
     """Probabilities of the groups, the most similar known structure, and the lattice.
 
     Parameters and errors are as for `answer`; `flags` are those of the pattern.
@@ -148,8 +153,9 @@ def posterior(predictor, pattern, wavelength, prior, flags=()):
     """
     if "no_peaks" in flags:
         return priors.resolve_prior(prior, predictor.metadata["minerals"]), None, None
+    known = {"cell": cell} if cell is not None and predictor.takes_cell else {}
     probability, nearest, lattice = predictor.recognise(
-        pattern.two_theta, [pattern.intensity], wavelength, prior
+        pattern.two_theta, [pattern.intensity], wavelength, prior, **known
     )
     found = nearest and nearest[0] | {"similarity": round(nearest[0]["similarity"], 4)}
     return probability[0], found, lattice and lattice[0]

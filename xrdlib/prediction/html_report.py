@@ -144,7 +144,7 @@ def _effect(predictor, found, pattern, request):
     priors = {_prior_name(request.prior): request.prior}
     priors |= {name: name for name in ("minerals", "uniform")}
     all_ = [
-        posterior(predictor, pattern, found["wavelength"], prior, found["flags"])[0]
+        posterior(predictor, pattern, found["wavelength"], prior, found["flags"], request.cell)[0]
         for prior in priors.values()
     ]
     shown = {row["group"]: row for p in all_ for row in ranking(p, _COMPARED)}
