@@ -87,8 +87,9 @@ def test_the_readme_is_short_and_names_every_package_and_notebook():
 
 def test_the_numbers_at_the_top_of_the_readme_are_those_of_the_results():
     top, rest = text("README.md").split(report.HEADLINE[0])
+    top = " ".join(top.split())
     value, interval = re.search(r"\| top-1 % \|.* ([\d.]+) (\[.+?\]) \|", rest).groups()
-    assert f"{value} % {interval}" in " ".join(top.split())
+    assert f"{value} % {interval}" in top
     sources = json.loads(text("results/released/retrieval.json"))["about"]["sources"]
     assert f"{sum(source['structures'] for source in sources):,} known structures" in top
     patterns = re.search(r"### rruff-test \(n = (\d+)", text("docs/results.md"))[1]
