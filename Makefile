@@ -32,7 +32,7 @@ unexport PYTHONPATH
 # Threads that wait should sleep: spinning ones make a shared machine several times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup data choose repro studies test figures release lab page bench audit secrets lint format
+.PHONY: setup data choose repro studies test figures documents book release lab page bench audit secrets lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -67,6 +67,21 @@ test: setup
 figures: setup
 	$(BIN)/python -m xrdlib gallery --profile $(PROFILE)
 	$(BIN)/python -m xrdlib gallery --profile $(PROFILE) --studies
+
+# The tables in the documents, from the results of the laptop profile.
+documents: setup
+	$(BIN)/python -m xrdlib report --profile laptop --headline --into README.md
+	$(BIN)/python -m xrdlib report --profile laptop --into docs/results.md
+	$(BIN)/python -m xrdlib claims --profile laptop --into README.md --companion docs/companion.md
+
+# Documents, executed notebooks and the API as a site; its tools come on first use.
+book: $(VENV)/.book
+	PROFILE=$(PROFILE) $(BIN)/sphinx-build --quiet -c docs -d build/book-cache . build/book
+	@echo "Open build/book/index.html."
+
+$(VENV)/.book: $(READY)
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[book]' --constraint constraints.txt
+	touch $@
 
 # The studies behind the paper's claims, with what they need: hours, resumed where they were.
 studies: STUDIES := study

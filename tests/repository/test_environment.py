@@ -29,9 +29,10 @@ chmod +x .venv/bin/python
 """
 
 
-def direct():
+def direct(*more):
     """Direct dependencies, those for development included: name -> Requirement."""
-    lines = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    extras = PROJECT["optional-dependencies"]
+    lines = PROJECT["dependencies"] + [line for name in ("dev", *more) for line in extras[name]]
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 
@@ -54,14 +55,14 @@ def conda():
     return [item for item in items if isinstance(item, str)], pip
 
 
-@pytest.mark.parametrize("name", direct())
+@pytest.mark.parametrize("name", direct("book"))
 def test_each_direct_dependency_is_pinned_inside_its_bounds(name):
-    assert direct()[name].specifier.contains(constraints()[name])
+    assert direct("book")[name].specifier.contains(constraints()[name])
 
 
-@pytest.mark.parametrize("name", direct())
+@pytest.mark.parametrize("name", direct("book"))
 def test_each_direct_dependency_has_both_bounds(name):
-    operators = {s.operator for s in direct()[name].specifier}
+    operators = {s.operator for s in direct("book")[name].specifier}
     assert operators == {">=", "<"}
 
 

@@ -111,28 +111,25 @@ def reweigh(weights, fits, threads):
 
 @click.command(cls=Command, short_help="print the results of a profile")
 @profile_option
-@click.option("--markdown", is_flag=True, help="tables for the README")
+@click.option("--markdown", is_flag=True, help="all tables, for docs/results.md")
+@click.option("--headline", is_flag=True, help="the headline table, for the README")
 @into_option
-def report(profile, markdown, into):
+def report(profile, markdown, headline, into):
     """Print the summary of a profile's results."""
     from ..base import config
-    from ..reporting import report
+    from ..reporting import documents, report
 
     result = report.load(profile or config.load().profile)
-    if into:
-        report.insert(into, report.as_markdown(result))
+    if headline:
+        text, marks = report.headline(result.get("released", {}).get("rows", [])), report.HEADLINE
+    elif markdown or into:
+        text, marks = documents.tables(result), report.RESULTS
     else:
-        click.echo(report.as_markdown(result) if markdown else report.as_text(result))
-
-
-@click.command(cls=Command, short_help="bring the model card up to date")
-@profile_option
-def card(profile):
-    """Bring the tables of models/README.md up to date."""
-    from ..base.config import load
-    from ..reporting.card import update
-
-    update(profile or load().profile)
+        text, marks = report.as_text(result), None
+    if into:
+        report.insert(into, text, marks)
+    else:
+        click.echo(text)
 
 
 @click.command(cls=Command, short_help="draw figures from results")
@@ -154,10 +151,14 @@ def gallery(names, studies, profile):
 @click.command(cls=Command, short_help="judge the paper's claims")
 @profile_option
 @into_option
-def claims(profile, into):
+@click.option(
+    "--companion", type=click.Path(), metavar="FILE", help="write all claims with their figures"
+)
+def claims(profile, into, companion):
     """Print the paper's claims with their verdicts."""
+    from ..base import files
     from ..base.config import load
-    from ..reporting.claims import BEGIN, END, as_markdown, mixed, table
+    from ..reporting.claims import MARKS, as_markdown, document, mixed, table
     from ..reporting.report import insert
 
     config = load(profile)
@@ -165,7 +166,10 @@ def claims(profile, into):
     if line := mixed(config):
         complain(line)
     if into:
-        insert(into, as_markdown(rows), (BEGIN, END))
+        insert(into, as_markdown(rows), MARKS)
+    if companion:
+        files.write_text(companion, document(rows))
+    if into or companion:
         return
     for name, row in rows.iterrows():
         click.echo(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
@@ -191,4 +195,4 @@ def repro(target, times):
     return progress.repro(target, times)
 
 
-COMMANDS = [train, study, evaluate, reweigh, report, card, gallery, claims, digests, repro]
+COMMANDS = [train, study, evaluate, reweigh, report, gallery, claims, digests, repro]

@@ -106,6 +106,19 @@ def resolve_prior(
     return (1 - floor) * weights / weights.sum() + floor * uniform
 
 
+def gives_odds(spec: str | Mapping | Iterable) -> bool:
+    """Whether a prior states weights of its own: those act in full, whatever the fitted weight.
+
+    Examples
+    --------
+    >>> gives_odds("P21/c=3,C2/c=1"), gives_odds("minerals"), gives_odds("system=monoclinic")
+    (True, False, False)
+    """
+    if isinstance(spec, str):
+        return spec not in ("uniform", "minerals") and isinstance(parsed(spec), Mapping)
+    return isinstance(spec, Mapping)
+
+
 def parsed(text: str) -> dict[str, float] | list:
     """Mapping of weights, or list of groups to consider, that the text of a prior stands for.
 

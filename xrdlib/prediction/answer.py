@@ -163,7 +163,8 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
 def reweighed(predictor, probability: np.ndarray, prior, other) -> np.ndarray:
     """Probabilities (99,) under another prior: the evidence is that of the first ones.
 
-    Log-probabilities hold the log of the prior times a fitted weight, nothing else of it.
+    Log-probabilities hold the log of the prior times a fitted weight (1 for stated odds), nothing
+    else of it.
 
     Parameters
     ----------
@@ -174,9 +175,12 @@ def reweighed(predictor, probability: np.ndarray, prior, other) -> np.ndarray:
         As for `priors.resolve_prior`.
     """
     minerals = predictor.metadata["minerals"]
-    first, second = (priors.resolve_prior(p, minerals) for p in (prior, other))
-    weight = predictor.fusion.prior if predictor.fusion else predictor.calibration.w
-    scores = np.log(np.maximum(probability, 1e-300)) + weight * np.log(second / first)
+    fitted = predictor.fusion.prior if predictor.fusion else predictor.calibration.w
+    first, second = (
+        (1.0 if priors.gives_odds(p) else fitted) * np.log(priors.resolve_prior(p, minerals))
+        for p in (prior, other)
+    )
+    scores = np.log(np.maximum(probability, 1e-300)) + second - first
     return np.exp(scores - logsumexp(scores[None])[0])
 
 
