@@ -28,15 +28,6 @@ def uninformative(n):
     return np.full((n, 99), -np.log(99))
 
 
-def test_fit_recovers_a_known_temperature(logits):
-    labels = sampled(logits)
-    for true_t in (0.5, 1.0, 4.0):
-        # The model states logits that are true_t times too sharp.
-        found = calibrate.fit(None, log_softmax(true_t * logits), labels, FLAT)
-        assert pytest.approx(true_t, rel=0.06) == found.T
-        assert (found.w, found.a) == (1.0, 0.0)
-
-
 def test_fit_recovers_temperature_and_prior_weight(logits):
     ratio = np.random.default_rng(2).normal(size=99)
     ratio -= ratio.mean()
@@ -72,7 +63,7 @@ def test_fit_is_the_minimum_of_the_profile(logits):
     for T, w, a in zip(rng.uniform(0.3, 4, 60), rng.uniform(0, 2, 60), rng.random(60), strict=True):
         other = calibrate.Calibration(T, w, a).apply(rule, aux, ratio)
         assert value <= metrics.nll(other, labels) + 1e-9
-    for stated, point in calibrate.profile_fusion(rule, aux, labels, ratio, (0, 0.5, 1)):
+    for stated, point in calibrate.profile_fusion(rule, aux, labels, ratio):
         assert stated >= value - 1e-9
         assert metrics.nll(point.apply(rule, aux, ratio), labels) == pytest.approx(stated)
 
@@ -86,15 +77,9 @@ def test_a_model_that_knows_nothing_is_cooled_to_the_prior():
     found = calibrate.fit(None, noise, labels, ratio)
     assert found.T > 20
     assert found.w == pytest.approx(1, abs=0.1)
-    bits = metrics.bits_over_prior(found.apply(None, noise, ratio), labels, np.log(prior))
+    logp = found.apply(None, noise, ratio)
+    bits = metrics.measure(logp, labels, np.log(prior))["bits_over_prior"]
     assert bits == pytest.approx(0, abs=0.02)
-
-
-def test_ratio_prior_does_nothing_when_target_is_training_prior(logits):
-    prior = np.random.default_rng(4).dirichlet(np.ones(99)) + 1e-3
-    ratio = priors.log_ratio(prior, 7 * prior)
-    logp = log_softmax(logits)
-    assert np.allclose(calibrate.rescale(logp, 1, 1, ratio), logp, atol=1e-12)
 
 
 def test_ratio_prior_is_bayes_rule():
@@ -122,15 +107,6 @@ def test_fusion_is_the_stated_mixture(logits):
         calibrate.fuse(None, None, 0.5)
     with pytest.raises(XrdlibError, match="equal shape"):
         calibrate.fuse(rule, aux[1:], 0.5)
-
-
-def test_temperature_keeps_the_ranking_without_a_prior(logits):
-    labels = sampled(logits)
-    curve = calibrate.temperature_curve(log_softmax(logits), labels, 1, FLAT, [0.5, 1, 7])
-    assert np.ptp(curve["top1"]) == 0 and np.ptp(curve["top5"]) == 0
-    assert min(curve["nll"]) == curve["nll"][1]
-    assert curve["limit"]["nll"] == pytest.approx(np.log(99))
-    assert curve["limit"]["top1"] == pytest.approx(100 / 99)
 
 
 def test_temperature_curve_ends_in_the_prior_alone(logits):

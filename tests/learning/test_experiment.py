@@ -43,23 +43,6 @@ def test_a_set_comes_back_as_it_was_saved(cfg):
     assert len(made) == 7
 
 
-def test_take_keeps_the_columns_together():
-    made = a_set(9)
-    rows = np.array([8, 0, 3])
-    taken = made.take(rows)
-    assert len(taken) == 3 and list(taken.name) == ["pattern 8", "pattern 0", "pattern 3"]
-    assert np.array_equal(taken.x, made.x[rows]) and np.array_equal(taken.label, made.label[rows])
-    assert same(made.take(made.family == "mineral 1"), made.take(np.array([2, 3])))
-
-
-def test_measured_sets_are_kept_apart_from_simulated_ones(cfg):
-    for name in (*experiment.MEASURED, *experiment.HELD_OUT):
-        experiment.save_set(cfg, name, a_set(2))
-    folders = paths.runs("tiny") / "sets"
-    kept = {f.name: {p.stem for p in f.iterdir()} for f in folders.iterdir()}
-    assert kept == {"rruff": set(experiment.MEASURED), "synthetic": set(experiment.HELD_OUT)}
-
-
 def test_a_set_without_data_is_none_and_not_among_the_loaded(cfg):
     assert experiment.load_set(cfg, "rruff-test") is None
     assert experiment.load_sets(cfg) == {}
@@ -83,28 +66,12 @@ def test_a_damaged_set_is_named(cfg, damage):
         experiment.load_set(cfg, "amcsd-test")
 
 
-def test_pickled_objects_are_never_loaded(cfg):
-    path = experiment.folder(cfg, "sets/synthetic") / "amcsd-test.npz"
-    np.savez(path, x=np.array([{"any": "object"}], dtype=object))
-    with pytest.raises(XrdlibError, match="damaged"):
-        experiment.load_set(cfg, "amcsd-test")
-
-
 def test_predictions_come_back_by_model_and_set(cfg):
-    rng = np.random.default_rng(1)
-    made = {
-        model: {
-            name: {"aux": rng.random((3, 99), np.float32), "rule": rng.random((3, 99), np.float32)}
-            for name in ("amcsd-test", "random-crystals")
-        }
-        for model in ("stage2", "resnet")
-    }
-    for model, predictions in made.items():
-        experiment.save_predictions(cfg, model, predictions)
-    for model, name in itertools.product(made, ("amcsd-test", "random-crystals")):
-        loaded = experiment.load_predictions(cfg, model, name)
-        assert set(loaded) == {"aux", "rule"}
-        assert all(np.array_equal(loaded[head], made[model][name][head]) for head in loaded)
+    made = {name: {"aux": np.full((3, 99), k)} for k, name in enumerate(("amcsd-test", "other"))}
+    experiment.save_predictions(cfg, "resnet", made)
+    for name, heads in made.items():
+        loaded = experiment.load_predictions(cfg, "resnet", name)
+        assert list(loaded) == ["aux"] and np.array_equal(loaded["aux"], heads["aux"])
     with pytest.raises(XrdlibError, match="does not exist; run the stage"):
         experiment.load_predictions(cfg, "plain", "amcsd-test")
 
@@ -122,14 +89,6 @@ def test_no_two_streams_share_a_seed_even_under_neighbouring_seeds(cfg):
     for cfg.seed in (7, 8, 9):
         found += [experiment.seed(cfg, name) for name in experiment.SEEDS]
     assert len(set(found)) == 3 * len(experiment.SEEDS)
-
-
-@pytest.mark.parametrize(("step", "size"), [(0.02, 4251), (0.01, 8501)])
-def test_the_grid_has_the_step_of_the_profile(cfg, step, size):
-    cfg.grid_step = step
-    points = experiment.grid(cfg).two_theta
-    assert len(points) == size
-    assert points[0] == 5 and np.isclose(points[-1], 90)
 
 
 def test_realism_is_the_default_changed_by_profile_and_call(cfg):
@@ -209,14 +168,6 @@ def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, bank, aflow):
     assert np.allclose(stream.class_probabilities, by_hand)
 
 
-def test_stage_1_takes_a_share_of_prototypes(cfg, aflow):
-    records.save(aflow, experiment.folder(cfg, "bank") / "prototypes.npz")
-    cfg.stage1.prototype_share, cfg.synthesis.chunk = 0.4, 60
-    names = experiment.stage1_stream(cfg).crystals(np.arange(800)).name
-    share = 1 - np.char.startswith(names, "random").mean()
-    assert abs(share - 0.4) < 4 * np.sqrt(0.4 * 0.6 / 800)
-
-
 def test_prototypes_of_the_stages_are_decorated_differently(cfg, aflow):
     records.save(aflow, experiment.folder(cfg, "bank") / "prototypes.npz")
     cfg.synthesis.chunk = 60
@@ -250,8 +201,3 @@ def test_the_streams_of_the_stages_share_no_crystal(cfg, bank):
     for one, other in itertools.combinations(seen.values(), 2):
         volume = [np.linalg.det(c.lattice).round(6).tolist() for c in (one, other)]
         assert not set(volume[0]) & set(volume[1])
-
-
-def test_a_bank_that_was_not_written_is_told(cfg):
-    with pytest.raises(XrdlibError, match=r"train\.npz does not exist; run the stage"):
-        experiment.stage2_stream(cfg, 8)

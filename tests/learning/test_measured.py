@@ -45,6 +45,8 @@ def test_every_pattern_is_in_one_set_and_every_family_on_one_side(cfg, bundle):
     assert len(calibration) and len(test) and len(calibration) + len(test) == 42
     assert not set(calibration.family) & set(test.family)
     assert len({*calibration.name, *test.name}) == 42
+    for name, kept in experiment.load_sets(cfg).items():
+        assert np.array_equal(kept.x, sets[name].x) and list(kept.name) == list(sets[name].name)
 
 
 def test_patterns_are_prepared_as_in_inference_and_labelled_by_extinction_group(cfg, bundle):
@@ -57,20 +59,6 @@ def test_patterns_are_prepared_as_in_inference_and_labelled_by_extinction_group(
             assert np.abs(x.astype(np.float32) - expected).max() < 6e-4  # of float16
             assert label == group_of_space_group()[bundle["space_group"][i]] - 1
             assert family == bundle["family"][i]
-
-
-def test_what_is_returned_is_what_later_stages_load(cfg, bundle):
-    sets = synthesis.write_sets(cfg)
-    loaded = experiment.load_sets(cfg)
-    assert list(loaded) == list(sets)
-    for name in sets:
-        assert np.array_equal(loaded[name].x, sets[name].x)
-        assert np.array_equal(loaded[name].name, sets[name].name)
-
-
-def test_the_grid_is_that_of_the_profile(cfg, bundle):
-    cfg.grid_step = 0.05
-    assert {s.x.shape[1] for s in synthesis.write_sets(cfg).values()} == {1701}
 
 
 def test_without_data_there_is_a_word_and_an_empty_folder(cfg, capsys):

@@ -41,7 +41,7 @@ def test_shuffled_perfect_predictions_hit_at_the_collision_rate():
     assert row["top1"] == pytest.approx(100 * (frequency**2).sum(), abs=0.7)
     assert row["n"] == 200 and row["model"] == "shuffled"
     low, high = row["top1_ci95"]
-    assert low < row["top1"] < high
+    assert low < row["top1"] < high and row["bits_over_prior"] < 0
 
 
 def test_shuffling_a_constant_changes_nothing_but_the_interval():
@@ -53,22 +53,6 @@ def test_shuffling_a_constant_changes_nothing_but_the_interval():
     for key in ("top1", "top5", "balanced_top1", "nll", "ece", "bits_over_prior", "top1_97"):
         assert shuffled[key] == pytest.approx(constant[key]), key
     assert constant.keys() < shuffled.keys()
-
-
-def test_shuffled_row_depends_on_the_seed_alone():
-    labels, families = labelled()
-    logp = certain(np.roll(labels, 1))
-    args = ("s", logp, labels, families, UNIFORM)
-    assert nulls.shuffled(*args, n_shuffles=20) == nulls.shuffled(*args, n_shuffles=20)
-    other = nulls.shuffled(*args, n_shuffles=20, seed=1)
-    assert other["top1"] != nulls.shuffled(*args, n_shuffles=20)["top1"]
-
-
-def test_shuffling_destroys_information():
-    labels, families = labelled()
-    real = metrics.evaluate("m", "s", certain(labels), labels, families, UNIFORM)
-    fake = nulls.shuffled("s", certain(labels), labels, families, UNIFORM, n_shuffles=20)
-    assert real["bits_over_prior"] > 6 and fake["bits_over_prior"] < 0
 
 
 def test_an_impossible_constant_is_refused():

@@ -1,7 +1,9 @@
-"""From predictions to calibrated probabilities: Bayes by hand, and fits of known answers."""
+"""From predictions to calibrated probabilities and tables: Bayes by hand, fits of known answers."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from made_up_models import (
     CHOSEN,
     MINERALS,
@@ -13,13 +15,20 @@ from made_up_models import (
     N,
     a_set,
     heads,
-    softmax,
     train,
 )
 
-from xrdlib.base import paths, results
-from xrdlib.learning import calibrate, experiment, metrics, outcomes
+from xrdlib.base import config, paths, results
+from xrdlib.base.patterns import normalise
+from xrdlib.learning import experiment, metrics, outcomes
 from xrdlib.learning.calibrate import Calibration
+from xrdlib.learning.experiment import PatternSet
+from xrdlib.prediction import evaluate
+from xrdlib.reporting import report
+from xrdlib.simulation.diffraction import reflections
+from xrdlib.simulation.realism import Realism, measured_like
+from xrdlib.structures.crystals import generate
+from xrdlib.structures.recipes import shipped
 
 
 @pytest.fixture
@@ -58,43 +67,6 @@ def test_evidence_is_of_the_heads_that_a_model_has(cfg):
     assert rule is None and aux.shape == (N, 99)
 
 
-def test_evidence_of_search_match_needs_no_prior(cfg):
-    found = outcomes.evidence(cfg, outcomes.SEARCH, ["rruff-test"])
-    rule, aux = found["rruff-test"]
-    scores = experiment.load_predictions(cfg, outcomes.SEARCH, "rruff-test")["scores"]
-    assert rule is None and np.allclose(np.exp(aux).sum(1), 1)
-    assert (np.argsort(aux, 1) == np.argsort(scores.astype(float), 1)).all()
-
-
-@pytest.mark.parametrize(("T", "w"), [(0.5, 1.0), (3.0, 0.4)])
-def test_fit_finds_the_temperature_and_prior_weight_that_made_the_labels(T, w):
-    rng = np.random.default_rng(6)
-    z = 2.5 * rng.normal(size=(6000, 99))
-    z = z - metrics.logsumexp(z)[:, None]
-    target = np.random.default_rng(7).dirichlet(np.full(99, 0.7)) + 1e-4
-    target /= target.sum()
-    p = softmax(z / T + w * np.log(target * 99))
-    labels = (p.cumsum(1) > rng.random((6000, 1))).argmax(1)
-    found = outcomes.fit((None, z), labels, target)
-    assert abs(np.log(found.T / T)) < 0.08 and abs(found.w - w) < 0.08
-
-
-def test_fit_prefers_the_head_that_knows():
-    patterns = a_set("any", 400)
-    good, bad = heads(patterns, 4, 1)["aux"], heads(patterns, 0, 2)["aux"]
-    uniform = np.full(99, 1 / 99)
-    assert outcomes.fit((good, bad), patterns.label, uniform).a > 0.8
-    assert outcomes.fit((bad, good), patterns.label, uniform).a < 0.2
-
-
-def test_the_null_prior_lies_between_the_labels_and_the_minerals(cfg):
-    labels = np.array([4] * 50 + [7] * 10)
-    prior = outcomes.null_prior(cfg, labels, MINERALS)
-    strength = cfg.evaluate.prior_strength
-    by_hand = (np.bincount(labels, minlength=99) + strength * MINERALS) / (60 + strength)
-    assert np.allclose(prior, by_hand) and np.isclose(prior.sum(), 1)
-
-
 def test_predictors_of_balanced_crystals_are_told_that_they_are_balanced():
     for name in ("rruff-test", "rruff-calibration", "amcsd-test", "amcsd-calibration"):
         target, null = outcomes.told_of(name, PRIOR)
@@ -107,6 +79,8 @@ def test_predictors_of_balanced_crystals_are_told_that_they_are_balanced():
 def test_calibrated_is_the_evidence_with_what_was_chosen_and_told(cfg, sets):
     found = outcomes.calibrated(cfg, sets, TITLES, PRIOR)
     assert list(found) == TITLES
+    (paths.results("tiny") / "baselines.json").unlink()  # which the main model does not need
+    assert set(outcomes.calibrated(cfg, sets, [results.MAIN], PRIOR)[results.MAIN]) == set(NAMES)
     for title, name in ((results.MAIN, "rruff-test"), ("resnet", "random-crystals")):
         evidence = outcomes.evidence(cfg, title, [name])[name]
         a = 0.0 if evidence[0] is None else CHOSEN.a
@@ -115,12 +89,6 @@ def test_calibrated_is_the_evidence_with_what_was_chosen_and_told(cfg, sets):
         prior = 1 if name == "random-crystals" else MINERALS
         p = mixed ** (1 / CHOSEN.T) * prior**CHOSEN.w
         assert np.allclose(np.exp(found[title][name]), p / p.sum(1, keepdims=True))
-
-
-def test_the_main_model_needs_no_baselines(cfg, sets):
-    (paths.results("tiny") / "baselines.json").unlink()
-    found = outcomes.calibrated(cfg, sets, [results.MAIN], PRIOR)
-    assert set(found[results.MAIN]) == set(NAMES)
 
 
 def test_the_fusion_curve_ends_at_the_single_heads_and_bounds_the_fit(sets):
@@ -141,13 +109,6 @@ def test_the_fusion_curve_ends_at_the_single_heads_and_bounds_the_fit(sets):
     assert min(curve["nll"]) < min(curve["nll"][0], curve["nll"][-1])
 
 
-def test_the_ratio_is_taken_to_the_uniform_prior():
-    ratio = outcomes.prior_ratio(MINERALS)
-    assert np.allclose(ratio, np.log(MINERALS / MINERALS.sum()) + np.log(99))
-    flat = np.full((1, 99), -np.log(99))
-    assert np.allclose(np.exp(calibrate.rescale(flat, 1, 1, ratio)), MINERALS / MINERALS.sum())
-
-
 def test_trainings_that_a_clock_cut_short_are_named(cfg):
     steps = {"stage1": (20, 20), "stage2": (13, 4500), "resnet": (9, None), "plain": (14, 15)}
     for name, (step, planned) in steps.items():
@@ -158,3 +119,118 @@ def test_trainings_that_a_clock_cut_short_are_named(cfg):
     results.write(cfg, "stage2", {"step": 4500, "planned": 4500, "patterns": 1})
     results.write(cfg, "plain", {"step": 15, "planned": 15, "patterns": 1})
     assert outcomes.cut_short(cfg) is None
+
+
+def test_the_table_has_every_model_and_null(cfg, sets):
+    logp = {t: s["rruff-test"] for t, s in outcomes.calibrated(cfg, sets, TITLES, PRIOR).items()}
+    table = outcomes.rows(cfg, "rruff-test", sets["rruff-test"], logp, NULL)
+    by_name = {row["model"]: row for row in table}
+    assert {*by_name, evaluate.FUSED} == set(report.MODELS) and len(table) == len(by_name)
+    assert {row["subset"] for row in table} == {"rruff-test"}
+    assert {row["n"] for row in table} == {N} and {row["n_families"] for row in table} == {20}
+    assert abs(by_name["prior only"]["bits_over_prior"]) < 1e-9
+    label = sets["rruff-test"].label
+    for title in TITLES:
+        top1 = 100 * (logp[title].argmax(1) == label).mean()
+        assert np.isclose(by_name[title]["top1"], top1)
+    # The made-up models know the truth; dealt to other patterns they do not.
+    main, shuffled = by_name[results.MAIN], by_name["shuffled"]
+    assert main["bits_ci95"][0] > 0 > shuffled["bits_over_prior"]
+    assert shuffled["top1"] < main["top1"] / 2
+
+
+def test_ways_of_injecting_a_prior_differ_by_the_prior_alone(cfg, sets):
+    patterns = sets["amcsd-test"]
+    stored = experiment.load_predictions(cfg, "plain", "amcsd-test")["aux"].astype(float)
+    found = outcomes.evidence(cfg, "plain transformer", ["amcsd-test"])["amcsd-test"]
+    table = outcomes.prior_rows(cfg, "amcsd-test", patterns, found, TRAIN, MINERALS, NULL)
+    # What each way multiplies the model's own predictions by.
+    ways = {
+        "as trained": 1,
+        "ratio to uniform": 1 / TRAIN,
+        "ratio to minerals": MINERALS / TRAIN,
+        "prior counted twice": MINERALS,
+    }
+    assert [row["model"] for row in table] == list(ways)
+    for row, factor in zip(table, ways.values(), strict=True):
+        p = np.exp(stored) * factor
+        true = (p / p.sum(1, keepdims=True))[np.arange(N), patterns.label]
+        assert np.isclose(row["nll"], -np.log(true).mean())
+
+
+def test_the_curriculum_goes_from_pretraining_to_calibration(cfg, sets):
+    patterns = sets["rruff-test"]
+    table = outcomes.curriculum(cfg, "rruff-test", patterns, PRIOR)
+    assert [r["model"] for r in table] == ["stage 1", "stage 2", "with prior", "with temperature"]
+    # The first two are the network's own words, the heads fused equally.
+    for row, stage in zip(table[:2], ("stage1", "stage2"), strict=True):
+        stored = experiment.load_predictions(cfg, stage, "rruff-test")
+        mixed = (np.exp(stored["rule"]) + np.exp(stored["aux"])) / 2
+        true = mixed[np.arange(N), patterns.label].astype(float)
+        assert np.isclose(row["nll"], -np.log(true).mean(), atol=1e-5)
+    final = outcomes.calibrated(cfg, sets, [results.MAIN], PRIOR)[results.MAIN]["rruff-test"]
+    assert np.isclose(table[3]["nll"], metrics.nll(final, patterns.label))
+    assert not np.isclose(table[2]["nll"], table[3]["nll"])
+    bits = (-np.log(NULL[patterns.label]).mean() - table[3]["nll"]) / np.log(2)
+    assert np.isclose(table[3]["bits_over_prior"], bits)
+
+
+def test_test_sets_are_named_measured_first_and_split_by_resemblance(cfg, sets):
+    found = outcomes.parts(cfg, {"random-crystals": sets["random-crystals"], **sets})
+    assert list(found) == [*NAMES, "rruff-test, recognised", "rruff-test, unlike"]
+    best = experiment.load_predictions(cfg, outcomes.SEARCH, "rruff-test")["best"]
+    for name in NAMES:
+        assert found[name][0] == name and (found[name][1] == np.arange(N)).all()
+    kinds = [found[f"rruff-test, {kind}"] for kind in ("recognised", "unlike")]
+    assert all(name == "rruff-test" for name, _ in kinds)
+    assert best[kinds[0][1]].min() >= outcomes.RECOGNISED > best[kinds[1][1]].max()
+    assert sorted(np.concatenate([index for _, index in kinds])) == list(range(N))
+    del sets["rruff-test"]
+    assert list(outcomes.parts(cfg, sets)) == ["amcsd-test", "random-crystals"]
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    """Ten crystals of ten extinction groups, and a pattern of each."""
+    numbers = [14, 62, 148, 167, 194, 225, 227, 136, 2, 19]
+    bank = reflections(generate(shipped(), numbers, 10, seed=8))
+    ranges = Realism.mild(strain=(1e-5, 2e-5), no_texture=1.0, subtracted=1.0)
+    raw = measured_like(bank, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny")))
+    name = np.array([f"pattern {i}" for i in range(10)])
+    return bank, PatternSet(normalise(raw).half().numpy(), bank.group - 1, name, name)
+
+
+def test_search_finds_each_crystal_among_all(cfg, crystals):
+    bank, patterns = crystals
+    found = outcomes.search(cfg, {"rruff-test": patterns}, bank, bank.take([0]))["rruff-test"]
+    assert (found["scores"].argmax(1) == patterns.label).all()
+    assert found["best"].min() > 0.8
+    assert np.allclose(found["best"], found["scores"].max(1))
+
+
+def test_held_out_minerals_are_not_searched_for_among_themselves(cfg, crystals):
+    bank, patterns = crystals
+    known = bank.take(np.arange(5))
+    sets = dict.fromkeys(["amcsd-test", "rruff-calibration", "random-crystals"], patterns)
+    found = outcomes.search(cfg, sets, bank, known)
+    assert set(found) == set(sets)
+    assert found["rruff-calibration"]["best"].min() > 0.8
+    for name in ("amcsd-test", "random-crystals"):
+        best = found[name]["best"]
+        assert best[:5].min() > 0.8 and best[5:].max() < best[:5].min()
+        assert not (found[name]["scores"].argmax(1) == patterns.label)[5:].any()
+
+
+def test_predictions_are_written_with_the_first_five_groups_of_each_model(cfg, sets):
+    patterns = sets["rruff-test"]
+    logp = {t: s["rruff-test"] for t, s in outcomes.calibrated(cfg, sets, TITLES, PRIOR).items()}
+    outcomes.write(cfg, patterns, logp)
+    table = pd.read_parquet(paths.results("tiny") / "predictions.parquet")
+    assert list(table["name"]) == list(patterns.name)
+    assert (table["label"] == patterns.label + 1).all() and table["label"].between(1, 99).all()
+    for title in TITLES:
+        assert (table[f"{title} 1"] == logp[title].argmax(1) + 1).all()
+        p = table[[f"{title} p{k}" for k in range(1, 6)]].to_numpy()
+        assert (np.diff(p, axis=1) <= 0).all() and (p.sum(1) <= 1 + 1e-4).all()
+        third = table[f"{title} 3"].to_numpy() - 1
+        assert np.allclose(p[:, 2], np.exp(logp[title])[np.arange(N), third], atol=6e-6)

@@ -77,9 +77,9 @@ def test_a_better_match_makes_a_class_more_probable(parts):
 @pytest.mark.parametrize("weights", [(1.2, 2.0, 0.8), (0.4, 0.5, 1.5), (2.0, 4.0, 0.1)])
 def test_the_weights_that_made_the_labels_are_recovered(parts, weights):
     labels = drawn(by_hand(weights, *parts), 1)
-    *found, lattice = astuple(fusion.fit(parts[0], parts[1], labels, parts[2]))
+    *found, lattice, pattern = astuple(fusion.fit(parts[0], parts[1], labels, parts[2]))
     assert np.allclose(found, weights, atol=0.12, rtol=0.06)
-    assert lattice == 0  # nothing was said of lattices
+    assert lattice == pattern == 0  # nothing was said of lattices
 
 
 def test_four_weights_are_recovered_where_lattices_speak_too(parts, lattice):
@@ -88,9 +88,22 @@ def test_four_weights_are_recovered_where_lattices_speak_too(parts, lattice):
     assert np.allclose(Fusion(*weights).apply(*parts, lattice), logp)
     labels = drawn(logp, 9)
     found = astuple(fusion.fit(parts[0], parts[1], labels, parts[2], lattice=lattice))
-    assert np.allclose(found, weights, atol=0.12, rtol=0.06)
+    assert np.allclose(found, (*weights, 0), atol=0.12, rtol=0.06)
     # A predictor that was fitted with lattices can do without.
     assert np.allclose(Fusion(*weights).apply(*parts), by_hand(weights, *parts))
+
+
+def test_five_weights_are_recovered_where_whole_patterns_speak_too(parts, lattice):
+    pattern = normalised(2 * np.random.default_rng(7).normal(size=(N, 99)))
+    weights = (0.8, 2.0, 0.6, 0.7, 1.1)
+    terms = (weights[0] * parts[0] - weights[1] * np.log(1 + fusion.FLOOR - parts[1].astype(float))
+             + weights[2] * parts[2] + weights[3] * lattice + weights[4] * pattern)  # fmt: skip
+    logp = Fusion(*weights).apply(*parts, lattice, pattern)
+    assert np.allclose(logp, normalised(terms))
+    found = fusion.fit(parts[0], parts[1], drawn(logp, 11), parts[2], None, lattice, pattern)
+    assert np.allclose(astuple(found), weights, atol=0.12, rtol=0.06)
+    with pytest.raises(XrdlibError, match="give both"):
+        Fusion(*weights).apply(*parts, None, pattern)
 
 
 def test_lattices_of_other_families_alone_weigh_a_prediction(parts, lattice):

@@ -106,10 +106,10 @@ def test_the_predictor_is_its_pieces_put_together(cfg, made, measured_sets):
     """Network, retrieval and weights, each worked out apart from the files that were written."""
     x = measured_sets[MEASURED[1]].intensity[:8]
     again = predictor.load_predictor(file(cfg, assemble.PREDICTOR))
-    evidence, similarity, row, lattice, indexed = again.evidence(GRID.two_theta, x)
-    alone = predictor.load_predictor(file(cfg, assemble.PREDICTOR), retrieval=False)
+    evidence, similarity, row, lattice, indexed, *_ = again.evidence(GRID.two_theta, x)
+    alone = predictor.load_predictor(file(cfg, assemble.PREDICTOR), False, indexing=False)
     plain, *nothing = alone.evidence(GRID.two_theta, x)
-    assert nothing == [None] * 4 and np.array_equal(plain, evidence)
+    assert nothing == [None] * 6 and np.array_equal(plain, evidence)
     told, _ = lattice_evidence.load(file(cfg, LATTICES_FILE))
     assert np.array_equal(lattice, told.weigh(told.index(x))) and len(indexed) == len(x)
     known = library.load(file(cfg, assemble.FILE))[0]
@@ -127,6 +127,45 @@ def test_the_predictor_is_its_pieces_put_together(cfg, made, measured_sets):
     assert np.allclose(
         made.predict_proba(GRID.two_theta, x), again.predict_proba(GRID.two_theta, x)
     )
+
+
+def test_parts_that_are_left_out_have_weights_of_their_own(cfg, made, measured_sets):
+    x = measured_sets[MEASURED[1]].intensity[:5]
+    seen, ratio = made.evidence(GRID.two_theta, x), log_ratio(MINERALS, UNIFORM)
+    path = file(cfg, assemble.PREDICTOR)
+    told = made.metadata["conformal"]
+    for retrieval, indexing in ((False, True), (True, False)):
+        less = predictor.load_predictor(path, retrieval, indexing)
+        similarity = seen.similarity if retrieval else np.zeros_like(seen.evidence)
+        weights = fusion.Fusion(**made.metadata[less.parts])
+        lattice = seen.lattice if indexing else None
+        wanted = np.exp(weights.apply(seen.evidence, similarity, ratio, lattice))
+        found, nearest, lattices = less.recognise(GRID.two_theta, x)
+        assert np.allclose(found, wanted, atol=1e-4)
+        assert (nearest is None) == (not retrieval) and (lattices is None) == (not indexing)
+        threshold = calibrate.quantile(told[less.parts], told["families"], 0.8)
+        assert np.array_equal(less.prediction_sets(found, 0.8), calibrate.members(found, threshold))
+    assert predictor.load_predictor(path, False, False).parts is None
+
+
+def test_weights_can_be_fitted_anew(cfg, made, measured_sets):
+    path = file(cfg, assemble.PREDICTOR)
+    before = checkpoint.load_metadata(path)
+    changed = before | {"fusion": {"network": 3.0, "similarity": 0.1, "prior": 0.0}}
+    checkpoint.save_weights(path, checkpoint.load_weights(path), changed)
+    again = assemble.reweigh(path, measured_sets[MEASURED[0]])
+    for key in ("fusion", "without_retrieval", "lattices_alone"):
+        assert again.metadata[key] == pytest.approx(before[key], abs=1e-4)
+    with pytest.raises(XrdlibError, match="names no library"):
+        stage = experiment.folder(cfg, "models") / "stage2.safetensors"
+        assemble.reweigh(stage, measured_sets[MEASURED[0]])
+
+
+def test_without_fits_of_whole_patterns_a_cell_is_of_no_use(made, measured_sets):
+    assert not made.takes_cell
+    with pytest.raises(XrdlibError, match="nothing is made of a cell"):
+        x = measured_sets[MEASURED[1]].intensity[0]
+        made.predict(GRID.two_theta, x, cell=(5, 5, 5, 90, 90, 90))
 
 
 def test_the_network_reads_what_it_was_trained_on(cfg, made, measured_sets):
@@ -185,7 +224,8 @@ def test_sets_of_indices_that_it_was_not_calibrated_with_are_refused(cfg, made, 
         message = r"lattices\.safetensors is not the indexing that fused\.safetensors was"
     with pytest.raises(XrdlibError, match=message):
         predictor.load_predictor(file(cfg, assemble.PREDICTOR))
-    assert predictor.load_predictor(file(cfg, assemble.PREDICTOR), False).lattices is None
+    less = predictor.load_predictor(file(cfg, assemble.PREDICTOR), indexing=False)
+    assert less.lattices is None and less.parts == "without_indexing"
 
 
 def test_the_lattice_of_the_most_probable_group_is_told(made, measured_sets):

@@ -4,7 +4,6 @@ import pytest
 
 from xrdlib import cli
 from xrdlib.base import config, paths, results
-from xrdlib.base.errors import XrdlibError
 from xrdlib.reporting import claims, gallery, judges
 from xrdlib.studies import ablations, graph_errors
 
@@ -73,18 +72,11 @@ def test_both_steps_of_the_curriculum_count(pretrained, without_texture, verdict
     assert judges.curriculum(content).verdict == verdict
 
 
-@pytest.mark.parametrize(
-    "holds, verdict",
-    [("yes", judges.HOLDS), ("no", judges.NOT), ("not decided", judges.OPEN)],
-)
-def test_attention_as_its_study_says(holds, verdict):
-    content = {
-        "verdict": {"holds": holds, "text": "Text."},
-        "fits": {"resnet": {"b": 0.1, "b_range": [0.0, 0.2]}},
-        "null": {"top1": 1.0},
-        "n": 5,
-    }
-    assert judges.attention(content).verdict == verdict
+def test_attention_as_its_study_says():
+    content = {"fits": {"resnet": {"b": 0.1, "b_range": [0.0, 0.2]}}, "null": {"top1": 1.0}, "n": 5}
+    for holds, verdict in (("yes", judges.HOLDS), ("no", judges.NOT), ("?", judges.OPEN)):
+        content["verdict"] = {"holds": holds, "text": "Text."}
+        assert judges.attention(content).verdict == verdict
 
 
 def measured(network, search, best=60.0):
@@ -134,16 +126,9 @@ def test_models_must_agree_on_the_direction_of_errors():
     assert judges.direction({"models": []}).verdict == judges.OPEN
 
 
-@pytest.fixture
-def cfg(tmp_path, monkeypatch):
-    loaded = config.load("tiny")
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    return loaded
-
-
 def test_what_was_not_run_is_said_and_not_judged(cfg):
     rows = claims.table(cfg)
-    assert len(rows) == len(claims.CLAIMS) and set(rows.verdict) == {claims.NOT_RUN}
+    assert len(rows) == len(judges.CLAIMS) and set(rows.verdict) == {claims.NOT_RUN}
     results.write(cfg, "ablations", trained(no_coordinate_channel=DOWN))
     rows = claims.table(cfg)
     assert rows.verdict["coordinate channel"] == judges.HOLDS
@@ -155,11 +140,11 @@ def test_what_was_not_run_is_said_and_not_judged(cfg):
 
 def test_the_table_goes_between_its_marks(cfg, tmp_path, capsys):
     page = tmp_path / "README.md"
-    page.write_text(f"before\n{claims.BEGIN}\nold\n{claims.END}\nafter\n")
+    page.write_text("before\n{}\nold\n{}\nafter\n".format(*claims.MARKS))
     assert cli.main(["claims", "--profile", "tiny", "--into", str(page)]) == 0
     text = page.read_text()
     assert "old" not in text and text.startswith("before") and text.endswith("after\n")
-    assert text.count("not run") == len(claims.CLAIMS)
+    assert text.count("not run") == len(judges.CLAIMS)
     assert cli.main(["claims", "--profile", "tiny"]) == 0
     assert "attention and convolution: not run" in capsys.readouterr().out
     page.write_text("no marks")
@@ -169,25 +154,34 @@ def test_the_table_goes_between_its_marks(cfg, tmp_path, capsys):
 
 def test_every_claim_has_a_figure_a_notebook_and_a_name_of_its_own():
     known = gallery.FIGURES.keys() | gallery.STUDIES.keys()
-    assert {claim.figure for claim in claims.CLAIMS} <= known
+    assert {claim.figure for claim in judges.CLAIMS} <= known
     root = paths.ROOT / "notebooks"
-    assert all((root / f"{claim.notebook}.ipynb").exists() for claim in claims.CLAIMS)
-    assert len({claim.name for claim in claims.CLAIMS}) == len(claims.CLAIMS)
+    assert all((root / f"{claim.notebook}.ipynb").exists() for claim in judges.CLAIMS)
+    assert len({claim.name for claim in judges.CLAIMS}) == len(judges.CLAIMS)
 
 
-def test_study_figures_are_drawn_where_their_results_are(cfg):
-    assert gallery.at_hand(cfg) == []
-    with pytest.raises(XrdlibError, match="does not exist"):
-        gallery.draw(cfg, ["scaling"])
-
-
-def test_the_readme_says_what_the_committed_results_say(from_results):
+def test_the_documents_say_what_the_committed_results_say(from_results):
     """Studies are not made anew by `make repro`, whose results they are judged with."""
     cfg = config.load("laptop")
-    allowed = from_results(lambda: claims.as_markdown(claims.table(cfg)))
+
+    def render():
+        rows = claims.table(cfg)
+        return claims.as_markdown(rows), claims.document(rows)
+
+    tables, documents = zip(*from_results(render), strict=True)
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.split(claims.BEGIN)[1].split(claims.END)[0].strip() in allowed
-    assert claims.NOT_RUN not in allowed[-1]
+    begin, end = claims.MARKS
+    assert text.split(begin)[1].split(end)[0].strip() in tables
+    assert (paths.ROOT / "docs/companion.md").read_text(encoding="utf-8") in documents
+    assert claims.NOT_RUN not in tables[-1]
+
+
+def test_the_companion_has_every_claim_with_its_figure(cfg, tmp_path):
+    page = tmp_path / "companion.md"
+    assert cli.main(["claims", "--profile", "tiny", "--companion", str(page)]) == 0
+    text = page.read_text()
+    assert text.count("\n## ") == text.count("](../figures/tiny/") == len(judges.CLAIMS)
+    assert all(claim.text in text for claim in judges.CLAIMS)
 
 
 def test_results_of_different_runs_are_not_mixed_silently(cfg, capsys):

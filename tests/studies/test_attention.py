@@ -2,23 +2,20 @@
 
 from itertools import product
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
 
-from xrdlib.base.errors import XrdlibError
+from figures import texts
 from xrdlib.base.patterns import CU_KA1, Grid
 from xrdlib.base.records import Reflections, concatenate
-from xrdlib.learning import statistics
 from xrdlib.learning.model import PhysicsTransformer, TransformerConfig
 from xrdlib.reporting import gallery, plot_attention
 from xrdlib.simulation.diffraction import d_star, two_theta
-from xrdlib.studies import absences, attention, attention_verdict
-from xrdlib.studies.absences import Specimens
+from xrdlib.studies import absences, attention, attention_study, intervention
+from xrdlib.studies.specimens import Specimens
 from xrdlib.symmetry import groups
 
-matplotlib.use("Agg")
 GRID = Grid(5.0, 90.0, 0.05)
 PRIOR = np.full(99, 1 / 99)
 EDGE = 4.6  # angstrom
@@ -69,7 +66,7 @@ def specimens(edges=(EDGE, 4.7, 4.8, 5.0)):
     for i in range(len(edges)):
         mine = crystals.take([i])
         angle = two_theta(d_star(mine.lattice[0], mine.hkl), CU_KA1)
-        shapes = [attention.line_profile(GRID, a) for a in angle[angle < 88]]
+        shapes = [intervention.line_profile(GRID, a) for a in angle[angle < 88]]
         rows.append(np.sum(shapes, axis=0) + 0.01)
     return Specimens("made up", GRID, np.array(rows, dtype=np.float32), crystals, crystals.name)
 
@@ -82,8 +79,10 @@ def test_weights_are_those_that_the_network_uses():
         model(x)
         block, given = model.blocks[1], inputs[0]
         own = block.attend(block.norm1(given), None)
-        assert torch.allclose(attention.mixed(block, given), own, atol=1e-5)
         weights = attention.weights(block, given)
+        value = block.qkv(block.norm1(given)).view(3, -1, 3, 4, 8)[:, :, 2].transpose(1, 2)
+        mixed = block.out((weights @ value).transpose(1, 2).reshape(given.shape))
+        assert torch.allclose(mixed, own, atol=1e-5)
     hook.remove()
     heads, rolled = attention.maps(model, x)
     assert heads.shape == (3, 2, 4, 2, model.tokens)
@@ -154,31 +153,8 @@ def test_exchanged_absences_are_empty_places_of_the_pattern(here):
     assert (moved.weights * moved.controls).sum(1) == pytest.approx(moved.diagnostic)
 
 
-def test_paired_test_by_hand():
-    found = statistics.compare([[1.0], [3.0], [5.0], [5.0]], ["a", "a", "b", "c"], n_flips=4000)
-    assert (found["n"], found["n_families"]) == (4, 3)
-    assert found["mean"] == [pytest.approx(4)]
-    # All signs equal: 2 of the 8 ways to sign three families.
-    assert found["p"][0] == pytest.approx(1 / 4, abs=0.03) and found["p"] == found["p_all"]
-    with pytest.raises(XrdlibError, match="two families or more"):
-        statistics.compare([[1.0], [2.0]], ["a", "a"])
-
-
-def test_many_questions_do_not_give_false_answers():
-    rng = np.random.default_rng(0)
-    alone, together = [], []
-    for seed in range(60):
-        found = statistics.compare(rng.normal(size=(30, 20)), np.arange(30), 10, 300, seed)
-        alone.append(min(found["p"]) < 0.05)
-        together.append(min(found["p_all"]) < 0.05)
-    assert np.mean(alone) > 0.4 and np.mean(together) < 0.15
-    shifted = rng.normal(size=(30, 20)) + 2 * (np.arange(20) == 7)
-    found = statistics.compare(shifted, np.arange(30), 10, 500)
-    assert np.argmin(found["p_all"]) == 7 and found["p_all"][7] < 0.01
-
-
 def test_an_added_line_is_a_doublet_of_the_right_place():
-    shape = attention.line_profile(GRID, 80.0)
+    shape = intervention.line_profile(GRID, 80.0)
     assert GRID.two_theta[shape.argmax()] == pytest.approx(80.0) and shape.max() == 1
     second = 2 * np.degrees(np.arcsin(np.sin(np.radians(40)) * 1.544427 / 1.540593))
     at = np.abs(GRID.two_theta - second).argmin()
@@ -196,7 +172,7 @@ def test_a_reader_of_absences_minds_a_line_only_there(here):
         logp[x[:, point].numpy() > 0.3, true] -= 5
         return logp - np.logaddexp.reduce(logp, axis=1)[:, None]
 
-    change, owner, _ = attention.effects(read, subjects, [here], heights=(0.2,), most=1)
+    change, owner, _ = intervention.effects(read, subjects, [here], heights=(0.2,), most=1)
     assert owner.tolist() == [0]
     assert change[0, 0, 0] == pytest.approx(-5) and np.abs(change[0, 0, 1:]).max() < 1e-9
 
@@ -205,7 +181,7 @@ def test_the_study_runs_and_is_drawn():
     subjects = specimens()
     model = net()
     metadata = {"calibration": {"a": 0.4}, "training_prior": PRIOR, "minerals": PRIOR}
-    test = attention_verdict.study("made up", model, metadata, subjects, True, (3, 2), seeds=1)
+    test = attention_study.study("made up", model, metadata, subjects, True, (3, 2), seeds=1)
     assert test["n"] == 4 and test["n_absences"] >= 8 and len(test["heads"]) == 2 * 4 * 2 + 1
     sources = {row["source"] for row in test["heads"]}
     assert sources == {"class token", "all tokens", "rollout"}
@@ -214,33 +190,25 @@ def test_the_study_runs_and_is_drawn():
     assert [np.mean(shown[0]["rollout"])] == pytest.approx([1], abs=0.01)
     assert gallery.STUDIES["attention"] == ("attention", plot_attention.attention)
     figure = plot_attention.attention({"examples": shown, "tests": [test]})
-    texts = " ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
-    assert "made up" in texts and f"{test['n_absences']} absences, 4 patterns" in texts
+    shown = texts(figure)
+    assert "made up" in shown and f"{test['n_absences']} absences, 4 patterns" in shown
+
+
+def head(mean, p, source="class token"):
+    return {"source": source, "absences": mean, "absences_p": p, "lines": 1.0}
 
 
 def test_verdict_counts_heads_beyond_the_null():
-    def head(mean, p, source="class token"):
-        return {"source": source, "absences": mean, "absences_p": p, "lines": 1.0}
-
     added = {"patterns": "all", "height": 0.1, "difference": -0.5, "p": 0.01}
-    added["difference_ci95"] = [-0.8, -0.2]
-    added["change"] = {"absence": -0.6, "empty": -0.1, "line": 0.0}
     heads = [head(0.5, 0.01), head(-0.5, 0.01), head(0.5, 0.2), head(3.0, 0.001, "all tokens")]
-    null = [head(0.1, 0.5)] * 3
-    result = {"heads": heads, "exchanged": null, "intervention": [added]}
-    found = attention_verdict.verdict(result)
+    result = {"heads": heads, "exchanged": [head(0.1, 0.5)] * 3, "intervention": [added]}
+    found = attention_study.verdict(result)
     assert (found["more"], found["less"], found["exchanged"]) == (1, 1, 0)
     assert found["word"] == "holds" and found["largest_ratio"] == pytest.approx(np.exp(0.5))
-    still = {**added, "difference": 0.1}
-    assert attention_verdict.verdict({**result, "intervention": [still]})["word"] == "holds in part"
-    quiet = {**result, "heads": null, "intervention": [still]}
-    assert attention_verdict.verdict(quiet)["word"] == "does not hold"
-
-
-def test_holm_by_hand():
-    rows = [{"p": 0.04}, {"p": 0.01}, {"p": 0.03}]
-    statistics.holm(rows)
-    assert [row["p_holm"] for row in rows] == pytest.approx([0.06, 0.03, 0.06])
+    still = {**result, "intervention": [{**added, "difference": 0.1}]}
+    assert attention_study.verdict(still)["word"] == "holds in part"
+    quiet = {**still, "heads": result["exchanged"]}
+    assert attention_study.verdict(quiet)["word"] == "does not hold"
 
 
 def test_one_small_p_of_many_tests_is_not_enough():
@@ -250,8 +218,8 @@ def test_one_small_p_of_many_tests_is_not_enough():
         return {"intervention": [row], "verdict": told}
 
     still = [one(0.5)] * 3
-    assert attention_verdict.together([one(0.03), *still])["word"] == "does not hold"
-    found = attention_verdict.together([one(0.01), *still])
+    assert attention_study.together([one(0.03), *still])["word"] == "does not hold"
+    found = attention_study.together([one(0.01), *still])
     assert (found["word"], found["minded"], found["heads"]) == ("holds in part", 1, 16)
-    assert attention_verdict.together([one(0.01, 0.2), *still])["word"] == "does not hold"
-    assert attention_verdict.together([one(0.9, more=1)] * 2)["word"] == "holds"
+    assert attention_study.together([one(0.01, 0.2), *still])["word"] == "does not hold"
+    assert attention_study.together([one(0.9, more=1)] * 2)["word"] == "holds"

@@ -3,16 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from votes import UNIFORM
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning.metrics import credit
 from xrdlib.studies import information
 from xrdlib.studies.information import BOTH, FAMILY, LATTICE, Votes
 from xrdlib.symmetry import groups
-
-
-def uniform():
-    return np.full(99, 1 / 99)
 
 
 def test_the_14_bravais_lattices_6_families_and_97_classes_come_out():
@@ -55,7 +52,7 @@ def test_exact_by_hand():
 
 def test_uniform_classes_count_the_states():
     for reading in information.readings().values():
-        found = information.exact(reading, uniform())
+        found = information.exact(reading, UNIFORM)
         assert found["top1"] == pytest.approx(100 * len(set(reading)) / 99)
 
 
@@ -98,10 +95,10 @@ def test_score_weighs_votes_and_needs_no_luck():
     votes = Votes(np.array([0, 1, 2]), np.array(["a", "b", "c"]), np.array([2.0, 1.0, 1.0]))
     logp = np.full((3, 99), np.log(1e-12))
     logp[[0, 1, 2], [0, 1, 5]] = 0.0
-    found = information.score(logp, uniform(), votes, 50)
+    found = information.score(logp, UNIFORM, votes, 50)
     assert found["top1"] == pytest.approx(75)
     low, high = found["top1_ci95"]
     assert low < 75 < high <= 100
-    flat = information.score(np.log(np.tile(uniform(), (3, 1))), uniform(), votes, 50)
+    flat = information.score(np.log(np.tile(UNIFORM, (3, 1))), UNIFORM, votes, 50)
     assert flat["bits"] == pytest.approx(0)
     assert flat["bits_ci95"] == pytest.approx([0, 0])

@@ -4,16 +4,15 @@ from itertools import product
 
 import numpy as np
 import pytest
+from votes import SPACE_GROUPS
 
 from xrdlib.simulation.diffraction import d_star, reflections
 from xrdlib.structures.crystals import generate
 from xrdlib.structures.recipes import shipped
-from xrdlib.studies import information, knockouts
+from xrdlib.studies import information, knockout_study, knockouts
 from xrdlib.studies.information import LATTICE
+from xrdlib.studies.visible_lines import evidence
 from xrdlib.symmetry import groups
-
-# P21/c, C2/c, Pnma, P41, I41/a, R-3c, P63, Pa-3, Fd-3m
-SPACE_GROUPS = np.array([14, 15, 62, 76, 88, 167, 173, 205, 227])
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +37,6 @@ def owner(record):
 def squares(record):
     spans = zip(record.lattice, record.start, record.start[1:], strict=False)
     return np.concatenate([d_star(a, record.hkl[i:j]) ** 2 for a, i, j in spans])
-
-
-def uniform():
-    return np.full(99, 1 / 99)
 
 
 def test_permuted_intensities_are_the_same_ones_elsewhere(bank):
@@ -140,9 +135,9 @@ def test_intensities_of_another_come_in_order(bank):
 def test_donors_are_of_other_families(bank):
     twice = bank.take([0, 0, 1, 1, 2])
     twice.name = np.array(["a", "b", "a", "c", "d"])
-    rows, others = knockouts.donors(twice, True, 0)
+    rows, others = knockout_study.donors(twice, True, 0)
     assert rows.tolist() == [0, 1, 2, 3] and others.tolist() == [1, 0, 3, 2]
-    rows, others = knockouts.donors(twice, False, 0)
+    rows, others = knockout_study.donors(twice, False, 0)
     assert (twice.group[rows] != twice.group[others]).all()
     assert (twice.name[rows] != twice.name[others]).all()
 
@@ -150,14 +145,14 @@ def test_donors_are_of_other_families(bank):
 def test_the_group_without_screws_has_the_same_lattice():
     label = groups.group_of_space_group()[[14, 15, 62, 88, 167, 173, 205, 227]]
     bare = groups.group_of_space_group()[[3, 5, 16, 79, 146, 143, 195, 196]]
-    assert knockouts.without_screws(label).tolist() == bare.tolist()
-    assert (knockouts.without_screws(bare) == bare).all()
+    assert knockout_study.without_screws(label).tolist() == bare.tolist()
+    assert (knockout_study.without_screws(bare) == bare).all()
 
 
 def test_visible_lines_decide_unless_none_can_be_seen(wide):
     """Some groups have no absence that the network of lines could hide: all lines are seen."""
     lattice = information.readings()[LATTICE]
-    seen, usable = information.evidence(wide, 1e-9)
+    seen, usable = evidence(wide, 1e-9)
     assert usable.all()
     assert np.exp(seen).sum(axis=1) == pytest.approx(1)
     true = wide.group.astype(int) - 1
@@ -168,8 +163,8 @@ def test_visible_lines_decide_unless_none_can_be_seen(wide):
 
 def test_filled_absences_are_read_as_the_bare_group(wide):
     filled, _ = knockouts.without_absences(wide, 0)
-    seen, _ = information.evidence(filled, 1e-9)
-    bare = knockouts.without_screws(wide.group) - 1
+    seen, _ = evidence(filled, 1e-9)
+    bare = knockout_study.without_screws(wide.group) - 1
     assert (np.exp(seen[np.arange(len(bare)), bare]) > 0.5).mean() > 0.7
     true = wide.group.astype(int) - 1
     assert (seen[np.arange(len(true)), true] < seen[np.arange(len(bare)), bare]).all()

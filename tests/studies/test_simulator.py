@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from xrdlib.base import paths, records
+from xrdlib.base import records
 from xrdlib.base.patterns import normalise
 from xrdlib.base.results import read, write
 from xrdlib.learning import experiment
@@ -15,7 +15,7 @@ from xrdlib.simulation.realism import Realism, measured_like
 from xrdlib.structures.banks import CRYSTALS, TABLE
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
-from xrdlib.studies import simulator
+from xrdlib.studies import simulator, specimens
 
 N = 60
 
@@ -58,7 +58,8 @@ def pose_as_measured(cfg, bank, rows):
 def test_patterns_are_paired_with_their_own_structure(cfg, library):
     rows = np.arange(0, N, 2)
     patterns = pose_as_measured(cfg, library, rows)
-    found, nearest = simulator.matched(patterns, library, experiment.grid(cfg))
+    x = patterns.x.astype(np.float32) ** 2
+    found, nearest = specimens.own_structure(x, patterns.label + 1, library, experiment.grid(cfg))
     known = found < len(rows)
     assert known.sum() > 0.8 * len(rows) and (~known).sum() < 0.4 * len(rows)
     assert (nearest[known] == rows[found[known]]).mean() > 0.95
@@ -91,12 +92,6 @@ def test_without_measured_patterns_there_is_a_note_instead(cfg, library):
     assert found["families"] < 10 and "too few" in found["note"] and "features" not in found
 
 
-def test_crystals_are_compared_group_by_group(cfg, library):
-    found = simulator.compare_crystals(cfg, most=15)
-    assert found["labels"] == ["published", "random"] and found["n"][0] == found["n"][1] <= 15
-    assert found["quantities"]["volume per atom"]["n"] == found["n"]
-
-
 def test_costs_grow_with_the_structure(cfg, library):
     threads = torch.get_num_threads()
     rows = simulator.costs(cfg)
@@ -121,10 +116,3 @@ def test_a_supercell_is_the_same_crystal_but_for_small_moves():
     assert 0.04 < shift.std() < 0.06
     strong = reflections(many).hkl
     assert (strong % (2, 1, 3)).any(1).mean() > 0.5  # what the small cell does not have
-
-
-def test_numbers_of_the_benchmark_if_there_are_any(cfg):
-    assert simulator.benchmark() is None
-    (paths.ROOT / "results").mkdir(exist_ok=True)
-    (paths.ROOT / "results/bench.json").write_text('{"rates": {}}')
-    assert simulator.benchmark() == {"rates": {}}

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from xrdlib.base.config import load
-from xrdlib.base.patterns import CU_KA1, GRID, Grid
+from xrdlib.base.patterns import CU_KA1, GRID
 from xrdlib.learning import experiment
 from xrdlib.simulation.diffraction import d_star, lorentz_polarisation, reflections, two_theta
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.datasets import MissingData
 from xrdlib.structures.measured import Measured
 from xrdlib.structures.recipes import shipped
-from xrdlib.studies import absences
-from xrdlib.studies.attention import line_profile
+from xrdlib.studies import specimens
+from xrdlib.studies.intervention import line_profile
 
 STRETCH = 0.002
 
@@ -48,24 +48,14 @@ def drawn(crystal, stretch):
 
 
 def test_one_simulated_pattern_a_family_with_lines_in_place(cfg, bank):
-    found = absences.simulated(cfg, GRID, 100)
+    found = specimens.simulated(cfg, GRID, 100)
     assert found.family.tolist() == [f"mineral {i}" for i in range(6)]
-    assert len(absences.simulated(cfg, GRID, 3)) == 3
+    assert len(specimens.simulated(cfg, GRID, 3)) == 3
     for i, intensity in enumerate(found.intensity):
         angle, _ = lines(found.crystals.take([i]))
         assert np.abs(angle - GRID.two_theta[intensity.argmax()]).min() < 0.08
     some = found.take([4, 1])
     assert some.family.tolist() == ["mineral 4", "mineral 1"] and len(some.crystals) == 2
-
-
-def test_another_grid_keeps_the_lines(cfg):
-    found = absences.simulated(cfg, GRID, 2)
-    coarse = absences.regridded(found, Grid(5.0, 90.0, 0.04))
-    assert coarse.intensity.shape == (2, 2126)
-    for fine, other in zip(found.intensity, coarse.intensity, strict=True):
-        top = coarse.grid.two_theta[other.argmax()]
-        assert abs(GRID.two_theta[fine.argmax()] - top) < 0.1
-    assert absences.regridded(found, GRID) is found
 
 
 def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, bank, monkeypatch):
@@ -75,25 +65,18 @@ def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, bank, m
     measured = Measured(
         patterns, np.ones(3, np.int16), group, np.array(["a", "b", "c"]), np.array(["1", "2", "3"])
     )
-    monkeypatch.setattr("xrdlib.structures.measured.load", lambda: measured)
-    found = absences.recognised(cfg, 10)
+    monkeypatch.setattr(specimens, "load", lambda: measured)
+    found = specimens.recognised(cfg, 10)
     assert found.family.tolist() == ["a", "c"]
     assert found.crystals.name.tolist() == ["mineral 0", "mineral 4"]
     ratio = found.crystals.lattice / np.where(bank.lattice[[0, 8]] == 0, 1, bank.lattice[[0, 8]])
     assert ratio[:, 0, 0] - 1 == pytest.approx(STRETCH, abs=5e-4)
-    assert len(absences.recognised(cfg, 1)) == 1
+    assert len(specimens.recognised(cfg, 1)) == 1
 
 
 def test_without_measured_patterns_there_are_none(cfg, monkeypatch):
     def missing():
         raise MissingData("not here")
 
-    monkeypatch.setattr("xrdlib.structures.measured.load", missing)
-    assert absences.recognised(cfg, 10) is None
-
-
-def test_the_grid_of_a_model():
-    class Model:
-        config = type("Config", (), {"grid": (5.0, 0.04, 2126)})
-
-    assert absences.grid_of(Model) == Grid(5.0, 90.0, 0.04)
+    monkeypatch.setattr(specimens, "load", missing)
+    assert specimens.recognised(cfg, 10) is None

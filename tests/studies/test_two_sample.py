@@ -5,7 +5,7 @@ import pytest
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import Grid
-from xrdlib.studies.two_sample import auc, two_sample
+from xrdlib.studies.two_sample import two_sample
 
 GRID = Grid(5.0, 90.0, 0.05)
 
@@ -21,14 +21,6 @@ def sample(n, fwhm, noise, seed):
 
 
 FAMILIES = np.repeat(np.arange(24), 2)
-
-
-def test_auc_is_the_share_of_pairs_in_order():
-    rng = np.random.default_rng(0)
-    a, b = rng.integers(0, 6, 40), rng.integers(1, 8, 30)
-    share = np.mean((b[:, None] > a) + 0.5 * (b[:, None] == a))
-    assert auc(a, b) == pytest.approx(share)
-    assert auc(a, a) == 0.5 and auc([1, 2], [3]) == 1
 
 
 def test_samples_of_one_kind():

@@ -80,30 +80,56 @@ def evaluate(weights, json):
     click.echo(f"\n{headline(rows)}")
 
 
+@click.command(cls=Command, short_help="fit a predictor's weights anew")
+@click.option("--weights", type=click.Path(), metavar="FILE", help="another predictor")
+@click.option("--fits", type=int, metavar="N", help="learn from N fits of simulated patterns first")
+@click.option("--threads", type=int, default=1, metavar="N", help="processes (default 1)")
+def reweigh(weights, fits, threads):
+    """Fit anew how the released predictor weighs its parts, on the calibration patterns.
+
+    Its network stays; the library and the lattices beside it may be newer than the file. With
+    --fits the weights of fitted lattices are learned on compounds of the Materials Project.
+    """
+    from ..base import paths
+    from ..base.errors import XrdlibError
+    from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
+    from ..prediction import assemble
+    from ..prediction.evaluate import measured
+    from ..prediction.pattern_training import compounds
+    from ..prediction.predictor import DEFAULT
+    from ..structures.materials_project import FILE
+
+    sets = measured()
+    if not sets:
+        raise XrdlibError(f"No measured patterns: {HOW_TO_GET_MEASURED}.")
+    simulated = None
+    if fits:
+        simulated = compounds(paths.data_dir() / FILE, fits)
+    predictor = assemble.reweigh(weights or DEFAULT, sets[MEASURED[0]], simulated, threads)
+    click.echo(str(predictor.fusion))
+
+
 @click.command(cls=Command, short_help="print the results of a profile")
 @profile_option
-@click.option("--markdown", is_flag=True, help="tables for the README")
+@click.option("--markdown", is_flag=True, help="all tables, for docs/results.md")
+@click.option("--headline", is_flag=True, help="the headline table, for the README")
 @into_option
-def report(profile, markdown, into):
+def report(profile, markdown, headline, into):
     """Print the summary of a profile's results."""
     from ..base import config
-    from ..reporting import report
+    from ..reporting import documents, report
 
     result = report.load(profile or config.load().profile)
-    if into:
-        report.insert(into, report.as_markdown(result))
+    if headline:
+        text, marks = report.headline(result.get("released", {}).get("rows", [])), report.HEADLINE
+    elif markdown or into:
+        text, marks = documents.tables(result), report.RESULTS
     else:
-        click.echo(report.as_markdown(result) if markdown else report.as_text(result))
-
-
-@click.command(cls=Command, short_help="bring the model card up to date")
-@profile_option
-def card(profile):
-    """Bring the tables of models/README.md up to date."""
-    from ..base.config import load
-    from ..reporting.report import update
-
-    update(profile or load().profile)
+        text, marks = report.as_text(result), None
+    if into:
+        report.insert(into, text, marks)
+    else:
+        click.echo(text)
 
 
 @click.command(cls=Command, short_help="draw figures from results")
@@ -125,10 +151,14 @@ def gallery(names, studies, profile):
 @click.command(cls=Command, short_help="judge the paper's claims")
 @profile_option
 @into_option
-def claims(profile, into):
+@click.option(
+    "--companion", type=click.Path(), metavar="FILE", help="write all claims with their figures"
+)
+def claims(profile, into, companion):
     """Print the paper's claims with their verdicts."""
+    from ..base import files
     from ..base.config import load
-    from ..reporting.claims import BEGIN, END, as_markdown, mixed, table
+    from ..reporting.claims import MARKS, as_markdown, document, mixed, table
     from ..reporting.report import insert
 
     config = load(profile)
@@ -136,7 +166,10 @@ def claims(profile, into):
     if line := mixed(config):
         complain(line)
     if into:
-        insert(into, as_markdown(rows), (BEGIN, END))
+        insert(into, as_markdown(rows), MARKS)
+    if companion:
+        files.write_text(companion, document(rows))
+    if into or companion:
         return
     for name, row in rows.iterrows():
         click.echo(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
@@ -162,4 +195,4 @@ def repro(target, times):
     return progress.repro(target, times)
 
 
-COMMANDS = [train, study, evaluate, report, card, gallery, claims, digests, repro]
+COMMANDS = [train, study, evaluate, reweigh, report, gallery, claims, digests, repro]

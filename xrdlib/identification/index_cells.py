@@ -18,6 +18,7 @@ from ..symmetry.cells import (
     settings,
 )
 from .index_search import MOST_LINES, search
+from .line_finder import Lines
 
 _REFINED = 8  # lattices of each system
 
@@ -63,6 +64,10 @@ class Indexed(NamedTuple):
         Lines of the pattern.
     looked_at : int
         The first ones, that lattices had to explain.
+    lattices : list of Lattice
+        All that were found, system after system, the best first in each.
+    peaks : line_finder.Lines
+        All lines of the pattern.
     """
 
     score: np.ndarray
@@ -71,6 +76,26 @@ class Indexed(NamedTuple):
     cell: dict
     n: int
     looked_at: int
+    lattices: list = []
+    peaks: Lines | None = None
+
+
+class Lattice(NamedTuple):
+    """A lattice that explains lines.
+
+    Attributes
+    ----------
+    system : str
+        One of `lattice_systems.SYSTEMS`.
+    parameters : ndarray, (p,)
+        See `lattice_systems`.
+    score : float
+        Of its best group, see `Indexed`.
+    """
+
+    system: str
+    parameters: np.ndarray
+    score: float
 
 
 def index(lines, sets):
@@ -88,8 +113,9 @@ def index(lines, sets):
     """
     two_theta, height = (x[:MOST_LINES] for x in lines)
     found = np.full((3, groups.N_GROUPS), np.nan)
-    cells = {}
+    cells, lattices = {}, []
     for system in SYSTEMS:
+        own = []
         for start in search(two_theta, sets[system], system)[:_REFINED]:
             parameters, zero = refine(start, system, two_theta)
             scored = _scores(parameters, zero, system, two_theta, height)
@@ -97,8 +123,12 @@ def index(lines, sets):
                 if not row[0] <= found[0, label - 1]:
                     found[:, label - 1] = row
                     cells[label] = cell_of_parameters(system, parameters)
+            if scored:
+                best = max(row[0] for row in scored.values())
+                own.append(Lattice(system, parameters, float(best)))
+        lattices += sorted(own, key=lambda lattice: -lattice.score)
     n = len(lines.two_theta), len(two_theta)
-    return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n)
+    return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n, lattices, lines)
 
 
 def refine(parameters, system, two_theta):
@@ -121,7 +151,7 @@ def refine(parameters, system, two_theta):
     zero = 0.0
     limit = inverse_square(two_theta[-1] + 0.3)
     for match in _MATCHES:
-        hkl, square = _reflections(parameters, system, limit)
+        hkl, square = reflections(parameters, system, limit)
         nearest, off = _nearest(two_theta, angle(square) + zero)
         fitted = np.abs(off) < match
         if fitted.sum() < len(parameters) + 2:
@@ -142,19 +172,19 @@ def refine(parameters, system, two_theta):
 
 def _scores(parameters, zero, system, two_theta, height):
     """Score, allowed lines and explained lines of the groups of a system, dict by label."""
-    hkl, square = _reflections(parameters, system, inverse_square(two_theta[-1] + 0.1))
+    hkl, square = reflections(parameters, system, inverse_square(two_theta[-1] + 0.1))
     if not 0 < len(hkl) <= _MOST_REFLECTIONS:
         return {}
-    labels, table, first = _allowed(system)
+    labels, table, first = allowed(system)
     place = angle(square) + zero
     order = np.argsort(place, kind="stable")
     start = np.flatnonzero(np.diff(np.rint(place[order] / _SAME_PLACE), prepend=-1))
-    allowed = np.logical_or.reduceat(table[:, *(hkl[order] - first).T], start, axis=1)
+    present = np.logical_or.reduceat(table[:, *(hkl[order] - first).T], start, axis=1)
     off = two_theta[:, None] - place[order][start]
     near = _gauss(off, _SIGMA) + _TAIL_SHARE * _gauss(off, _TAIL)
-    number = allowed.sum(1)
+    number = present.sum(1)
     span = two_theta[-1] + 0.1 - min(_RANGE_FROM, two_theta[0] - 1)
-    density = allowed @ near.T * (span / np.maximum(number, 1))[:, None]
+    density = present @ near.T * (span / np.maximum(number, 1))[:, None]
     stray = np.where(height > _STRONG, _STRAY, _STRAY_WEAK)
     score = np.log((1 - stray) * density + stray).sum(1)
     # The best setting of each group.
@@ -164,7 +194,7 @@ def _scores(parameters, zero, system, two_theta, height):
     return {int(labels[i]): (score[i], number[i], explained[i]) for i in best}
 
 
-def _reflections(parameters, system, limit):
+def reflections(parameters, system, limit):
     """Indices, (m, 3), and 1/d^2 below a limit; of each reflection and its opposite one."""
     star = reciprocal_metric(system, parameters)
     last = np.sqrt(limit * np.diag(np.linalg.inv(star))).astype(int)
@@ -188,7 +218,7 @@ def _nearest(values, places):
 
 
 @cache
-def _allowed(system):
+def allowed(system):
     """Labels of all settings of a system, what they allow, (s, h, k, l), and the first h, k, l."""
     own = [
         label

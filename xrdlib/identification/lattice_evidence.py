@@ -16,6 +16,8 @@ from ..base.errors import XrdlibError
 from ..symmetry import groups
 from ..symmetry.cells import SYSTEMS, free
 from .index_search import MOST_LINES
+from .pattern_weights import PatternWeights
+from .pattern_weights import gather as gather_fits
 
 NOTHING = -20.0  # score where no lattice was found
 
@@ -23,7 +25,7 @@ _FEWEST = 4  # lines; the score of fewer is taken as that of four
 
 _HIDDEN, _DROPOUT = 48, 0.1
 
-_SETS, _NETWORK = "sets.", "network."  # of tensors' names
+_SETS, _NETWORK, _PATTERNS = "sets.", "network.", "patterns."  # of tensors' names
 
 
 class Scores(NamedTuple):
@@ -107,10 +109,13 @@ class LatticeEvidence:
         As from `index_sets.learn`.
     network : torch.nn.Module
         From (n, 99, f) features to (n, 99).
+    patterns : pattern_weights.PatternWeights, optional
+        To weigh fits of whole patterns.
     """
 
-    def __init__(self, sets, network):
+    def __init__(self, sets, network, patterns=None):
         self.sets, self.network = sets, network.eval()
+        self.patterns = patterns if patterns is None else patterns.eval()
 
     def index(self, intensities):
         """`index_cells.Indexed` of each pattern (n, GRID.size), on `patterns.GRID`."""
@@ -119,6 +124,72 @@ class LatticeEvidence:
         from .line_finder import find_lines
 
         return [index(find_lines(intensity), self.sets) for intensity in intensities]
+
+    def evidence(self, intensities, cell=None):
+        """What lattices say of patterns, as fields of `predict.Seen`.
+
+        Parameters
+        ----------
+        intensities : ndarray, (n, GRID.size)
+        cell : sequence of 6 floats, optional
+            Where it is known: no other lattice is then looked at.
+
+        Returns
+        -------
+        dict
+            "lattice" and "indexed", and with `patterns` "pattern" and "fitted".
+
+        Raises
+        ------
+        XrdlibError
+            If the cell is impossible.
+        """
+        if cell is not None:
+            from .pattern_evidence import score_cell
+
+            fitted = [score_cell(intensity, cell) for intensity in intensities]
+            told = np.array([self.patterns.known(own) for own in fitted])
+            return {"lattice": np.zeros_like(told), "pattern": told, "fitted": fitted}
+        indexed = self.index(intensities)
+        seen = {"lattice": self.weigh(indexed), "indexed": indexed}
+        if self.patterns is not None:
+            fitted = self.fit(intensities, indexed)
+            seen |= {"fitted": fitted, "pattern": self.weigh_fits(fitted)}
+        return seen
+
+    def fit(self, intensities, indexed):
+        """Lattices fitted to whole patterns (n, GRID.size), a list of `Scored` for each.
+
+        Parameters
+        ----------
+        intensities : ndarray
+            As given to `index`, and what it returned.
+        indexed : list of index_cells.Indexed
+
+        Returns
+        -------
+        list of list of pattern_evidence.Scored
+        """
+        from .pattern_evidence import score
+
+        return [
+            score(intensity, found.peaks, found.lattices)
+            for intensity, found in zip(intensities, indexed, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def weigh_fits(self, fitted):
+        """Log-probabilities of the groups under equal priors from fits of whole patterns.
+
+        Parameters
+        ----------
+        fitted : list of list of pattern_evidence.Scored
+
+        Returns
+        -------
+        ndarray, (n, 99) float64
+        """
+        return self.patterns(*gather_fits(fitted)).double().numpy()
 
     def weigh(self, indexed):
         """Log-probabilities of the groups under equal priors, (n, 99) float64."""
@@ -153,6 +224,8 @@ def save(path, evidence, about):
     """
     tensors = {_SETS + name: torch.from_numpy(rows) for name, rows in evidence.sets.items()}
     tensors |= {_NETWORK + name: x for name, x in evidence.network.state_dict().items()}
+    if evidence.patterns is not None:
+        tensors |= {_PATTERNS + name: x for name, x in evidence.patterns.state_dict().items()}
     told = {**about, "fingerprint": tensorfile.fingerprint(tensors)[:16]}
     tensorfile.write(path, tensors, {"lattices": told})
 
@@ -173,11 +246,15 @@ def load(path):
     tensors, header = tensorfile.read(path)
     if "lattices" not in header:
         raise XrdlibError(f"{path} holds no sets of indices; give a file of lattice_evidence.save.")
-    sets, weights = (
+    sets, weights, more = (
         {name.removeprefix(kind): x for name, x in tensors.items() if name.startswith(kind)}
-        for kind in (_SETS, _NETWORK)
+        for kind in (_SETS, _NETWORK, _PATTERNS)
     )
     network = make_network()
     network.load_state_dict(weights)
     sets = {name: rows.numpy() for name, rows in sets.items()}
-    return LatticeEvidence(sets, network), header["lattices"]
+    patterns = None
+    if more:
+        patterns = PatternWeights()
+        patterns.load_state_dict(more)
+    return LatticeEvidence(sets, network, patterns), header["lattices"]

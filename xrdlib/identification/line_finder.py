@@ -78,7 +78,7 @@ def find_lines(intensity):
         )
     seen = np.flatnonzero(y)
     span = slice(seen[0], seen[-1] + 1)
-    width = np.clip(_WIDTH_OF_FILTER * _line_width(y, span), _NARROWEST, _WIDEST)
+    width = np.clip(_WIDTH_OF_FILTER * line_width(y), _NARROWEST, _WIDEST)
     angle = GRID.two_theta[span]
     answer = _filtered(y[span] / y.max(), angle, width)
     rises = (answer[1:-1] > answer[:-2]) & (answer[1:-1] >= answer[2:])
@@ -104,8 +104,21 @@ def _doublet(two_theta):
     return 2 * np.degrees(np.arcsin(np.minimum(sine, 1))) - two_theta
 
 
-def _line_width(y, span):
-    """Median full width at half maximum of the strongest lines, degrees; doublets as one."""
+def line_width(intensity):
+    """Median full width at half maximum of a pattern's strongest lines, degrees; doublets as one.
+
+    Parameters
+    ----------
+    intensity : array_like, (GRID.size,)
+        As for `find_lines`.
+
+    Returns
+    -------
+    float
+    """
+    y = np.asarray(intensity, dtype=np.float64)
+    seen = np.flatnonzero(y)
+    span = slice(seen[0], seen[-1] + 1)
     profile_ = np.clip(y - background(y, GRID.step), 0, None)[span]
     angle, widths = GRID.two_theta[span], []
     used = np.zeros(len(profile_), dtype=bool)

@@ -11,9 +11,11 @@ a higher one. Patterns of one mineral family are alike, so a family has one vote
 patterns, and the promise is about families not seen before.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from .metrics import check, ece, logsumexp, nll, top_k
@@ -33,7 +35,9 @@ class Calibration:
     w: float = 1.0
     a: float = 0.5
 
-    def apply(self, rule_logp, aux_logp, log_ratio):
+    def apply(
+        self, rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, log_ratio: ArrayLike
+    ) -> np.ndarray:
         """Calibrated log-probabilities, (n, 99) float64.
 
         Parameters
@@ -46,18 +50,10 @@ class Calibration:
         return rescale(fuse(rule_logp, aux_logp, self.a), self.T, self.w, log_ratio)
 
 
-def fuse(rule_logp, aux_logp, a):
+def fuse(rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, a: float) -> np.ndarray:
     """log(a p_rule + (1 - a) p_aux), or the one head that there is.
 
-    Parameters
-    ----------
-    rule_logp, aux_logp : array_like, (n, 99), or None
-    a : float
-        Weight of the rule head, 0..1; without effect where a head is None.
-
-    Returns
-    -------
-    ndarray, (n, 99) float64
+    Heads are (n, 99) or None; the weight a of the rule head, 0..1, has no effect on a single one.
 
     Raises
     ------
@@ -74,18 +70,15 @@ def fuse(rule_logp, aux_logp, a):
     return np.logaddexp(np.log(a) + heads[0], np.log1p(-a) + heads[1])
 
 
-def rescale(logp, T, w, log_ratio):
-    """Normalised s = logp / T + w log_ratio; T may be infinite, where the prior ratio is left.
-
-    Returns
-    -------
-    ndarray, (n, 99) float64
-    """
+def rescale(logp: ArrayLike, T: float, w: float, log_ratio: ArrayLike) -> np.ndarray:
+    """Normalised s = logp / T + w log_ratio, (n, 99); at infinite T the prior ratio is left."""
     scores = np.asarray(logp, dtype=np.float64) / T + w * np.asarray(log_ratio)
     return scores - logsumexp(scores)[:, None]
 
 
-def fit(rule_logp, aux_logp, labels, log_ratio):
+def fit(
+    rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, labels: ArrayLike, log_ratio: ArrayLike
+) -> Calibration:
     """Choose T, w and a by the NLL of calibration patterns.
 
     For given a the NLL is convex in (1 / T, w), so each point of a grid over a is solved to its
@@ -122,28 +115,28 @@ def fit(rule_logp, aux_logp, labels, log_ratio):
     return min(best, refined, key=lambda point: point[0])[1]
 
 
-def profile_fusion(rule_logp, aux_logp, labels, log_ratio, weights=FUSION_GRID):
-    """Best T and w at each fusion weight a.
-
-    Returns
-    -------
-    list of (float, Calibration)
-        NLL on the given patterns, and the calibration that gives it.
-    """
-    return [_fit_scale(rule_logp, aux_logp, labels, log_ratio, float(a)) for a in weights]
+def profile_fusion(
+    rule_logp: ArrayLike, aux_logp: ArrayLike, labels: ArrayLike, log_ratio: ArrayLike
+) -> list[tuple[float, Calibration]]:
+    """NLL on the given patterns at each fusion weight a with the T and w that are best there."""
+    return [_fit_scale(rule_logp, aux_logp, labels, log_ratio, a) for a in FUSION_GRID]
 
 
-def temperature_curve(logp, labels, w, log_ratio, temperatures=None):
+def temperature_curve(
+    logp: ArrayLike,
+    labels: ArrayLike,
+    w: float,
+    log_ratio: ArrayLike,
+    temperatures: Iterable[float] | None = None,
+) -> dict:
     """Scores against temperature, up to the limit where only the prior ratio is left.
 
     Parameters
     ----------
     logp : array_like, (n, 99)
         Fused log-probabilities before scaling.
-    labels : array_like, (n,)
     w : float
         Weight of the prior ratio.
-    log_ratio : array_like, (99,)
     temperatures : sequence of float, optional
         By default 25 from 0.5 to 50, evenly spaced in logarithm.
 
@@ -191,7 +184,7 @@ def _fit_scale(rule_logp, aux_logp, labels, ratio, a):
     return float(found.fun), Calibration(T=float(1 / found.x[0]), w=float(found.x[1]), a=a)
 
 
-def scores(logp, labels):
+def scores(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
     """Probability of the groups above the true one, (n,) in [0, 1): 0 where it is ranked first.
 
     Parameters
@@ -207,15 +200,13 @@ def scores(logp, labels):
     return (p * (p > own[:, None])).sum(axis=1)
 
 
-def quantile(values, families, coverage):
+def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
     """Score up to which a set must go.
 
     Parameters
     ----------
-    values : array_like, (n,)
-        As from `scores`.
-    families : array_like, (n,)
-        Family of each pattern.
+    values, families : array_like, (n,)
+        Scores as from `scores`, and the family of each pattern.
     coverage : float
         Frequency with which sets shall hold the true group, above 0 and below 1.
 
@@ -243,19 +234,9 @@ def quantile(values, families, coverage):
     return float(values[order[at]]) if at < len(values) else 1.0
 
 
-def members(probability, threshold):
-    """Groups of the sets.
-
-    Parameters
-    ----------
-    probability : array_like, (n, 99)
-    threshold : float
-        As from `quantile`.
-
-    Returns
-    -------
-    ndarray, (n, 99) bool
-        The groups above which no more probability lies than the threshold.
+def members(probability: ArrayLike, threshold: float) -> np.ndarray:
+    """Groups of the sets, (n, 99) bool: those above which no more probability (n, 99) lies than
+    the threshold, as from `quantile`.
     """
     probability = np.asarray(probability, dtype=np.float64)
     order = np.argsort(-probability, axis=1, kind="stable")

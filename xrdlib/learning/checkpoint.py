@@ -44,12 +44,14 @@ class Checkpoint:
     tensors: dict
     groups: list = field(default_factory=list)
 
-    def part(self, prefix):
+    def part(self, prefix: str) -> dict[str, torch.Tensor]:
         """Tensors whose names start with `prefix` and a dot, without it."""
         skip = len(prefix) + 1
         return {k[skip:]: v for k, v in self.tensors.items() if k.startswith(f"{prefix}.")}
 
-    def restore(self, model, optimiser=None):
+    def restore(
+        self, model: torch.nn.Module, optimiser: torch.optim.Optimizer | None = None
+    ) -> None:
         """Put weights, optimiser state and PyTorch's random state back.
 
         Raises
@@ -70,37 +72,28 @@ class Checkpoint:
             torch.cuda.set_rng_state(random["cuda"])
 
 
-def config_hash(config):
-    """Twelve hexadecimal digits that name a configuration.
-
-    Parameters
-    ----------
-    config : dict
-        Of JSON values.
-
-    Raises
-    ------
-    XrdlibError
-        If a value is none of JSON's.
-    """
+def config_hash(config: dict) -> str:
+    """Twelve hexadecimal digits that name a configuration, a dict of JSON values."""
     return hashlib.sha256(tensorfile.canonical(config).encode()).hexdigest()[:12]
 
 
-def save(path, model, optimiser, step, config, extra=None, tensors=None):
+def save(
+    path: str | Path,
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    config: dict,
+    extra: dict | None = None,
+    tensors: dict[str, torch.Tensor] | None = None,
+) -> None:
     """Write a checkpoint; the one it replaces is kept as `.previous` if it is whole.
 
     Parameters
     ----------
-    path : path-like
-    model : torch.nn.Module
-    optimiser : torch.optim.Optimizer
-    step : int
     config : dict
         Of JSON values; `load` refuses the file to any other.
-    extra : dict, optional
-        Of JSON values.
-    tensors : dict of Tensor, optional
-        More state of the caller's.
+    extra, tensors : dict, optional
+        More state of the caller's: JSON values, and tensors.
 
     Raises
     ------
@@ -124,26 +117,16 @@ def save(path, model, optimiser, step, config, extra=None, tensors=None):
     tensorfile.write(path, everything, header, keep_as=previous(path))
 
 
-def load(path, config=None):
+def load(path: str | Path, config: dict | None = None) -> Checkpoint | None:
     """Read the newest whole checkpoint.
 
-    Parameters
-    ----------
-    path : path-like
-        As given to `save`.
-    config : dict, optional
-        What the run is to be resumed with.
-
-    Returns
-    -------
-    Checkpoint or None
-        None if nothing was saved yet. If the newest file is damaged, a warning says so and the
-        previous one is returned.
+    None if nothing was saved yet. If the newest file is damaged, a warning says so and the previous
+    one is returned.
 
     Raises
     ------
     ConfigMismatch
-        If the checkpoint was written by a run with another `config`.
+        If the checkpoint was written by a run with another `config` than it is resumed with.
     XrdlibError
         If there are files and none is whole.
     """
@@ -174,17 +157,16 @@ def _require_same(given, stored, path):
         )
 
 
-def previous(path):
+def previous(path: str | Path) -> Path:
     """Where the checkpoint before the one at `path` is kept."""
     return Path(path).with_name(Path(path).name + ".previous")
 
 
-def save_weights(path, model, metadata=None):
+def save_weights(path: str | Path, model: torch.nn.Module, metadata: dict | None = None) -> None:
     """Write a model for release: weights, and what rebuilds and describes it.
 
     Parameters
     ----------
-    path : path-like
     model : torch.nn.Module
         With attributes `name` and `config`, as `baselines.build` makes it.
     metadata : dict, optional
@@ -199,13 +181,8 @@ def save_weights(path, model, metadata=None):
     tensorfile.write(path, model.state_dict(), header)
 
 
-def load_weights(path):
-    """Rebuild a released model.
-
-    Returns
-    -------
-    torch.nn.Module
-        On the CPU, in evaluation mode.
+def load_weights(path: str | Path) -> torch.nn.Module:
+    """Rebuild a released model, on the CPU and in evaluation mode.
 
     Raises
     ------
@@ -220,7 +197,7 @@ def load_weights(path):
     return model.eval()
 
 
-def load_metadata(path):
+def load_metadata(path: str | Path) -> dict:
     """The metadata that was given to `save_weights`, a dict; errors as for `load_weights`."""
     return tensorfile.read(path)[1].get("metadata", {})
 

@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch.nn import functional as F
 
 from ..base.errors import XrdlibError
@@ -17,7 +18,7 @@ from ..symmetry.groups import CENTRING, N_GROUPS, OPERATORS, SYSTEM, templates
 MAX_POSITIVE_WEIGHT = 100.0
 
 
-def rule_log_probs(rule):
+def rule_log_probs(rule: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of the groups by their templates.
 
     log p(g) = log p_system[s(g)] + log p_centring[c(g)] + sum over the 25 operators of the
@@ -27,10 +28,6 @@ def rule_log_probs(rule):
     ----------
     rule : Tensor, (B, 37)
         Logits, ordered as `groups.TEMPLATE_BITS`.
-
-    Returns
-    -------
-    Tensor, (B, 99) float32
     """
     with torch.autocast(rule.device.type, enabled=False):
         rule = rule.float()
@@ -45,21 +42,8 @@ def rule_log_probs(rule):
         return F.log_softmax(score, -1)
 
 
-def fuse(rule_logp, aux_logp, a):
-    """Log of the mixture a p_rule + (1 - a) p_aux.
-
-    Parameters
-    ----------
-    rule_logp, aux_logp : Tensor, (..., 99)
-        Normalised log-probabilities.
-    a : float
-        Weight of the rule head, 0..1.
-
-    Raises
-    ------
-    XrdlibError
-        If `a` is outside 0..1.
-    """
+def fuse(rule_logp: torch.Tensor, aux_logp: torch.Tensor, a: float) -> torch.Tensor:
+    """Log of the mixture a p_rule + (1 - a) p_aux of log-probabilities, (..., 99)."""
     if not 0 <= a <= 1:
         raise XrdlibError(f"The fusion weight is {a}; choose one between 0 (aux) and 1 (rule).")
     if a in (0, 1):
@@ -67,8 +51,8 @@ def fuse(rule_logp, aux_logp, a):
     return torch.logaddexp(math.log(a) + rule_logp, math.log1p(-a) + aux_logp)
 
 
-def log_probs(outputs, fusion):
-    """Fused log-probabilities of the groups.
+def log_probs(outputs: dict, fusion: float) -> torch.Tensor:
+    """Fused log-probabilities of the groups, (B, 99).
 
     Parameters
     ----------
@@ -76,10 +60,6 @@ def log_probs(outputs, fusion):
         A model's: "aux" (B, 99) logits and, from a model with a rule head, "rule" (B, 37).
     fusion : float
         Weight of the rule head, 0..1; without effect on a model that has none.
-
-    Returns
-    -------
-    Tensor, (B, 99) float32
     """
     aux = F.log_softmax(outputs["aux"].float(), -1)
     if "rule" not in outputs:
@@ -87,7 +67,7 @@ def log_probs(outputs, fusion):
     return fuse(rule_log_probs(outputs["rule"]), aux, fusion)
 
 
-def positive_weights(frequencies=None):
+def positive_weights(frequencies: ArrayLike | None = None) -> torch.Tensor:
     """Weight of an operator's presence in the loss: N_negative / N_positive, 100 at most.
 
     Parameters
@@ -112,7 +92,9 @@ def positive_weights(frequencies=None):
     return torch.tensor(np.minimum(weight, MAX_POSITIVE_WEIGHT), dtype=torch.float32)
 
 
-def loss(outputs, labels, positive_weights, smoothing=0.0):
+def loss(
+    outputs: dict, labels: torch.Tensor, positive_weights: torch.Tensor, smoothing: float = 0.0
+) -> tuple:
     """Multi-task loss: CE(system) + CE(centring) + BCE(operators) + CE(99 groups).
 
     Parameters
@@ -151,19 +133,8 @@ def loss(outputs, labels, positive_weights, smoothing=0.0):
     return total, {name: term.detach() for name, term in terms.items()}
 
 
-def scores(logp, labels):
-    """Top-1 and top-5 accuracy in percent and mean negative log-likelihood in nats.
-
-    Parameters
-    ----------
-    logp : Tensor, (n, 99)
-    labels : Tensor, (n,) int64
-
-    Returns
-    -------
-    dict of float
-        "top1", "top5", "nll".
-    """
+def scores(logp: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Accuracies "top1" and "top5" in percent and "nll" in nats of logp (n, 99), labels (n,)."""
     hit = logp.topk(5, -1).indices == labels[:, None]
     return {
         "top1": 100 * hit[:, 0].float().mean().item(),

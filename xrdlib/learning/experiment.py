@@ -1,6 +1,9 @@
 """What the experiments work with: banks, sets, predictions and streams of a profile."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from zipfile import BadZipFile
 
 import numpy as np
@@ -8,6 +11,7 @@ import numpy as np
 from ..base import files, paths, records
 from ..base.errors import XrdlibError
 from ..base.patterns import Grid
+from ..simulation.diffraction import Reflections
 from ..simulation.prototypes import Prototypes, PrototypeSource
 from ..simulation.realism import Realism
 from ..simulation.stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
@@ -25,6 +29,7 @@ SEEDS = {
 }
 
 MEASURED = ("rruff-calibration", "rruff-test")
+
 # What to do about measured patterns that could not be had.
 HOW_TO_GET_MEASURED = (
     "set XRDLIB_DATA to a folder with rruff.npz or with the official RRUFF archives "
@@ -58,36 +63,30 @@ class PatternSet:
     def __len__(self):
         return len(self.label)
 
-    def take(self, index):
+    def take(self, index: np.ndarray) -> "PatternSet":
         """The patterns at `index` (integer or boolean array)."""
         return PatternSet(self.x[index], self.label[index], self.family[index], self.name[index])
 
 
-def grid(config):
+def grid(config: SimpleNamespace) -> Grid:
     """Grid of a profile's models."""
     return Grid(5.0, 90.0, config.grid_step)
 
 
-def folder(config, name):
+def folder(config: SimpleNamespace, name: str) -> Path:
     """Folder `name` of a profile's run, made if missing."""
     path = paths.runs(config.profile) / name
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
-def save_set(config, name, patterns):
-    """Write a `PatternSet` into the profile's sets.
-
-    Raises
-    ------
-    XrdlibError
-        If the file cannot be written.
-    """
+def save_set(config: SimpleNamespace, name: str, patterns: PatternSet) -> None:
+    """Write a `PatternSet` into the profile's sets."""
     with files.replacing(_set_path(config, name)) as file:
         np.savez(file, **asdict(patterns))
 
 
-def load_set(config, name):
+def load_set(config: SimpleNamespace, name: str) -> PatternSet | None:
     """Read a `PatternSet` of the profile; None where its data were not to be had.
 
     Raises
@@ -99,13 +98,15 @@ def load_set(config, name):
     return PatternSet(**_arrays(path)) if path.exists() else None
 
 
-def load_sets(config, names=(*MEASURED, *HELD_OUT, "random-crystals")):
+def load_sets(
+    config: SimpleNamespace, names: Iterable[str] = (*MEASURED, *HELD_OUT, "random-crystals")
+) -> dict[str, PatternSet]:
     """Those of the named sets that there are, by name."""
     sets = {name: load_set(config, name) for name in names}
     return {name: patterns for name, patterns in sets.items() if patterns is not None}
 
 
-def calibration_name(names):
+def calibration_name(names: Iterable[str]) -> str:
     """Set on which choices are made: measured if there is one, else held-out minerals.
 
     Raises
@@ -119,20 +120,14 @@ def calibration_name(names):
     raise XrdlibError("There is no calibration set; run the stages that write the sets.")
 
 
-def save_predictions(config, model, predictions):
-    """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set.
-
-    Raises
-    ------
-    XrdlibError
-        If a file cannot be written.
-    """
+def save_predictions(config: SimpleNamespace, model: str, predictions: dict[str, dict]) -> None:
+    """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set."""
     for name, heads in predictions.items():
         with files.replacing(folder(config, "predictions") / model / f"{name}.npz") as file:
             np.savez(file, **heads)
 
 
-def load_predictions(config, model, name):
+def load_predictions(config: SimpleNamespace, model: str, name: str) -> dict[str, np.ndarray]:
     """Arrays that `save_predictions` wrote for one set.
 
     Raises
@@ -143,12 +138,12 @@ def load_predictions(config, model, name):
     return _arrays(folder(config, "predictions") / model / f"{name}.npz")
 
 
-def load_bank(config, name):
+def load_bank(config: SimpleNamespace, name: str) -> Reflections:
     """Reflections that the synthesis stage wrote, by name, as train or compounds."""
     return records.load(records.Reflections, folder(config, "bank") / f"{name}.npz")
 
 
-def realism(config, preset="measured", **overrides):
+def realism(config: SimpleNamespace, preset: str = "measured", **overrides) -> Realism:
     """Nuisance ranges of the profile, with further overrides.
 
     Parameters
@@ -165,29 +160,25 @@ def realism(config, preset="measured", **overrides):
     return make(**{**vars(config.realism), **overrides})
 
 
-def seed(config, name):
+def seed(config: SimpleNamespace, name: str) -> int:
     """Seed of one of the streams in `SEEDS`."""
     return config.seed * 10 + SEEDS[name]
 
 
-def random_crystals(config, name):
+def random_crystals(config: SimpleNamespace, name: str) -> RandomCrystalSource:
     """Endless random crystals, uniform over the 99 groups, for the stream `name`."""
     return RandomCrystalSource(shipped(), seed(config, name), config.synthesis.chunk)
 
 
-def prototypes(config, name, temper=0.0):
+def prototypes(config: SimpleNamespace, name: str, temper: float = 0.0) -> PrototypeSource:
     """Endless decorated prototypes for the stream `name`; groups by tempered frequency."""
     bank = records.load(Prototypes, folder(config, "bank") / "prototypes.npz")
     stream = seed(config, f"{name} prototypes")
     return PrototypeSource(bank, stream, temper=temper, chunk=config.synthesis.chunk)
 
 
-def stage1_stream(config):
+def stage1_stream(config: SimpleNamespace) -> PatternStream:
     """Balanced synthetic pretraining: random crystals, and decorated prototypes if asked for.
-
-    Returns
-    -------
-    PatternStream
 
     Raises
     ------
@@ -201,7 +192,7 @@ def stage1_stream(config):
     return _stream(config, sources, "stage1", config.stage1.batch, preset="mild")
 
 
-def stage2_stream(config, batch):
+def stage2_stream(config: SimpleNamespace, batch: int) -> PatternStream:
     """Realistic fine-tuning: textured minerals by tempered frequency, some other crystals.
 
     Errors raised as by `stage1_stream`.

@@ -5,18 +5,15 @@ thousand resamples cost one matrix product. Functions of one score return fracti
 `evaluate`, which make the rows of tables, return percent where the quantity is a rate.
 """
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
-from ..symmetry.groups import (
-    N_CLASSES,
-    N_GROUPS,
-    N_SPACE_GROUPS,
-    SYSTEMS,
-    crystal_systems,
-    diffraction_classes,
-    symbols,
-)
+from ..symmetry import groups
+from ..symmetry.groups import N_CLASSES, N_GROUPS, N_SPACE_GROUPS, SYSTEMS
 
 N_BINS = 15
 
@@ -26,8 +23,8 @@ RATES = ("top1", "top3", "top5", "balanced_top1", "ece", "top1_97", "top5_97", "
 _SLICE = 4_000_000
 
 
-def check(logp, labels):
-    """Validated predictions and labels.
+def check(logp: ArrayLike, labels: ArrayLike) -> tuple:
+    """Validated predictions and labels, float64 and int64; predictions normalised to rounding.
 
     Parameters
     ----------
@@ -35,12 +32,6 @@ def check(logp, labels):
         Natural log-probabilities; each row sums to one within 1e-3.
     labels : array_like, (n,)
         True classes, counted from 0.
-
-    Returns
-    -------
-    logp : ndarray, of the same shape, float64
-        Normalised to rounding.
-    labels : ndarray, (n,) int64
 
     Raises
     ------
@@ -74,100 +65,86 @@ def check(logp, labels):
     return logp - total[:, None], labels.astype(np.int64)
 
 
-def logsumexp(x):
+def logsumexp(x: np.ndarray) -> np.ndarray:
     """Logarithm of the sum of exponentials over the last axis, without overflow."""
     top = x.max(axis=-1)
     return top + np.log(np.exp(x - top[..., None]).sum(axis=-1))
 
 
-def merge_97(logp, labels):
-    """Predictions and labels over the 97 classes that diffraction can tell apart.
-
-    Returns
-    -------
-    logp : ndarray, (n, 97) float64
-    labels : ndarray, (n,) int64
-        0..96, diffraction class less one.
-    """
+def merge_97(logp: ArrayLike, labels: ArrayLike) -> tuple:
+    """Predictions (n, 97) and labels (n,) over the classes that diffraction can tell apart."""
     logp, labels = check(logp, labels)
     if logp.shape[1] != N_GROUPS:
         raise XrdlibError(f"merge_97 needs {N_GROUPS} columns, not {logp.shape[1]}.")
-    classes = np.asarray(diffraction_classes(), dtype=np.int64) - 1
+    classes = np.asarray(groups.diffraction_classes(), dtype=np.int64) - 1
     merged = np.full((len(logp), N_CLASSES), -np.inf)
     for column, target in enumerate(classes):
         merged[:, target] = np.logaddexp(merged[:, target], logp[:, column])
     return merged, classes[labels]
 
 
-def top_k(logp, labels, k=1, weights=None):
-    """Fraction of patterns whose true class is among the k most probable.
+def top_k(logp: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
+    """Fraction of patterns whose true class is among the k most probable (ties: see `credit`)."""
+    return float(credit(*check(logp, labels), k).mean())
 
-    Ties count as if broken at random (their expected credit), so a predictor that says nothing
-    gains nothing from the order of the classes.
+
+def nll(logp: ArrayLike, labels: ArrayLike) -> float:
+    """Mean negative log-likelihood in nats."""
+    return float(-log_likelihood(*check(logp, labels)).mean())
+
+
+def ece(logp: ArrayLike, labels: ArrayLike) -> float:
+    """Expected calibration error over 15 equal-width bins of confidence (Guo et al. 2017)."""
+    logp, labels = check(logp, labels)
+    return float(_ece(logp, credit(logp, labels, 1), np.ones((1, len(labels))))[0])
+
+
+def measure(
+    logp: ArrayLike, labels: ArrayLike, prior_logp: ArrayLike, weights: np.ndarray | None = None
+) -> dict:
+    """Every score at once, in percent where a rate (`RATES`).
 
     Parameters
     ----------
     logp, labels
-        As for `check`.
-    k : int
+        As for `check`, 99 columns.
+    prior_logp : array_like, (99,)
+        The prior beyond which bits are counted: (NLL of the prior - NLL) / ln 2.
     weights : ndarray, (B, n), optional
         Weight of each pattern in each of B resamples.
 
     Returns
     -------
-    float or ndarray, (B,)
+    dict
+        Of floats, or of arrays (B,) where weights are given.
     """
-    logp, labels = check(logp, labels)
-    return _mean(credit(logp, labels, k), weights)
-
-
-def nll(logp, labels, weights=None):
-    """Mean negative log-likelihood in nats."""
-    logp, labels = check(logp, labels)
-    return _mean(-log_likelihood(logp, labels), weights)
-
-
-def ece(logp, labels, weights=None):
-    """Expected calibration error over 15 equal-width bins of confidence (Guo et al. 2017)."""
-    logp, labels = check(logp, labels)
-    return _ece(logp, credit(logp, labels, 1), weights)
-
-
-def bits_over_prior(logp, labels, prior_logp, weights=None):
-    """Information about the class beyond a prior: (NLL of the prior - NLL) / ln 2, in bits.
-
-    Parameters
-    ----------
-    prior_logp : array_like, (99,)
-        Natural log-probabilities of the prior.
-    """
-    logp, labels = check(logp, labels)
-    prior, _ = check(np.asarray(prior_logp)[None], labels[:1])
-    return _mean((log_likelihood(logp, labels) - prior[0, labels]) / np.log(2), weights)
-
-
-def measure(logp, labels, prior_logp, weights=None):
-    """Every score at once: a dict of float or (B,) arrays, in percent where a rate (`RATES`)."""
     logp, labels = check(logp, labels)
     logp_97, labels_97 = merge_97(logp, labels)
+    prior, _ = check(np.asarray(prior_logp)[None], labels[:1])
+    w = np.ones((1, len(labels))) if weights is None else weights
     first, first_97 = credit(logp, labels, 1), credit(logp_97, labels_97, 1)
-    values = {
-        "top1": _mean(first, weights),
-        "top3": _mean(credit(logp, labels, 3), weights),
-        "top5": _mean(credit(logp, labels, 5), weights),
-        "balanced_top1": _balanced(first, labels, weights),
-        "nll": _mean(-log_likelihood(logp, labels), weights),
-        "ece": _ece(logp, first, weights),
-        "bits_over_prior": bits_over_prior(logp, labels, prior_logp, weights),
-        "top1_97": _mean(first_97, weights),
-        "top5_97": _mean(credit(logp_97, labels_97, 5), weights),
-        "balanced_top1_97": _balanced(first_97, labels_97, weights),
-        "nll_97": _mean(-log_likelihood(logp_97, labels_97), weights),
+    likelihood = log_likelihood(logp, labels)
+    means = {
+        "top1": first,
+        "top3": credit(logp, labels, 3),
+        "top5": credit(logp, labels, 5),
+        "nll": -likelihood,
+        "bits_over_prior": (likelihood - prior[0, labels]) / np.log(2),
+        "top1_97": first_97,
+        "top5_97": credit(logp_97, labels_97, 5),
+        "nll_97": -log_likelihood(logp_97, labels_97),
     }
-    return {key: 100 * value if key in RATES else value for key, value in values.items()}
+    values = {key: w @ each / w.sum(axis=1) for key, each in means.items()}
+    values |= {
+        "balanced_top1": _balanced(first, labels, w),
+        "ece": _ece(logp, first, w),
+        "balanced_top1_97": _balanced(first_97, labels_97, w),
+    }
+    values = {key: 100 * value if key in RATES else value for key, value in values.items()}
+    return values if weights is not None else {k: float(v[0]) for k, v in values.items()}
 
 
-def resamples(families, n_boot=1000, seed=0):
+def resamples(families: ArrayLike, n_boot: int = 1000, seed: int = 0) -> Iterator[np.ndarray]:
     """Bootstrap resamples of mineral families, as slices (b, n) of pattern weights.
 
     Parameters
@@ -198,43 +175,80 @@ def resamples(families, n_boot=1000, seed=0):
         yield counts[first : first + step][:, codes].astype(np.float64)
 
 
-def family_bootstrap(metric_fn, families, n_boot=1000, seed=0):
-    """95 % percentile interval of a score when whole mineral families are resampled.
+def family_bootstrap(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    families: ArrayLike,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> list[float]:
+    """95 % percentile interval of a statistic when whole mineral families are resampled.
 
     Parameters
     ----------
-    metric_fn : callable
-        Pattern weights (b, n) to scores (b,): for example ``partial(top_k, logp, labels, 5)``
-        called with ``weights=``.
+    statistic : callable
+        Pattern weights (b, n) to values (b,); those that are not finite are left out.
     families : array_like, (n,)
 
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, in the unit of the score.
-
-    Raises
-    ------
-    XrdlibError
-        If there are fewer than two families.
+    Examples
+    --------
+    >>> hit = np.array([0.0, 0.0, 1.0, 1.0])
+    >>> family_bootstrap(lambda weights: weights @ hit / weights.sum(axis=1), ["a", "a", "b", "b"])
+    [0.0, 1.0]
     """
-    parts = [metric_fn(weights=weights) for weights in resamples(families, n_boot, seed)]
-    low, high = np.percentile(np.concatenate(parts), [2.5, 97.5])
-    return float(low), float(high)
+    drawn = np.concatenate([statistic(w) for w in resamples(families, n_boot, seed)])
+    return np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5]).tolist()
 
 
-def evaluate(name, subset, logp, labels, families, prior_logp, n_boot=1000, seed=0):
-    """One row of a results table.
+def means(
+    values: dict[str, np.ndarray],
+    families: np.ndarray,
+    n_boot: int = 1000,
+    seed: int = 0,
+    votes: np.ndarray | None = None,
+) -> dict:
+    """Means of per-pattern numbers (n,) with 95 % intervals, whole mineral families resampled.
+
+    Patterns count equally, or by their `votes` (n,). Each key gives its mean (float), and key +
+    "_ci95" = [low, high], None with fewer than two families or where no pattern has a vote.
+
+    Examples
+    --------
+    >>> means({"top1": np.array([0, 0, 100, 100])}, np.array(["a", "a", "b", "b"]))
+    {'top1': 50.0, 'top1_ci95': [0.0, 100.0]}
+    """
+    votes = np.ones(len(families)) if votes is None else np.asarray(votes, dtype=np.float64)
+    several = len(np.unique(families)) > 1 and votes.any()
+    found = {}
+    for key, value in values.items():
+        mean = partial(_mean, votes * np.asarray(value, dtype=np.float64), votes)
+        found[key] = float(mean(np.ones((1, len(votes))))[0])
+        interval = family_bootstrap(mean, families, n_boot, seed) if several else None
+        found[f"{key}_ci95"] = interval
+    return found
+
+
+def _mean(column, votes, weights):
+    total = weights @ votes
+    return np.divide(weights @ column, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def evaluate(
+    name: str,
+    subset: str,
+    logp: ArrayLike,
+    labels: ArrayLike,
+    families: ArrayLike,
+    prior_logp: ArrayLike,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> dict:
+    """One row of a results table: a model's scores on a subset.
 
     Parameters
     ----------
-    name, subset : str
-        Model and the set of patterns.
-    logp, labels
-        As for `check`, 99 columns.
+    logp, labels, prior_logp
+        As for `measure`.
     families : array_like, (n,)
-    prior_logp : array_like, (99,)
-        The prior that bits are counted over.
 
     Returns
     -------
@@ -250,33 +264,37 @@ def evaluate(name, subset, logp, labels, families, prior_logp, n_boot=1000, seed
     return row(name, subset, families, point, [measure(logp, labels, prior_logp, w) for w in drawn])
 
 
-def row(name, subset, families, point, parts):
+def row(
+    name: str, subset: str, families: ArrayLike, point: dict[str, float], parts: list[dict]
+) -> dict:
     """Assemble a row from scores (dict of float) and a list of their resamples (may be empty)."""
     n_families = len(np.unique(families))
     result = {"model": name, "subset": subset, "n": len(families), "n_families": n_families}
     for key, value in point.items():
-        result[key] = float(value)
+        drawn = [part[key] for part in parts]
+        ends = np.percentile(np.concatenate(drawn), [2.5, 97.5]).tolist() if drawn else None
         name_ci = "bits_ci95" if key == "bits_over_prior" else f"{key}_ci95"
-        result[name_ci] = None
-        if parts:
-            ends = np.percentile(np.concatenate([part[key] for part in parts]), [2.5, 97.5])
-            result[name_ci] = [float(end) for end in ends]
+        result |= {key: float(value), name_ci: ends}
     return result
 
 
-def log_likelihood(logp, labels):
+def log_likelihood(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
     """Log-probability of each true class, (n,)."""
     return logp[np.arange(len(labels)), labels]
 
 
-def credit(logp, labels, k):
-    """Expected hit of each pattern among its k most probable classes, (n,), ties at random."""
+def credit(logp: ArrayLike, labels: ArrayLike, k: int) -> np.ndarray:
+    """Expected hit of each pattern among its k most probable classes, (n,).
+
+    Ties count as if broken at random, so a predictor that says nothing gains nothing from the
+    order of the classes.
+    """
     true = log_likelihood(logp, labels)[:, None]
     above, level = (logp > true).sum(axis=1), (logp == true).sum(axis=1)
     return np.clip((k - above) / level, 0.0, 1.0)
 
 
-def confidence_bins(logp):
+def confidence_bins(logp: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Largest probability of each pattern, (n,), and its bin 0..14, (n,)."""
     confidence = np.exp(logp.max(axis=1))
     return confidence, np.minimum((confidence * N_BINS).astype(np.int64), N_BINS - 1)
@@ -286,36 +304,22 @@ def _one_hot(codes, size):
     return (codes[:, None] == np.arange(size)).astype(np.float64)
 
 
-def _mean(values, weights):
-    return float(values.mean()) if weights is None else weights @ values / weights.sum(axis=1)
-
-
-def _balanced(hit, labels, weights):
+def _balanced(hit, labels, w):
     _, codes = np.unique(labels, return_inverse=True)
     member = _one_hot(codes, codes.max() + 1)
-    w = np.ones((1, len(labels))) if weights is None else weights
     size = w @ member
     rate = (w @ (member * hit[:, None])) / np.maximum(size, 1e-300)
-    value = rate.sum(axis=1) / (size > 0).sum(axis=1)
-    return float(value[0]) if weights is None else value
+    return rate.sum(axis=1) / (size > 0).sum(axis=1)
 
 
-def _ece(logp, hit, weights):
+def _ece(logp, hit, w):
     confidence, bins = confidence_bins(logp)
     gap = _one_hot(bins, N_BINS) * (confidence - hit)[:, None]
-    w = np.ones((1, len(hit))) if weights is None else weights
-    value = np.abs(w @ gap).sum(axis=1) / w.sum(axis=1)
-    return float(value[0]) if weights is None else value
+    return np.abs(w @ gap).sum(axis=1) / w.sum(axis=1)
 
 
-def reliability(logp, labels):
-    """Confidence against accuracy in 15 bins.
-
-    Returns
-    -------
-    dict of list
-        "lower", "upper", "count", "confidence", "accuracy" (fractions; null in an empty bin).
-    """
+def reliability(logp: ArrayLike, labels: ArrayLike) -> dict[str, list]:
+    """Confidence against accuracy in 15 bins, as fractions; None in an empty bin."""
     logp, labels = check(logp, labels)
     confidence, bins = confidence_bins(logp)
     count = np.bincount(bins, minlength=N_BINS)
@@ -332,45 +336,30 @@ def reliability(logp, labels):
     }
 
 
-def confusion_by_system(logp, labels):
-    """Counts of true (rows) against predicted (columns) crystal system, of the top class.
-
-    Returns
-    -------
-    dict
-        "systems": 7 names; "counts": 7 x 7 integers.
-    """
+def confusion_by_system(logp: ArrayLike, labels: ArrayLike) -> dict:
+    """Counts of true (rows) against predicted (columns) crystal system of the top class, 7 x 7."""
     logp, labels = check(logp, labels)
-    system = np.array([SYSTEMS.index(s) for s in crystal_systems()])
+    system = np.array([SYSTEMS.index(s) for s in groups.crystal_systems()])
     counts = np.zeros((len(SYSTEMS), len(SYSTEMS)), dtype=np.int64)
     np.add.at(counts, (system[labels], system[logp.argmax(axis=1)]), 1)
     return {"systems": list(SYSTEMS), "counts": counts.tolist()}
 
 
-def per_class(logp, labels):
-    """Scores of each class that occurs: list of dicts, rates in percent.
-
-    Returns
-    -------
-    list of dict
-        "label" (1..99), "symbol", "n", "predicted" (patterns given this class), "top1", "top5",
-        "nll".
-    """
+def per_class(logp: ArrayLike, labels: ArrayLike) -> list[dict]:
+    """Scores of each class that occurs, rates in percent; "predicted": patterns given the class."""
     logp, labels = check(logp, labels)
-    guess, names = logp.argmax(axis=1), symbols()
+    guess, names = logp.argmax(axis=1), groups.symbols()
     first, fifth = (credit(logp, labels, k) for k in (1, 5))
-    table = []
-    for k in np.unique(labels):
-        mine = labels == k
-        table.append(
-            {
-                "label": int(k) + 1,
-                "symbol": names[k],
-                "n": int(mine.sum()),
-                "predicted": int((guess == k).sum()),
-                "top1": 100 * float(first[mine].mean()),
-                "top5": 100 * float(fifth[mine].mean()),
-                "nll": float(-log_likelihood(logp, labels)[mine].mean()),
-            }
-        )
-    return table
+    return [
+        {
+            "label": int(k) + 1,
+            "symbol": names[k],
+            "n": int(mine.sum()),
+            "predicted": int((guess == k).sum()),
+            "top1": 100 * float(first[mine].mean()),
+            "top5": 100 * float(fifth[mine].mean()),
+            "nll": float(-log_likelihood(logp, labels)[mine].mean()),
+        }
+        for k in np.unique(labels)
+        for mine in [labels == k]
+    ]

@@ -4,13 +4,22 @@ Both give rows like `metrics.evaluate`, to stand beside the models in every tabl
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..symmetry.groups import N_GROUPS
 from .metrics import N_BINS, check, confidence_bins, evaluate, measure, resamples, row
 
 
-def prior_only(subset, prior, labels, families, prior_logp, name="prior only", **bootstrap):
+def prior_only(
+    subset: str,
+    prior: ArrayLike,
+    labels: ArrayLike,
+    families: ArrayLike,
+    prior_logp: ArrayLike,
+    name: str = "prior only",
+    **bootstrap,
+) -> dict:
     """Row of a constant prediction that gives every pattern the same distribution.
 
     Parameters
@@ -21,10 +30,6 @@ def prior_only(subset, prior, labels, families, prior_logp, name="prior only", *
         The prior that bits are counted over; log(prior) itself gives 0 bits.
     bootstrap
         `n_boot` and `seed` of `metrics.evaluate`.
-
-    Returns
-    -------
-    dict
     """
     prior = np.asarray(prior, dtype=np.float64)
     if prior.shape != (N_GROUPS,) or not (prior > 0).all():
@@ -34,16 +39,16 @@ def prior_only(subset, prior, labels, families, prior_logp, name="prior only", *
 
 
 def shuffled(
-    subset,
-    logp,
-    labels,
-    families,
-    prior_logp,
-    name="shuffled",
-    n_shuffles=200,
-    n_boot=1000,
-    seed=0,
-):
+    subset: str,
+    logp: ArrayLike,
+    labels: ArrayLike,
+    families: ArrayLike,
+    prior_logp: ArrayLike,
+    name: str = "shuffled",
+    n_shuffles: int = 200,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> dict:
     """Row of a model's predictions handed to the wrong patterns.
 
     Shuffling keeps the model's class frequencies and confidences and breaks the link to the
@@ -66,21 +71,22 @@ def shuffled(
     families = np.asarray(families)
     if len(families) != len(labels):
         raise XrdlibError(f"{name} on {subset}: families and labels differ in length.")
-    few = len(np.unique(families)) < 2
     rng = np.random.default_rng(seed)
     share = -(-n_boot // n_shuffles)
     points, parts = [], []
     for i in range(n_shuffles):
         dealt = logp[rng.permutation(len(logp))]
         points.append(measure(dealt, labels, prior_logp))
-        if not few:
+        if len(np.unique(families)) > 1:
             weights = np.concatenate(list(resamples(families, share, seed=[seed, i])))
             parts.append(measure(dealt, labels, prior_logp, weights))
     point = {key: np.mean([p[key] for p in points]) for key in points[0]}
     return {**row(name, subset, families, point, parts), "n_shuffles": n_shuffles}
 
 
-def calibrated_ece(logp, families, n_draws=1000, seed=0):
+def calibrated_ece(
+    logp: ArrayLike, families: ArrayLike, n_draws: int = 1000, seed: int = 0
+) -> list[float]:
     """ECE that a perfectly calibrated predictor of the same confidences would have by chance.
 
     Few patterns fall into each bin of confidence, so even it is not at zero. Whether each answer
@@ -91,7 +97,6 @@ def calibrated_ece(logp, families, n_draws=1000, seed=0):
     ----------
     logp : array_like, (n, 99)
     families : array_like, (n,)
-    n_draws, seed : int
 
     Returns
     -------

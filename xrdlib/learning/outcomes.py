@@ -5,14 +5,20 @@ prior is then multiplied in. At temperature 1 that is the ratio of target to tra
 infinite temperature the target prior alone is left.
 """
 
+from collections.abc import Iterable
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..base import files, paths, results
 from ..base.results import MAIN
 from ..identification import searchmatch
+from ..simulation.diffraction import Reflections
 from . import calibrate, nulls, priors
-from .experiment import HELD_OUT, MEASURED, grid, load_predictions
+from .calibrate import Calibration
+from .experiment import HELD_OUT, MEASURED, PatternSet, grid, load_predictions
 from .metrics import evaluate, top_k
 from .stages import load_model
 
@@ -30,20 +36,18 @@ BALANCED = "random-crystals"
 RECOGNISED = 0.7  # cosine from which a simulated mineral resembles a measured pattern
 
 
-def evidence(config, title, names):
+def evidence(config: SimpleNamespace, title: str, names: Iterable[str]) -> dict[str, tuple]:
     """Evidence of a model's two heads on sets; search-match has the auxiliary one alone.
 
     Parameters
     ----------
     title : str
         As in the tables: one of `MODELS`, or search-match.
-    names : iterable of str
-        Of the sets.
 
     Returns
     -------
     dict of str to (rule, aux)
-        Each (n, 99) log-probabilities, or None for a head that the model lacks.
+        By set, each (n, 99) log-probabilities, or None for a head that the model lacks.
     """
     if title == SEARCH:
         scores = {name: load_predictions(config, SEARCH, name)["scores"] for name in names}
@@ -56,62 +60,67 @@ def evidence(config, title, names):
     }
 
 
-def fit(heads, labels, target):
-    """Temperature, prior weight and fusion by the likelihood of one set's labels.
+def fit(heads: tuple, labels: ArrayLike, target: ArrayLike) -> Calibration:
+    """Temperature, prior weight and fusion by the likelihood of one set's labels, (n,).
 
     Parameters
     ----------
     heads : (rule, aux)
         Of the calibration set, as in `evidence`.
-    labels : array_like, (n,)
     target : array_like, (99,)
         Target prior.
-
-    Returns
-    -------
-    Calibration
     """
     return calibrate.fit(*heads, labels, prior_ratio(target))
 
 
-def prior_ratio(target):
+def prior_ratio(target: ArrayLike) -> np.ndarray:
     """Logarithm of a target prior over the uniform prior that evidence stands on, (99,)."""
     return priors.log_ratio(target, np.full(len(target), 1 / len(target)))
 
 
-def null_prior(config, labels, minerals):
+def null_prior(config: SimpleNamespace, labels: ArrayLike, minerals: ArrayLike) -> np.ndarray:
     """The best constant: class frequencies of the calibration set, smoothed by the minerals'."""
     return priors.fit_prior(labels, config.evaluate.prior_strength, minerals)
 
 
-def rows(config, subset, patterns, logp_by_title, null):
+def _row(config, name, subset, patterns, logp, null):
+    options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
+    return evaluate(name, subset, logp, patterns.label, patterns.family, np.log(null), **options)
+
+
+def rows(
+    config: SimpleNamespace,
+    subset: str,
+    patterns: PatternSet,
+    logp_by_title: dict[str, np.ndarray],
+    null: ArrayLike,
+) -> list[dict]:
     """Table rows of every model and null on one set.
 
     Parameters
     ----------
-    subset : str
-    patterns : PatternSet
     logp_by_title : dict of str to ndarray, (n, 99)
         Calibrated log-probabilities. The physics transformer's are also shuffled.
     null : array_like, (99,)
         The prior-only prediction, over which bits are counted.
-
-    Returns
-    -------
-    list of dict
     """
-    told = (patterns.label, patterns.family, np.log(null))
+    table = [_row(config, t, subset, patterns, logp, null) for t, logp in logp_by_title.items()]
+    about = (patterns.label, patterns.family, np.log(null))
     options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
-    table = [
-        evaluate(title, subset, logp, *told, **options) for title, logp in logp_by_title.items()
-    ]
-    shuffled = nulls.shuffled(
-        subset, logp_by_title[MAIN], *told, n_shuffles=config.evaluate.shuffles, **options
-    )
-    return [*table, nulls.prior_only(subset, null, *told, **options), shuffled]
+    table.append(nulls.prior_only(subset, null, *about, **options))
+    options["n_shuffles"] = config.evaluate.shuffles
+    return [*table, nulls.shuffled(subset, logp_by_title[MAIN], *about, **options)]
 
 
-def prior_rows(config, subset, patterns, heads, train, minerals, null):
+def prior_rows(
+    config: SimpleNamespace,
+    subset: str,
+    patterns: PatternSet,
+    heads: tuple,
+    train: ArrayLike,
+    minerals: ArrayLike,
+    null: ArrayLike,
+) -> list[dict]:
     """What each way of injecting a prior does to the physics transformer, at temperature 1.
 
     Parameters
@@ -120,41 +129,26 @@ def prior_rows(config, subset, patterns, heads, train, minerals, null):
         Evidence on the set.
     train, minerals, null : array_like, (99,)
         Prior of the training stream, of minerals, and the one that bits are counted over.
-
-    Returns
-    -------
-    list of dict
     """
-    uniform = np.full(len(minerals), 1 / len(minerals))
     twice = np.asarray(train) * minerals
     ways = {
         "as trained": train,
-        "ratio to uniform": uniform,
+        "ratio to uniform": np.full(len(minerals), 1 / len(minerals)),
         "ratio to minerals": minerals,
         "prior counted twice": twice / twice.sum(),
     }
-    plain = calibrate.Calibration()
-    return [
-        evaluate(
-            way,
-            subset,
-            plain.apply(*heads, prior_ratio(prior)),
-            patterns.label,
-            patterns.family,
-            np.log(null),
-            n_boot=config.evaluate.bootstrap,
-            seed=config.seed,
-        )
-        for way, prior in ways.items()
-    ]
+    plain = Calibration()
+    logp = {way: plain.apply(*heads, prior_ratio(prior)) for way, prior in ways.items()}
+    return [_row(config, way, subset, patterns, each, null) for way, each in logp.items()]
 
 
-def search(config, sets, full, known):
+def search(
+    config: SimpleNamespace, sets: dict[str, PatternSet], full: Reflections, known: Reflections
+) -> dict[str, dict]:
     """Search-match of sets against simulated minerals, kept as predictions.
 
     Parameters
     ----------
-    sets : dict of str to PatternSet
     full : Reflections
         All minerals, for measured patterns.
     known : Reflections
@@ -166,11 +160,9 @@ def search(config, sets, full, known):
         "scores" (n, 99), and "best" (n,) similarity to any mineral.
     """
     found = {}
-    for bank, names in ((full, MEASURED), (known, None)):
+    for bank, measured in ((full, True), (known, False)):
         library = searchmatch.library(bank)
-        for name in sets if names is None else names:
-            if name in found or name not in sets:
-                continue
+        for name in (name for name in sets if (name in MEASURED) == measured):
             patterns = searchmatch.measured(sets[name].x.astype(np.float32) ** 2, grid(config))
             similarity = searchmatch.similarities(patterns, library)
             scores = searchmatch.class_scores(similarity, bank.group)
@@ -178,13 +170,10 @@ def search(config, sets, full, known):
     return found
 
 
-def parts(config, sets):
+def parts(config: SimpleNamespace, sets: dict[str, PatternSet]) -> dict[str, tuple]:
     """Test sets, and the measured one also split by whether a simulated mineral resembles it.
 
-    Returns
-    -------
-    dict of str to (str, ndarray of int)
-        Name of the underlying set, and the rows of it that make the subset.
+    By name of the part: that of the set, and the rows of it that make the part, (k,) int.
     """
     names = [name for name in (MEASURED[1], HELD_OUT[1], BALANCED) if name in sets]
     found = {name: (name, np.arange(len(sets[name]))) for name in names}
@@ -196,25 +185,20 @@ def parts(config, sets):
     return found
 
 
-def fusion_curve(heads, labels, target):
-    """Scores against the weight of the rule head, each at its best temperature and prior weight.
+def fusion_curve(heads: tuple, labels: ArrayLike, target: ArrayLike) -> dict[str, list]:
+    """Scores against the weight a of the rule head, each at its best temperature and prior weight.
 
-    Returns
-    -------
-    dict of list
-        "a", "nll" (nats), "top1", "top5" (percent).
+    NLL in nats, top-1 and top-5 in percent.
     """
-    ratio = prior_ratio(target)
-    curve = {"a": [], "nll": [], "top1": [], "top5": []}
+    ratio, points = prior_ratio(target), []
     for cost, chosen in calibrate.profile_fusion(*heads, labels, ratio):
         logp = chosen.apply(*heads, ratio)
-        values = (chosen.a, cost, 100 * top_k(logp, labels, 1), 100 * top_k(logp, labels, 5))
-        for column, value in zip(curve.values(), values, strict=True):
-            column.append(float(value))
-    return curve
+        hits = {f"top{k}": 100 * top_k(logp, labels, k) for k in (1, 5)}
+        points.append({"a": chosen.a, "nll": float(cost), **hits})
+    return {key: [point[key] for point in points] for key in points[0]}
 
 
-def training_note(config):
+def training_note(config: SimpleNamespace) -> str:
     """One sentence on how many patterns each trained model has seen."""
     seen = {
         title: sum(results.read(config, stage)["patterns"] for stage in stages)
@@ -224,17 +208,17 @@ def training_note(config):
     return f"Patterns seen in training: {counts}. Search-match is not trained."
 
 
-def cut_short(config):
+def cut_short(config: SimpleNamespace) -> str | None:
     """A sentence on the trainings that a clock ended before their steps, None if there are none."""
     early = [
         f"{stage} after {found['step']:,} of {found['planned']:,} steps"
-        for stage in dict.fromkeys(stage for stages in STAGES.values() for stage in stages)
+        for stage in sum(STAGES.values(), ())
         if (found := results.read(config, stage))["step"] < (found["planned"] or 0)
     ]
     return f"A clock cut trainings short: {', '.join(early)}." if early else None
 
 
-def told_of(name, prior):
+def told_of(name: str, prior: dict) -> tuple[np.ndarray, np.ndarray]:
     """What a predictor is told of a set's classes: the target prior, and the null prior.
 
     Balanced random crystals are told to be balanced; all other sets are minerals. The null of
@@ -247,7 +231,9 @@ def told_of(name, prior):
     return np.array(prior["minerals"]), np.array(null)
 
 
-def calibrated(config, sets, titles, prior):
+def calibrated(
+    config: SimpleNamespace, sets: dict[str, PatternSet], titles: Iterable[str], prior: dict
+) -> dict[str, dict]:
     """Calibrated log-probabilities of models on sets: dict by title of dict by set."""
     chosen = {
         **results.read(config, "calibration")["models"],
@@ -256,69 +242,41 @@ def calibrated(config, sets, titles, prior):
     found = {}
     for title in titles:
         heads = evidence(config, title, sets)
-        apply = calibrate.Calibration(**chosen[title]).apply
+        apply = Calibration(**chosen[title]).apply
         found[title] = {
             name: apply(*h, prior_ratio(told_of(name, prior)[0])) for name, h in heads.items()
         }
     return found
 
 
-def curriculum(config, name, patterns, prior):
-    """Rows of the physics transformer after each stage, from pretraining to calibration.
+def curriculum(config: SimpleNamespace, name: str, patterns: PatternSet, prior: dict) -> list[dict]:
+    """Rows of the physics transformer on a set, from pretraining to calibration.
 
     Parameters
     ----------
-    name : str
-        Of the set.
-    patterns : PatternSet
     prior : dict
         results/PROFILE/prior.json.
-
-    Returns
-    -------
-    list of dict
     """
     uniform = np.zeros(len(prior["null"]))
     ratio = prior_ratio(prior["minerals"])
     heads = evidence(config, MAIN, [name])[name]
     first, second = (load_predictions(config, stage, name) for stage in ("stage1", "stage2"))
-    plain = calibrate.Calibration(a=0.5 if heads[0] is not None else 0.0)
-    best = calibrate.Calibration(**results.read(config, "calibration")["models"][MAIN])
+    plain = Calibration(a=0.5 if heads[0] is not None else 0.0)
+    best = Calibration(**results.read(config, "calibration")["models"][MAIN])
     steps = {
         "stage 1": plain.apply(first.get("rule"), first["aux"], uniform),
         "stage 2": plain.apply(second.get("rule"), second["aux"], uniform),
         "with prior": plain.apply(*heads, ratio),
         "with temperature": best.apply(*heads, ratio),
     }
-    return [
-        evaluate(
-            step,
-            name,
-            logp,
-            patterns.label,
-            patterns.family,
-            np.log(told_of(name, prior)[1]),
-            n_boot=config.evaluate.bootstrap,
-            seed=config.seed,
-        )
-        for step, logp in steps.items()
-    ]
+    null = told_of(name, prior)[1]
+    return [_row(config, step, name, patterns, logp, null) for step, logp in steps.items()]
 
 
-def write(config, patterns, logp_by_title):
-    """Write results/PROFILE/predictions.parquet: truth and the first five groups of each model.
-
-    Parameters
-    ----------
-    patterns : PatternSet
-    logp_by_title : dict of str to ndarray, (n, 99)
-        Log-probabilities by the model's title.
-
-    Raises
-    ------
-    XrdlibError
-        If the file cannot be written.
-    """
+def write(
+    config: SimpleNamespace, patterns: PatternSet, logp_by_title: dict[str, np.ndarray]
+) -> None:
+    """Write results/PROFILE/predictions.parquet: truth and the first five groups of each model."""
     table = pd.DataFrame(
         {"name": patterns.name, "family": patterns.family, "label": patterns.label + 1}
     )

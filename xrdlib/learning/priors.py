@@ -1,20 +1,28 @@
 """Class priors: by name, as stated by the user, from counts, and as the ratio that changes one."""
 
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..symmetry import groups
 from ..symmetry.groups import N_GROUPS
+from ..symmetry.lookup import label_of
 from .metrics import logsumexp
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What is known beforehand leaves the rest next to nothing; zero would have no logarithm.
 _KNOWN = 1e-100
 
 
-def smooth_prior(counts, strength=1.0, base=None):
+def smooth_prior(
+    counts: ArrayLike, strength: float = 1.0, base: ArrayLike | None = None
+) -> np.ndarray:
     """Class probabilities from counts, drawn towards a base distribution.
 
     (counts + strength base) / (sum of counts + strength): the posterior mean under a Dirichlet
@@ -24,51 +32,38 @@ def smooth_prior(counts, strength=1.0, base=None):
     ----------
     counts : array_like, (99,)
         Non-negative numbers of patterns.
-    strength : float
-        Positive.
     base : array_like, (99,), optional
         Positive weights; uniform by default.
-
-    Returns
-    -------
-    ndarray, (99,) float64
     """
     counts = np.asarray(counts, dtype=np.float64)
     base = np.ones_like(counts) if base is None else np.asarray(base, dtype=np.float64)
-    bad = counts.shape != (groups.N_GROUPS,) or base.shape != counts.shape or not strength > 0
+    bad = counts.shape != (N_GROUPS,) or base.shape != counts.shape or not strength > 0
     if bad or not (np.isfinite(counts).all() and (counts >= 0).all() and (base > 0).all()):
         raise XrdlibError(
-            f"A prior needs {groups.N_GROUPS} non-negative counts, a positive strength and a "
+            f"A prior needs {N_GROUPS} non-negative counts, a positive strength and a "
             f"positive base; got shapes {counts.shape}, {base.shape} and strength {strength}."
         )
     return (counts + strength * base / base.sum()) / (counts.sum() + strength)
 
 
-def fit_prior(labels, strength=1.0, base=None):
-    """Class probabilities counted on calibration labels and smoothed (`smooth_prior`).
+def fit_prior(
+    labels: ArrayLike, strength: float = 1.0, base: ArrayLike | None = None
+) -> np.ndarray:
+    """Class probabilities counted on calibration labels, (n,) of 0..98, and smoothed.
 
-    Parameters
-    ----------
-    labels : array_like, (n,)
-        Classes 0..98 of patterns that share no family with the test patterns.
-    strength : float
-        Number of pseudo-patterns.
-    base : array_like, (99,), optional
-        What to smooth towards; uniform by default.
-
-    Returns
-    -------
-    ndarray, (99,) float64
+    `strength` and `base` are those of `smooth_prior`.
     """
     labels = np.asarray(labels)
     whole = labels.size == 0 or np.issubdtype(labels.dtype, np.integer)
-    if not whole or not np.isin(labels, np.arange(groups.N_GROUPS)).all():
-        raise XrdlibError(f"A prior is counted on integer labels 0..{groups.N_GROUPS - 1}.")
-    counts = np.bincount(labels.astype(np.int64), minlength=groups.N_GROUPS)
+    if not whole or not np.isin(labels, np.arange(N_GROUPS)).all():
+        raise XrdlibError(f"A prior is counted on integer labels 0..{N_GROUPS - 1}.")
+    counts = np.bincount(labels.astype(np.int64), minlength=N_GROUPS)
     return smooth_prior(counts, strength, base)
 
 
-def resolve_prior(spec, minerals=None, floor=1e-3):
+def resolve_prior(
+    spec: str | Mapping | Iterable, minerals: ArrayLike | None = None, floor: float = 1e-3
+) -> np.ndarray:
     """Target prior by name, from weights, or from what is known beforehand.
 
     Parameters
@@ -77,12 +72,11 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
         "minerals", "uniform", or one of
 
         - weights by extinction group or space group, a mapping or text ("P21/c=3,C2/c=1"). A key
-          is an extinction-group label 1..99, a Hermann-Mauguin symbol ("P21/c"), "sg14" for space
-          group 14, or an extinction symbol that only one group has ("P 1 21/c 1"). Weights that
-          name the same extinction group add up.
+          is whatever `lookup.named` understands: a space group by number (14) or symbol of any
+          setting ("P21/n"), an extinction group by label ("eg4"). Weights that name the same
+          extinction group add up.
         - crystal systems known beforehand, "system=monoclinic" ("system=trigonal,hexagonal").
-        - space groups to consider, "sg=14,15", or a sequence of numbers (of space groups, not of
-          extinction groups) and symbols as above.
+        - groups to consider, "sg=14,P21/n", or a sequence of such keys.
 
         The last two keep the minerals' distribution (uniform without one) among the extinction
         groups that hold a space group of the kind.
@@ -92,23 +86,19 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
         Share spread evenly over all 99 groups where weights are given, so that groups left out
         stay possible. Where it is known what to consider, they are not: the share is 1e-100 of it.
 
-    Returns
-    -------
-    ndarray, (99,) float64
-
     Raises
     ------
     XrdlibError
         On an unknown name, an unknown or ambiguous key, or weights that are negative, not finite
         or all zero.
     """
-    uniform = np.full(groups.N_GROUPS, 1 / groups.N_GROUPS)
+    uniform = np.full(N_GROUPS, 1 / N_GROUPS)
     named = {"uniform": uniform, "minerals": minerals}
     if isinstance(spec, str) and named.get(spec) is not None:
         prior = np.asarray(named[spec], dtype=np.float64)
         return prior / prior.sum()
     base = uniform if minerals is None else np.asarray(minerals, dtype=np.float64)
-    spec = _parsed(spec) if isinstance(spec, str) else spec
+    spec = parsed(spec) if isinstance(spec, str) else spec
     weights = _weights(spec, base)
     floor = floor if isinstance(spec, Mapping) else _KNOWN * floor
     if not weights.any():
@@ -116,13 +106,37 @@ def resolve_prior(spec, minerals=None, floor=1e-3):
     return (1 - floor) * weights / weights.sum() + floor * uniform
 
 
-def _parsed(text):
-    """Mapping of weights, or list of space groups, that a text stands for."""
+def gives_odds(spec: str | Mapping | Iterable) -> bool:
+    """Whether a prior states weights of its own: those act in full, whatever the fitted weight.
+
+    Examples
+    --------
+    >>> gives_odds("P21/c=3,C2/c=1"), gives_odds("minerals"), gives_odds("system=monoclinic")
+    (True, False, False)
+    """
+    if isinstance(spec, str):
+        return spec not in ("uniform", "minerals") and isinstance(parsed(spec), Mapping)
+    return isinstance(spec, Mapping)
+
+
+def parsed(text: str) -> dict[str, float] | list:
+    """Mapping of weights, or list of groups to consider, that the text of a prior stands for.
+
+    Raises
+    ------
+    XrdlibError
+        If it is neither.
+
+    Examples
+    --------
+    >>> parsed("P21/c=3, C2/c=1"), parsed("sg=14,P21/n")
+    ({'P21/c': 3.0, 'C2/c': 1.0}, ['14', 'P21/n'])
+    """
     kind, equals, names = text.partition("=")
     if kind.strip() == "system" and equals:
-        return [f"sg{number}" for name in names.split(",") for number in _members(name.strip())]
+        return [number for name in names.split(",") for number in _members(name.strip())]
     if kind.strip() == "sg" and equals:
-        return [f"sg{number.strip()}" for number in names.split(",")]
+        return [name.strip() for name in names.split(",")]
     try:
         pairs = [item.rsplit("=", 1) for item in text.split(",")]
         return {key.strip(): float(weight) for key, weight in pairs}
@@ -144,12 +158,11 @@ def _members(system):
 
 def _weights(spec, base):
     """Weights (99,) from a mapping, or `base` among the groups of a sequence."""
-    weights = np.zeros(groups.N_GROUPS)
+    weights = np.zeros(N_GROUPS)
     if not isinstance(spec, Mapping):
         if not isinstance(spec, Iterable):
             raise XrdlibError(f"Prior {spec!r} is neither a name, nor weights, nor space groups.")
-        space_groups = (f"sg{key}" if isinstance(key, Integral) else key for key in spec)
-        rows = [label_of(key) - 1 for key in space_groups]
+        rows = [label_of(key) - 1 for key in spec]
         weights[rows] = base[rows]
         return weights
     for key, weight in spec.items():
@@ -159,7 +172,7 @@ def _weights(spec, base):
     return weights
 
 
-def log_ratio(target, train):
+def log_ratio(target: ArrayLike, train: ArrayLike) -> np.ndarray:
     """log pi_target - log pi_train of two distributions, (99,).
 
     Raises
@@ -173,7 +186,7 @@ def log_ratio(target, train):
     return np.log(both[0] / both[0].sum()) - np.log(both[1] / both[1].sum())
 
 
-def divide_out(logp, train):
+def divide_out(logp: ArrayLike, train: ArrayLike) -> np.ndarray:
     """Predictions as if the model had been trained on uniform classes: p / pi_train, normalised.
 
     With it, a temperature acts on the evidence alone, and its infinite limit under a target prior
@@ -185,76 +198,15 @@ def divide_out(logp, train):
         Log-probabilities of one head or of the fusion.
     train : array_like, (99,)
         Positive weights of the classes in training.
-
-    Returns
-    -------
-    ndarray, (n, 99) float64
     """
-    scores = np.asarray(logp, dtype=np.float64) + log_ratio(np.ones(groups.N_GROUPS), train)
+    scores = np.asarray(logp, dtype=np.float64) + log_ratio(np.ones(N_GROUPS), train)
     return scores - logsumexp(scores)[:, None]
 
 
-def label_of(key):
-    """Extinction-group label that a key names.
+def named_minerals(table: "pd.DataFrame") -> tuple:
+    """Rows of named minerals with a known group in a table as from `banks.build`, and their shares.
 
-    Parameters
-    ----------
-    key : int or str
-        A label 1..99, a Hermann-Mauguin symbol in the reference setting ("P21/c"), "sg14" for a
-        space group by number, or an extinction symbol that only one group has ("P 1 21/c 1").
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    XrdlibError
-        If the key names no group, or several.
-    """
-    if not isinstance(key, str):
-        matches = (
-            [key] if not isinstance(key, bool) and key in range(1, groups.N_GROUPS + 1) else []
-        )
-    else:
-        wanted = key.replace(" ", "")
-        space_groups = [
-            number
-            for number in range(1, 231)
-            if wanted in (f"sg{number}", groups.reference_symbol(number).replace(" ", ""))
-        ]
-        matches = {int(groups.group_of_space_group()[number]) for number in space_groups} or {
-            row["label"]
-            for row in groups.table()["extinction_groups"]
-            if wanted in [symbol.replace(" ", "") for symbol in row["settings"]]
-        }
-    if len(matches) != 1:
-        raise XrdlibError(
-            f"{key!r} names {len(matches)} groups; use a label 1..{groups.N_GROUPS}, a symbol that "
-            "only one group has, or 'sg' and a space-group number."
-        )
-    return int(next(iter(matches)))
-
-
-def named_minerals(table):
-    """Structures of named minerals with a known group, and the share of each in its mineral's vote.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `banks.build`.
-
-    Returns
-    -------
-    usable : pandas.DataFrame
-        Rows of the table.
-    share : pandas.Series of float64
-        Summing to 1 over the structures of a mineral.
-
-    Raises
-    ------
-    XrdlibError
-        If there is none.
+    The shares, a Series, sum to 1 over the structures of a mineral.
     """
     usable = table[(table["mineral"] != "") & (table["stated_group"] > 0)]
     if usable.empty:
@@ -262,20 +214,15 @@ def named_minerals(table):
     return usable, 1 / usable.groupby("mineral")["mineral"].transform("size")
 
 
-def minerals_prior(table, strength=50):
-    """How often minerals have each extinction group.
+def minerals_prior(table: "pd.DataFrame", strength: float = 50) -> np.ndarray:
+    """How often minerals have each extinction group, (99,), summing to 1.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        As from `build`. Each named mineral has one vote, shared by its structures.
+        As from `banks.build`. Each named mineral has one vote, shared by its structures.
     strength : float
-        Votes spread over all classes (`priors.smooth_prior`), so that none is impossible.
-
-    Returns
-    -------
-    ndarray, (99,) float64
-        Sums to 1.
+        Votes spread over all classes (`smooth_prior`), so that none is impossible.
 
     Raises
     ------

@@ -5,25 +5,20 @@ clock or a signal is decided for all at once. The first process writes what is w
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import distributed
 
 from ..base.errors import XrdlibError
+from ..simulation.stream import PatternStream
 
 
-def join(device):
+def join(device: str | torch.device) -> "Alone":
     """The processes of this run, as a launcher such as ``accelerate launch`` started them.
 
-    Parameters
-    ----------
-    device : str or torch.device
-        Of the run; several processes on "cuda" take one GPU each.
-
-    Returns
-    -------
-    Alone or Several
+    Several on "cuda" take one GPU each.
 
     Raises
     ------
@@ -33,18 +28,18 @@ def join(device):
     return Several(device) if _world() > 1 else Alone(device)
 
 
-def place():
+def place() -> tuple[int, int]:
     """Rank of this process and how many there are, (0, 1) without a launcher."""
     count = _world()
     return (int(os.environ["RANK"]), count) if count > 1 else (0, 1)
 
 
-def is_first():
+def is_first() -> bool:
     """Whether this is the process that writes: the first one, or the only one."""
     return place()[0] == 0
 
 
-def leave():
+def leave() -> None:
     """End the connection between processes, if there is one."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
@@ -63,27 +58,27 @@ class Alone:
     def __init__(self, device):
         self.device = torch.device(device)
 
-    def part(self, stream):
+    def part(self, stream: PatternStream) -> PatternStream:
         """The stream as this process is to draw it."""
         return stream
 
-    def wrap(self, model):
+    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
         """The model as it is to be called in training."""
         return model
 
-    def reseed(self, seed, step):
+    def reseed(self, seed: int, step: int) -> None:
         """Give this process its own random numbers for one step."""
 
-    def mean(self, tensor):
+    def mean(self, tensor: torch.Tensor) -> torch.Tensor:
         """Mean of a tensor over processes."""
         return tensor
 
-    def agree(self, seconds, stop):
+    def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:
         """The first process's clock, and whether any process is to stop."""
         return seconds, stop
 
     @contextmanager
-    def together(self):
+    def together(self) -> Iterator[None]:
         """Context in which the loss of another process is one clear error."""
         yield
 
@@ -115,7 +110,7 @@ class Several(Alone):
     def wrap(self, model):
         return self._accelerator.prepare_model(model)
 
-    def reseed(self, seed, step):
+    def reseed(self, seed: int, step: int) -> None:
         # From the step alone, so that a checkpoint needs no random state of other processes.
         generator = torch.Generator().manual_seed(seed)
         offset = torch.randint(1 << 62, (), generator=generator).item()
@@ -124,13 +119,13 @@ class Several(Alone):
     def mean(self, tensor):
         return self._accelerator.reduce(tensor, "mean")
 
-    def agree(self, seconds, stop):
+    def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:
         said = torch.tensor([seconds if self.first else 0.0, float(stop)], dtype=torch.float64)
         seconds, stops = self._accelerator.reduce(said, "sum").tolist()
         return seconds, stops > 0
 
     @contextmanager
-    def together(self):
+    def together(self) -> Iterator[None]:
         try:
             yield
         except (RuntimeError, distributed.DistError) as error:

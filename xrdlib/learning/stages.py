@@ -8,19 +8,26 @@ finished. The stages before must have run.
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import asdict
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..base import config, files, paths, results, tensorfile
 from ..base.errors import XrdlibError
-from . import checkpoint, decode, experiment, ranks
+from ..simulation.stream import PatternStream
+from . import calibrate, checkpoint, decode, experiment, ranks
 from .baselines import build
-from .experiment import folder, grid
+from .experiment import PatternSet, folder, grid
 from .priors import smooth_prior
 from .run import History
 from .train import train
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _PREDICT_BATCH = 64
 
@@ -32,28 +39,35 @@ _FLOOR = 0.01
 _ROUND = 1000  # between the seeds of rounds, which so share no pattern
 
 
-def new_model(config, section):
+def new_model(config: SimpleNamespace, section: str) -> torch.nn.Module:
     """An untrained model of a section of the configuration: model, resnet or plain."""
     shape = dict(vars(getattr(config, section)))
     name, points = shape.pop("name"), grid(config)
     return build(name, {**shape, "grid": (points.start, points.step, points.size)}, config.seed)
 
 
-def run(config, stage, name, model, stream, validation, before=None, profile=None):
+def run(
+    config: SimpleNamespace,
+    stage: str,
+    name: str,
+    model: torch.nn.Module,
+    stream: PatternStream,
+    validation: PatternSet,
+    before: History | None = None,
+    profile: SimpleNamespace | None = None,
+) -> History:
     """Train a model on a stage's stream and write its weights and its history.
 
     Of several processes, see `ranks`, the first one writes.
 
     Parameters
     ----------
-    config : namespace
     stage : str
         Section with optimiser, lr, warmup, batch and the limits steps and max_minutes.
     name : str
         Under which weights and history are kept.
     model : torch.nn.Module
         Trained in place.
-    stream : PatternStream
     validation : PatternSet
         Some of it is scored as training goes on.
     before : train.History, optional
@@ -122,7 +136,14 @@ def _made(config, name, history):
     return kept["stamp"]
 
 
-def run_rounds(config, stage, name, model, make_stream, validation):
+def run_rounds(
+    config: SimpleNamespace,
+    stage: str,
+    name: str,
+    model: torch.nn.Module,
+    make_stream: Callable,
+    validation: PatternSet,
+) -> History:
     """Train a stage in one or more rounds; each is a training of its own on patterns of its own.
 
     A round starts from the weights of the one before, its learning rate rises and falls anew.
@@ -150,7 +171,7 @@ def run_rounds(config, stage, name, model, make_stream, validation):
     return whole
 
 
-def joined(first, second):
+def joined(first: History, second: History) -> History:
     """Two histories as one, the second counted on from the first."""
     counts = ("step", "patterns", "seconds")
     base = {key: getattr(first, key) for key in counts}
@@ -162,26 +183,25 @@ def joined(first, second):
     return History(rows=[*first.rows, *later], **ended, **totals)
 
 
-def training_prior(stream):
+def training_prior(stream: PatternStream) -> np.ndarray:
     """Class probabilities of a stream, (99,), with a little of every class."""
     return smooth_prior(stream.class_probabilities, _FLOOR)
 
 
-def load_model(config, name):
+def load_model(config: SimpleNamespace, name: str) -> tuple[torch.nn.Module, dict]:
     """Model and metadata that `run` wrote under a name."""
     path = folder(config, "models") / f"{name}.safetensors"
     return checkpoint.load_weights(path), checkpoint.load_metadata(path)
 
 
 @torch.inference_mode()
-def predict(model, patterns):
+def predict(model: torch.nn.Module, patterns: PatternSet) -> dict[str, np.ndarray]:
     """Log-probabilities of a model's heads on a set.
 
     Parameters
     ----------
     model : torch.nn.Module
         Left in evaluation mode.
-    patterns : PatternSet
 
     Returns
     -------
@@ -198,14 +218,10 @@ def predict(model, patterns):
     return {name: torch.cat(parts).numpy() for name, parts in heads.items() if parts}
 
 
-def quick_table(predictions, sets, fusion=0.5):
-    """Accuracy of predictions as they come, before any calibration.
-
-    Parameters
-    ----------
-    predictions : dict of str to dict
-        As from `predict`, by set.
-    sets : dict of str to PatternSet
+def quick_table(
+    predictions: dict[str, dict], sets: dict[str, PatternSet], fusion: float = 0.5
+) -> "pd.DataFrame":
+    """Accuracy of predictions as they come, as from `predict`, before any calibration.
 
     Returns
     -------
@@ -216,8 +232,7 @@ def quick_table(predictions, sets, fusion=0.5):
 
     table = {}
     for name, heads in predictions.items():
-        rule, aux = (torch.from_numpy(heads[k]) if k in heads else None for k in ("rule", "aux"))
-        logp = aux if rule is None else decode.fuse(rule, aux, fusion)
+        logp = torch.from_numpy(calibrate.fuse(heads.get("rule"), heads["aux"], fusion))
         label = torch.from_numpy(sets[name].label)
         table[name] = {"n": len(label), **decode.scores(logp, label)}
     return pd.DataFrame(table).T.astype({"n": int}).round(2)
@@ -226,19 +241,13 @@ def quick_table(predictions, sets, fusion=0.5):
 STAGES = ("stage1", "stage2", "resnet", "plain")
 
 
-def start(profile, stage):
+def start(profile: str | None, stage: str) -> History:
     """Train a stage, or finish its training.
 
     Parameters
     ----------
     profile : str, optional
         By default the one named in params.yaml.
-    stage : str
-        One of `STAGES`.
-
-    Returns
-    -------
-    train.History
 
     Raises
     ------

@@ -4,33 +4,27 @@ Ranks are compared within classes, so that a class that is both hard and badly m
 pass for an effect of quality; permutations and resamples move mineral families as blocks.
 """
 
+from functools import partial
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from ..base.errors import XrdlibError
-from .metrics import resamples
+from .metrics import family_bootstrap
 
 
-def family_means(values, families):
-    """Mean of pairs within each family, so that every family counts once.
-
-    Parameters
-    ----------
-    values : ndarray, (n, k)
-        A row a pair, a column a question.
-    families : array_like, (n,)
-
-    Returns
-    -------
-    ndarray, (number of families, k)
-    """
+def family_means(values: np.ndarray, families: ArrayLike) -> np.ndarray:
+    """Means within each family of values (n, k), so that every family counts once."""
     _, member, size = np.unique(families, return_inverse=True, return_counts=True)
     total = np.zeros((len(size), values.shape[1]))
     np.add.at(total, member, values)
     return total / size[:, None]
 
 
-def compare(values, families, n_boot=1000, n_flips=2000, seed=0):
+def compare(
+    values: ArrayLike, families: ArrayLike, n_boot: int = 1000, n_flips: int = 2000, seed: int = 0
+) -> dict:
     """Is a mean paired difference zero? For several questions together.
 
     If the two places of a pair could be exchanged, the sign of a family's difference would be
@@ -42,7 +36,6 @@ def compare(values, families, n_boot=1000, n_flips=2000, seed=0):
     values : array_like, (n, k)
         Differences between the two places of n pairs.
     families : array_like, (n,)
-    n_boot, n_flips, seed : int
 
     Returns
     -------
@@ -80,14 +73,8 @@ def compare(values, families, n_boot=1000, n_flips=2000, seed=0):
     }
 
 
-def holm(rows):
-    """Write "p_holm" into rows with "p": p-values that hold for all rows together (Holm 1979).
-
-    Parameters
-    ----------
-    rows : list of dict
-        Changed in place.
-    """
+def holm(rows: list[dict]) -> None:
+    """Write "p_holm" into rows with "p": p-values that hold for all rows together (Holm 1979)."""
     worst = 0.0
     for k, row in enumerate(sorted(rows, key=lambda row: row["p"])):
         worst = max(worst, min(1.0, row["p"] * (len(rows) - k)))
@@ -99,7 +86,15 @@ _RIDGE = 1e-3  # on the slope of the logistic fit: keeps it finite where a split
 _STEPS = 30  # of Newton's method, far more than it takes
 
 
-def association(x, y, families, strata=None, n_permutations=1000, n_boot=1000, seed=0):
+def association(
+    x: ArrayLike,
+    y: ArrayLike,
+    families: ArrayLike,
+    strata: ArrayLike | None = None,
+    n_permutations: int = 1000,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> dict:
     """Spearman's rank correlation of two quantities, within strata.
 
     Ranks are taken over all patterns, then each stratum's mean is taken off; the correlation of
@@ -112,7 +107,6 @@ def association(x, y, families, strata=None, n_permutations=1000, n_boot=1000, s
     families : array_like, (n,)
     strata : array_like, (n,), optional
         Patterns are compared within these only, such as classes.
-    n_permutations, n_boot, seed : int
 
     Returns
     -------
@@ -140,9 +134,7 @@ def association(x, y, families, strata=None, n_permutations=1000, n_boot=1000, s
     one = np.ones((1, len(family)))
     varies = np.stack([_spread(r, member) > 1e-9 for r in ranks]).all(0)
     found = {
-        "rho": None,
-        "rho_ci95": None,
-        "p": None,
+        **dict.fromkeys(("rho", "rho_ci95", "p")),
         "n": int(known.sum()),
         "n_informative": int(member[:, varies].sum()),
         "strata_informative": int(varies.sum()),
@@ -157,14 +149,19 @@ def association(x, y, families, strata=None, n_permutations=1000, n_boot=1000, s
     extreme = (np.abs(dealt) >= abs(rho) - 1e-12).sum()
     found |= {"rho": rho, "p": float((1 + extreme) / (1 + n_permutations))}
     if family.max() > 0:
-        drawn = [_within(*ranks, member, w) for w in resamples(family, n_boot, seed)]
-        drawn = np.concatenate(drawn)
-        ends = np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5])
-        found["rho_ci95"] = [float(end) for end in ends]
+        drawn = partial(_within, *ranks, member)
+        found["rho_ci95"] = family_bootstrap(drawn, family, n_boot, seed)
     return found
 
 
-def odds_ratio(x, hit, offset, families, n_boot=500, seed=0):
+def odds_ratio(
+    x: ArrayLike,
+    hit: ArrayLike,
+    offset: ArrayLike,
+    families: ArrayLike,
+    n_boot: int = 500,
+    seed: int = 0,
+) -> dict:
     """Change of the odds of a hit with one standard deviation of x, beside a known offset.
 
     Logistic regression with a free constant: logit P(hit) = constant + offset + slope z(x).
@@ -183,24 +180,27 @@ def odds_ratio(x, hit, offset, families, n_boot=500, seed=0):
         "ratio", and "ratio_ci95" over families (None for fewer than two).
     """
     x, hit, offset = (np.asarray(v, dtype=np.float64) for v in (x, hit, offset))
-    z = (x - x.mean()) / x.std()
-    found = {"ratio": float(np.exp(_slope(z, hit, offset, np.ones((1, len(z))))[0]))}
-    if len(np.unique(families)) < 2:
-        return found | {"ratio_ci95": None}
-    drawn = [_slope(z, hit, offset, w) for w in resamples(families, n_boot, seed)]
-    ends = np.exp(np.percentile(np.concatenate(drawn), [2.5, 97.5]))
-    return found | {"ratio_ci95": [float(end) for end in ends]}
+    slope, ends = partial(_slope, (x - x.mean()) / x.std(), hit, offset), None
+    if len(np.unique(families)) > 1:
+        ends = np.exp(family_bootstrap(slope, families, n_boot, seed)).tolist()
+    return {"ratio": float(np.exp(slope(np.ones((1, len(x))))[0])), "ratio_ci95": ends}
 
 
-def explained(columns, y, families, n_permutations=200, folds=5, seed=0):
+def explained(
+    columns: ArrayLike,
+    y: ArrayLike,
+    families: ArrayLike,
+    n_permutations: int = 200,
+    folds: int = 5,
+    seed: int = 0,
+) -> dict:
     """Share of the variance of y that a linear fit to other families explains.
 
     Parameters
     ----------
     columns : array_like, (n, k)
         Predictors; NaN becomes the mean.
-    y : array_like, (n,)
-    families : array_like, (n,)
+    y, families : array_like, (n,)
         Folds keep families whole.
     n_permutations : int
         Of y, families as blocks; their shares are the null.
@@ -274,13 +274,14 @@ def _slope(z, hit, offset, weights):
     return slope
 
 
-def block_permutation(family, stratum, rng):
+def block_permutation(
+    family: np.ndarray, stratum: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Random permutation that stays within strata and moves families as blocks.
 
     Parameters
     ----------
     family, stratum : ndarray, (n,) int
-    rng : numpy.random.Generator
 
     Returns
     -------

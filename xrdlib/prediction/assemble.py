@@ -4,20 +4,22 @@ Every row is fitted on the calibration patterns as the predictor was, and scored
 """
 
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
+from ..base.errors import XrdlibError
 from ..base.patterns import GRID
 from ..identification import lattice_evidence, library
 from ..identification.library import Library
 from ..identification.retrieval import Retrieval
-from ..learning import calibrate, priors, stages
+from ..learning import calibrate, checkpoint, priors, stages
 from ..learning.experiment import MEASURED, folder, load_bank
 from ..learning.metrics import evaluate
 from ..symmetry.groups import N_GROUPS
-from . import fusion
+from . import fusion, pattern_training
 from .lattices import LATTICES_FILE, LATTICES_FOLDER
-from .predictor import Predictor, load_predictor, write
+from .predictor import FUSIONS, Predictor, load_predictor, write
 
 FOLDER, FILE, PREDICTOR = "retrieval", "library.safetensors", "fused.safetensors"
 
@@ -81,29 +83,104 @@ def build(config, measured_sets, prior, calibration):
     }
     predictor = Predictor(model, metadata, Retrieval(known), lattices)
     seen = predictor.evidence(GRID.two_theta, patterns.intensity)
-    ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
-    labels = patterns.group.astype(int) - 1
-    told, silent = (labels, ratio, patterns.family), np.zeros_like(seen.evidence)
-    unseen = fusion.cross_fitted(seen.evidence, seen.similarity, *told, seen.lattice)
     write(
         folder_ / PREDICTOR,
         model,
         calibration,
         about["training_prior"],
         prior,
-        fusion=asdict(fusion.fit(seen.evidence, seen.similarity, *told, seen.lattice)),
-        retrieval_alone=asdict(fusion.fit(silent, seen.similarity, *told)),
-        lattices_alone=asdict(fusion.fit(silent, silent, *told, seen.lattice)),
-        conformal={
-            "scores": calibrate.scores(unseen, labels).round(9).tolist(),
-            "families": patterns.family.astype(str).tolist(),
-        },
+        **weights(seen, patterns, prior),
         library={"file": FILE, "about": sources},
         lattices={"file": LATTICES_FILE, "about": indices},
         profile=config.profile,
         chosen_on=MEASURED[0],
     )
     return load_predictor(folder_ / PREDICTOR)
+
+
+def weights(seen, patterns, prior):
+    """Weights of all parts of a predictor, and of fewer, from calibration patterns.
+
+    Parameters
+    ----------
+    seen : predictor.Seen
+        What its parts find in the patterns.
+    patterns : structures.measured.Measured
+    prior : array_like, (99,)
+        Distribution that "minerals" stands for.
+
+    Returns
+    -------
+    dict
+        By the names of `predictor.FUSIONS`, and for "retrieval_alone" and "lattices_alone": fields
+        of `fusion.Fusion`; "conformal": families, and scores for each of `FUSIONS` ("scores" for
+        the whole), predicted with weights of other families.
+    """
+    ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
+    labels = patterns.group.astype(int) - 1
+    told, silent = (labels, ratio, patterns.family), np.zeros_like(seen.evidence)
+    places, whole = seen.lattice, seen.pattern
+    parts = {
+        "fusion": (seen.evidence, seen.similarity, places, whole),
+        "without_retrieval": (seen.evidence, silent, places, whole),
+        "without_indexing": (seen.evidence, seen.similarity, None, None),
+        "retrieval_alone": (silent, seen.similarity, None, None),
+        "lattices_alone": (silent, silent, places, whole),
+    }
+    found = {"conformal": {"families": patterns.family.astype(str).tolist()}}
+    for name, (network, similarity, *more) in parts.items():
+        found[name] = asdict(fusion.fit(network, similarity, *told, *more))
+        if name in FUSIONS.values():
+            unseen = fusion.cross_fitted(network, similarity, *told, *more)
+            scores = calibrate.scores(unseen, labels).round(9).tolist()
+            found["conformal"]["scores" if name == "fusion" else name] = scores
+    return found
+
+
+def reweigh(path, patterns, simulated=None, workers=1):
+    """Fit the weights of a predictor's file anew; its network stays as it is.
+
+    What is named beside it, the library and the sets of indices, may be newer than it is.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that was written with a library and lattices.
+    patterns : structures.measured.Measured
+        Those that weights are to be chosen on.
+    simulated : tuple, optional
+        Patterns (n, GRID.size) and their classes, to learn first how far fits of whole patterns
+        can be trusted; the file of lattices is then written anew too.
+    workers : int
+        Processes.
+
+    Returns
+    -------
+    predictor.Predictor
+
+    Raises
+    ------
+    XrdlibError
+        If a file is missing or damaged, or names no library or lattices.
+    """
+    model, metadata = checkpoint.load_weights(path), checkpoint.load_metadata(path)
+    if not {"fusion", "library", "lattices"} <= set(metadata):
+        raise XrdlibError(f"{path} names no library and lattices; give a predictor with both.")
+    found = {}
+    for name, load in (("library", library.load), ("lattices", lattice_evidence.load)):
+        file = metadata[name]["file"]
+        found[name], about = load(Path(path).with_name(file))
+        if name == "lattices" and simulated is not None:
+            found[name].patterns = pattern_training.learn(found[name], *simulated, workers)
+            about = {**about, "fits": len(simulated[1])}
+            lattice_evidence.save(Path(path).with_name(file), found[name], about)
+            about = load(Path(path).with_name(file))[1]
+        metadata[name] = {"file": file, "about": about}
+    predictor = Predictor(model, metadata, Retrieval(found["library"]), found["lattices"])
+    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
+    metadata |= weights(seen, patterns, metadata["minerals"])
+    checkpoint.save_weights(path, model, metadata)
+    return load_predictor(path)
 
 
 def rows(predictor, known, sources, measured_sets, null, n_boot=1000, seed=0):
@@ -128,11 +205,11 @@ def rows(predictor, known, sources, measured_sets, null, n_boot=1000, seed=0):
         Rows of `metrics.evaluate`, the whole first.
     """
     parts = _sources(known, sources)
-    evidence, similar, rigid, lattice = {}, {}, {}, {}
+    evidence, similar, rigid, lattice, whole = {}, {}, {}, {}, {}
     for name in MEASURED:
         intensity = measured_sets[name].intensity
         seen = predictor.evidence(GRID.two_theta, intensity)
-        evidence[name], lattice[name] = seen.evidence, seen.lattice
+        evidence[name], lattice[name], whole[name] = seen.evidence, seen.lattice, seen.pattern
         found = [Retrieval(part) for part in parts]
         similar[name] = [retrieval.similarities(intensity)[0] for retrieval in found]
         for retrieval in found:
@@ -146,15 +223,18 @@ def rows(predictor, known, sources, measured_sets, null, n_boot=1000, seed=0):
         "evidence": evidence,
         "similarity": best,
         "lattice": lattice,
+        "whole": whole,
         "ratio": ratio,
         "families": True,
     }
+    no_lattice = {"lattice": dict.fromkeys(MEASURED), "whole": dict.fromkeys(MEASURED)}
     changes = {
         "everything": {},
         "without the network": {"evidence": nothing},
         "without retrieval": {"similarity": nothing},
-        "without indexing": {"lattice": dict.fromkeys(MEASURED)},
-        "retrieval alone": {"evidence": nothing, "lattice": dict.fromkeys(MEASURED)},
+        "without indexing": no_lattice,
+        "without fits of whole patterns": {"whole": dict.fromkeys(MEASURED)},
+        "retrieval alone": {"evidence": nothing, **no_lattice},
         "indexing alone": {"evidence": nothing, "similarity": nothing},
         "without a prior": {"ratio": np.zeros(N_GROUPS)},
         "each pattern a vote, not each family": {"families": False},
@@ -184,9 +264,14 @@ def _row(title, used, measured_sets, null, n_boot, seed):
         used["ratio"],
         patterns.family if used["families"] else None,
         used["lattice"][fitted],
+        used["whole"][fitted],
     )
     logp = chosen.apply(
-        used["evidence"][tested], used["similarity"][tested], used["ratio"], used["lattice"][tested]
+        used["evidence"][tested],
+        used["similarity"][tested],
+        used["ratio"],
+        used["lattice"][tested],
+        used["whole"][tested],
     )
     patterns = measured_sets[tested]
     told = (patterns.group.astype(int) - 1, patterns.family, np.log(null))

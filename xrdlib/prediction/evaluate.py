@@ -77,13 +77,13 @@ def weighed(predictor, seen, prior="minerals"):
     nothing = np.zeros_like(seen.evidence)
     alone = Fusion(**predictor.metadata["retrieval_alone"])
     found = {
-        FUSED: predictor.fusion.apply(seen.evidence, seen.similarity, ratio, seen.lattice),
+        FUSED: predictor.weigh(seen, ratio),
         NETWORK: predictor.calibration.apply(None, seen.evidence, ratio),
         RETRIEVAL: alone.apply(nothing, seen.similarity, ratio),
     }
     if seen.lattice is not None:
         alone = Fusion(**predictor.metadata["lattices_alone"])
-        found[LATTICES] = alone.apply(nothing, nothing, ratio, seen.lattice)
+        found[LATTICES] = alone.apply(nothing, nothing, ratio, seen.lattice, seen.pattern)
     return found
 
 

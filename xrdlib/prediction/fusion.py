@@ -1,9 +1,9 @@
 """What a network, retrieval and indexing found, weighed by the likelihood of calibration patterns.
 
-The scores of class k are s_k = b log p_k + c t(similarity_k) + d log q_k + w (log pi_target,k -
-log pi_train,k) with the network's evidence p and that of lattices q. Retrieval's part grows faster
-the better the match: t(x) = -log(1 + e - x). Four weights are all that is fitted, in a convex
-problem.
+The scores of class k are s_k = b log p_k + c t(similarity_k) + d log q_k + f log r_k + w (log
+pi_target,k - log pi_train,k) with the network's evidence p, that of the places of lines q and that
+of whole-pattern fits r. Retrieval's part grows faster the better the match: t(x) = -log(1 + e - x).
+Five weights are all that is fitted, in a convex problem.
 """
 
 from dataclasses import dataclass
@@ -16,19 +16,20 @@ from ..learning.metrics import check, logsumexp
 # A measured pattern is never exactly what is calculated; no match is better than this far from 1.
 FLOOR = 0.05
 
-_HIGHEST = (5.0, 50.0, 2.0, 5.0)
+_HIGHEST = (5.0, 50.0, 2.0, 5.0, 5.0)
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """Weights of the network's evidence, of retrieval, of the prior ratio and of lattices."""
+    """Weights of the network, of retrieval, the prior ratio, lattices and whole patterns."""
 
     network: float
     similarity: float
     prior: float
     lattice: float = 0.0
+    pattern: float = 0.0
 
-    def apply(self, logp, similarity, log_ratio, lattice=None):
+    def apply(self, logp, similarity, log_ratio, lattice=None, pattern=None):
         """Normalised log-probabilities, (n, 99) float64.
 
         Parameters
@@ -41,15 +42,17 @@ class Fusion:
             Target prior over the uniform one, see `priors.log_ratio`.
         lattice : array_like, (n, 99), optional
             Log-probabilities from `lattice_evidence.LatticeEvidence`; nothing is said by none.
+        pattern : array_like, (n, 99), optional
+            Those from `pattern_weights.PatternWeights`, beside the former.
         """
-        terms = _terms(logp, similarity, log_ratio, lattice)
-        weights = (self.network, self.similarity, self.prior, self.lattice)
-        # The last weight finds no term where there is no lattice evidence.
+        terms = _terms(logp, similarity, log_ratio, lattice, pattern)
+        weights = (self.network, self.similarity, self.prior, self.lattice, self.pattern)
+        # The last weights find no terms where there is no such evidence.
         scores = sum(weight * term for weight, term in zip(weights, terms, strict=False))
         return scores - logsumexp(scores)[:, None]
 
 
-def fit(logp, similarity, labels, log_ratio, families=None, lattice=None):
+def fit(logp, similarity, labels, log_ratio, families=None, lattice=None, pattern=None):
     """The weights of least NLL on calibration patterns.
 
     Parameters
@@ -61,7 +64,7 @@ def fit(logp, similarity, labels, log_ratio, families=None, lattice=None):
     families : array_like, (n,), optional
         Of the patterns. Each family then counts once, shared by its patterns, since it is for
         other families that the weights are wanted; without them each pattern counts once.
-    lattice : array_like, (n, 99), optional
+    lattice, pattern : array_like, (n, 99), optional
         As for `Fusion.apply`.
 
     Returns
@@ -76,7 +79,7 @@ def fit(logp, similarity, labels, log_ratio, families=None, lattice=None):
     """
     from scipy.optimize import minimize  # slow to load, and a prediction needs none of it
 
-    terms = _terms(logp, similarity, log_ratio, lattice)
+    terms = _terms(logp, similarity, log_ratio, lattice, pattern)
     terms = np.stack(np.broadcast_arrays(*terms), axis=-1)
     _, labels = check(terms[..., 0] - logsumexp(terms[..., 0])[:, None], labels)
     votes = _votes(len(labels) if families is None else families)
@@ -96,12 +99,14 @@ def fit(logp, similarity, labels, log_ratio, families=None, lattice=None):
     return Fusion(*found.x.tolist())
 
 
-def cross_fitted(logp, similarity, labels, log_ratio, families, lattice=None, folds=10, seed=0):
+def cross_fitted(
+    logp, similarity, labels, log_ratio, families, lattice=None, pattern=None, folds=10, seed=0
+):
     """Predictions for calibration patterns, each with weights fitted on other families.
 
     Parameters
     ----------
-    logp, similarity, labels, log_ratio, families, lattice
+    logp, similarity, labels, log_ratio, families, lattice, pattern
         As for `fit`.
     folds : int
         Parts into which the families are dealt at random.
@@ -117,13 +122,13 @@ def cross_fitted(logp, similarity, labels, log_ratio, families, lattice=None, fo
     names, member = np.unique(families, return_inverse=True)
     fold = np.random.default_rng(seed).permutation(len(names))[member] % min(folds, len(names))
     found = np.empty(logp.shape)
-    lattice = None if lattice is None else np.asarray(lattice)
+    more = [x if x is None else np.asarray(x) for x in (lattice, pattern)]
     for k in np.unique(fold):
         out, others = fold == k, fold != k
         about = labels[others], log_ratio, families[others]
-        kept, left = (None if lattice is None else lattice[rows] for rows in (others, out))
-        chosen = fit(logp[others], similarity[others], *about, kept)
-        found[out] = chosen.apply(logp[out], similarity[out], log_ratio, left)
+        kept, left = ([x if x is None else x[rows] for x in more] for rows in (others, out))
+        chosen = fit(logp[others], similarity[others], *about, *kept)
+        found[out] = chosen.apply(logp[out], similarity[out], log_ratio, *left)
     return found
 
 
@@ -135,16 +140,18 @@ def _votes(families):
     return 1 / size[member] / len(size)
 
 
-def _terms(logp, similarity, log_ratio, lattice):
+def _terms(logp, similarity, log_ratio, lattice, pattern):
     logp, similarity, log_ratio = (
         np.asarray(x, dtype=np.float64) for x in (logp, similarity, log_ratio)
     )
-    given = [logp, similarity] if lattice is None else [logp, similarity, np.asarray(lattice)]
+    if lattice is None and pattern is not None:
+        raise XrdlibError("Evidence of whole patterns comes with that of lattices; give both.")
+    more = [np.asarray(x, dtype=np.float64) for x in (lattice, pattern) if x is not None]
+    given = [logp, similarity, *more]
     if len({x.shape for x in given}) > 1 or log_ratio.shape != logp.shape[1:]:
         shapes = ", ".join(str(x.shape) for x in (*given, log_ratio))
         raise XrdlibError(
             "Fusion needs evidence and similarities of one shape and a prior ratio for its "
             f"columns; got {shapes}."
         )
-    terms = [logp, -np.log(1 + FLOOR - np.clip(similarity, -1, 1)), log_ratio]
-    return terms if lattice is None else [*terms, given[-1].astype(np.float64)]
+    return [logp, -np.log(1 + FLOOR - np.clip(similarity, -1, 1)), log_ratio, *more]

@@ -22,6 +22,7 @@ from ..learning.experiment import folder, load_bank, realism, seed
 from ..simulation.realism import measured_like
 from ..simulation.stream import mineral_weights
 from ..symmetry import groups
+from . import pattern_training
 
 _BATCH, _RATE, _DECAY = 128, 4e-3, 1e-3
 
@@ -111,7 +112,8 @@ def build(config):
     Parameters
     ----------
     config : namespace
-        Its section `indexing` says how many simulated patterns of training minerals there are.
+        Its section `indexing` says how many simulated patterns of training minerals there are, and
+        how many of them are fitted.
 
     Returns
     -------
@@ -132,6 +134,10 @@ def build(config):
     )
     learned = train(scores, label, other, cases.label, seed=config.seed)
     evidence = lattice_evidence.LatticeEvidence(sets, learned.network)
+    few = slice(config.indexing.fits)
+    evidence.patterns = pattern_training.learn(
+        evidence, intensity[few], label[few], config.threads, config.seed
+    )
     about = {"patterns": len(label), "sets": {name: len(rows) for name, rows in sets.items()}}
     lattice_evidence.save(folder(config, LATTICES_FOLDER) / LATTICES_FILE, evidence, about)
     return evidence, learned

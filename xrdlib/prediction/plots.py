@@ -6,7 +6,7 @@ import numpy as np
 from ..symmetry.groups import symbols
 from .style import COLOURS, PAGE, styled, typeset
 
-_COLUMNS = 1500  # a pattern is drawn with two points for each
+_COLUMNS = 1000  # a pattern is drawn with two points for each
 
 _LINES = 70  # more than this many lines of a cell cannot be told apart in one figure
 

@@ -1,10 +1,11 @@
 """From a measured pattern to ranked extinction groups: a network, retrieval and indexing.
 
 The network reads symmetry from the pattern; retrieval compares it with known structures; indexing
-looks for lattices that explain its lines. All are fused with weights that were fitted on
-calibration patterns, see `fusion`.
+looks for lattices that explain its lines, and fits the whole pattern with the best of them. All are
+fused with weights that were fitted on calibration patterns, see `fusion`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,14 +21,21 @@ from ..learning import calibrate, checkpoint, decode, priors
 from ..learning.calibrate import Calibration
 from ..simulation.diffraction import strong_line
 from ..symmetry import groups
+from ..symmetry.cells import cell_of_parameters
 from .fusion import Fusion
 
 DEFAULT = paths.MODELS / "released.safetensors"
 
 _BATCH = 64
+# What weights and conformal scores are called, by whether there is retrieval, and indexing.
+FUSIONS = {
+    (True, True): "fusion",
+    (False, True): "without_retrieval",
+    (True, False): "without_indexing",
+}
 
 
-def load_predictor(weights=None, retrieval=True):
+def load_predictor(weights=None, retrieval=True, indexing=True):
     """A predictor from a file written by the pipeline.
 
     Parameters
@@ -35,8 +43,10 @@ def load_predictor(weights=None, retrieval=True):
     weights : path-like, optional
         A ``predictor.safetensors``; by default the one in models/.
     retrieval : bool
-        Whether to use the library of known structures and the sets of indices that the file names,
-        if it names any. Without, the network is alone.
+        Whether to use the library of known structures that the file names, if it names any.
+        Without, a compound is judged as one that nobody has seen.
+    indexing : bool
+        Whether to look for lattices and fit whole patterns, if the file names what that needs.
 
     Returns
     -------
@@ -52,13 +62,12 @@ def load_predictor(weights=None, retrieval=True):
     model, metadata = checkpoint.load_weights(path), checkpoint.load_metadata(path)
     if "calibration" not in metadata:
         raise XrdlibError(f"{path} holds a model without calibration; give a predictor file.")
-    if not retrieval or "library" not in metadata:
-        return Predictor(model, metadata)
-    known = _beside(path, metadata["library"], library.load, "library")
-    lattices = None
-    if "lattices" in metadata:
+    known = lattices = None
+    if retrieval and "library" in metadata:
+        known = Retrieval(_beside(path, metadata["library"], library.load, "library"))
+    if indexing and "lattices" in metadata:
         lattices = _beside(path, metadata["lattices"], lattice_evidence.load, "indexing")
-    return Predictor(model, metadata, Retrieval(known), lattices)
+    return Predictor(model, metadata, known, lattices)
 
 
 def _beside(path, named, load, what):
@@ -83,6 +92,9 @@ class Seen(NamedTuple):
     lattice : ndarray, (n, 99) float64, or None without indexing
         Log-probabilities, see `lattice_evidence.LatticeEvidence.weigh`.
     indexed : list of index_cells.Indexed, or None
+    pattern : ndarray, (n, 99) float64, or None without fits of whole patterns
+        Log-probabilities, see `lattice_evidence.LatticeEvidence.weigh_fits`.
+    fitted : list of list of pattern_evidence.Scored, or None
     """
 
     evidence: np.ndarray
@@ -90,6 +102,8 @@ class Seen(NamedTuple):
     row: np.ndarray | None = None
     lattice: np.ndarray | None = None
     indexed: list | None = None
+    pattern: np.ndarray | None = None
+    fitted: list | None = None
 
 
 class Predictor:
@@ -100,10 +114,10 @@ class Predictor:
     model : torch.nn.Module
     metadata : dict
         "calibration" (T, w, a), "training_prior" and "minerals" (99 probabilities each), and with
-        retrieval "fusion" (network, similarity, prior, lattice).
+        retrieval or indexing the weights `fusion.Fusion` under their name in `FUSIONS`.
     retrieval : Retrieval, optional
     lattices : lattice_evidence.LatticeEvidence, optional
-        Used beside retrieval alone.
+        Left out without retrieval if there are no weights for that.
     """
 
     def __init__(self, model, metadata, retrieval=None, lattices=None):
@@ -111,10 +125,22 @@ class Predictor:
         start, step, size = model.config.grid
         self.grid = Grid(start, round(start + step * (size - 1), 6), step)
         self.calibration = Calibration(**metadata["calibration"])
+        self.parts = FUSIONS.get((retrieval is not None, lattices is not None))
+        if self.parts not in metadata:
+            # What has no weights of its own is weighed as in the whole, or left out.
+            self.parts = None if retrieval is None else "fusion"
+            lattices = None if retrieval is None else lattices
         self.retrieval, self.lattices = retrieval, lattices
-        self.fusion = Fusion(**metadata["fusion"]) if retrieval else None
+        self.fusion = Fusion(**metadata[self.parts]) if self.parts else None
 
-    def predict(self, two_theta, intensity, wavelength="CuKa", prior="minerals", top_k=5):
+    @property
+    def takes_cell(self):
+        """Whether a known cell makes a difference: there is indexing, with whole-pattern fits."""
+        return self.lattices is not None and self.lattices.patterns is not None
+
+    def predict(
+        self, two_theta, intensity, wavelength="CuKa", prior="minerals", top_k=5, cell=None
+    ):
         """The most probable extinction groups of one pattern.
 
         Parameters
@@ -127,6 +153,9 @@ class Predictor:
             As for `priors.resolve_prior`: "minerals", "uniform", or weights by group.
         top_k : int
             Groups to list, 1..99.
+        cell : sequence of 6 floats, optional
+            The cell, where it is known: edges in angstrom and angles in degrees, hexagonal axes
+            for rhombohedral groups. Groups are then ranked by the absences that it shows.
 
         Returns
         -------
@@ -140,21 +169,21 @@ class Predictor:
         """
         if top_k not in range(1, groups.N_GROUPS + 1):
             raise XrdlibError(f"top_k is {top_k}; give a number from 1 to {groups.N_GROUPS}.")
-        probability = self.predict_proba(two_theta, [intensity], wavelength, prior)[0]
+        probability = self.predict_proba(two_theta, [intensity], wavelength, prior, cell)[0]
         order = np.argsort(-probability, kind="stable")[:top_k]
         table = groups.extinction_groups().iloc[order]
         table = table[["symbol", "crystal_system", "space_groups"]].reset_index(names="group")
         table.insert(0, "rank", np.arange(1, top_k + 1))
         return table.assign(probability=probability[order])
 
-    def predict_proba(self, two_theta, intensities, wavelength="CuKa", prior="minerals"):
+    def predict_proba(self, two_theta, intensities, wavelength="CuKa", prior="minerals", cell=None):
         """Probabilities of the 99 groups for patterns on the same angles.
 
         Parameters
         ----------
         two_theta : array_like, (m,)
         intensities : array_like, (n, m)
-        wavelength, prior
+        wavelength, prior, cell
             As for `predict`.
 
         Returns
@@ -167,9 +196,9 @@ class Predictor:
         XrdlibError
             As for `predict`.
         """
-        return self.recognise(two_theta, intensities, wavelength, prior)[0]
+        return self.recognise(two_theta, intensities, wavelength, prior, cell)[0]
 
-    def recognise(self, two_theta, intensities, wavelength="CuKa", prior="minerals"):
+    def recognise(self, two_theta, intensities, wavelength="CuKa", prior="minerals", cell=None):
         """As `predict_proba`, with the most similar known structure and the lattice of each.
 
         Returns
@@ -180,26 +209,48 @@ class Predictor:
             pattern, -1 to 1.
         lattice : list of dict or None, or None without indexing
             Of the most probable group that a lattice was found for: "group", "cell" (six numbers,
-            angstrom and degrees), how many of the pattern's first "lines" it has "explained";
-            None for a pattern that none was found for.
+            angstrom and degrees), how many of the pattern's "lines" that were looked at it has
+            "explained"; None for a pattern that none was found for.
         """
         target = priors.resolve_prior(prior, self.metadata["minerals"])
         ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
-        seen = self.evidence(two_theta, intensities, wavelength)
-        if self.retrieval is None:
-            return np.exp(self.calibration.apply(None, seen.evidence, ratio)), None, None
-        nearest = [
-            {
-                "name": str(self.retrieval.name[row]),
-                "group": int(self.retrieval.group[row]),
-                "similarity": float(own.max()),
-            }
-            for row, own in zip(seen.row, seen.similarity, strict=True)
-        ]
-        probability = np.exp(self.fusion.apply(seen.evidence, seen.similarity, ratio, seen.lattice))
-        if seen.indexed is None:
-            return probability, nearest, None
-        return probability, nearest, [*map(_lattice, seen.indexed, probability)]
+        seen = self.evidence(two_theta, intensities, wavelength, cell)
+        probability = np.exp(self.weigh(seen, ratio, in_full=priors.gives_odds(prior)))
+        nearest = lattice = None
+        if seen.row is not None:
+            nearest = [
+                {
+                    "name": str(self.retrieval.name[row]),
+                    "group": int(self.retrieval.group[row]),
+                    "similarity": float(own.max()),
+                }
+                for row, own in zip(seen.row, seen.similarity, strict=True)
+            ]
+        if seen.fitted is not None:
+            lattice = [*map(_fitted_lattice, seen.fitted, probability)]
+        elif seen.indexed is not None:
+            lattice = [*map(_lattice, seen.indexed, probability)]
+        return probability, nearest, lattice
+
+    def weigh(self, seen, log_ratio, in_full=False):
+        """Log-probabilities of what was seen, (n, 99), under a prior.
+
+        Parameters
+        ----------
+        seen : Seen
+        log_ratio : ndarray, (99,)
+            Of the prior over equal ones, see `priors.log_ratio`.
+        in_full : bool
+            Whether it counts as it stands, as stated odds do, and not by its fitted weight.
+        """
+        if self.fusion is None:
+            calibration = replace(self.calibration, w=1.0) if in_full else self.calibration
+            return calibration.apply(None, seen.evidence, log_ratio)
+        fusion = replace(self.fusion, prior=1.0) if in_full else self.fusion
+        similarity = seen.similarity
+        if similarity is None:
+            similarity = np.zeros_like(seen.evidence)
+        return fusion.apply(seen.evidence, similarity, log_ratio, seen.lattice, seen.pattern)
 
     def prediction_sets(self, probability, coverage=0.9):
         """Groups that hold the true one with a stated probability, for minerals not seen before.
@@ -218,18 +269,20 @@ class Predictor:
         -------
         ndarray, (n, 99) bool
         """
-        if told := self.metadata.get("conformal"):
-            threshold = calibrate.quantile(told["scores"], told["families"], coverage)
+        told = self.metadata.get("conformal", {})
+        name = "scores" if self.parts == "fusion" else self.parts
+        if name in told:
+            threshold = calibrate.quantile(told[name], told["families"], coverage)
         else:
             threshold = coverage
         return calibrate.members(probability, threshold)
 
-    def evidence(self, two_theta, intensities, wavelength="CuKa"):
+    def evidence(self, two_theta, intensities, wavelength="CuKa", cell=None):
         """What the network reads, and retrieval and indexing find, before any prior.
 
         Parameters
         ----------
-        two_theta, intensities, wavelength
+        two_theta, intensities, wavelength, cell
             As for `predict_proba`.
 
         Returns
@@ -239,21 +292,22 @@ class Predictor:
         Raises
         ------
         XrdlibError
-            As for `predict`.
+            As for `predict`, or if a cell is given that is impossible or without indexing.
         """
         wavelength = strong_line(wavelength)
         patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, self.grid))
         heads = self._heads(normalise(torch.from_numpy(patterns)))
-        evidence = calibrate.fuse(*heads, self.calibration.a)
-        if self.retrieval is None:
-            return Seen(evidence)
-        if self.grid != GRID:
+        seen = Seen(calibrate.fuse(*heads, self.calibration.a))
+        if cell is not None and not self.takes_cell:
+            raise XrdlibError("Without indexing nothing is made of a cell; load it, or give none.")
+        if self.fusion is not None and self.grid != GRID:
             patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
-        similarity, row = self.retrieval.similarities(patterns)
-        if self.lattices is None:
-            return Seen(evidence, similarity, row)
-        indexed = self.lattices.index(patterns)
-        return Seen(evidence, similarity, row, self.lattices.weigh(indexed), indexed)
+        if self.retrieval is not None:
+            similarity, row = self.retrieval.similarities(patterns)
+            seen = seen._replace(similarity=similarity, row=row)
+        if self.lattices is not None:
+            seen = seen._replace(**self.lattices.evidence(patterns, cell))
+        return seen
 
     @torch.inference_mode()
     def _heads(self, x):
@@ -281,6 +335,27 @@ def _lattice(indexed, probability):
         "cell": [round(x, 4) for x in indexed.cell[label]],
         "lines": indexed.looked_at,
         "explained": int(indexed.explained[label - 1]),
+    }
+
+
+def _fitted_lattice(fitted, probability):
+    """As `_lattice`, of lattices that were fitted to the whole pattern, the best first."""
+    found = {}
+    for own in fitted:
+        for label in np.flatnonzero(np.isfinite(own.evidence)) + 1:
+            best = found.setdefault(int(label), own)
+            worth = own.worth - own.evidence.max() + own.evidence[label - 1]
+            if worth > best.worth - best.evidence.max() + best.evidence[label - 1]:
+                found[int(label)] = own
+    if not found:
+        return None
+    label = max(found, key=lambda label: probability[label - 1])
+    own = found[label]
+    return {
+        "group": label,
+        "cell": [round(x, 4) for x in cell_of_parameters(*own.lattice[:2])],
+        "lines": own.observed,
+        "explained": own.observed - len(own.strange),
     }
 
 

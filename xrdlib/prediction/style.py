@@ -1,12 +1,16 @@
 """One look for all figures, and the one way to save them."""
 
 import re
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure, SubFigure
 
 from ..base.errors import XrdlibError
 from ..symmetry.groups import SYSTEMS
@@ -143,11 +147,36 @@ def need(things, what):
         raise XrdlibError(f"There is nothing to draw: pass {what}.")
 
 
-def interval(row, key):
-    """Distances from a row's score down and up to the ends of its interval (0 where null)."""
-    ends = row.get("bits_ci95" if key == "bits_over_prior" else f"{key}_ci95")
-    low, high = ends or (row[key], row[key])
-    return max(row[key] - low, 0.0), max(high - row[key], 0.0)
+def spans(values: Sequence[float], ends: Sequence) -> np.ndarray:
+    """Lengths of error bars, (2, n), from n values down and up to the ends of their intervals.
+
+    Examples
+    --------
+    >>> spans([3.0, 5.0], [(2.0, 7.0), None])  # None: no interval
+    array([[1., 0.],
+           [4., 0.]])
+    """
+    known = [(v, v) if end is None else end for v, end in zip(values, ends, strict=True)]
+    low, high = np.transpose(known)
+    return np.clip([values - low, high - values], 0, None)
+
+
+def whiskers(rows: Sequence[dict], key: str) -> np.ndarray:
+    """Lengths of error bars, (2, n), of a score of n rows as `metrics.evaluate` gives them."""
+    ends = "bits_ci95" if key == "bits_over_prior" else f"{key}_ci95"
+    return spans([row[key] for row in rows], [row.get(ends) for row in rows])
+
+
+def beside(k: int, n: int, width: float = 0.8) -> float:
+    """Shift of the k-th of n marks that share a place and lie `width` apart in all."""
+    return (k - (n - 1) / 2) * width / n
+
+
+def legend(fig: Figure | SubFigure, axes: Iterable[Axes], where: str, **options) -> None:
+    """One legend for several axes, outside of them: `where` as "lower center"."""
+    entries = [ax.get_legend_handles_labels() for ax in axes]
+    fig.legend(*(sum(parts, []) for parts in zip(*entries, strict=True)),
+               loc=f"outside {where}", **options)  # fmt: skip
 
 
 @styled

@@ -1,10 +1,15 @@
 """All figures of a profile, drawn from its results."""
 
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+
+from matplotlib.figure import Figure
+
 from ..base import paths, results
 from ..base.errors import XrdlibError
-from ..base.results import MAIN, read
+from ..base.results import MAIN
 from ..prediction import style
-from ..symmetry import dag
+from ..symmetry.dag import subgroup_dag
 from . import (
     plot_attention,
     plot_errors,
@@ -17,7 +22,126 @@ from . import (
     plot_trainings,
 )
 
-# Figure: the result it is drawn from, and a function from that content to a figure.
+_NOT_HERE = "No measured patterns were at hand."
+
+
+def draw_from(name: str) -> Callable:
+    """Function from a configuration to a figure, a key of `FIGURES` or `STUDIES`."""
+    *files, function = (FIGURES | STUDIES)[name]
+
+    def from_files(config):
+        return function(*(results.read(config, file) for file in files))
+
+    return from_files
+
+
+def at_hand(config: SimpleNamespace) -> list[str]:
+    """Names of the studies' figures whose results the profile has."""
+    return [name for name, (file, _) in STUDIES.items() if results.exists(config, file)]
+
+
+def draw(config: SimpleNamespace, names: Iterable[str] | None = None) -> dict[str, Figure]:
+    """Draw and save figures.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        Keys of `FIGURES`, all of which are drawn by default, or of `STUDIES`.
+
+    Returns
+    -------
+    dict of str to matplotlib.figure.Figure
+        By file name without suffix; in `paths.figures(profile)` as PNG and SVG.
+
+    Raises
+    ------
+    XrdlibError
+        If a name is unknown or a result file is missing.
+    """
+    names = list(names or FIGURES)
+    known = FIGURES | STUDIES
+    if unknown := sorted(set(names) - set(known)):
+        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(known)}.")
+    figures = {name: draw_from(name)(config) for name in names}
+    for name, figure in figures.items():
+        style.save(figure, paths.figures(config.profile), name)
+    return figures
+
+
+def _learning_curves(*histories):
+    names = ("stage 1", "stage 2", "resnet", "plain transformer")
+    rows = (history["rows"] for history in histories)
+    return plot_scores.learning_curves(dict(zip(names, rows, strict=True)))
+
+
+def _chosen(draw, curve, setting):
+    def from_content(found):
+        return draw(found[curve], found["models"][MAIN][setting])
+
+    return from_content
+
+
+def _main(found):
+    return [row for row in found["rows"] if row["subset"] == found["main_subset"]]
+
+
+def _curriculum(found):
+    prior = next(row for row in _main(found) if row["model"] == "prior only")
+    return plot_scores.curriculum(found["curriculum"], prior)
+
+
+def _dag_errors(found):
+    return plot_errors.dag_errors(found) if found["n_errors"] else style.note("There is no error.")
+
+
+def _simulator(found):
+    comparison = found["comparison"]
+    note = comparison["note"]
+    return style.note(note) if note else plot_simulator.simulator(comparison)
+
+
+def _retrieval(found):
+    rows = [row for row in found["rows"] if row["subset"] == found["rows"][0]["subset"]]
+    return plot_scores.nulls(rows) if rows else style.note(_NOT_HERE)
+
+
+def _released(draw, *keys):
+    def from_content(found):
+        # Without measured patterns the file has no rows.
+        return draw(*(found[key] for key in keys)) if found["rows"] else style.note(_NOT_HERE)
+
+    return from_content
+
+
+def _examples(found):
+    return plot_symmetry.example_patterns(found) if found else style.note(_NOT_HERE)
+
+
+# Figure: the results whose contents a function takes, and that function.
+FIGURES = {
+    "dag": (lambda: plot_symmetry.dag(subgroup_dag()),),
+    "class_histogram": ("class_histogram", plot_symmetry.class_histogram),
+    "example_patterns": ("examples", _examples),
+    "learning_curves": ("stage1", "stage2", "resnet", "plain", _learning_curves),
+    "temperature": ("calibration", _chosen(plot_scores.temperature, "temperature_curve", "T")),
+    "decoders": ("calibration", _chosen(plot_scores.decoders, "fusion_curve", "a")),
+    "curriculum": ("measured", _curriculum),
+    "nulls": ("measured", lambda found: plot_scores.nulls(_main(found))),
+    "reliability": ("measured", lambda found: plot_scores.reliability(found["reliability"])),
+    "confusion": ("measured", lambda found: plot_errors.confusion(found["confusion"])),
+    "dag_errors": ("dag_errors", _dag_errors),
+    "indexing": ("indexing", plot_released.indexing),
+    "retrieval": ("retrieval", _retrieval),
+    "released_coverage": ("released", _released(plot_released.coverage, "coverage", "answered")),
+    "released_mistakes": ("released", _released(plot_released.mistakes, "mistakes")),
+    "simulator": ("simulator", _simulator),
+    "simulator_cost": ("simulator", lambda found: plot_simulator.simulator_cost(found["costs"])),
+    "crystal_statistics": (
+        "simulator",
+        lambda found: plot_simulator.crystal_statistics(found["crystals"]),
+    ),
+}
+
 STUDIES = {
     "classical": ("classical", plot_information.classical),
     "information": ("information", plot_information.information),
@@ -32,173 +156,4 @@ STUDIES = {
     "gap": ("gap", plot_measured.gap),
     "calibration_study": ("calibration_study", plot_measured.calibration_study),
     "fit_quality": ("paradox", plot_measured.fit_quality),
-}
-
-
-def draw_from(name):
-    """Function from a configuration to a figure of the study `name`, a key of `STUDIES`."""
-    result, function = STUDIES[name]
-
-    def from_file(config):
-        return function(results.read(config, result))
-
-    return from_file
-
-
-def at_hand(config):
-    """Names of the figures whose results the profile has."""
-    return [name for name, (result, _) in STUDIES.items() if results.exists(config, result)]
-
-
-_HISTORIES = {
-    "stage 1": "stage1",
-    "stage 2": "stage2",
-    "resnet": "resnet",
-    "plain transformer": "plain",
-}
-
-
-def draw(config, names=None):
-    """Draw and save figures.
-
-    Parameters
-    ----------
-    config : namespace
-    names : iterable of str, optional
-        Keys of `FIGURES`, all of which are drawn by default, or of `gallery.STUDIES`.
-
-    Returns
-    -------
-    dict of str to matplotlib.figure.Figure
-        By file name without suffix; in `paths.figures(profile)` as PNG and SVG.
-
-    Raises
-    ------
-    XrdlibError
-        If a name is unknown or a result file is missing.
-    """
-    names = list(names or FIGURES)
-    known = FIGURES | {name: draw_from(name) for name in STUDIES}
-    if unknown := sorted(set(names) - set(known)):
-        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(known)}.")
-    figures = {name: known[name](config) for name in names}
-    for name, figure in figures.items():
-        style.save(figure, paths.figures(config.profile), name)
-    return figures
-
-
-def _dag(config):
-    return plot_symmetry.dag(dag.subgroup_dag())
-
-
-def _class_histogram(config):
-    return plot_symmetry.class_histogram(read(config, "class_histogram"))
-
-
-def _example_patterns(config):
-    examples = read(config, "examples")
-    if not examples:
-        return style.note("No measured patterns were at hand.")
-    return plot_symmetry.example_patterns(examples)
-
-
-def _learning_curves(config):
-    return plot_scores.learning_curves(
-        {title: read(config, name)["rows"] for title, name in _HISTORIES.items()}
-    )
-
-
-def _temperature(config):
-    found = read(config, "calibration")
-    return plot_scores.temperature(found["temperature_curve"], found["models"][MAIN]["T"])
-
-
-def _decoders(config):
-    found = read(config, "calibration")
-    return plot_scores.decoders(found["fusion_curve"], found["models"][MAIN]["a"])
-
-
-def _main_rows(config):
-    found = read(config, "measured")
-    return found, [row for row in found["rows"] if row["subset"] == found["main_subset"]]
-
-
-def _curriculum(config):
-    found, rows = _main_rows(config)
-    prior = next(row for row in rows if row["model"] == "prior only")
-    return plot_scores.curriculum(found["curriculum"], prior)
-
-
-def _nulls(config):
-    return plot_scores.nulls(_main_rows(config)[1])
-
-
-def _reliability(config):
-    return plot_scores.reliability(read(config, "measured")["reliability"])
-
-
-def _confusion(config):
-    return plot_errors.confusion(read(config, "measured")["confusion"])
-
-
-def _dag_errors(config):
-    found = read(config, "dag_errors")
-    return plot_errors.dag_errors(found) if found["n_errors"] else style.note("There is no error.")
-
-
-def _simulator(config):
-    comparison = read(config, "simulator")["comparison"]
-    note = comparison["note"]
-    return style.note(note) if note else plot_simulator.simulator(comparison)
-
-
-def _simulator_cost(config):
-    return plot_simulator.simulator_cost(read(config, "simulator")["costs"])
-
-
-def _crystal_statistics(config):
-    return plot_simulator.crystal_statistics(read(config, "simulator")["crystals"])
-
-
-def _indexing(config):
-    return plot_released.indexing(read(config, "indexing"))
-
-
-def _retrieval(config):
-    rows = read(config, "retrieval")["rows"]
-    if not rows:
-        return style.note("No measured patterns were at hand.")
-    return plot_scores.nulls([row for row in rows if row["subset"] == rows[0]["subset"]])
-
-
-def _released(draw, *keys):
-    def from_file(config):
-        found = read(config, "released")
-        # Without measured patterns the file has no rows.
-        if not found["rows"]:
-            return style.note("No measured patterns were at hand.")
-        return draw(*(found[key] for key in keys))
-
-    return from_file
-
-
-FIGURES = {
-    "dag": _dag,
-    "class_histogram": _class_histogram,
-    "example_patterns": _example_patterns,
-    "learning_curves": _learning_curves,
-    "temperature": _temperature,
-    "decoders": _decoders,
-    "curriculum": _curriculum,
-    "nulls": _nulls,
-    "reliability": _reliability,
-    "confusion": _confusion,
-    "dag_errors": _dag_errors,
-    "indexing": _indexing,
-    "retrieval": _retrieval,
-    "released_coverage": _released(plot_released.coverage, "coverage", "answered"),
-    "released_mistakes": _released(plot_released.mistakes, "mistakes"),
-    "simulator": _simulator,
-    "simulator_cost": _simulator_cost,
-    "crystal_statistics": _crystal_statistics,
 }

@@ -1,9 +1,12 @@
-"""What computed evidence says of each of the paper's claims: one rule a claim, written down.
+"""The paper's claims, in our words, and the rules by which computed evidence judges them.
 
-Each function takes the contents of result files and gives a `Judgement`. A difference counts only
-where its interval (over mineral families) leaves out zero, or every seed agrees.
+Each function is the rule of the claim above it: from the contents of the result files that its
+arguments name to a `Judgement`. A difference counts only where its interval (over mineral
+families) leaves out zero, or every seed agrees.
 """
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..base.results import MAIN
@@ -22,7 +25,38 @@ class Judgement:
     evidence: str
 
 
-def attention(scaling):
+@dataclass(frozen=True)
+class Claim:
+    """One claim in a few words and in a sentence, its figure, the notebook of its evidence."""
+
+    name: str
+    figure: str
+    notebook: str
+    text: str
+    judge: Callable[..., Judgement]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Files in results/PROFILE that hold the evidence."""
+        return tuple(inspect.signature(self.judge).parameters)
+
+
+CLAIMS: list[Claim] = []
+
+
+def _claim(*about):
+    def register(judge):
+        CLAIMS.append(Claim(*about, judge))
+        return judge
+
+    return register
+
+
+@_claim(
+    *("attention and convolution", "scaling", "14_scaling"),
+    "Attention beats convolution on this task (tested on far fewer patterns than the paper's).",
+)
+def attention(scaling: dict) -> Judgement:
     """Attention against convolution, seed against seed at the largest size."""
     verdict = {"yes": HOLDS, "no": NOT}.get(scaling["verdict"]["holds"], OPEN)
     slopes = ", ".join(
@@ -37,7 +71,11 @@ def attention(scaling):
     return Judgement(verdict, text)
 
 
-def not_enough(released):
+@_claim(
+    *("attention is not enough", "nulls", "12_released"),
+    "A transformer trained on simulated patterns alone does not solve measured ones.",
+)
+def not_enough(released: dict) -> Judgement:
     """A network alone beside the prior and beside search-match, on measured patterns."""
     rows = {row["model"]: row for row in released["rows"] if row["subset"] == MEASURED}
     if not rows:
@@ -55,7 +93,11 @@ def not_enough(released):
     return Judgement(verdict, text)
 
 
-def target(ablations, symmetry):
+@_claim(
+    *("99 groups, not 230", "space_group_control", "15_ablations"),
+    "The target to train on is the 99 extinction groups, not the 230 space groups.",
+)
+def target(ablations: dict, symmetry: dict) -> Judgement:
     """Trained on 230 space groups and collapsed, against trained on 99 groups."""
     changes = _changes(ablations, "230 space groups", "no rule head")
     worse = [high < 0 for _, (_, high), _ in changes.values()]
@@ -72,12 +114,20 @@ def target(ablations, symmetry):
     return Judgement(verdict, text)
 
 
-def coordinate_channel(ablations):
+@_claim(
+    *("coordinate channel", "positional", "15_ablations"),
+    "A channel of sin^2(theta) beside the intensity helps.",
+)
+def coordinate_channel(ablations: dict) -> Judgement:
     """The model as it is against the one without the channel."""
     return _removed(ablations, "no coordinate channel", "The channel")
 
 
-def physics_position(ablations):
+@_claim(
+    *("physics position", "positional", "15_ablations"),
+    "A positional encoding computed from sin^2(theta) helps.",
+)
+def physics_position(ablations: dict) -> Judgement:
     """The model as it is against the one without the physics position."""
     found = _removed(ablations, "no physics position", "The physics position")
     both = _changes(ablations, "neither")
@@ -85,7 +135,11 @@ def physics_position(ablations):
     return Judgement(found.verdict, text)
 
 
-def rule_head(ablations, calibration):
+@_claim(
+    *("rule head", "decoders", "15_ablations"),
+    "A head that learns crystal system, centring and symmetry elements helps the other.",
+)
+def rule_head(ablations: dict, calibration: dict) -> Judgement:
     """The model as it is against the one without the head, and the weight that it is given."""
     found = _removed(ablations, "no rule head", "The rule head")
     weight = calibration["models"][MAIN]["a"]
@@ -96,18 +150,19 @@ def rule_head(ablations, calibration):
     return Judgement(found.verdict, text)
 
 
-def curriculum(ablations):
+@_claim(
+    *("curriculum", "curriculum_study", "15_ablations"),
+    "Balanced pretraining first, then realistic patterns with preferred orientation.",
+)
+def curriculum(ablations: dict) -> Judgement:
     """Stage 2 after stage 1 against stage 2 alone, and texture against none."""
     pretrained = _changes(ablations, "after stage 1: mixed")
     bare = _changes(ablations, "after stage 1: no texture", "after stage 1: mixed")
-    texture = {name: (-value, (-high, -low), n) for name, (value, (low, high), n) in bare.items()}
+    texture = _reversed(bare)
     parts = [_gain(pretrained), _gain(texture)]
-    if parts == [HOLDS, HOLDS]:
-        verdict = HOLDS
-    elif parts == [OPEN, OPEN]:
-        verdict = OPEN
-    else:
-        verdict = NOT if NOT in parts and HOLDS not in parts and IN_PART not in parts else IN_PART
+    verdict = parts[0] if parts[0] == parts[1] else IN_PART
+    if set(parts) == {NOT, OPEN}:
+        verdict = NOT
     text = (
         f"Stage 1 first: {parts[0]}; it brings {_shown(pretrained)}, by more patterns in all. "
         f"Texture in stage 2: {parts[1]}; it brings {_shown(texture)}."
@@ -115,29 +170,49 @@ def curriculum(ablations):
     return Judgement(verdict, text)
 
 
-def temperature(study):
+@_claim(
+    *("temperature", "calibration_study", "17_calibration"),
+    "Temperature scaling is the key remaining ingredient.",
+)
+def temperature(calibration_study: dict) -> Judgement:
     """As the study of calibration says."""
-    return Judgement(study["verdict"]["holds"], study["verdict"]["text"])
+    return Judgement(calibration_study["verdict"]["holds"], calibration_study["verdict"]["text"])
 
 
-def local_errors(study):
+@_claim(
+    *("local errors", "dag_study", "23_published_errors"),
+    "Errors are local on the graph of symmetry lowering.",
+)
+def local_errors(dag_study: dict) -> Judgement:
     """Errors against their nulls, for the published predictions and for ours."""
-    return _on_graph(study, "local", "errors are local")
+    return _on_graph(dag_study, "local", "errors are local")
 
 
-def direction(study):
+@_claim(
+    *("errors flow to lower symmetry", "dag_study", "23_published_errors"),
+    "Errors go to subgroups rather than elsewhere.",
+)
+def direction(dag_study: dict) -> Judgement:
     """Direction of errors against its nulls, for the published predictions and for ours."""
-    return _on_graph(study, "flow to lower symmetry", "errors flow to lower symmetry")
+    return _on_graph(dag_study, "flow to lower symmetry", "errors flow to lower symmetry")
 
 
-def paradox(study):
+@_claim(
+    *("paradox", "fit_quality", "21_paradox"),
+    "How well a structure fits a pattern does not say how hard the pattern is to classify.",
+)
+def paradox(paradox: dict) -> Judgement:
     """As the study of difficulty says, of the published predictions and of ours."""
-    verdicts = {study["verdict"][key] for key in ("published", "measured")} - {None}
+    verdicts = {paradox["verdict"][key] for key in ("published", "measured")} - {None}
     verdict = verdicts.pop() if len(verdicts) == 1 else IN_PART if verdicts else OPEN
-    return Judgement(verdict, study["verdict"]["text"])
+    return Judgement(verdict, paradox["verdict"]["text"])
 
 
-def ceiling(information, released, dag_study):
+@_claim(
+    *("ceiling", "information", "18_information"),
+    "About ten percent top-1 on measured patterns is a limit set by information.",
+)
+def ceiling(information: dict, released: dict, dag_study: dict) -> Judgement:
     """What predictors reach beyond the supposed limit, and what exact readers would."""
     rows = {row["model"]: row for row in released["rows"] if row["subset"] == MEASURED}
     published = [row for row in dag_study["models"] if row["model"] == PUBLISHED]
@@ -157,10 +232,7 @@ def ceiling(information, released, dag_study):
 
 def _removed(ablations, variant, words):
     """Whether a part helps: it is missed on all sets, on some, on none."""
-    changes = _changes(ablations, variant)
-    brings = {
-        subset: (-value, (-high, -low), n) for subset, (value, (low, high), n) in changes.items()
-    }
+    brings = _reversed(_changes(ablations, variant))
     return Judgement(_gain(brings), f"{words} brings {_shown(brings)}.")
 
 
@@ -172,6 +244,10 @@ def _changes(ablations, variant, other=None):
         pair = row if other is None else row["against"][other]
         found[subset] = (pair["bits_change"], pair["bits_change_ci95"], row["n"])
     return found
+
+
+def _reversed(changes):
+    return {name: (-value, (-high, -low), n) for name, (value, (low, high), n) in changes.items()}
 
 
 def _gain(changes):

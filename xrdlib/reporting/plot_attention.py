@@ -2,8 +2,9 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
-from ..prediction.style import COLOURS, PAGE, note, styled
+from ..prediction.style import COLOURS, PAGE, beside, legend, note, spans, styled
 
 _LOW, _HIGH = -1.5, 1.5  # of the decimal logarithm of a weight over an even share
 
@@ -17,50 +18,37 @@ _KINDS = {
 
 
 @styled
-def attention(content):
-    """Attention of a few patterns with hkl ticks, and the tests on many.
-
-    Parameters
-    ----------
-    content : dict
-        Result `attention`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+def attention(content: dict) -> Figure:
+    """Attention of a few patterns with hkl ticks, and the tests on many: result `attention`."""
     maps, tests = content["examples"], content["tests"]
     if not tests:
         return note("No pattern had a diagnostic absence to test.")
-    fig = plt.figure(figsize=(PAGE, 2.0 * len(maps) + 2.1 * len(tests) + 0.7))
-    parts = fig.subfigures(2, 1, height_ratios=(max(2.0 * len(maps), 0.1), 2.1 * len(tests) + 0.7))
+    heights = max(2.0 * len(maps), 0.1), 2.1 * len(tests) + 0.7
+    fig = plt.figure(figsize=(PAGE, 2.0 * len(maps) + heights[1]))
+    upper, lower = fig.subfigures(2, 1, height_ratios=heights)
     if maps:
-        for figure, example in zip(
-            np.atleast_1d(parts[0].subfigures(len(maps), 1)), maps, strict=True
-        ):
+        figures = np.atleast_1d(upper.subfigures(len(maps), 1))
+        for figure, example in zip(figures, maps, strict=True):
             _map(figure, example)
-    rows = parts[1].subplots(len(tests), 2, squeeze=False, width_ratios=(1.7, 1))
+    rows = lower.subplots(len(tests), 2, squeeze=False, width_ratios=(1.7, 1))
     for (left, right), test in zip(rows, tests, strict=True):
         _heads(left, test)
         _lines(right, test)
-    drawn = [ax.get_legend_handles_labels() for ax in rows[0]]
-    handles, labels = (sum(both, []) for both in zip(*drawn, strict=True))
-    parts[1].legend(handles, labels, loc="outside upper center", ncols=3, fontsize=6.5)
+    legend(lower, rows[0], "upper center", ncols=3, fontsize=6.5)
     return fig
 
 
 def _map(figure, example):
     """A pattern over the attention that its tokens get."""
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    places = example["start"] + example["step"] * (np.arange(len(example["intensity"])) + 0.5)
-    upper.plot(places, example["intensity"], color="black", lw=0.6)
-    for angles, colour, depth, label in (
-        (example["allowed"], "blue", -0.05, "allowed"),
-        (example["absent"], "vermillion", -0.16, "diagnostic absence"),
+    angles = example["start"] + example["step"] * (np.arange(len(example["intensity"])) + 0.5)
+    upper.plot(angles, example["intensity"], color="black", lw=0.6)
+    for key, colour, depth, label in (
+        ("allowed", "blue", -0.05, "allowed"),
+        ("absent", "vermillion", -0.16, "diagnostic absence"),
     ):
-        upper.plot(
-            angles, [depth] * len(angles), "|", color=COLOURS[colour], ms=5, mew=0.8, label=label
-        )
+        marks = {"color": COLOURS[colour], "ms": 5, "mew": 0.8, "label": label}
+        upper.plot(example[key], [depth] * len(example[key]), "|", **marks)
     last = -np.inf
     for angle, hkl in zip(example["absent"], example["hkl"], strict=True):
         if angle - last > _APART and angle < _LABELLED:
@@ -72,15 +60,9 @@ def _map(figure, example):
     upper.legend(loc="upper right", ncols=2, fontsize=6)
     weight = np.array([example["rollout"], *example["blocks"]])
     edges = example["first_edge"] + example["width"] * np.arange(weight.shape[1] + 1)
-    image = lower.pcolormesh(
-        edges,
-        np.arange(len(weight) + 1),
-        np.log10(np.maximum(weight[::-1], 1e-3)),
-        cmap="RdBu_r",
-        vmin=_LOW,
-        vmax=_HIGH,
-        rasterized=True,
-    )
+    shown = np.log10(np.maximum(weight[::-1], 1e-3))
+    look = {"cmap": "RdBu_r", "vmin": _LOW, "vmax": _HIGH, "rasterized": True}
+    image = lower.pcolormesh(edges, np.arange(len(weight) + 1), shown, **look)
     names = ["rollout", *(f"block {k}" for k in range(1, len(weight)))]
     lower.set_yticks(np.arange(len(weight)) + 0.5, names[::-1], fontsize=5.5)
     lower.set(xlabel="2θ (°, Cu Kα1)", xlim=(5, 90))
@@ -104,18 +86,16 @@ def _heads(ax, test):
     ):
         if not rows:
             continue  # too few patterns share empty places
-        values = np.array([row["absences"] for row in rows])
-        low, high = np.transpose([row["absences_ci95"] for row in rows])
-        error = np.clip([values - low, high - values], 0, None)
+        values = [row["absences"] for row in rows]
+        error = spans(values, [row["absences_ci95"] for row in rows])
         style = {"color": COLOURS[colour], "marker": marker, "ls": "none", "ms": 3}
         ax.errorbar(x + shift, values, error, elinewidth=0.8, label=label, **style)
     for at, row in zip(x, own, strict=True):
         if row["absences_p"] < 0.05:
             ax.text(at - 0.1, row["absences_ci95"][1], "*", ha="center", va="bottom")
     widest = max(run["largest"] for run in test["untrained"])
-    ax.axhspan(
-        -widest, widest, color=COLOURS["sky"], alpha=0.3, lw=0, label="untrained networks, largest"
-    )
+    band = {"color": COLOURS["sky"], "alpha": 0.3, "lw": 0, "label": "untrained networks, largest"}
+    ax.axhspan(-widest, widest, **band)
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xticks(x, [f"{row['block']}.{row['head']}" for row in own], rotation=90, fontsize=6)
     ax.set(xlabel="block.head", ylabel="ln(weight / empty place)")
@@ -130,16 +110,16 @@ def _lines(ax, test):
     null = [row for row in test["intervention_untrained"] if row["patterns"] == "all"]
     x = np.arange(len(rows))
     for k, (kind, (colour, label)) in enumerate(_KINDS.items()):
-        values = np.array([row["change"][kind] for row in rows])
-        low, high = np.transpose([row["change_ci95"][kind] for row in rows])
-        error = np.clip([values - low, high - values], 0, None)
-        place = x + 0.27 * (k - 1)
-        ax.bar(place, values, 0.25, color=COLOURS[colour], label=label)
-        ax.errorbar(place, values, error, fmt="none", ecolor="black", elinewidth=0.8)
-        still = [row["change"][kind] for row in null]
-        ax.plot(
-            place, still, "_", color="black", ms=7, label="untrained network" if k == 2 else None
+        values = [row["change"][kind] for row in rows]
+        error, at = (
+            spans(values, [row["change_ci95"][kind] for row in rows]),
+            x + beside(k, 3, 0.81),
         )
+        ax.bar(at, values, 0.25, color=COLOURS[colour], label=label,
+               yerr=error, error_kw={"lw": 0.8})  # fmt: skip
+        still = [row["change"][kind] for row in null]
+        name = "untrained network" if k == 2 else None
+        ax.plot(at, still, "_", color="black", ms=7, label=name)
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xticks(x, [f"{100 * row['height']:g} %" for row in rows])
     ax.set(xlabel="height of the added line", ylabel="change of ln odds, true group")

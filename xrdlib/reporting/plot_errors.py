@@ -2,93 +2,12 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
-from ..prediction.style import COLOURS, COLUMN, PAGE, need, styled
+from ..prediction.style import COLOURS, COLUMN, PAGE, beside, legend, need, spans, styled
 from ..symmetry.groups import SYSTEMS
 
-_SHOWN = {
-    "model": COLOURS["blue"],
-    "shuffled": COLOURS["orange"],
-    "shuffled within system": COLOURS["green"],
-    "constant": COLOURS["grey"],
-}
-
-
-@styled
-def dag_errors(analysis):
-    """Distance and direction of errors on the subgroup graph, beside the nulls.
-
-    Parameters
-    ----------
-    analysis : dict
-        As `graph_errors.analyse` gives it, with at least one error.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    need(analysis["nulls"], "an analysis of at least one error")
-    sets = {"model": analysis["observed"], **analysis["nulls"]}
-    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.9), width_ratios=(1.45, 1))
-    for ax, key in zip(axes, ("distance", "direction"), strict=True):
-        names = list(analysis["observed"][key])
-        for i, (name, colour) in enumerate(_SHOWN.items()):
-            place = np.arange(len(names)) + (i - 1.5) * 0.2
-            values = np.array([sets[name][key][x] for x in names])
-            ax.bar(place, values, width=0.19, color=colour, label=name)
-            ends = [sets[name].get("ci95", {}).get(x) for x in names]
-            if key == "direction" and all(ends):
-                low, high = np.transpose(ends)
-                error = np.clip([values - low, high - values], 0, None)
-                ax.errorbar(place, values, error, fmt="none", ecolor="black", elinewidth=0.8)
-        ax.set_xticks(range(len(names)), names)
-        ax.set_ylabel("errors (%)")
-    axes[0].set_xlabel("distance from the true group (hops)")
-    axes[1].set_xlabel("predicted group, seen from the true one")
-    axes[0].legend(loc="upper right")
-    fig.suptitle(
-        f"{analysis['n_errors']} errors on {analysis['n']} patterns; bars: 95 % of permutations",
-        fontsize=8,
-    )
-    return fig
-
-
-@styled
-def confusion(table):
-    """True against predicted crystal system: percent of each true system, with counts.
-
-    Parameters
-    ----------
-    table : dict
-        As `metrics.confusion_by_system` gives it.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    counts = np.array(table["counts"], dtype=float)
-    need(counts[counts > 0], "at least one pattern")
-    total = counts.sum(axis=1, keepdims=True)
-    share = 100 * counts / np.where(total > 0, total, np.nan)
-    fig, ax = plt.subplots(figsize=(COLUMN + 0.9, 3.4))
-    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=100)
-    for (i, j), count in np.ndenumerate(counts):
-        if total[i, 0] > 0:
-            colour = "white" if share[i, j] > 55 else "black"
-            ax.text(j, i, f"{int(count)}", ha="center", va="center", color=colour, fontsize=7)
-    names = table["systems"]
-    ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
-    ax.set_yticks(
-        range(len(names)), [f"{n} ({int(t)})" for n, t in zip(names, total[:, 0], strict=True)]
-    )
-    ax.set(xlabel="predicted crystal system", ylabel="true crystal system (patterns)")
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
-    bar = fig.colorbar(image, ax=ax, shrink=0.7, label="share of the true system (%)")
-    bar.outline.set_visible(False)
-    return fig
-
-
+# What errors are compared with: colour, marker, what it is called in full.
 _NULLS = {
     "shuffled": ("orange", "s", "shuffled over all patterns"),
     "shuffled within system": ("green", "^", "shuffled within the crystal system"),
@@ -103,44 +22,89 @@ _PANELS = {
 
 
 @styled
-def dag_study(content):
-    """Distance and direction of the errors of several models, and distance by crystal system.
+def dag_errors(analysis: dict) -> Figure:
+    """Distance and direction of errors on the subgroup graph, beside the nulls.
 
     Parameters
     ----------
-    content : dict
-        Result `dag_study`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    analysis : dict
+        As `graph_errors.analyse` gives it, with at least one error.
     """
+    need(analysis["nulls"], "an analysis of at least one error")
+    sets = {"model": analysis["observed"], **analysis["nulls"]}
+    colours = {"model": "blue", **{name: colour for name, (colour, *_) in _NULLS.items()}}
+    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.9), width_ratios=(1.45, 1))
+    for ax, key in zip(axes, ("distance", "direction"), strict=True):
+        names = list(analysis["observed"][key])
+        for i, (name, colour) in enumerate(colours.items()):
+            values = [sets[name][key][x] for x in names]
+            ends = [sets[name].get("ci95", {}).get(x) for x in names]
+            shown = key == "direction" and all(ends)
+            ax.bar(np.arange(len(names)) + beside(i, 4), values, width=0.19, label=name,
+                   color=COLOURS[colour], yerr=spans(values, ends) if shown else None,
+                   error_kw={"lw": 0.8})  # fmt: skip
+        ax.set_xticks(range(len(names)), names)
+        ax.set_ylabel("errors (%)")
+    axes[0].set_xlabel("distance from the true group (hops)")
+    axes[1].set_xlabel("predicted group, seen from the true one")
+    axes[0].legend(loc="upper right")
+    of = f"{analysis['n_errors']} errors on {analysis['n']} patterns"
+    fig.suptitle(f"{of}; bars: 95 % of permutations", fontsize=8)
+    return fig
+
+
+@styled
+def confusion(table: dict) -> Figure:
+    """True against predicted crystal system: percent of each true system, with counts.
+
+    Parameters
+    ----------
+    table : dict
+        As `metrics.confusion_by_system` gives it.
+    """
+    counts = np.array(table["counts"], dtype=float)
+    need(counts[counts > 0], "at least one pattern")
+    total = counts.sum(axis=1, keepdims=True)
+    share = 100 * counts / np.where(total > 0, total, np.nan)
+    fig, ax = plt.subplots(figsize=(COLUMN + 0.9, 3.4))
+    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    for (i, j), count in np.ndenumerate(counts):
+        if total[i, 0] > 0:
+            colour = "white" if share[i, j] > 55 else "black"
+            ax.text(j, i, f"{int(count)}", ha="center", va="center", color=colour, fontsize=7)
+    names = table["systems"]
+    ax.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    counted = [f"{name} ({int(n)})" for name, n in zip(names, total[:, 0], strict=True)]
+    ax.set_yticks(range(len(names)), counted)
+    ax.set(xlabel="predicted crystal system", ylabel="true crystal system (patterns)")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    bar = fig.colorbar(image, ax=ax, shrink=0.7, label="share of the true system (%)")
+    bar.outline.set_visible(False)
+    return fig
+
+
+@styled
+def dag_study(content: dict) -> Figure:
+    """Errors of several models, and their distance by crystal system: result `dag_study`."""
     rows = [row for row in content["models"] if row["n_errors"]]
     need(rows, "at least one model with errors")
     fig = plt.figure(figsize=(PAGE, 2.9 + 0.32 * len(rows)))
     upper, lower = fig.subfigures(2, 1, height_ratios=(1.0 + 0.32 * len(rows), 2.2))
     axes = upper.subplots(1, len(_PANELS), sharey=True)
-    place = np.arange(len(rows))[::-1]
+    at = np.arange(len(rows))[::-1]
     for ax, (key, label) in zip(axes, _PANELS.items(), strict=True):
-        for i, (null, (colour, marker, name)) in enumerate(_NULLS.items()):
+        observed = [{**row["observed"], "ci95": row["ci95"]} for row in rows]
+        _points(ax, observed, key, at + 0.1, "blue", "o", "model")
+        for i, (null, look) in enumerate(_NULLS.items()):
             shown = [row["nulls"][null] for row in rows]
-            values = np.array(
-                [np.nan if n["value"][key] is None else n["value"][key] for n in shown]
-            )
-            ends = [
-                n.get("ci95", {}).get(key) or (v, v) for n, v in zip(shown, values, strict=True)
-            ]
-            _points(ax, values, ends, place - 0.15 - 0.15 * i, COLOURS[colour], marker, name)
-        values = np.array([row["observed"]["value"][key] for row in rows])
-        ends = [row["ci95"][key] or (v, v) for row, v in zip(rows, values, strict=True)]
-        _points(ax, values, ends, place + 0.1, COLOURS["blue"], "o", "model")
+            _points(ax, shown, key, at - 0.15 - 0.15 * i, *look)
         ax.set_xlabel(label)
         ax.grid(axis="x", lw=0.3)
     names = [f"{row['model']}\n{row['subset']}, {row['n_errors']} of {row['n']}" for row in rows]
-    axes[0].set_yticks(place, names)
+    axes[0].set_yticks(at, names)
     axes[0].set_ylim(-0.7, len(rows) - 0.6)
-    handles, labels = axes[0].get_legend_handles_labels()
-    upper.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=4)
+    legend(upper, axes[:1], "lower center", ncols=4)
     upper.suptitle(
         "Errors on the graph of maximal t-subgroups; under each name: subset, errors of patterns\n"
         "bars: 95 % bootstrap over mineral families (model), 95 % of permutations (nulls)",
@@ -150,26 +114,25 @@ def dag_study(content):
     return fig
 
 
-def _points(ax, values, ends, at, colour, marker, label):
-    low, high = np.transpose(ends)
-    error = np.clip([values - low, high - values], 0, None)
-    style = {"color": colour, "marker": marker, "ls": "none", "ms": 3.5, "label": label}
+def _points(ax, found, key, at, colour, marker, label):
+    values = [np.nan if f["value"][key] is None else f["value"][key] for f in found]
+    error = spans(values, [f.get("ci95", {}).get(key) for f in found])
+    style = {"color": COLOURS[colour], "marker": marker, "ls": "none", "ms": 3.5, "label": label}
     ax.errorbar(values, at, xerr=error, elinewidth=0.9, **style)
 
 
 def _systems(figure, rows):
     """Excess distance over shuffling inside each true system; stars hold for all systems."""
     ax = figure.subplots()
-    width = 0.8 / len(rows)
     for i, row in enumerate(rows):
         found = {r["system"]: r for r in row["system"] if r["p"] is not None}
-        x = np.array([SYSTEMS.index(name) for name in found]) + (i - (len(rows) - 1) / 2) * width
+        x = np.array([SYSTEMS.index(name) for name in found]) + beside(i, len(rows))
         gain = [r["distance"] - r["null"] for r in found.values()]
         colour = plt.get_cmap("viridis")(i / max(1, len(rows) - 1))
-        ax.bar(x, gain, width * 0.9, color=colour, label=row["model"])
-        for at, value, r in zip(x, gain, found.values(), strict=True):
+        ax.bar(x, gain, 0.72 / len(rows), color=colour, label=row["model"])
+        for place, value, r in zip(x, gain, found.values(), strict=True):
             if r["p_holm"] < 0.05:
-                ax.text(at, min(value, 0) - 0.02, "*", ha="center", va="top")
+                ax.text(place, min(value, 0) - 0.02, "*", ha="center", va="top")
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xticks(range(len(SYSTEMS)), SYSTEMS)
     ax.margins(y=0.15)

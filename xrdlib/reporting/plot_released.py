@@ -2,12 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from ..prediction.style import COLOURS, COLUMN, PAGE, SYSTEM_COLOURS, need, note, styled
 
 
 @styled
-def coverage(rows, answered):
+def coverage(rows: list[dict], answered: dict[str, list]) -> Figure:
     """Promised against met coverage, size of the sets, and accuracy of what is answered.
 
     Parameters
@@ -16,10 +17,6 @@ def coverage(rows, answered):
         As from `appraisal.coverage`.
     answered : dict of list
         As from `appraisal.answered`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     need(rows, "at least one coverage")
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(PAGE, 2.5))
@@ -32,40 +29,28 @@ def coverage(rows, answered):
     left.legend(loc="lower right")
     middle.plot(promised, [row["size"] for row in rows], marker="D", color=COLOURS["green"])
     middle.set(xlabel="promised coverage (%)", ylabel="groups in a set (mean)", ylim=(0, None))
-    share = [100 * s for s in answered["share"]]
-    right.plot(share, [100 * a for a in answered["top1"]], color=COLOURS["blue"], label="top-1")
-    right.plot(
-        share,
-        [100 * c for c in answered["confidence"]],
-        color=COLOURS["orange"],
-        ls=":",
-        label="least confidence",
-    )
+    share, top1, least = (100 * np.array(answered[k]) for k in ("share", "top1", "confidence"))
+    right.plot(share, top1, color=COLOURS["blue"], label="top-1")
+    right.plot(share, least, color=COLOURS["orange"], ls=":", label="least confidence")
     right.set(xlabel="patterns answered, surest first (%)", ylabel="%", ylim=(0, 103))
     right.legend(loc="lower left")
     return fig
 
 
 @styled
-def mistakes(rows):
+def mistakes(rows: list[dict]) -> Figure:
     """Patterns of confident mistakes, a panel each, with what was said of them.
 
     Parameters
     ----------
     rows : list of dict
         As from `appraisal.mistakes`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     need(rows, "at least one mistake")
     columns = 2 if len(rows) > 1 else 1
     lines = -(-len(rows) // columns)
-    width = PAGE if columns == 2 else COLUMN
-    fig, axes = plt.subplots(
-        lines, columns, figsize=(width, 0.95 * lines + 0.5), squeeze=False, sharex=True
-    )
+    size = PAGE if columns == 2 else COLUMN, 0.95 * lines + 0.5
+    fig, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharex=True)
     for ax, row in zip(axes.flat, rows, strict=False):
         ax.plot(row["two_theta"], row["intensity"], color=COLOURS["black"], lw=0.5)
         ax.set_title(
@@ -81,51 +66,28 @@ def mistakes(rows):
     return fig
 
 
-_SERIES = (("system_found", "system", 0.35), ("cell_found", "lattice", 1.0))
-
-
 @styled
-def indexing(found):
+def indexing(found: dict) -> Figure:
     """Lattices that were found, by crystal system; and the lines of one pattern with its lattice.
 
     Parameters
     ----------
     found : dict
         "rows" (`lattices.table`) and "example" (`lattices.example`, or None).
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    XrdlibError
-        If there are no rows.
     """
     need(found["rows"], "the rows of indexing.table")
-    if found["example"] is None:
-        fig, ax = plt.subplots(figsize=(0.5 * PAGE, 2.6))
-        _systems(ax, found)
-        return fig
-    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6), width_ratios=(1, 1.6))
-    _systems(axes[0], found)
-    _example(axes[1], found["example"])
+    panels = 2 if found["example"] else 1
+    fig, axes = plt.subplots(1, panels, figsize=(PAGE * panels / 2, 2.6), squeeze=False,
+                             width_ratios=(1, 1.6)[:panels])  # fmt: skip
+    _systems(axes[0, 0], found["rows"])
+    if found["example"]:
+        _example(axes[0, 1], found["example"])
     return fig
 
 
 @styled
-def learning(found):
-    """NLL of the network that weighs lattices, epoch by epoch.
-
-    Parameters
-    ----------
-    found : dict
-        "train" and "held_out".
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+def learning(found: dict) -> Figure:
+    """NLL of the network that weighs lattices, epoch by epoch: "train" and "held_out"."""
     if not found["train"]:
         return note("Nothing was learned.")
     fig, ax = plt.subplots(figsize=(0.5 * PAGE, 2.2))
@@ -136,13 +98,16 @@ def learning(found):
     return fig
 
 
-def _systems(ax, found):
-    rows = [row for row in found["rows"] if "cell_found" in row]
+def _systems(ax, rows):
+    rows = [row for row in rows if "cell_found" in row]
     at = np.arange(len(rows))[::-1]
     colours = [SYSTEM_COLOURS.get(row["system"], COLOURS["black"]) for row in rows]
-    for k, (key, label, alpha) in enumerate(_SERIES):
-        ax.barh(at + 0.2 - 0.4 * k, [row[key] for row in rows], 0.38, color=colours, alpha=alpha)
-        ax.text(1, at[0] + 0.2 - 0.4 * k, label, va="center", fontsize=7, color="white")
+    for shift, key, label, alpha in (
+        (0.2, "system_found", "system", 0.35),
+        (-0.2, "cell_found", "lattice", 1.0),
+    ):
+        ax.barh(at + shift, [row[key] for row in rows], 0.38, color=colours, alpha=alpha)
+        ax.text(1, at[0] + shift, label, va="center", fontsize=7, color="white")
     ax.set_yticks(at, [f"{row['system']} ({row['n']})" for row in rows])
     ax.set(xlim=(0, 100), xlabel="best lattice is the right one (%)")
     ax.set_title(f"held-out minerals, {rows[0]['n_families']} families")
@@ -150,18 +115,13 @@ def _systems(ax, found):
 
 def _example(ax, example):
     ax.plot(example["two_theta"], example["intensity"], color=COLOURS["black"], lw=0.6)
-    for place, height, key, colour in (
-        (-0.08, 0.05, "found", COLOURS["vermillion"]),
-        (-0.17, 0.05, "lattice", COLOURS["blue"]),
+    for y, key, colour, label in (
+        (-0.08, "found", "vermillion", "lines found"),
+        (-0.17, "lattice", "blue", "lines of the lattice"),
     ):
-        label = {"found": "lines found", "lattice": "lines of the lattice"}[key]
-        ax.vlines(example[key], place, place + height, color=colour, lw=0.8, label=label)
+        ax.vlines(example[key], y, y + 0.05, color=COLOURS[colour], lw=0.8, label=label)
     edges = ", ".join(f"{x:.3f}" for x in example["cell"][:3])
     ax.set_title(f"{example['name'].rstrip(' 0123456789')}: {edges} Å")
-    ax.set(
-        xlabel="2θ (degrees), Cu Kα",
-        yticks=[],
-        ylabel="intensity",
-        xlim=(example["two_theta"][0], example["two_theta"][-1]),
-    )
+    ax.set(xlabel="2θ (degrees), Cu Kα", yticks=[], ylabel="intensity")
+    ax.set_xlim(example["two_theta"][0], example["two_theta"][-1])
     ax.legend(loc="upper right")

@@ -2,8 +2,9 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
-from ..prediction.style import COLOURS, MARKERS, PAGE, need, styled, tint
+from ..prediction.style import COLOURS, PAGE, need, styled, tint
 
 # Features shown, by name.
 PANELS = {
@@ -23,33 +24,30 @@ PANELS = {
 
 _SIZES = {"volume": "cell volume (Å³)", "atoms": "atoms in the cell", "reflections": "reflections"}
 
-_WORK = {"structure_ms": "structure to reflections", "pattern_ms": "reflections to pattern"}
+_WORK = {
+    "structure_ms": ("structure to reflections", "blue", "o"),
+    "pattern_ms": ("reflections to pattern", "orange", "s"),
+}
 
 
 @styled
-def simulator(comparison):
+def simulator(comparison: dict) -> Figure:
     """Distribution of each feature over measured and simulated patterns.
 
     Parameters
     ----------
     comparison : dict
         As from `simulator.compare`, with features.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     need(comparison["features"], "the features of a comparison")
     fig, axes = plt.subplots(3, 4, figsize=(PAGE, 4.8), sharey=True)
     for ax, (name, title) in zip(axes.flat, PANELS.items(), strict=True):
-        feature = comparison["features"][name]
+        feature, ends = comparison["features"][name], []
         for kind, colour in (("measured", COLOURS["black"]), ("simulated", COLOURS["blue"])):
-            if feature[kind] is not None:
-                levels = np.linspace(0, 1, len(feature[kind]))
-                ax.plot(feature[kind], levels, color=colour, label=kind)
-        # The last few percent of each would make the rest small.
-        shown = [feature[kind] for kind in ("measured", "simulated") if feature[kind] is not None]
-        ends = [np.quantile(values, (0.02, 0.97)) for values in shown]
+            if (values := feature[kind]) is not None:
+                ax.plot(values, np.linspace(0, 1, len(values)), color=colour, label=kind)
+                # The last few percent of each would make the rest small.
+                ends.append(np.quantile(values, (0.02, 0.97)))
         if ends and np.ptp(ends) > 0:
             ax.set_xlim(np.min(ends), np.max(ends))
         ax.locator_params(axis="x", nbins=4)
@@ -59,39 +57,33 @@ def simulator(comparison):
     axes[-1, -1].legend(loc="lower right")
     fig.supylabel("share of patterns below", fontsize=8)
     found = comparison["two_sample"]
-    text = (
+    network = f", {found['network']['auc']:.2f} by a network" if found["network"] else ""
+    fig.suptitle(
         f"{comparison['n']} pairs of {comparison['families']} mineral families, told apart with "
-        f"AUC {found['features']['auc']:.2f} by all features"
+        f"AUC {found['features']['auc']:.2f} by all features{network} (0.50: not at all)",
+        fontsize=8,
     )
-    if found["network"]:
-        text += f", {found['network']['auc']:.2f} by a network"
-    fig.suptitle(text + " (0.50: not at all)", fontsize=8)
     return fig
 
 
 @styled
-def simulator_cost(rows):
+def simulator_cost(rows: list[dict]) -> Figure:
     """Milliseconds of one core by size of the structure.
 
     Parameters
     ----------
     rows : list of dict
         As from `simulator.costs`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     need(rows, "rows of costs")
     fig, axes = plt.subplots(1, 3, figsize=(PAGE, 2.5), sharey=True)
     for ax, (by, title) in zip(axes, _SIZES.items(), strict=True):
-        for (work, label), colour, marker in zip(
-            _WORK.items(), (COLOURS["blue"], COLOURS["orange"]), MARKERS, strict=False
-        ):
+        for work, (label, colour, marker) in _WORK.items():
+            look = {"color": COLOURS[colour], "marker": marker}
             own = sorted((row[by], row[work]) for row in rows if row["by"] == by)
-            ax.plot(*zip(*own, strict=True), marker, color=colour, label=label, linestyle="-")
+            ax.plot(*zip(*own, strict=True), label=label, linestyle="-", **look)
             large = [(row[by], row[work]) for row in rows if row["by"] == "supercell"]
-            ax.plot(*zip(*large, strict=True), marker, color=colour, mfc="white", linestyle=":")
+            ax.plot(*zip(*large, strict=True), mfc="white", linestyle=":", **look)
         ax.set(xscale="log", yscale="log", xlabel=title)
     axes[0].set_ylabel("ms of one core, each")
     axes[0].legend()
@@ -111,7 +103,7 @@ _COARSE = (1, 3, 10, 30, 100, 300, 1000, 3000)
 
 
 @styled
-def crystal_statistics(comparison):
+def crystal_statistics(comparison: dict) -> Figure:
     """Distributions of two sets of crystals.
 
     Parameters
@@ -133,12 +125,9 @@ def crystal_statistics(comparison):
     for k, (name, shares) in enumerate(quantities.items()):
         _histogram(fig.add_subplot(grid[k // 3, k % 3]), name, shares)
     _pairs(fig.add_subplot(grid[rows - 1, 2]), comparison["pairs"])
-    axes = fig.add_subplot(grid[rows, :])
-    _elements(axes, comparison["elements"])
-    labels = [
-        f"{label} (n = {n:,})"
-        for label, n in zip(comparison["labels"], comparison["n"], strict=True)
-    ]
+    _elements(fig.add_subplot(grid[rows, :]), comparison["elements"])
+    counted = zip(comparison["labels"], comparison["n"], strict=True)
+    labels = [f"{label} (n = {n:,})" for label, n in counted]
     handles = [
         plt.Rectangle((0, 0), 1, 1, fc=_FILL, ec="none"),
         plt.Line2D([], [], color=_LINE, marker="o"),

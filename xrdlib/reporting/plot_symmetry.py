@@ -1,9 +1,12 @@
 """Figures of the groups: their classes, their graph, an example pattern of some."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ..base.errors import XrdlibError
@@ -19,7 +22,7 @@ _MAIN_SPAN, _SIDE_SPAN = (0.0, 9.2), (9.4, 13.0)
 
 
 @styled
-def class_histogram(counts, names=5):
+def class_histogram(counts: Mapping, names: int = 5) -> Figure:
     """Share of each extinction group in one or more sets, a panel each.
 
     Parameters
@@ -28,10 +31,6 @@ def class_histogram(counts, names=5):
         Patterns or structures of each group, by name of the set.
     names : int
         Groups named in each panel, the most frequent first.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     need(counts, "counts by set")
     fig, axes = plt.subplots(
@@ -59,17 +58,13 @@ def class_histogram(counts, names=5):
 
 
 @styled
-def dag(graph):
+def dag(graph: nx.DiGraph) -> Figure:
     """The graph of symmetry lowering, transitively reduced; lines lead down to lower symmetry.
 
     Parameters
     ----------
     graph : networkx.DiGraph
         On labels 1..99, as `xrdlib.subgroup_dag` gives it.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     reduced = nx.transitive_reduction(graph)
     rows, headings = _rows(reduced)
@@ -137,7 +132,7 @@ def _spread(y, left, right, nodes):
 
 
 @styled
-def example_patterns(examples):
+def example_patterns(examples: list[dict]) -> Figure:
     """Measured patterns, each with a simulated pattern of the same mineral under it.
 
     Parameters
@@ -145,10 +140,6 @@ def example_patterns(examples):
     examples : list of dict
         "title" (str), "measured" and "simulated": each (two_theta, intensity), arrays of equal
         length, degrees and any unit of intensity.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     need(examples, "one example or more")
     fig, axes = plt.subplots(

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 import gemmi
 import numpy as np
 
+from ..base import paths
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID, Grid, to_grid
 from ..symmetry.groups import group_of_space_group
 from . import datasets
+
+OTHER = "measured_other.npz"
 
 
 @dataclass
@@ -86,17 +89,69 @@ def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
         return load_archives(*archives, grid)
 
 
-def split(measured: Measured) -> tuple[Measured, Measured]:
+def load_other(path=None, grid=GRID):
+    """Measured patterns of other laboratories, each on angles of its own.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        A bundle of the layout of measured_other.npz; by default the one in the data folder.
+    grid : patterns.Grid
+
+    Returns
+    -------
+    Measured
+        `source` is the pattern's name.
+
+    Raises
+    ------
+    datasets.MissingData
+        If the file does not exist.
+    XrdlibError
+        If it is damaged.
+    """
+    path = paths.data_dir() / OTHER if path is None else path
+    names = ("start", "two_theta", "intensity", "wavelength", "space_group", "family", "name")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            start, two_theta, intensity, wavelength, number, family, name = (file[k] for k in names)
+    except FileNotFoundError:
+        raise datasets.MissingData(f"{path} does not exist.") from None
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise XrdlibError(f"{path} is not a readable bundle of patterns: {error}.") from None
+    rows = []
+    for first, last, wave in zip(start, start[1:], wavelength, strict=False):
+        # 1.5418 is the mean of the copper doublet; its strong line lies where the grid expects it.
+        wave = CU_KA1 if abs(wave - CU_KA1) < 2e-3 else float(wave)
+        rows.append(to_grid(two_theta[first:last], intensity[first:last], wave, grid))
+    return Measured(
+        intensity=np.stack(rows),
+        space_group=number.astype(np.int16),
+        group=group_of_space_group()[number],
+        family=family.astype(str),
+        source=name.astype(str),
+        grid=grid,
+    )
+
+
+def split(measured: Measured, collection: str = "rruff") -> tuple[Measured, Measured]:
     """Calibration and test patterns, about half each, every family wholly on one side.
 
-    The side is the parity of the CRC-32 of "rruff-" and the family's name: fixed once, before
-    any result was seen, and the same wherever it is computed.
+    The side is the parity of the CRC-32 of the collection's name, a hyphen and the family's name:
+    fixed once, before any result was seen, and the same wherever it is computed.
+
+    Parameters
+    ----------
+    measured : Measured
+    collection : str
+        "rruff", or "other" for the patterns of `load_other`.
 
     Returns
     -------
     calibration, test : Measured
     """
-    side = np.array([zlib.crc32(f"rruff-{family}".encode()) % 2 for family in measured.family])
+    names = [f"{collection}-{family}" for family in measured.family]
+    side = np.array([zlib.crc32(name.encode()) % 2 for name in names])
     return measured.take(np.flatnonzero(side == 0)), measured.take(np.flatnonzero(side == 1))
 
 

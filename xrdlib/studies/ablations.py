@@ -8,38 +8,76 @@ difference is narrower than the difference of two intervals. Intervals resample 
 families and seeds: trainings that differ in the seed alone can differ a lot.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import torch
+from numpy import ndarray
 
 from ..base import files, paths
 from ..base.errors import XrdlibError
 from ..learning import calibrate, outcomes, priors, stages
-from ..learning.experiment import stage2_stream
+from ..learning.experiment import PatternSet, stage2_stream
 from ..learning.metrics import check, credit, log_likelihood, resamples
+from ..simulation.stream import PatternStream
 from ..symmetry.groups import N_GROUPS, N_SPACE_GROUPS, group_of_space_group
 from .trainings import Training, run
 
+BASE = "as it is"
+SCORES = ("top1", "top5", "bits")
+
+# Of the physics that the paper is about; these are trained with every seed, the others with two.
+PHYSICS = {
+    BASE: {},
+    "no coordinate channel": {"model": {"coordinate_channel": False}},
+    "no physics position": {"model": {"physics_position": False}},
+    "neither": {"model": {"coordinate_channel": False, "physics_position": False}},
+    "no rule head": {"model": {"rule_head": False}},
+}
+SHAPE = {
+    "patches of 1 degree": {"model": {"stem": "patch", "patch": 25}},
+    "half the width": {"model": {"width": 48}},
+    "230 space groups": {"model": {"rule_head": False, "classes": N_SPACE_GROUPS}},
+}
+DATA = {
+    "random crystals alone": {"changes": {"stage2": {"random_share": 1.0}}},
+    "minerals alone": {"changes": {"stage2": {"random_share": 0.0}}},
+    "no texture": {"changes": {"stage2": {"realism": {"no_texture": 1.0}}}},
+}
+# The paper's second stage starts from the balanced first one.
+CURRICULUM = {
+    "after stage 1: no texture": {"start": "stage1", **DATA["no texture"]},
+    "after stage 1: all textured": {
+        "start": "stage1",
+        "changes": {"stage2": {"realism": {"no_texture": 0.0}}},
+    },
+    "after stage 1: mixed": {"start": "stage1"},
+}
+VARIANTS = PHYSICS | SHAPE | DATA | CURRICULUM
+# Variants that are also compared with another than the base.
+PAIRS = {
+    "230 space groups": "no rule head",
+    "after stage 1: no texture": "after stage 1: mixed",
+    "after stage 1: all textured": "after stage 1: mixed",
+}
+
+_FEWER = 2  # seeds of variants other than `PHYSICS`
+
 
 class SpaceGroupStream:
-    """A stream of patterns labelled with their space groups, 0..229.
+    """A stream of the same patterns labelled with their space groups, 0..229."""
 
-    Parameters
-    ----------
-    stream : stream.PatternStream
-        Whose patterns are given unchanged.
-    """
-
-    def __init__(self, stream):
+    def __init__(self, stream: PatternStream):
         self.stream = stream
         self.config = {**stream.config, "target": "space groups"}
         self.class_probabilities = stream.class_probabilities
 
-    def part(self, rank, count):
+    def part(self, rank: int, count: int) -> "SpaceGroupStream":
         """As `PatternStream.part`."""
         return SpaceGroupStream(self.stream.part(rank, count))
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Network input (batch, grid.size) float32 and space groups less one (batch,) int64.
 
         Raises
@@ -54,22 +92,15 @@ class SpaceGroupStream:
         return x, torch.from_numpy(space_group - 1).to(label.device)
 
 
-def space_group_stream(config, batch):
+def space_group_stream(config: SimpleNamespace, batch: int) -> SpaceGroupStream:
     """The stream of stage 2 with space groups as labels."""
     return SpaceGroupStream(stage2_stream(config, batch))
 
 
-def collapse(logp):
-    """Log-probabilities of the extinction groups from those of the space groups.
+def collapse(logp: ndarray) -> ndarray:
+    """Log-probabilities of the extinction groups, (n, 99), from those of space groups, (n, 230).
 
-    Parameters
-    ----------
-    logp : array_like, (n, 230)
-
-    Returns
-    -------
-    ndarray, (n, 99) float64
-        Each the sum over the members of a group.
+    Each is that of the sum over the members of a group.
     """
     members = group_of_space_group()[1:] - 1
     found = np.full((len(logp), N_GROUPS), -np.inf)
@@ -78,61 +109,8 @@ def collapse(logp):
     return found
 
 
-BASE = "as it is"
-
-# Of the physics that the paper is about; these are trained with every seed, the others with two.
-PHYSICS = {
-    BASE: {},
-    "no coordinate channel": {"model": {"coordinate_channel": False}},
-    "no physics position": {"model": {"physics_position": False}},
-    "neither": {"model": {"coordinate_channel": False, "physics_position": False}},
-    "no rule head": {"model": {"rule_head": False}},
-}
-
-SHAPE = {
-    "patches of 1 degree": {"model": {"stem": "patch", "patch": 25}},
-    "half the width": {"model": {"width": 48}},
-    "230 space groups": {"model": {"rule_head": False, "classes": 230}},
-}
-
-DATA = {
-    "random crystals alone": {"changes": {"stage2": {"random_share": 1.0}}},
-    "minerals alone": {"changes": {"stage2": {"random_share": 0.0}}},
-    "no texture": {"changes": {"stage2": {"realism": {"no_texture": 1.0}}}},
-}
-
-# The paper's second stage starts from the balanced first one.
-CURRICULUM = {
-    "after stage 1: no texture": {
-        "start": "stage1",
-        "changes": {"stage2": {"realism": {"no_texture": 1.0}}},
-    },
-    "after stage 1: all textured": {
-        "start": "stage1",
-        "changes": {"stage2": {"realism": {"no_texture": 0.0}}},
-    },
-    "after stage 1: mixed": {"start": "stage1"},
-}
-
-VARIANTS = PHYSICS | SHAPE | DATA | CURRICULUM
-
-# Variants that are also compared with another than the base.
-PAIRS = {
-    "230 space groups": "no rule head",
-    "after stage 1: no texture": "after stage 1: mixed",
-    "after stage 1: all textured": "after stage 1: mixed",
-}
-
-_FEWER = 2
-
-
-def trainings(config):
-    """All trainings of the study, seed by seed.
-
-    Returns
-    -------
-    list of study.Training
-    """
+def trainings(config: SimpleNamespace) -> list[Training]:
+    """All trainings of the study, seed by seed."""
     section = config.studies.ablations
     found = []
     for number in range(section.seeds):
@@ -144,26 +122,18 @@ def trainings(config):
     return found
 
 
-def train_one(config, training, look=False):
+def train_one(config: SimpleNamespace, training: Training, look: bool = False) -> tuple:
     """Model, history and stream of one training, see `trainings.run`."""
     return run(config, "ablations", training, look=look)
 
 
-def predictions(config, sets, prior):
+def predictions(config: SimpleNamespace, sets: dict[str, PatternSet], prior: dict) -> list[dict]:
     """Evidence of every training on sets, and the calibration chosen for it.
 
-    Parameters
-    ----------
-    config : namespace
-    sets : dict of str to PatternSet
-    prior : dict
-        results/PROFILE/prior.json.
+    `prior` is results/PROFILE/prior.json here and below.
 
-    Returns
-    -------
-    list of dict
-        training; seconds; precision; evidence, by set (rule, aux) with the training prior
-        divided out; calibration.
+    Rows have training; seconds; precision; evidence, by set (rule, aux) with the training prior
+    divided out; calibration.
     """
     chosen_on, found = prior["chosen_on"], []
     for training in trainings(config):
@@ -184,78 +154,46 @@ def predictions(config, sets, prior):
     return found
 
 
-SCORES = ("top1", "top5", "bits")
-
-
-def per_pattern(logp, labels, null):
-    """What each pattern adds to the scores.
-
-    Parameters
-    ----------
-    logp : ndarray, (n, 99)
-    labels : ndarray, (n,)
-    null : array_like, (99,)
-        Prior-only prediction, over which bits are counted.
-
-    Returns
-    -------
-    dict of ndarray, (n,)
-        top1, top5 (percent) and bits.
-    """
+def per_pattern(logp: ndarray, labels: ndarray, null: ndarray) -> dict[str, ndarray]:
+    """What each pattern adds to `SCORES` (top1, top5 in percent; bits over the null), (n,) each."""
     logp, labels = check(logp, labels)
     gain = log_likelihood(logp, labels) - np.log(np.asarray(null))[labels]
     hits = {f"top{k}": 100 * credit(logp, labels, k) for k in (1, 5)}
     return hits | {"bits": gain / np.log(2)}
 
 
-def scored(predictions, sets, prior, subset):
+def scored(
+    predictions: list[dict], sets: dict[str, PatternSet], prior: dict, subset: str
+) -> dict[str, dict[str, ndarray]]:
     """Scores of every training on every pattern of a set, calibrated.
 
-    Parameters
-    ----------
-    predictions : list of dict
-        As from `ablations.predictions`.
-    sets : dict of str to PatternSet
-    prior : dict
-        results/PROFILE/prior.json.
-    subset : str
-
-    Returns
-    -------
-    dict of str to dict of str to ndarray, (seeds, n)
-        By variant, then by score.
+    By variant, then by score, an ndarray (seeds, n).
     """
-    target, null = outcomes.told_of(subset, prior)
-    ratio, found = outcomes.prior_ratio(target), {}
-    for one in predictions:
-        logp = one["calibration"].apply(*one["evidence"][subset], ratio)
-        values = per_pattern(logp, sets[subset].label, null)
-        found.setdefault(one["training"].name, []).append(values)
+    null, found = outcomes.told_of(subset, prior)[1], {}
+    for one, logp in _calibrated(predictions, prior, subset):
+        found.setdefault(one.name, []).append(per_pattern(logp, sets[subset].label, null))
     return {
         name: {score: np.array([v[score] for v in values]) for score in SCORES}
         for name, values in found.items()
     }
 
 
-def table(scores, families, base, pairs=None, n_boot=1000, seed=0):
+def table(
+    scores: dict,
+    families: ndarray,
+    base: str,
+    pairs: dict[str, str] | None = None,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> list[dict]:
     """A row a variant: mean over seeds, every seed, and the difference from the base.
 
-    Parameters
-    ----------
-    scores : dict
-        As from `scored`.
-    families : ndarray, (n,)
-    base : str
-        Variant that the others are compared with, seed by seed.
-    pairs : dict of str to str, optional
-        Variants that are also compared with another one.
+    The variants of `scored`, of n families, are compared with `base` seed by seed, and those in
+    `pairs` also with another one.
 
-    Returns
-    -------
-    list of dict
-        variant, seeds, n, n_families; for each of `SCORES` NAME (mean), NAME_seeds (of each seed),
-        NAME_ci95 (families and seeds resampled), NAME_change and NAME_change_ci95 (null for the
-        base); against: such changes by the other variant of a pair.
+    Rows have variant, seeds, n, n_families; for each of `SCORES` NAME (mean), NAME_seeds (of each
+    seed), NAME_ci95 (families and seeds resampled), NAME_change and NAME_change_ci95 (null for the
+    base); against: such changes by the other variant of a pair.
     """
     options = {"families": families, "n_boot": n_boot, "seed": seed}
     rows = []
@@ -273,24 +211,92 @@ def table(scores, families, base, pairs=None, n_boot=1000, seed=0):
     return rows
 
 
-def interval(values, families, n_boot=1000, seed=0):
-    """95 % interval of a mean over patterns and seeds, both families and seeds resampled.
-
-    Parameters
-    ----------
-    values : ndarray, (seeds, n)
-    families : ndarray, (n,)
-    n_boot, seed : int
-
-    Returns
-    -------
-    list of float
-    """
+def interval(values: ndarray, families: ndarray, n_boot: int = 1000, seed: int = 0) -> list[float]:
+    """95 % interval of the mean of values (seeds, n), both families and seeds resampled."""
     weights = np.concatenate(list(resamples(families, n_boot, seed)))
     means = weights @ values.T / weights.sum(axis=1, keepdims=True)
     chosen = np.random.default_rng(seed).integers(len(values), size=means.shape)
     drawn = np.take_along_axis(means, chosen, axis=1).mean(axis=1)
     return np.percentile(drawn, [2.5, 97.5]).tolist()
+
+
+def decoded(
+    predictions: list[dict], sets: dict[str, PatternSet], prior: dict, subset: str, names: list[str]
+) -> list[dict]:
+    """Scores of some variants with and without prior and temperature.
+
+    Rows have variant, decoding, n, and the mean over seeds of each of `SCORES`.
+    """
+    target, null = outcomes.told_of(subset, prior)
+    chosen_on, labels = prior["chosen_on"], sets[subset].label
+    with_prior = outcomes.prior_ratio(target)
+    without = np.zeros_like(with_prior)
+    found = []
+    for one in predictions:
+        if one["training"].name not in names:
+            continue
+        heads, fitted = one["evidence"], one["calibration"]
+        cold = calibrate.fit(*heads[chosen_on], sets[chosen_on].label, without)
+        plain = calibrate.Calibration(a=fitted.a)
+        ways = {
+            "as it comes": (plain, without),
+            "with prior": (plain, with_prior),
+            "with temperature": (cold, without),
+            "with both": (fitted, with_prior),
+        }
+        for way, (calibration, ratio) in ways.items():
+            values = per_pattern(calibration.apply(*heads[subset], ratio), labels, null)
+            means = {score: value.mean() for score, value in values.items()}
+            about = {"variant": one["training"].name, "decoding": way, "n": len(labels)}
+            found.append(about | means)
+    means = pd.DataFrame(found).groupby(["variant", "decoding", "n"], sort=False).mean()
+    return means.reset_index().to_dict("records")
+
+
+def nulls(sets: dict[str, PatternSet], prior: dict, subsets: list[str]) -> dict[str, dict]:
+    """The prior-only scores of sets: by set n, top1, top5 (percent), bits (0)."""
+    found = {}
+    for name in subsets:
+        labels, null = sets[name].label, outcomes.told_of(name, prior)[1]
+        values = per_pattern(np.tile(np.log(null), (len(labels), 1)), labels, null)
+        found[name] = {"n": len(labels)} | {key: v.mean() for key, v in values.items()}
+    return found
+
+
+def write_predictions(
+    config: SimpleNamespace,
+    predictions: list[dict],
+    sets: dict[str, PatternSet],
+    prior: dict,
+    subsets: list[str],
+) -> None:
+    """Write results/PROFILE/ablations.parquet: first group and log-likelihood, calibrated.
+
+    A row for each training and pattern.
+    """
+    parts = []
+    for subset in subsets:
+        labels = sets[subset].label
+        for training, logp in _calibrated(predictions, prior, subset):
+            found = {
+                "pattern": np.arange(len(labels), dtype=np.int16),
+                "label": (labels + 1).astype(np.int8),
+                "first": (logp.argmax(axis=1) + 1).astype(np.int8),
+                "log_likelihood": log_likelihood(logp, labels).astype(np.float32).round(4),
+            }
+            about = {"subset": subset, "variant": training.name, "seed": training.seed}
+            parts.append(pd.DataFrame(about | found))
+    whole = pd.concat(parts, ignore_index=True)
+    whole = whole.astype({"subset": "category", "variant": "category"})
+    with files.replacing(paths.results(config.profile) / "ablations.parquet") as file:
+        whole.to_parquet(file, index=False)
+
+
+def _calibrated(predictions, prior, subset):
+    """Each training with its calibrated log-probabilities on a set, (n, 99)."""
+    ratio = outcomes.prior_ratio(outcomes.told_of(subset, prior)[0])
+    for one in predictions:
+        yield one["training"], one["calibration"].apply(*one["evidence"][subset], ratio)
 
 
 def _change(values, reference, options):
@@ -304,112 +310,3 @@ def _change(values, reference, options):
             found[f"{score}_change"] = change.mean()
             found[f"{score}_change_ci95"] = interval(change, **options)
     return found
-
-
-def decoded(predictions, sets, prior, subset, names):
-    """Scores of some variants with and without prior and temperature.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Variants.
-
-    Returns
-    -------
-    list of dict
-        variant, decoding, and the mean over seeds of each of `SCORES`.
-    """
-    target, null = outcomes.told_of(subset, prior)
-    chosen_on, labels = prior["chosen_on"], sets[subset].label
-    with_prior = outcomes.prior_ratio(target)
-    without = np.zeros_like(with_prior)
-    rows = []
-    for name in names:
-        own = [one for one in predictions if one["training"].name == name]
-        found = {}
-        for one in own:
-            heads, rule = one["evidence"], one["calibration"].a
-            cold = calibrate.fit(*heads[chosen_on], sets[chosen_on].label, without)
-            plain = calibrate.Calibration(a=rule)
-            ways = {
-                "as it comes": (plain, without),
-                "with prior": (plain, with_prior),
-                "with temperature": (cold, without),
-                "with both": (one["calibration"], with_prior),
-            }
-            for way, (calibration, ratio) in ways.items():
-                values = per_pattern(calibration.apply(*heads[subset], ratio), labels, null)
-                found.setdefault(way, []).append(values)
-        for way, values in found.items():
-            means = {score: np.mean([v[score] for v in values]) for score in SCORES}
-            rows.append({"variant": name, "decoding": way, "n": len(labels), **means})
-    return rows
-
-
-def verdicts(rows):
-    """What a table says of each variant, in words.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As from `table`.
-
-    Returns
-    -------
-    dict of str to str
-        By variant, without the base.
-    """
-    found = {}
-    for row in rows:
-        if row["bits_change"] is None:
-            continue
-        low, high = row["bits_change_ci95"]
-        word = "worse" if high < 0 else "better" if low > 0 else "no difference shown"
-        found[row["variant"]] = (
-            f"{word} ({row['bits_change']:+.2f} bits [{low:+.2f}, {high:+.2f}], "
-            f"{row['seeds']} seeds, n = {row['n']})"
-        )
-    return found
-
-
-def nulls(sets, prior, subsets):
-    """The prior-only scores of sets, over which bits are counted.
-
-    Returns
-    -------
-    dict of str to dict
-        By set: n, top1, top5 (percent), bits (0).
-    """
-    found = {}
-    for name in subsets:
-        labels, null = sets[name].label, outcomes.told_of(name, prior)[1]
-        logp = np.repeat(np.log(null)[None], len(labels), axis=0)
-        values = per_pattern(logp, labels, null)
-        found[name] = {"n": len(labels)} | {key: v.mean() for key, v in values.items()}
-    return found
-
-
-def write_predictions(config, predictions, sets, prior, subsets):
-    """Write results/PROFILE/ablations.parquet: first group and log-likelihood, calibrated.
-
-    A row for each training and pattern.
-    """
-    parts = []
-    for subset in subsets:
-        labels = sets[subset].label
-        ratio = outcomes.prior_ratio(outcomes.told_of(subset, prior)[0])
-        for one in predictions:
-            logp = one["calibration"].apply(*one["evidence"][subset], ratio)
-            about = {"variant": one["training"].name, "seed": one["training"].seed}
-            found = {
-                "pattern": np.arange(len(labels), dtype=np.int16),
-                "label": (labels + 1).astype(np.int8),
-                "first": (logp.argmax(axis=1) + 1).astype(np.int8),
-                "log_likelihood": log_likelihood(logp, labels).astype(np.float32).round(4),
-            }
-            parts.append(pd.DataFrame({"subset": subset, **about, **found}))
-    whole = pd.concat(parts, ignore_index=True)
-    for column in ("subset", "variant"):
-        whole[column] = whole[column].astype("category")
-    with files.replacing(paths.results(config.profile) / "ablations.parquet") as file:
-        whole.to_parquet(file, index=False)

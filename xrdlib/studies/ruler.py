@@ -9,33 +9,34 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import torch
+from numpy import ndarray
 
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1
 from ..learning.baselines import build
-from ..learning.model import sine_squared
+from ..learning.metrics import resamples
+from ..learning.model import PhysicsTransformer, sine_squared
 
 TARGETS = ("two_theta", "sin2_theta", "d")
-
 RUN = 4  # neighbouring tokens that are held back together
-
 FOLDS = 5
+
+# Where a network may have its ruler from; the last one has none but its random embedding.
+VARIANTS = {
+    "as built": {},
+    "no physics embedding": {"physics_position": False},
+    "no coordinate channel": {"coordinate_channel": False},
+    "neither": {"physics_position": False, "coordinate_channel": False},
+}
 
 _SHRINK = 10.0 ** np.arange(-9, 3)  # of the mean variance of a feature
 
 
-def targets(model):
-    """What is to be read off each token's centre.
+def targets(model: PhysicsTransformer) -> dict[str, ndarray]:
+    """What is to be read off each token's centre, (tokens,) each.
 
-    Parameters
-    ----------
-    model : model.PhysicsTransformer
-
-    Returns
-    -------
-    dict of str to ndarray, (tokens,)
-        By `TARGETS`: 2theta in degrees; sin^2(theta), which is proportional to 1/d^2; d in
-        angstrom for Cu K-alpha1.
+    By `TARGETS`: 2theta in degrees; sin^2(theta), which is proportional to 1/d^2; d in angstrom
+    for Cu K-alpha1.
     """
     start, step, _ = model.config.grid
     points = model.token_points
@@ -46,22 +47,14 @@ def targets(model):
 
 
 @torch.inference_mode()
-def representations(model, x):
+def representations(model: PhysicsTransformer, x: torch.Tensor) -> dict[str, ndarray]:
     """Vectors that stand for each token, from the embeddings alone to the last block.
 
-    Parameters
-    ----------
-    model : model.PhysicsTransformer
-        Left in evaluation mode.
-    x : Tensor, (B, size)
-        Network input.
+    The model is left in evaluation mode; x (B, size) is network input.
 
-    Returns
-    -------
-    dict of str to ndarray, (B or 1, tokens, width)
-        "learned embedding", with a physical one "physics embedding" and "both embeddings", none
-        of which depends on the pattern; "input" (embeddings and what the stem made of the
-        pattern), "block 1", "block 2", ...
+    (B or 1, tokens, width) each: "learned embedding", with a physical one "physics embedding" and
+    "both embeddings", none of which depends on the pattern; "input" (embeddings and what the stem
+    made of the pattern), "block 1", "block 2", ...
     """
     model.eval()
     found = {"learned embedding": model.position[:, 1:]}
@@ -82,22 +75,14 @@ def representations(model, x):
     return {name: value.double().numpy() for name, value in found.items()}
 
 
-def probe(features, wanted, folds=FOLDS, run=RUN):
-    """Read numbers off tokens that a ridge regression was not fitted on.
+def probe(features: ndarray, wanted: ndarray, folds: int = FOLDS, run: int = RUN) -> ndarray:
+    """Read k numbers off tokens that a ridge regression was not fitted on.
 
     Runs of neighbouring tokens are dealt to the folds in turn. How much the weights are shrunk is
     chosen in the same way among the tokens that the fit may see.
 
-    Parameters
-    ----------
-    features : ndarray, (B, tokens, width)
-    wanted : ndarray, (tokens, k)
-    folds, run : int
-
-    Returns
-    -------
-    ndarray, (B, tokens, k)
-        Out-of-fold predictions.
+    Features are (B, tokens, width), numbers (tokens, k); gives out-of-fold predictions (B, tokens,
+    k).
 
     Raises
     ------
@@ -125,118 +110,65 @@ def probe(features, wanted, folds=FOLDS, run=RUN):
     return made
 
 
-def score(made, wanted, n_boot=1000, seed=0, run=RUN):
-    """How well numbers were read, with intervals over runs of tokens.
+def score(
+    made: ndarray, wanted: ndarray, n_boot: int = 1000, seed: int = 0, run: int = RUN
+) -> dict:
+    """How well numbers (tokens,) were read, made (B, tokens), with intervals over runs of tokens.
 
-    Parameters
-    ----------
-    made : ndarray, (B, tokens)
-    wanted : ndarray, (tokens,)
-    n_boot, seed, run : int
-
-    Returns
-    -------
-    dict
-        "r2" (1 is perfect, 0 is no better than the mean), "rmse" (unit of `wanted`), and
-        "r2_ci95", "rmse_ci95": bootstrap over runs of neighbouring tokens.
+    Gives "r2" (1 is perfect, 0 is no better than the mean), "rmse" (unit of `wanted`), and
+    "r2_ci95", "rmse_ci95": bootstrap over runs of neighbouring tokens.
     """
     square = np.square(made - wanted).mean(axis=0)
     spread = np.square(wanted - wanted.mean())
-    member = np.arange(len(wanted)) // run
-    n_runs = member[-1] + 1
-    drawn = np.random.default_rng(seed).multinomial(n_runs, np.full(n_runs, 1 / n_runs), n_boot)
-    weight = np.vstack([np.ones(len(wanted)), drawn[:, member]])
+    drawn = resamples(np.arange(len(wanted)) // run, n_boot, seed)
+    weight = np.vstack([np.ones(len(wanted)), *drawn])
     rmse = np.sqrt(weight @ square / weight.sum(axis=1))
     r2 = 1 - weight @ square / (weight @ spread)
-    return {
-        name: value
-        for key, values in (("r2", r2), ("rmse", rmse))
-        for name, value in (
-            (key, float(values[0])),
-            (f"{key}_ci95", np.percentile(values[1:], [2.5, 97.5]).tolist()),
-        )
-    }
+    found = {"r2": float(r2[0]), "rmse": float(rmse[0])}
+    ends = {"r2_ci95": np.percentile(r2[1:], [2.5, 97.5]).tolist()}
+    return found | ends | {"rmse_ci95": np.percentile(rmse[1:], [2.5, 97.5]).tolist()}
 
 
-def measure(model, x, n_boot=1000, seed=0):
-    """Scores of every target at every place in a network.
-
-    Parameters
-    ----------
-    model : model.PhysicsTransformer
-    x : Tensor, (B, size)
-
-    Returns
-    -------
-    list of dict
-        "place", "target" and what `score` gives.
-    """
+def measure(
+    model: PhysicsTransformer, x: torch.Tensor, n_boot: int = 1000, seed: int = 0
+) -> list[dict]:
+    """Scores of every target at every place in a network: "place", "target" and `score`."""
     wanted = targets(model)
-    scale = {name: (value.mean(), value.std()) for name, value in wanted.items()}
-    standard = np.column_stack([(v - scale[n][0]) / scale[n][1] for n, v in wanted.items()])
+    values = np.column_stack(list(wanted.values()))
+    mean, spread = values.mean(axis=0), values.std(axis=0)
     rows = []
     for place, features in representations(model, x).items():
-        made = probe(features, standard)
-        for j, (name, value) in enumerate(wanted.items()):
-            mean, spread = scale[name]
-            found = score(mean + spread * made[..., j], value, n_boot, seed)
+        made = mean + spread * probe(features, (values - mean) / spread)
+        for j, name in enumerate(wanted):
+            found = score(made[..., j], values[:, j], n_boot, seed)
             rows.append({"place": place, "target": name, **found})
     return rows
 
 
-def _ridge(features, wanted, seen, kept):
-    """Predictions (shrinkages, B, kept, k) for tokens `kept` of fits on the tokens `seen`."""
-    x = features[:, seen].reshape(-1, features.shape[2])
-    centre, scale = x.mean(axis=0), x.std(axis=0) + 1e-12
-    x = (x - centre) / scale
-    y = np.broadcast_to(wanted[seen], (len(features), *wanted[seen].shape))
-    y = y.reshape(-1, wanted.shape[1])
-    offset = y.mean(axis=0)
-    value, vector = np.linalg.eigh(x.T @ x / len(x))
-    turned = vector.T @ (x.T @ (y - offset)) / len(x)
-    weights = vector @ (turned / (value.clip(min=0)[:, None] + _SHRINK[:, None, None]))
-    return ((features[:, kept] - centre) / scale) @ weights[:, None] + offset
-
-
-# Where a network may have its ruler from; the last one has none but its random embedding.
-VARIANTS = {
-    "as built": {},
-    "no physics embedding": {"physics_position": False},
-    "no coordinate channel": {"coordinate_channel": False},
-    "neither": {"physics_position": False, "coordinate_channel": False},
-}
-
-
-def compare(title, model, x, seeds=19, variant_seeds=3, seed=0):
+def compare(
+    title: str,
+    model: PhysicsTransformer,
+    x: torch.Tensor,
+    seeds: int = 19,
+    variant_seeds: int = 3,
+    seed: int = 0,
+) -> dict:
     """Probes of one trained network, and of untrained ones with and without each source.
 
-    Parameters
-    ----------
-    title : str
-    model : model.PhysicsTransformer
-        Trained.
-    x : Tensor, (B, size)
-        Network input.
-    seeds, variant_seeds : int
-        Untrained networks as the trained one is built, and of each other variant. To be beyond all
-        of 19 has a chance of one in twenty.
+    Of untrained networks there are `seeds` built as the trained one and `variant_seeds` of each
+    other variant. To be beyond all of 19 has a chance of one in twenty. x (B, size) is network
+    input.
 
-    Returns
-    -------
-    dict
-        "network", "patterns", "tokens", "token_width" (degrees), "trained" (rows of
-        `ruler.measure`), "untrained" (dict by variant of rows with mean, lowest and highest value
-        over seeds), "verdict" (dict by target).
+    Gives "network", "patterns", "tokens", "token_width" (degrees), "trained" (rows of `measure`),
+    "untrained" (by variant such rows with the mean over seeds and "_range" [low, high] of "r2" and
+    "rmse", and "seeds"), "verdict" (by target).
     """
-    trained = measure(model, x, seed=seed)
-    shape = model.config
+    trained, shape = measure(model, x, seed=seed), model.config
     untrained = {}
     for name, changes in VARIANTS.items():
-        count = seeds if not changes else variant_seeds
-        fresh = (
-            build("physics", asdict(replace(shape, **changes)), seed + k) for k in range(count)
-        )
-        untrained[name] = over_seeds([measure(network, x, n_boot=2) for network in fresh])
+        own, runs = asdict(replace(shape, **changes)), variant_seeds if changes else seeds
+        fresh = (build("physics", own, seed + k) for k in range(runs))
+        untrained[name] = _over_seeds([measure(network, x, n_boot=2) for network in fresh])
     return {
         "network": title,
         "patterns": len(x),
@@ -248,19 +180,34 @@ def compare(title, model, x, seeds=19, variant_seeds=3, seed=0):
     }
 
 
-def over_seeds(runs):
-    """Mean, lowest and highest score over networks.
+def verdict(trained: list[dict], untrained: list[dict]) -> dict[str, dict]:
+    """Does training make the ruler? By target, after the last block.
 
-    Parameters
-    ----------
-    runs : list of list of dict
-        Rows of `ruler.measure`, a list a network, all of one shape.
-
-    Returns
-    -------
-    list of dict
-        "place", "target", "seeds", and for "r2" and "rmse" the mean and "_range" [low, high].
+    Gives By target: "readable" (R2 above 0.9), "better_than_untrained" (error below that of every
+    untrained network, and their range outside the interval), and "text".
     """
+    found = {}
+    for target in TARGETS:
+        last, fresh = (
+            [row for row in rows if row["target"] == target][-1] for rows in (trained, untrained)
+        )
+        better = last["rmse_ci95"][1] < fresh["rmse_range"][0]
+        worse = last["rmse_ci95"][0] > fresh["rmse_range"][1]
+        same = "worse than" if worse else "not shown to be better than"
+        found[target] = {
+            "readable": last["r2"] > 0.9,
+            "better_than_untrained": bool(better),
+            "text": (
+                f"After the last block R2 is {last['r2']:.3f} in the trained network and "
+                f"{fresh['r2']:.3f} in {fresh['seeds']} untrained ones: "
+                f"{'better than' if better else same} what the construction gives."
+            ),
+        }
+    return found
+
+
+def _over_seeds(runs):
+    """Mean, lowest and highest score over networks, whose rows are of one shape."""
     rows = []
     for same in zip(*runs, strict=True):
         row = {"place": same[0]["place"], "target": same[0]["target"], "seeds": len(same)}
@@ -271,31 +218,14 @@ def over_seeds(runs):
     return rows
 
 
-def verdict(trained, untrained):
-    """Does training make the ruler? By target, at the input and after the last block.
-
-    Returns
-    -------
-    dict of str to dict
-        By target: "readable" (R2 above 0.9 after the last block), "better_than_untrained" (error
-        below that of every untrained network, and their range outside the interval), and "text".
-    """
-    found = {}
-    for target in TARGETS:
-        mine = [row for row in trained if row["target"] == target]
-        null = [row for row in untrained if row["target"] == target]
-        last, fresh = mine[-1], null[-1]
-        better = last["rmse_ci95"][1] < fresh["rmse_range"][0]
-        worse = last["rmse_ci95"][0] > fresh["rmse_range"][1]
-        same = "worse than" if worse else "not shown to be better than"
-        compared = "better than" if better else same
-        found[target] = {
-            "readable": last["r2"] > 0.9,
-            "better_than_untrained": bool(better),
-            "text": (
-                f"After the last block R2 is {last['r2']:.3f} in the trained network and "
-                f"{fresh['r2']:.3f} in {fresh['seeds']} untrained ones: {compared} what the "
-                "construction gives."
-            ),
-        }
-    return found
+def _ridge(features, wanted, seen, kept):
+    """Predictions (shrinkages, B, kept, k) for tokens `kept` of fits on the tokens `seen`."""
+    x = features[:, seen].reshape(-1, features.shape[2])
+    centre, scale = x.mean(axis=0), x.std(axis=0) + 1e-12
+    x = (x - centre) / scale
+    y = np.tile(wanted[seen], (len(features), 1))
+    offset = y.mean(axis=0)
+    value, vector = np.linalg.eigh(x.T @ x / len(x))
+    turned = vector.T @ (x.T @ (y - offset)) / len(x)
+    weights = vector @ (turned / (value.clip(min=0)[:, None] + _SHRINK[:, None, None]))
+    return ((features[:, kept] - centre) / scale) @ weights[:, None] + offset

@@ -1,16 +1,17 @@
 """What the simulator stage makes: simulated beside measured patterns, and what patterns cost."""
 
 import json
-import time
+import timeit
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import torch
+from numpy import ndarray
 
 from ..base import paths
 from ..base.patterns import normalise
-from ..base.records import N_ROTATIONS, concatenate
-from ..identification import searchmatch
+from ..base.records import N_ROTATIONS, Crystals, Reflections, concatenate
 from ..learning.experiment import MEASURED, folder, grid, load_bank, load_set, realism
 from ..simulation import crystal_statistics
 from ..simulation.diffraction import reflections
@@ -19,123 +20,79 @@ from ..structures import banks
 from ..structures.banks import load_amcsd
 from ..structures.crystals import generate
 from ..structures.recipes import shipped
-from .two_sample import features, two_sample
-
-SIMILAR = 0.6  # cosine above which a library structure counts as that of the specimen
+from .pattern_features import features
+from .specimens import own_structure
+from .two_sample import two_sample
 
 # What decides about a pattern of the measured collection, and varies in training.
 COLLECTION = {"subtracted": 1.0, "cropped": 0.0, "coarse": 0.0}
 
 _LEVELS = np.linspace(0, 1, 41)  # of the quantiles that stand for a distribution
-
 _FOLDS = 5
-
 _GROUP = 48  # structures timed together
-
 _COPIES = 16  # of a supercell, which is large enough to hide what a call costs
+_REPEATS = ((1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (3, 2, 2), (3, 3, 2), (3, 3, 3))
 
 
-def compare(config):
+def compare(config: SimpleNamespace) -> dict:
     """Simulated beside measured patterns of the same minerals, and how well they are told apart.
 
     Each pattern of rruff-calibration whose structure the library holds is paired with a pattern
     simulated from that structure, with the background subtracted and the full range, as in the
     collection.
 
-    Returns
-    -------
-    dict
-        "n", "families", "note" (None, or why there is no comparison), and unless there is none
-        "two_sample" (see `two_sample.two_sample`), "as_trained_auc" (features, with all that
-        training draws) and "features": {name: {"measured", "simulated": quantiles, "auc"}}.
+    Gives "n", "families", "note" (None, or why there is no comparison), and unless there is none
+    "two_sample" (see `two_sample.two_sample`), "as_trained_auc" (features, with all that training
+    draws) and "features": {name: {"measured", "simulated": quantiles, "auc"}}.
     """
     patterns = load_set(config, MEASURED[0])
     if patterns is None:
         return {"n": 0, "families": 0, "note": "No measured patterns were at hand."}
-    library = load_bank(config, "library")
-    rows, nearest = matched(patterns, library, grid(config))
-    family = patterns.family[rows]
+    library, points = load_bank(config, "library"), grid(config)
+    measured = patterns.x.astype(np.float32) ** 2
+    rows, nearest = own_structure(measured, patterns.label + 1, library, points)
+    family, measured = patterns.family[rows], measured[rows]
     counts = {"n": len(rows), "families": len(set(family))}
     if counts["families"] < 2 * _FOLDS:
         return {**counts, "note": "The library holds too few of the measured minerals."}
-    measured = patterns.x[rows].astype(np.float32) ** 2
     main = library.take(nearest)
     simulated = simulate_like(config, main, library, **COLLECTION)
-    found = two_sample(measured, simulated, family, config.seed, _FOLDS, grid=grid(config))
-    as_trained = two_sample(
-        measured,
-        simulate_like(config, main, library),
-        family,
-        config.seed,
-        _FOLDS,
-        permutations=0,
-        epochs=0,
-        grid=grid(config),
-    )
-    single = found["features"].pop("single")
+    trained = simulate_like(config, main, library)
+    told = (family, config.seed, _FOLDS)
+    found = two_sample(measured, simulated, *told, grid=points)
+    as_trained = two_sample(measured, trained, *told, permutations=0, epochs=0, grid=points)
     tables = {
-        "measured": features(measured, grid(config)),
-        "simulated": features(simulated, grid(config)),
+        kind: {name: _quantiles(column) for name, column in features(x, points).items()}
+        for kind, x in (("measured", measured), ("simulated", simulated))
     }
+    single = found["features"].pop("single")
     return {
         **counts,
         "note": None,
         "two_sample": found,
         "as_trained_auc": as_trained["features"]["auc"],
         "features": {
-            name: {
-                **{kind: _quantiles(table[name]) for kind, table in tables.items()},
-                "auc": value,
-            }
+            name: {**{kind: table[name] for kind, table in tables.items()}, "auc": value}
             for name, value in single.items()
         },
     }
 
 
-def matched(patterns, library, points):
-    """Rows of patterns whose mineral the library holds, and the structure nearest to each.
-
-    Parameters
-    ----------
-    patterns : experiment.PatternSet
-    library : records.Reflections
-    points : patterns.Grid
-
-    Returns
-    -------
-    rows, nearest : ndarray, (n,) int64
-        The structure has the pattern's extinction group and a similarity above `SIMILAR`.
-    """
-    similarity = searchmatch.similarities(
-        searchmatch.measured(patterns.x.astype(np.float32) ** 2, points),
-        searchmatch.library(library),
-    )
-    same = patterns.label[:, None] == library.group - 1
-    similarity = np.where(same, similarity, -1.0)
-    rows = np.flatnonzero(similarity.max(axis=1) > SIMILAR)
-    return rows, similarity[rows].argmax(axis=1)
-
-
-def simulate_like(config, main, impurities, **overrides):
+def simulate_like(
+    config: SimpleNamespace, main: Reflections, impurities: Reflections, **overrides
+) -> ndarray:
     """One measured-looking pattern of each crystal, (n, n_points) float32, as sets keep them."""
-    index = torch.arange(len(main))
-    second = impurities.take(
-        np.random.default_rng(config.seed).integers(len(impurities), size=len(main))
-    )
-    made = measured_like(
-        main, realism(config, **overrides), config.seed, index, grid(config), second
-    )
+    second = np.random.default_rng(config.seed).integers(len(impurities), size=len(main))
+    about = realism(config, **overrides), config.seed, torch.arange(len(main)), grid(config)
+    made = measured_like(main, *about, impurities.take(second))
     # Measured sets are kept as square roots in half precision.
     return normalise(made).half().float().square().numpy()
 
 
-def compare_crystals(config, most=600):
-    """Random crystals beside published ones of the same space groups, one of each phase.
+def compare_crystals(config: SimpleNamespace, most: int = 600) -> dict:
+    """Random crystals beside at most so many published ones of the same space groups.
 
-    Returns
-    -------
-    dict
-        As from `crystal_statistics.compare`.
+    One of each published phase is taken; see `crystal_statistics.compare`.
     """
     crystals, table = load_amcsd(folder(config, "amcsd"))
     confirmed = crystals.take(np.flatnonzero(table["agrees_space_group"]))
@@ -145,15 +102,12 @@ def compare_crystals(config, most=600):
     return crystal_statistics.compare(published, made, ("published", "random"))
 
 
-def costs(config):
+def costs(config: SimpleNamespace) -> list[dict]:
     """Seconds of one core for structures and patterns of growing size, measured here and now.
 
-    Returns
-    -------
-    list of dict
-        "by" (volume, atoms, reflections, or supercell), mean "volume" (cubic angstrom), "atoms",
-        "reflections", and "structure_ms" and "pattern_ms": milliseconds from crystal to
-        reflections, and from those to a measured-looking pattern.
+    Rows have "by" (volume, atoms, reflections, or supercell), mean "volume" (cubic angstrom),
+    "atoms", "reflections", and "structure_ms" and "pattern_ms": milliseconds from crystal to
+    reflections, and from those to a measured-looking pattern.
     """
     crystals, _ = load_amcsd(folder(config, "amcsd"))
     known = reflections(crystals)
@@ -171,14 +125,14 @@ def costs(config):
             part = part[:: max(1, len(part) // _GROUP)][:_GROUP]
             rows.append({"by": by, **_cost(config, crystals.take(part))})
     middle = np.argsort(size["volume"])[len(crystals) // 2]
-    for repeats in ((1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (3, 2, 2), (3, 3, 2), (3, 3, 3)):
+    for repeats in _REPEATS:
         large = supercell(crystals.take([middle]), repeats, config.seed)
         rows.append({"by": "supercell", **_cost(config, concatenate([large] * _COPIES))})
     torch.set_num_threads(threads)
     return rows
 
 
-def supercell(crystals, repeats, seed):
+def supercell(crystals: Crystals, repeats: tuple[int, int, int], seed: int) -> Crystals:
     """The one crystal of a record with its cell repeated along a, b and c, and no symmetry left.
 
     Atoms are displaced a little (0.05 angstrom), so that all reflections of the cell are there.
@@ -200,7 +154,7 @@ def supercell(crystals, repeats, seed):
     )
 
 
-def benchmark():
+def benchmark() -> dict | None:
     """What `make bench` wrote on this machine, or None."""
     path = paths.ROOT / "results" / "bench.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -224,12 +178,7 @@ def _cost(config, crystals):
 def _seconds(call, times=3):
     """Shortest of a few runs, the first of which warms up."""
     call()
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+    return min(timeit.repeat(call, number=1, repeat=times))
 
 
 def _quantiles(values):

@@ -245,7 +245,7 @@ def settings(label: int, cell: Sequence[float]) -> list[np.ndarray]:
     parity = np.array(list(product(range(-2, 5), repeat=3)))
     found = {}
     for order in permutations(range(3)):
-        if not _permits(cell, order, system):
+        if not permits(cell, order, system):
             continue
         axes = np.eye(3, dtype=np.int64)[:, list(order)]
         for choice in _CELL_CHOICES if system == "monoclinic" else _CELL_CHOICES[:1]:
@@ -254,7 +254,7 @@ def settings(label: int, cell: Sequence[float]) -> list[np.ndarray]:
     return list(found.values())
 
 
-def _permits(cell, order, system):
+def permits(cell, order, system):
     """Whether a cell with reordered axes has the metric of a system, unique axis b or c."""
     a, b, c = (cell[i] for i in order)
     right = [abs(cell[3 + i] - 90) < _SAME_ANGLE for i in order]

@@ -81,6 +81,11 @@ def extinction_groups() -> "pd.DataFrame":
     return frame
 
 
+def first_member(label: int) -> int:
+    """Number of the first space group of an extinction group 1..99."""
+    return table()["extinction_groups"][label - 1]["space_groups"][0]
+
+
 @cache
 def group_of_space_group() -> np.ndarray:
     """Label 1..99 of each space group, (231,) int16 by its number; entry 0 is 0."""

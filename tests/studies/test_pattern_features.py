@@ -5,7 +5,7 @@ import pytest
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import GRID
-from xrdlib.studies.two_sample import features
+from xrdlib.studies.pattern_features import features
 
 ANGLE = GRID.two_theta
 CENTRES = np.array([10, 14, 18, 24, 33, 37, 45, 52, 63, 70, 78, 85.0])

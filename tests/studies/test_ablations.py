@@ -1,24 +1,31 @@
-"""Tables of a study against numbers counted by hand."""
+"""Ablations: tables against numbers counted by hand, and 230 space groups collapsed into 99."""
 
 from types import SimpleNamespace
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from xrdlib.base import paths
+from xrdlib.base import config, paths
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning.calibrate import Calibration
+from xrdlib.learning.experiment import grid, random_crystals
+from xrdlib.learning.model import PhysicsTransformer, TransformerConfig
 from xrdlib.reporting import plot_trainings
+from xrdlib.simulation.realism import Realism
+from xrdlib.simulation.stream import PatternStream
 from xrdlib.studies import ablations
+from xrdlib.studies.ablations import SpaceGroupStream, collapse
+from xrdlib.symmetry import groups
 
 FAMILIES = np.array(["a", "a", "b", "c", "c", "d"])
 SUBSET = "rruff-test"
+
+
+def crystal_stream(settings, batch):
+    sources = [(random_crystals(settings, "stage1"), 1.0)]
+    return PatternStream(sources, Realism.mild(), 1, batch, grid=grid(settings))
 
 
 def certain(right, p=0.9):
@@ -64,16 +71,6 @@ def test_a_change_is_paired(study):
     assert other["top1_seeds"] == pytest.approx([100 * 2 / 6] * 2) and other["seeds"] == 2
     # Families a and d are the same in both, so no resample shows a gain.
     assert other["bits_change_ci95"][1] <= 0 and other["n_families"] == 4
-    verdicts = ablations.verdicts(rows)
-    assert list(verdicts) == ["other"] and "bits" in verdicts["other"]
-
-
-@pytest.mark.parametrize(
-    "ends, word", [((-2, -1), "worse"), ((1, 2), "better"), ((-1, 1), "no difference shown")]
-)
-def test_verdicts_follow_the_interval(ends, word):
-    row = {"variant": "x", "bits_change": 0.5, "bits_change_ci95": ends, "seeds": 2, "n": 9}
-    assert ablations.verdicts([row])["x"].startswith(word)
 
 
 def test_prior_alone_has_no_bits(study):
@@ -94,8 +91,7 @@ def test_temperature_mends_what_is_too_sure(study):
 def test_predictions_are_kept_by_pattern(study, tmp_path, monkeypatch):
     predictions, sets, prior = study
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    config = SimpleNamespace(profile="tiny")
-    ablations.write_predictions(config, predictions, sets, prior, [SUBSET])
+    ablations.write_predictions(SimpleNamespace(profile="tiny"), predictions, sets, prior, [SUBSET])
     kept = pd.read_parquet(tmp_path / "results/tiny/ablations.parquet")
     assert len(kept) == 4 * 6
     first = kept[(kept.variant == "base") & (kept.seed == 0)]
@@ -118,34 +114,8 @@ def test_figures_show_every_variant_and_the_null(study):
     bars = plot_trainings.levels(content, ["base", "other"]).axes[0].patches
     assert [bar.get_height() for bar in bars] == pytest.approx([100 * 4 / 6, 100 * 2 / 6])
     assert len(plot_trainings.curriculum_study(content).axes[0].patches) == 4
-    plt.close("all")
     with pytest.raises(XrdlibError, match="nothing to draw"):
         plot_trainings.ablations({**content, "tables": {}})
-
-
-def test_the_scaling_figure_has_a_dot_for_each_training():
-    rows = [
-        {
-            "model": m,
-            "seed": k,
-            "patterns": n,
-            "seconds": n / 9,
-            "top1": 5.0,
-            "nll": 4.0,
-            "curve": [],
-        }
-        for m in ("physics transformer", "resnet")
-        for k in (0, 1)
-        for n in (10, 100)
-    ]
-    fit = {"a": 5.0, "b": 0.1, "b_range": [0.1, 0.1]}
-    content = {"rows": rows, "n": 7, "null": {"top1": 1.0, "nll": 4.6}}
-    content["fits"] = {"physics transformer": fit, "resnet": fit}
-    figure = plot_trainings.scaling(content)
-    dots = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", None, "")]
-    assert sorted(len(line.get_xdata()) for line in dots) == [4, 4]
-    assert "n = 7" in figure.get_suptitle()
-    plt.close("all")
 
 
 def test_a_pair_is_compared_beside_the_base(study):
@@ -167,3 +137,45 @@ def test_intervals_know_of_seeds_and_of_families():
     apart = alike * 0.01 + np.array([[-1.0], [0.0], [1.0]])
     low, high = ablations.interval(apart, families)
     assert -1.05 < low < -0.6 and 0.6 < high < 1.05
+
+
+def test_collapsing_adds_the_members():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(230), size=5)
+    found = np.exp(collapse(np.log(p)))
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    table = groups.extinction_groups()
+    for label in (4, 18, 99):
+        members = [int(n) - 1 for n in table.loc[label, "space_groups"]]
+        np.testing.assert_allclose(found[:, label - 1], p[:, members].sum(axis=1))
+
+
+def test_labels_are_space_groups_of_the_same_patterns():
+    plain = crystal_stream(config.load("tiny"), 20)
+    stream = SpaceGroupStream(plain)
+    x, space_group = stream.batch(1)
+    same, group = plain.batch(1)
+    torch.testing.assert_close(x, same, rtol=0, atol=0)
+    expected = groups.group_of_space_group()[space_group.numpy() + 1] - 1
+    np.testing.assert_array_equal(expected, group.numpy())
+    halves = [stream.part(k, 2).batch(1)[1] for k in (0, 1)]
+    torch.testing.assert_close(torch.cat(halves), space_group)
+
+
+def test_a_crystal_without_space_group_is_refused():
+    stream = crystal_stream(config.load("tiny"), 4)
+    crystals = stream.crystals
+
+    def unknown(number):
+        found = crystals(number)
+        found.space_group = np.zeros_like(found.space_group)
+        return found
+
+    stream.crystals = unknown
+    with pytest.raises(XrdlibError, match="train on extinction groups instead"):
+        SpaceGroupStream(stream).batch(0)
+
+
+def test_a_model_of_230_classes():
+    shape = TransformerConfig(grid=(5.0, 0.1, 851), width=16, depth=1, heads=2, classes=230)
+    assert PhysicsTransformer(shape)(torch.rand(2, 851))["aux"].shape == (2, 230)

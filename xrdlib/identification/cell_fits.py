@@ -1,0 +1,244 @@
+"""Fast whole-pattern fits: one pattern with the lines of many candidate cells, one after another.
+
+As `whole_pattern` it refines cell, shifts and widths and solves for line intensities, but every
+cell meets the same points, weights and kind of background, so that likelihoods of different cells
+can be compared. Lines overlap with few others: all sums run over windows, and the normal matrix is
+a band. Observed lines that no line of the cell explains are fitted as strange ones.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from ..base.patterns import CU_KA1, GRID
+from .line_finder import find_lines, line_width
+from .line_sums import merged, one_pass
+from .peaks import background, profile
+
+MOST_LINES = 500  # of a cell; one with more is not fitted
+_FEWEST = 20  # observed lines; the pattern is fitted up to so many or more
+_ERROR, _MOVED = 0.1, 0.02  # of the profile, of its height nearby; of its place, degrees
+_NOISE_FLOOR = 5e-4  # of the highest point; interpolated patterns show too little noise
+_SMOOTHED = round(0.1 / GRID.step) | 1
+_KNOT = 8.0  # degrees between knots of the background's correction
+_MERGED, _STRANGE = 0.35, 0.9  # of the width: nearer lines are one; farther observed ones strange
+STAGES = ((1.0, 2), (1.0, 3))
+_SWEEPS = 25
+_RISE = 0.05  # expected corrections of the background, of the pattern's maximum
+# Zero shift, displacement, width, its slope, Lorentzian share, K-alpha2 ratio.
+_START = np.array([0.0, 0.0, 0.1, 0.06, 0.3, 0.5])
+_EXPECTED = np.array([0.03, 0.03, 0.03, 0.04, 0.3, 0.1])
+_LEAST = np.array([-0.3, -0.3, 0.03, 0.0, 0.0, 0.0])
+_MOST = np.array([0.3, 0.3, 0.5, 0.6, 1.0, 0.6])
+_STRAIN = 0.002  # expected relative change of 1/d^2
+
+
+class Data(NamedTuple):
+    """What all fits of a pattern share.
+
+    Attributes
+    ----------
+    y, under, weight : ndarray, (n,)
+        Pattern over its maximum, its lower envelope, and one over the variance, on the points to
+        fit.
+    start : float
+        First point, degrees.
+    width : float
+        Typical full width at half maximum, degrees.
+    two_theta, height : ndarray, (k,)
+        Observed lines, see `line_finder.Lines`.
+    """
+
+    y: np.ndarray
+    under: np.ndarray
+    weight: np.ndarray
+    start: float
+    width: float
+    two_theta: np.ndarray
+    height: np.ndarray
+
+    @property
+    def stop(self):
+        """Last point, degrees."""
+        return self.start + (len(self.y) - 1) * GRID.step
+
+
+@dataclass(frozen=True)
+class CellFit:
+    """Lines of a cell in a pattern, strange ones last.
+
+    Attributes
+    ----------
+    line : ndarray, (m,) int
+        Line 0..k-1 of each reflection.
+    two_theta, width, intensity : ndarray, (k,)
+        Degrees; intensities are areas, at least 0.
+    strange : ndarray, (k,)
+        Height of a strange line (`line_finder.Lines`), 0 of one of the cell.
+    band : ndarray, (k, b)
+        Normal matrix: of line i with lines i, i + 1, ...
+    right : ndarray, (k,)
+    misfit : float
+        Weighted sum of squares.
+    parameters : ndarray, (p,)
+        Refined, see `lattice_systems`.
+    shape : ndarray, (6,)
+        Zero shift, displacement, width, its slope, Lorentzian share, K-alpha2 ratio.
+    """
+
+    line: np.ndarray
+    two_theta: np.ndarray
+    width: np.ndarray
+    intensity: np.ndarray
+    strange: np.ndarray
+    band: np.ndarray
+    right: np.ndarray
+    misfit: float
+    parameters: np.ndarray
+    shape: np.ndarray
+
+
+def prepare(intensity, lines=None, stop=90.0):
+    """What all fits of a pattern share.
+
+    Parameters
+    ----------
+    intensity : array_like, (GRID.size,)
+        On `patterns.GRID`, any scale; zero where nothing was measured.
+    lines : line_finder.Lines, optional
+        Its lines, if they are known.
+    stop : float
+        Degrees to which it is fitted, or further to hold a few lines.
+
+    Returns
+    -------
+    Data
+    """
+    y = np.asarray(intensity, dtype=np.float64)
+    lines = find_lines(y) if lines is None else lines
+    y = y / y.max()
+    seen = np.flatnonzero(y)
+    if len(lines.two_theta):
+        stop = max(stop, lines.two_theta[:_FEWEST][-1] + 0.5)
+    last = min(seen[-1], int((stop - GRID.start) / GRID.step))
+    span = slice(seen[0], last + 1)
+    under = background(y, GRID.step)
+    noise = np.maximum(profile(y, GRID.step).noise * np.sqrt(_SMOOTHED), _NOISE_FLOOR)
+    net = gaussian_filter1d(np.clip(y - under, 0, None), 1.0)
+    near = maximum_filter1d(net, 2 * _SMOOTHED + 1)
+    slope = np.gradient(net, GRID.step)
+    variance = noise**2 + (_ERROR * near) ** 2 + (_MOVED * slope) ** 2
+    kept = lines.two_theta < GRID.two_theta[last]
+    return Data(
+        y[span],
+        under[span],
+        1 / variance[span],
+        float(GRID.two_theta[seen[0]]),
+        float(line_width(intensity)),
+        lines.two_theta[kept],
+        lines.height[kept],
+    )
+
+
+def fit(data, terms, parameters, shape=None, stages=STAGES):
+    """Fit a pattern with the lines of one cell.
+
+    Parameters
+    ----------
+    data : Data
+    terms : ndarray, (m, p)
+        Of reflections: what each parameter is multiplied by in 1/d^2, `lattice_systems.products`.
+    parameters : ndarray, (p,)
+    shape : ndarray, (6,), optional
+        To start from, see `CellFit`.
+    stages : sequence of (float, int)
+        Shares of the range, from its start, and steps of refinement on each.
+
+    Returns
+    -------
+    CellFit or None
+        None where the cell has no line in the range, or more than `MOST_LINES`.
+    """
+    start = np.array(parameters, dtype=np.float64)
+    parameters, p = start.copy(), len(start)
+    if shape is None:
+        shape = _START.copy()
+        shape[2] = np.clip(data.width, _LEAST[2], _MOST[2])
+        stages = (*stages, stages[-1])  # nothing is known yet: twice as many steps
+    knots = max(2, round((len(data.y) - 1) * GRID.step / _KNOT) + 1)
+    correction = np.zeros(knots)
+    expected = np.concatenate([[0.0, 0.0], shape[2:], start, correction])
+    strain = np.full(p, _STRAIN * np.abs(start).max())
+    inverse = 1 / np.concatenate([_EXPECTED, strain, np.full(knots, _RISE)]) ** 2
+    for share, steps in stages:
+        lines = _layout(data, terms, parameters, shape)
+        if lines is None:
+            return None
+        weight = data.weight.copy()
+        weight[int(share * len(weight)) :] = 0
+        intensity = np.full(len(lines.strange), 0.01)
+        for step in range(steps + 1):
+            intensity, band, right, misfit, normal, gradient, place, width = one_pass(
+                data.y, data.under, weight, data.start, lines.terms, lines.fixed, parameters,
+                shape, correction, intensity, _SWEEPS, step < steps,
+            )  # fmt: skip
+            if step == steps:
+                break
+            scale = max(1.0, misfit / (share * len(data.y)))
+            now = np.concatenate([shape, parameters, correction])
+            gradient = gradient / scale + (expected - now) * inverse
+            now += np.linalg.solve(normal / scale + np.diag(inverse), gradient)
+            shape = np.clip(now[:6], _LEAST, _MOST)
+            parameters, correction = now[6 : 6 + p], now[6 + p :]
+            if not (lines.terms[lines.fixed == 0] @ parameters > 0).all():
+                return None
+    return CellFit(
+        lines.line, place, width, intensity, lines.strange, band, right, misfit, parameters, shape
+    )
+
+
+class _Lines(NamedTuple):
+    """Line of each reflection; of each line its terms, its place if strange (0), its height."""
+
+    line: np.ndarray
+    terms: np.ndarray
+    fixed: np.ndarray
+    strange: np.ndarray
+
+
+def _layout(data, terms, parameters, shape):
+    """Lines of a cell that can be told apart, and observed ones that are none of them."""
+    angle = _observed(terms @ parameters, shape)
+    order = np.argsort(angle, kind="stable")
+    ordered = angle[order]
+    number = merged(ordered, _MERGED * (shape[2] + shape[3] * np.tan(np.radians(ordered) / 2)))
+    if ordered[0] > data.stop or number[-1] >= MOST_LINES:
+        return None
+    head = order[np.flatnonzero(np.diff(number, prepend=-1))]
+    odd = _distance(data.two_theta, angle[head]) > _STRANGE * data.width
+    k, n = len(head), int(odd.sum())
+    rank = np.empty(k + n, dtype=np.int64)
+    sort = np.argsort(np.concatenate([angle[head], data.two_theta[odd]]), kind="stable")
+    rank[sort] = np.arange(k + n)
+    line = np.empty(len(order), dtype=np.int64)
+    line[order] = rank[number]
+    return _Lines(
+        line,
+        np.concatenate([terms[head], np.zeros((n, terms.shape[1]))])[sort],
+        np.concatenate([np.zeros(k), data.two_theta[odd]])[sort],
+        np.concatenate([np.zeros(k), data.height[odd]])[sort],
+    )
+
+
+def _observed(square, shape):
+    sine = np.clip(np.sqrt(np.maximum(square, 1e-9)) * CU_KA1 / 2, 0, 0.999)
+    theta = np.arcsin(sine)
+    return np.degrees(2 * theta) + shape[0] + shape[1] * np.cos(theta)
+
+
+def _distance(values, places):
+    order = np.sort(places)
+    right = np.clip(np.searchsorted(order, values), 1, max(len(order) - 1, 1))
+    return np.abs(values - order[np.clip([right - 1, right], 0, len(order) - 1)]).min(0)

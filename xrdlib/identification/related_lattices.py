@@ -1,0 +1,206 @@
+"""Lattices that are alike: one among its repeats, of higher metric symmetry, or twice as large."""
+
+from functools import cache
+from itertools import permutations, product
+
+import numpy as np
+import spglib
+
+from ..symmetry.cells import (
+    SYSTEMS,
+    angle,
+    cell_of_parameters,
+    inverse_square,
+    metric_tensor,
+    permits,
+    reciprocal_metric,
+)
+from .index_cells import Lattice, allowed, reflections
+
+_ALIKE = 0.004  # relative difference of edges
+_SYMPREC = 0.02  # of the mean edge; a metric so near to a higher one is taken for it
+_MOST = 4  # larger ones
+_NEAR = 0.6  # of the width: a line so near is explained
+_LAST_NUMBER = {
+    "triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "hexagonal": 194,
+    "cubic": 230,
+}  # fmt: skip
+# Of hh, kk, ll, hl, hk in 1/d^2 the factors that are free.
+_FREE = {
+    "cubic": [0], "tetragonal": [0, 2], "hexagonal": [0, 2], "orthorhombic": [0, 1, 2],
+    "monoclinic": [0, 1, 2, 3],
+}  # fmt: skip
+_HALVES = [np.array(t) / 2 for t in product((0, 1), repeat=3) if sum(t) > 1]
+_THIRDS = [np.array(t) / 3 for t in ((2, 1, 1), (1, 2, 2), (1, 2, 1), (2, 1, 2))]
+# Rows of each: a basis of one of the seven sublattices of index 2, or of that with all doubled.
+_DOUBLED = [
+    np.array(m).reshape(3, 3)
+    for m in (
+        (2, 0, 0, 0, 1, 0, 0, 0, 1), (1, 0, 0, 0, 2, 0, 0, 0, 1), (1, 0, 0, 0, 1, 0, 0, 0, 2),
+        (1, 1, 0, 0, 2, 0, 0, 0, 1), (1, 0, 1, 0, 1, 0, 0, 0, 2), (1, 0, 0, 0, 1, 1, 0, 0, 2),
+        (1, 1, 0, 0, 1, 1, 0, 0, 2), (2, 0, 0, 0, 2, 0, 0, 0, 2),
+    )
+]  # fmt: skip
+
+
+def distinct(lattices, each):
+    """The best lattices of each system, without those that differ by the names of axes alone.
+
+    Parameters
+    ----------
+    lattices : list of index_cells.Lattice
+        The best first in each system.
+    each : int
+        At most so many of a system.
+
+    Returns
+    -------
+    list of index_cells.Lattice
+    """
+    kept = []
+    for lattice in lattices:
+        own = [other for other in kept if other.system == lattice.system]
+        if len(own) < each and not any(alike(lattice, other) for other in own):
+            kept.append(lattice)
+    return kept
+
+
+def alike(one, other):
+    """Whether two lattices of a system are the same but for the names of axes."""
+    return bool(np.abs(_edges(one) / _edges(other) - 1).max() < _ALIKE)
+
+
+def _edges(lattice):
+    """Lengths that name a lattice."""
+    a, b, c, _, beta, _ = cell_of_parameters(lattice.system, lattice.parameters)
+    if lattice.system == "orthorhombic":
+        return np.sort([a, b, c])
+    if lattice.system != "monoclinic":
+        return np.array([a, b, c])
+    beta = np.radians(beta)
+    short, long = np.array([a, 0.0]), c * np.array([np.cos(beta), np.sin(beta)])
+    for _ in range(30):
+        if long @ long < short @ short:
+            short, long = long, short
+        shift = np.rint(short @ long / (short @ short))
+        if shift == 0:
+            break
+        long = long - shift * short
+    sums = np.sort([np.linalg.norm(long - short), np.linalg.norm(long + short)])
+    return np.array([b, np.linalg.norm(short), np.linalg.norm(long), sums[0]])
+
+
+def of_cell(cell):
+    """Lattices of a cell in all crystal systems whose axes it permits, the highest first.
+
+    Parameters
+    ----------
+    cell : sequence of 6 floats
+        Angstrom and degrees.
+
+    Returns
+    -------
+    list of index_cells.Lattice
+        Empty for a triclinic cell.
+
+    Raises
+    ------
+    XrdlibError
+        If the cell is impossible.
+
+    Examples
+    --------
+    >>> [lattice.system for lattice in of_cell((4.6, 4.6, 3.0, 90, 90, 90))]
+    ['tetragonal', 'orthorhombic', 'monoclinic']
+    """
+    star = np.linalg.inv(metric_tensor(cell))
+    found = []
+    for system in SYSTEMS:
+        for order in permutations(range(3)):
+            if permits(cell, order, system):
+                own = star[np.ix_(order, order)][(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
+                found.append(Lattice(system, own[_FREE[system]], 0.0))
+                break
+    return found
+
+
+def relatives(lattice, setting, data, strange):
+    """Lattices to try beside one that explains a pattern.
+
+    Parameters
+    ----------
+    lattice : index_cells.Lattice
+    setting : int
+        Of its system's (`index_cells.allowed`): the best, whose centring it has.
+    data : cell_fits.Data
+    strange : ndarray, (k,)
+        Observed lines that it leaves unexplained, degrees.
+
+    Returns
+    -------
+    list of index_cells.Lattice
+        That of a higher metric, and those of twice the volume that explain most of the strange
+        lines.
+    """
+    primitive = _primitive(lattice, setting)
+    found = [_standard(primitive, lattice.score)]
+    if len(strange):
+        larger = [_standard(double @ primitive, lattice.score) for double in _DOUBLED]
+        larger = [x for x in larger if x is not None]
+        gained = [_explained(x, data, strange) for x in larger]
+        best = max(gained, default=0)
+        found += [x for x, n in zip(larger, gained, strict=True) if n == best > 0][:_MOST]
+    return [x for x in found if x is not None]
+
+
+def _explained(lattice, data, strange):
+    _, square = reflections(lattice.parameters, lattice.system, inverse_square(data.stop))
+    off = np.abs(strange[:, None] - angle(square)).min(1)
+    return int((off < _NEAR * data.width).sum())
+
+
+def _primitive(lattice, setting):
+    """Rows of a primitive basis, (3, 3)."""
+    direct = np.linalg.inv(reciprocal_metric(lattice.system, lattice.parameters))
+    basis = np.linalg.cholesky(direct)
+    shifts = centring(lattice.system)[setting]
+    rows = [*np.eye(3), *shifts]
+    smallest = 1 / (len(shifts) + 1)
+    # Any three of the translations that span the right volume.
+    for a in range(len(rows)):
+        for b in range(a):
+            for c in range(b):
+                if abs(abs(np.linalg.det([rows[a], rows[b], rows[c]])) - smallest) < 1e-6:
+                    return np.array([rows[a], rows[b], rows[c]]) @ basis
+    return basis
+
+
+@cache
+def centring(system):
+    """Translations beside whole ones of each setting of a system, list of lists of (3,)."""
+    _, table, first = allowed(system)
+    grid = np.stack(np.meshgrid(*(np.arange(n) for n in table.shape[1:]), indexing="ij"), -1)
+    found = []
+    for present in table:
+        hkl = grid[present] + first
+        shifts = []
+        for shift in (*_HALVES, *_THIRDS):
+            phase = hkl @ shift
+            if np.abs(phase - np.rint(phase)).max() < 1e-6:
+                shifts.append(shift)
+        found.append(shifts)
+    return found
+
+
+def _standard(primitive, score):
+    """The lattice on standard axes of its metric symmetry; None for a triclinic one."""
+    edge = abs(np.linalg.det(primitive)) ** (1 / 3)
+    found = spglib.get_symmetry_dataset((primitive, [[0, 0, 0]], [1]), symprec=_SYMPREC * edge)
+    if found is None:
+        return None
+    system = next(name for name, last in _LAST_NUMBER.items() if found.number <= last)
+    if system == "triclinic":
+        return None
+    star = np.linalg.inv(found.std_lattice @ found.std_lattice.T)
+    five = star[(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
+    return Lattice(system, five[_FREE[system]], score)
