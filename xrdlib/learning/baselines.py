@@ -77,7 +77,7 @@ class ResNet18_1d(nn.Module):
 
     name = "resnet"
 
-    def __init__(self, config):
+    def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         self.config = config
         width = config.widths[0]
@@ -94,7 +94,7 @@ class ResNet18_1d(nn.Module):
         self.features = nn.Sequential(*layers)
         self.aux = nn.Linear(width, config.classes)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, size) float32 normalised to {"aux": (B, classes) logits}."""
         check_input(x, self.config.grid)
         return {"aux": self.aux(self.features(x[:, None]).mean(-1))}
@@ -135,7 +135,7 @@ class PlainTransformer(nn.Module):
 
     name = "plain"
 
-    def __init__(self, config):
+    def __init__(self, config: PlainConfig) -> None:
         super().__init__()
         self.config = config
         if config.width % (2 * config.heads):
@@ -162,13 +162,13 @@ class PlainTransformer(nn.Module):
         self.register_buffer("cosine", angle.cos().float(), persistent=False)
         self.register_buffer("sine", angle.sin().float(), persistent=False)
 
-    def rotate(self, x):
+    def rotate(self, x: torch.Tensor) -> torch.Tensor:
         """Turn pairs of features of (..., tokens, length) by angles that grow with place."""
         one, other = x.chunk(2, -1)
         cosine, sine = self.cosine.to(x.dtype), self.sine.to(x.dtype)
         return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, size) float32 normalised to {"aux": (B, classes) logits}."""
         check_input(x, self.config.grid)
         x = F.pad(x, (0, len(self.cosine) * self.config.patch - x.shape[1]))
@@ -186,7 +186,7 @@ MODELS = {
 }
 
 
-def build(name, config=None, seed=0):
+def build(name: str, config: dict | None = None, seed: int = 0) -> nn.Module:
     """A model with freshly drawn weights, the same for the same seed.
 
     Parameters
