@@ -142,7 +142,6 @@ def lines(
     Parameters
     ----------
     cell : sequence of 6 floats
-    wavelength : str or float
     first, last : float
         Degrees 2theta.
 

@@ -55,7 +55,6 @@ def candidates(fit: Fit, cell: Sequence[float]) -> Candidates:
 
     Parameters
     ----------
-    fit : whole_pattern.Fit
     cell : sequence of 6 floats
         As given to `whole_pattern.fit`.
 
@@ -93,7 +92,6 @@ def scores(fit: Fit, cell: Sequence[float]) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    fit : whole_pattern.Fit
     cell : sequence of 6 floats
 
     Returns

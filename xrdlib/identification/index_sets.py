@@ -38,10 +38,6 @@ _RHOMBOHEDRAL = np.array([[1, -1, 0], [0, 1, -1], [1, 1, 1]])
 def learn(banks: Iterable[Reflections]) -> dict[str, np.ndarray]:
     """Sets of index products of as many lines as a lattice has free parameters.
 
-    Parameters
-    ----------
-    banks : iterable of records.Reflections
-
     Returns
     -------
     dict of str to ndarray, (s, p, p) int16
@@ -63,8 +59,6 @@ def first_lines(bank: Reflections, i: int, system: str) -> np.ndarray | None:
 
     Parameters
     ----------
-    bank : records.Reflections
-    i : int
     system : str
         Its crystal system, "hexagonal" for trigonal ones.
 

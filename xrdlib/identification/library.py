@@ -74,7 +74,6 @@ def from_reflections(reflections: Reflections, computed: bool = False) -> Librar
     ----------
     reflections : records.Reflections
         Of known extinction group.
-    computed : bool
 
     Returns
     -------
@@ -121,8 +120,6 @@ def save(path: str | Path, library: Library, about: dict) -> None:
 
     Parameters
     ----------
-    path : path-like
-    library : Library
     about : dict
         Of JSON values: where the structures come from.
 

@@ -47,7 +47,6 @@ class Profiles:
 
     Parameters
     ----------
-    shape : Shape
     products : ndarray, (k, 6)
         Of each line, see `cells.products`.
     start : float

@@ -131,10 +131,8 @@ def relatives(lattice: Lattice, setting: int, data: Data, strange: np.ndarray) -
 
     Parameters
     ----------
-    lattice : index_cells.Lattice
     setting : int
         Of its system's (`index_cells.allowed`): the best, whose centring it has.
-    data : cell_fits.Data
     strange : ndarray, (k,)
         Observed lines that it leaves unexplained, degrees.
 

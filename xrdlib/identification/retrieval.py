@@ -50,10 +50,6 @@ _MARGIN = 10  # coarse points beside the grid: what is left of a line there, to 
 class Retrieval:
     """A library made ready for comparison; some 0.4 GB for 100,000 structures.
 
-    Parameters
-    ----------
-    library : library.Library
-
     Raises
     ------
     XrdlibError
@@ -152,7 +148,6 @@ class Retrieval:
         ----------
         intensity : array_like, (4251,)
             As for `similarities`.
-        row : int
 
         Returns
         -------

@@ -34,7 +34,6 @@ def library(reflections: Reflections, chunk: int = 256) -> np.ndarray:
 
     Parameters
     ----------
-    reflections : records.Reflections
     chunk : int
         Crystals rendered at once.
 
@@ -57,7 +56,6 @@ def measured(intensity: ArrayLike, grid: Grid = GRID) -> np.ndarray:
     ----------
     intensity : array_like, (n, grid.size)
         On `grid`, any scale per pattern; the square of a network input will do.
-    grid : patterns.Grid
 
     Returns
     -------

@@ -68,12 +68,7 @@ class PlainConfig:
 
 
 class ResNet18_1d(nn.Module):
-    """ResNet-18 (He et al. 2016) in one dimension.
-
-    Parameters
-    ----------
-    config : ResNetConfig
-    """
+    """ResNet-18 (He et al. 2016) in one dimension."""
 
     name = "resnet"
 
@@ -122,10 +117,6 @@ class _Residual(nn.Module):
 
 class PlainTransformer(nn.Module):
     """Transformer over patches of points with rotary positions (Su et al. 2021) and no physics.
-
-    Parameters
-    ----------
-    config : PlainConfig
 
     Raises
     ------
@@ -196,7 +187,6 @@ def build(name: str, config: dict | None = None, seed: int = 0) -> nn.Module:
     config : dict, optional
         Fields of `TransformerConfig`, `ResNetConfig` or `PlainConfig`; defaults for the rest.
         What `dataclasses.asdict(model.config)` gave, also after a trip through JSON.
-    seed : int
 
     Returns
     -------

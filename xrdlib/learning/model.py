@@ -89,10 +89,6 @@ def parameter_count(model: nn.Module) -> int:
 class PhysicsTransformer(nn.Module):
     """Vision-transformer encoder of a powder pattern with a CLS token and two heads.
 
-    Parameters
-    ----------
-    config : TransformerConfig
-
     Raises
     ------
     XrdlibError
@@ -246,7 +242,6 @@ def sine_squared(grid: tuple[float, float, int], index: torch.Tensor) -> torch.T
     ----------
     grid : (start, step, size)
         2theta in degrees.
-    index : Tensor
     """
     start, step, _ = grid
     return torch.sin(torch.deg2rad(start + step * index.double()) / 2) ** 2

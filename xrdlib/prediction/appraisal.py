@@ -27,9 +27,9 @@ def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: Arr
 
     Parameters
     ----------
-    predictor : predict.Predictor
+    predictor : Predictor
         With retrieval and conformal scores.
-    measured_sets : dict of str to rruff.Measured
+    measured_sets : dict of str to Measured
         As from `evaluate.measured`.
     null : array_like, (99,)
         The prior-only prediction, see `evaluate.null`.
@@ -80,7 +80,6 @@ def kinds(
 
     Parameters
     ----------
-    patterns : rruff.Measured
     similarity : ndarray, (n,)
         To the nearest structure of the library.
     edges : (low, high)
@@ -220,12 +219,10 @@ def mistakes(
     Parameters
     ----------
     logp : array_like, (n, 99)
-    patterns : rruff.Measured
     similarity : ndarray, (n,)
         To the nearest structure.
     nearest : sequence of str
         Its name.
-    n : int
     every : int
         Points of which the highest is kept.
 

@@ -63,8 +63,7 @@ def build(
 
     Parameters
     ----------
-    config : namespace
-    measured_sets : dict of str to rruff.Measured
+    measured_sets : dict of str to Measured
         Weights are fitted on `rruff-calibration` alone; if there is nothing, nothing is built.
     prior : array_like, (99,)
         Distribution that "minerals" stands for.
@@ -73,7 +72,7 @@ def build(
 
     Returns
     -------
-    predict.Predictor or None
+    Predictor or None
     """
     folder_ = folder(config, FOLDER)  # also where it stays empty, since the pipeline looks for it
     if not measured_sets:
@@ -114,7 +113,6 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
     ----------
     seen : predictor.Seen
         What its parts find in the patterns.
-    patterns : structures.measured.Measured
     prior : array_like, (99,)
         Distribution that "minerals" stands for.
 
@@ -210,12 +208,10 @@ def rows(
 
     Parameters
     ----------
-    predictor : predict.Predictor
     known : library.Library
         Its library, source after source.
     sources : list of dict
         "structures" and "what" of each source, in order.
-    measured_sets : dict of str to rruff.Measured
     null : array_like, (99,)
         Prior over which bits are counted.
     n_boot, seed

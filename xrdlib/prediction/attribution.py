@@ -63,7 +63,6 @@ def attribute(
 
     Parameters
     ----------
-    predictor : predict.Predictor
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
     wavelength : str or float
@@ -218,7 +217,6 @@ def match(
 
     Parameters
     ----------
-    retrieval : retrieval.Retrieval
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
     wavelength : str or float

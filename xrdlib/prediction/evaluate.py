@@ -39,7 +39,7 @@ def measured() -> dict[str, Measured]:
 
     Returns
     -------
-    dict of str to rruff.Measured
+    dict of str to Measured
         Empty where there are none at hand.
     """
     try:
@@ -61,7 +61,7 @@ def log_probs(
 
     Parameters
     ----------
-    predictor : predict.Predictor
+    predictor : Predictor
         With retrieval.
     intensity : ndarray, (n, 4251)
         On `patterns.GRID`.
@@ -108,7 +108,6 @@ def subsets(name: str, best: np.ndarray, recognised: float) -> dict[str, np.ndar
 
     Parameters
     ----------
-    name : str
     best : ndarray, (n,)
         Similarity of the best search-match.
     recognised : float
@@ -138,8 +137,6 @@ def score_rows(
     ----------
     logp : dict of str to ndarray, (n, 99)
         The first one is shuffled.
-    subset : str
-    patterns : rruff.Measured
     index : ndarray of int
         Rows that make the subset.
     null : array_like, (99,)
@@ -170,7 +167,6 @@ def search_match(
     ----------
     bank : records.Reflections
         The mineral structures of the AMCSD.
-    measured_sets : dict of str to rruff.Measured
     prior : array_like, (99,)
         Target prior.
 
@@ -236,11 +232,11 @@ def table(
 
     Parameters
     ----------
-    settings : namespace
+    settings : SimpleNamespace
         A configuration with the section `evaluate` and a seed.
-    predictor : predict.Predictor
+    predictor : Predictor
         With retrieval.
-    measured_sets : dict of str to rruff.Measured
+    measured_sets : dict of str to Measured
         As from `evaluate.measured`.
     bank : records.Reflections
         The mineral structures of the AMCSD, for search-match.

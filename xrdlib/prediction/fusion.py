@@ -134,7 +134,6 @@ def cross_fitted(
         As for `fit`.
     folds : int
         Parts into which the families are dealt at random.
-    seed : int
 
     Returns
     -------

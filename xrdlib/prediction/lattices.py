@@ -55,12 +55,10 @@ def train(
 
     Parameters
     ----------
-    scores, held_out : Scores
     labels, held_out_labels : ndarray, (n,) int
         Classes 0..98. What is frequent in each set is known to the loss, not to the network.
     epochs : int
         All are done: nothing is chosen by the held-out patterns.
-    seed : int
 
     Returns
     -------
@@ -123,14 +121,14 @@ def build(config: SimpleNamespace) -> tuple[LatticeEvidence, Learned]:
 
     Parameters
     ----------
-    config : namespace
+    config : SimpleNamespace
         Its section `indexing` says how many simulated patterns of training minerals there are, and
         how many of them are fitted.
 
     Returns
     -------
     evidence : lattice_evidence.LatticeEvidence
-    learned : lattice_training.Learned
+    learned : Learned
     """
     banks = [load_bank(config, name) for name in _BANKS if getattr(config.synthesis, name, True)]
     sets = index_sets.learn(banks)
@@ -212,11 +210,6 @@ def rougher(lines: Lines, rng: np.random.Generator) -> Lines:
     as far from where their lattice has them, and twice as many belong to no lattice. What is
     learned from simulated lines as they are trusts lattices too much.
 
-    Parameters
-    ----------
-    lines : line_finder.Lines
-    rng : numpy.random.Generator
-
     Returns
     -------
     line_finder.Lines
@@ -249,8 +242,7 @@ def table(
 
     Parameters
     ----------
-    evidence : lattice_evidence.LatticeEvidence
-    cases : classical.Cases
+    cases : synthesis.Cases
         Patterns with their cells.
     null : array_like, (99,)
         The prior, which predictions are joined with and bits are counted over.

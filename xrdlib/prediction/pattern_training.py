@@ -53,7 +53,6 @@ def learn(
         Their classes 0..98.
     workers : int
         Processes.
-    seed : int
 
     Returns
     -------
@@ -89,7 +88,6 @@ def train(
         Classes 0..98. What is frequent among them is known to the loss, not to the weights.
     epochs : int
         Steps on all patterns.
-    seed : int
 
     Returns
     -------
@@ -120,10 +118,8 @@ def compounds(path: str | Path, n: int, seed: int = 0) -> tuple[np.ndarray, np.n
 
     Parameters
     ----------
-    path : path-like
     n : int
         Patterns, each of another structure.
-    seed : int
 
     Returns
     -------

@@ -25,7 +25,6 @@ def pattern(two_theta: ArrayLike, intensity: ArrayLike, title: str | None = None
     ----------
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
-    title : str, optional
 
     Returns
     -------
@@ -45,7 +44,6 @@ def evidence(two_theta: ArrayLike, intensity: ArrayLike, found: Evidence) -> Fig
     Parameters
     ----------
     two_theta, intensity : array_like, (m,)
-    found : evidence.Evidence
 
     Returns
     -------
@@ -116,7 +114,6 @@ def thinned(x: ArrayLike, y: ArrayLike, columns: int = _COLUMNS) -> tuple[np.nda
     Parameters
     ----------
     x, y : array_like, (m,)
-    columns : int
 
     Returns
     -------
@@ -168,7 +165,6 @@ def match(two_theta: ArrayLike, intensity: ArrayLike, found: Match) -> Figure:
     ----------
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
-    found : matched.Match
 
     Returns
     -------
@@ -211,7 +207,7 @@ def attribution(
         Degrees and any linear scale.
     found : attribution.Attribution
         Its values are added up over steps of 0.3 degrees.
-    cell : evidence.Evidence, optional
+    cell : cell_evidence.Evidence, optional
         A row of ticks for those of the two groups that are among its candidates, where they allow
         a line; hkl at the longest bars that only one line lies below.
 

@@ -108,7 +108,6 @@ def save(fig: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
 
     Parameters
     ----------
-    fig : matplotlib.figure.Figure
     folder : path-like
         Made if missing.
     name : str

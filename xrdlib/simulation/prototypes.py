@@ -152,15 +152,11 @@ class PrototypeSource(RandomCrystalSource):
 
     Parameters
     ----------
-    prototypes : Prototypes
-    seed : int
     temper : float
         Groups come with this power of their share of the prototypes, one vote a name; 0 makes all
         groups that there are equally likely.
     chunk, reuse : int
         As in `stream.RandomCrystalSource`.
-    device : str
-    decoration : Decoration, optional
     """
 
     def __init__(

@@ -37,11 +37,8 @@ class ReflectionStream(NumberedStream):
 
     Parameters
     ----------
-    peaks : Peaks
-    seed : int
     batch : int
         Patterns a batch.
-    grid : patterns.Grid
     target : str
         "extinction groups": uniform over the 99, then over the space groups of each, which is the
         label; "space groups": uniform over the 230.

@@ -65,8 +65,6 @@ class RandomCrystalSource:
 
     Parameters
     ----------
-    recipes : crystals.Recipes
-    seed : int
     chunk : int
         Crystals in memory at a time.
     reuse : int
@@ -114,14 +112,10 @@ class PatternStream(NumberedStream):
     ----------
     sources : list of (source, share)
         Shares are normalised.
-    realism : Realism
-    seed : int
     batch : int
         Patterns a batch.
     impurities : Reflections, optional
         Bank from which a second phase is drawn.
-    device : str
-    grid : Grid
 
     Raises
     ------

@@ -97,7 +97,6 @@ def load_other(path: str | Path | None = None, grid: Grid = GRID) -> Measured:
     ----------
     path : path-like, optional
         A bundle of the layout of measured_other.npz; by default the one in the data folder.
-    grid : patterns.Grid
 
     Returns
     -------

@@ -136,7 +136,6 @@ def scores(
     ----------
     model : torch.nn.Module
         With 99 outputs, or 230.
-    patterns : PatternSet
     space_groups : PatternSet, optional
         Labelled with space groups, for a model of those.
 
@@ -210,7 +209,6 @@ def learning_rate(config: SimpleNamespace, name: str, look: bool = False) -> flo
 
     Parameters
     ----------
-    config : namespace
     name : str
         Of a network.
     look : bool

@@ -18,7 +18,6 @@ def rows(config: SimpleNamespace, names: Collection[str] | None = None) -> list[
 
     Parameters
     ----------
-    config : namespace
     names : collection of str, optional
         Of trainings; those of the networks on 99 groups by default.
 
@@ -75,7 +74,6 @@ def power_law(table: list[dict], model: str, score: str = "nll") -> dict:
     ----------
     table : list of dict
         As from `rows`.
-    model : str
     score : str
         "nll", which falls, or a rate in percent, whose share of errors then falls.
 

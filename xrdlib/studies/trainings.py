@@ -85,11 +85,10 @@ def run(
 
     Parameters
     ----------
-    base : namespace
+    base : SimpleNamespace
         Of the profile, with a section `studies`.
     study : str
         Folder of the checkpoints.
-    training : Training
     validate, rows, look
         As for `train.train`.
 
@@ -149,8 +148,6 @@ def status(study: ModuleType, settings: SimpleNamespace, trainings: list[Trainin
     ----------
     study : module
         With a function ``train_one(settings, training, look=True)``.
-    settings : namespace
-    trainings : list of Training
     """
     lines, done, seconds, left = [], 0, 0.0, 0
     for training in trainings:
@@ -173,8 +170,6 @@ def plan(settings: SimpleNamespace, trainings: list[Training], seconds: float = 
 
     Parameters
     ----------
-    settings : namespace
-    trainings : list of Training
     seconds : float
         For which the rate of a network is measured.
 
