@@ -115,7 +115,7 @@ class _Cell(click.ParamType):
 @click.option(
     "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
 )
-def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options) -> int:
+def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: object) -> int:
     """Rank the extinction groups of measured powder patterns: FILES, folders, quoted wildcards.
 
     Reads columns of text (XY, CSV, ...), XRDML, RAW, BRML, RAS, powder CIF and more.
