@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..base.errors import XrdlibError
 from ..base.records import Crystals, Reflections, offsets
-from ..structures.unit_cells import CLOSE, overlapping
+from ..structures.overlap import CLOSE, overlapping
 from .equivalents import MAX_INDEX
 from .structure_factors import N_ELEMENTS, unique_structure_factors
 
