@@ -21,6 +21,10 @@ TEXTS = $(shell git ls-files '*.py' '*.md' '*.toml' '*.yml' '*.yaml' '*.ipynb' '
 PROGRESS = $(BIN)/python -m xrdlib repro --times results/$(PROFILE)/seconds.json
 NBSTRIPOUT := $(BIN)/nbstripout --extra-keys metadata.language_info
 
+# A first answer, so that what Numba compiles is there when a person asks for one.
+COMPILED = from numpy import arange, cos; from xrdlib import load_predictor; x = arange(5, 90, .02); \
+load_predictor().predict(x, 1 + 1e3 * cos(x) ** 400)
+
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # A kernel registered elsewhere under the name python3 must not run our notebooks.
 unexport JUPYTER_PATH
@@ -28,7 +32,7 @@ unexport PYTHONPATH
 # Threads that wait should sleep: spinning ones make a shared machine several times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup data choose repro studies test figures release lab page bench audit secrets lint format
+.PHONY: setup data choose repro studies test figures documents book release lab page bench audit secrets lint format
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -40,6 +44,7 @@ $(READY): pyproject.toml constraints.txt
 	mkdir -p $(VENV) && touch $(BROKEN)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	$(BIN)/python -c "$(COMPILED)"
 	touch $@ && rm $(BROKEN)
 
 # The mineral structures, which `make repro` also fetches itself; see xrdlib/structures/datasets.py.
@@ -63,6 +68,21 @@ figures: setup
 	$(BIN)/python -m xrdlib gallery --profile $(PROFILE)
 	$(BIN)/python -m xrdlib gallery --profile $(PROFILE) --studies
 
+# The tables in the documents, from the results of the laptop profile.
+documents: setup
+	$(BIN)/python -m xrdlib report --profile laptop --headline --into README.md
+	$(BIN)/python -m xrdlib report --profile laptop --into docs/results.md
+	$(BIN)/python -m xrdlib claims --profile laptop --into README.md --companion docs/companion.md
+
+# Documents, executed notebooks and the API as a site; its tools come on first use.
+book: $(VENV)/.book
+	PROFILE=$(PROFILE) $(BIN)/sphinx-build --quiet -c docs -d build/book-cache . build/book
+	@echo "Open build/book/index.html."
+
+$(VENV)/.book: $(READY)
+	$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[book]' --constraint constraints.txt
+	touch $@
+
 # The studies behind the paper's claims, with what they need: hours, resumed where they were.
 studies: STUDIES := study
 studies: repro
@@ -77,6 +97,8 @@ release: setup choose
 	cp runs/released/retrieval/lattices.safetensors models/lattices.safetensors
 
 lab: setup
+	@if [ "$$(id -u)" = 0 ]; then echo "Jupyter does not run as root unasked; as another user type \
+	make lab, or (in a container, say) $(BIN)/jupyter lab --allow-root notebooks"; exit 2; fi
 	$(BIN)/jupyter lab notebooks
 
 # Your own pattern in the browser; with a page template that needs nothing from the network.

@@ -83,7 +83,7 @@ def test_text_names_groups_in_order_with_their_space_groups(run, files):
     code, out, _ = run("predict", files[0])
     answer = json.loads(run("predict", files[0], "--json")[1])[0]
     assert code == 0
-    places = [out.index(f"{row['group']:5}  {row['symbol']} ") for row in answer["predictions"]]
+    places = [out.index(f"eg{row['group']:<3}  {row['symbol']} ") for row in answer["predictions"]]
     assert places == sorted(places)
     assert "CuKa is assumed" in out and "90 % set" in out
 
@@ -91,12 +91,46 @@ def test_text_names_groups_in_order_with_their_space_groups(run, files):
 def test_a_bad_file_gets_one_sentence_and_the_others_an_answer(run, files, tmp_path):
     bad = tmp_path / "bad\n\x1b[31m.xy"
     bad.write_text("no numbers")
-    code, out, err = run("predict", files[0], bad, tmp_path, tmp_path / "none", files[1], "--json")
+    (tmp_path / "empty folder").mkdir()
+    names = (bad, tmp_path / "empty folder", tmp_path / "none")
+    code, out, err = run("predict", files[0], *names, files[1], "--json")
     assert code == 2
     assert [a["file"] for a in json.loads(out)] == [str(files[0]), str(files[1])]
     assert len(err) == 3 and all(line.startswith("xrdlib: ") for line in err)
-    assert "none: does not exist" in err[2]
+    assert "none: does not exist" in err[2] and "empty folder: there is no file" in err[0]
     assert all(character.isprintable() for line in err for character in line)
+
+
+def test_folders_and_wildcards_name_files_and_processes_keep_their_order(run, files, tmp_path):
+    expected = json.loads(run("predict", *sorted(files), "--json")[1])
+    (tmp_path / ".hidden").write_text("no pattern")
+    for named in (tmp_path, f"{tmp_path}/*.*", f"{tmp_path}/**/*[!.]*"):
+        code, out, err = run("predict", named, "--json", "--jobs", 1)
+        assert (code, err) == (0, []) and json.loads(out) == expected
+    code, out, err = run("predict", f"{tmp_path}/*.raw")
+    assert code == 2 and "there is no file" in err[0]
+    answers = json.loads(run("predict", tmp_path, "--json", "--jobs", 2)[1])
+    for one, other in zip(answers, expected, strict=True):
+        assert one["file"] == other["file"] and one["set"] == other["set"]
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("a.json", "json"), ("a.csv", "csv"), ("a.txt", "text")]
+)
+def test_answers_go_to_a_file_in_the_form_that_its_name_says(run, files, tmp_path, name, form):
+    code, out, _ = run("predict", files[0], "--out", tmp_path / name)
+    assert code == 0 and out == ""
+    options = [] if form == "text" else [f"--{form}"]
+    assert (tmp_path / name).read_text() == run("predict", files[0], *options)[1]
+    code, _, _ = run("predict", files[0], "--csv", "--out", tmp_path / "b.json")
+    assert code == 0 and (tmp_path / "b.json").read_text().startswith("file,rank")
+
+
+def test_what_a_prior_was_understood_as_is_told(run, files):
+    _, out, err = run("predict", files[0], "--prior", "P2_1/n=3,15=1", "--json")
+    assert len(json.loads(out)) == 1 and len(err) == 2
+    assert "P2_1/n is space group 14, P21/c, in the setting P 1 21/n 1" in err[0]
+    assert "15 is space group 15, C2/c" in err[1]
 
 
 def test_nothing_but_bad_files_prints_no_answer(run, tmp_path):
@@ -115,6 +149,7 @@ def test_nothing_but_bad_files_prints_no_answer(run, tmp_path):
         (("--coverage", "90"), "between 0 and 1"),
         (("--cell", "5,5,-5,90,90,90"), "is impossible"),
         (("--html", "no/such/folder/report.html"), "cannot be written"),
+        (("--out", "no/such/folder/answers.json"), "cannot be written"),
     ],
 )
 def test_options_without_sense_get_one_sentence(run, files, options, message):
@@ -180,11 +215,14 @@ def test_groups_lists_all_and_explains_each(run):
     code, out, _ = run("groups")
     assert code == 0 and len(out.splitlines()) == 100
     code, out, _ = run("groups", "P21/c")
-    assert code == 0 and "group 4:" in out and "h0l: l = 2n; 0k0: k = 2n" in out
-    assert (
-        run("groups", "4")[1] == run("groups", "sg14")[1] == run("groups", "P 1 21/n 1")[1] == out
-    )
-    assert run("groups", "78")[1].count("P 31 - - (72)") == 2  # a neighbour, and a twin
+    assert code == 0 and "h0l: l = 2n; 0k0: k = 2n" in out
+    assert "group eg4: P 1 21/c 1 (in the paper P 21/b 1 1), monoclinic" in out
+    for key in ("eg4", "14", "sg14", "P 1 21/n 1", "-P 2ybc"):
+        assert run("groups", key)[1].splitlines()[1:] == out.splitlines()[1:]
+    words = " ".join(run("groups", "eg78")[1].split())
+    assert words.count("P 31 - - (eg72, trigonal)") == 2  # neighbour, twin
+    # Symbol and conditions are those of one setting, that of the space group asked for.
+    assert "P n - a" in run("groups", "Pbnm")[1] and "P n a -" in run("groups", "Pna21")[1]
 
 
 def test_cells_are_listed_with_figures_of_merit(run, files, tmp_path):
@@ -209,16 +247,17 @@ def test_what_cannot_be_indexed_gets_one_sentence(run, files, tmp_path):
 
 @pytest.mark.parametrize("label", range(1, 100))
 def test_every_group_is_explained(run, label):
-    out = " ".join(run("groups", label)[1].split())
+    out = " ".join(run("groups", f"eg{label}")[1].split())
     row = groups.table()["extinction_groups"][label - 1]
-    assert out.startswith(f"Extinction group {label}: {row['symbol']}, {row['crystal_system']}")
+    assert out.startswith(f"eg{label}: extinction group eg{label}, {row['symbol']}.")
+    assert f"Extinction group eg{label}: " in out and row["symbol"] in out
     assert all(f"{groups.reference_symbol(n)} ({n})" in out for n in row["space_groups"])
 
 
-@pytest.mark.parametrize("name", ["0", "100", "P - - -", "quartz", "²"])
+@pytest.mark.parametrize("name", ["0", "231", "eg100", "P - - -", "quartz", "²"])
 def test_an_unknown_group_gets_one_sentence(run, name):
     code, out, err = run("groups", name)
-    assert code == 2 and out == "" and len(err) == 1 and "groups; use" in err[0]
+    assert code == 2 and out == "" and len(err) == 1 and "; use " in err[0]
 
 
 def test_fetch_lists_and_fetches(run, monkeypatch, tmp_path):

@@ -23,18 +23,19 @@ def test_the_report_is_text_or_markdown_or_goes_into_a_file(project, capsys):
     assert capsys.readouterr().out.startswith("Results of profile laptop")
     assert cli.main(["report", "--profile", "laptop", "--markdown"]) == 0
     markdown = capsys.readouterr().out
-    assert markdown.startswith("**rruff-test")
+    assert "### rruff-test (n = 9 patterns)" in markdown and "| released | 50.0 |" in markdown
     page = project / "page.md"
-    page.write_text(f"{report.BEGIN}\n{report.END}")
+    page.write_text("\n".join(report.RESULTS + report.HEADLINE))
     assert cli.main(["report", "--profile", "laptop", "--into", str(page)]) == 0
     assert markdown in page.read_text() and capsys.readouterr().out == ""
+    assert cli.main(["report", "--profile", "laptop", "--headline", "--into", str(page)]) == 0
+    assert "the paper's best" in page.read_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("report", "--profile", "paper"), "run `make repro PROFILE=paper`"),
-        (("card", "--profile", "paper"), "released.json does not exist"),
         (("study", "scaling", "--part", "3/2", "--profile", "tiny"), "give for instance 1/2"),
         (("report", "--profile", "huge"), "'--profile'"),
         (("digests", "build", "gone.ipynb"), "gone.ipynb does not exist"),
@@ -49,7 +50,7 @@ def test_what_cannot_be_done_is_one_sentence(project, capsys, arguments, message
 
 
 def test_an_evaluation_without_measured_patterns_says_how_to_get_them(capsys, monkeypatch):
-    monkeypatch.setattr(evaluate, "released", type("No", (), {"measured": staticmethod(dict)}))
+    monkeypatch.setattr(evaluate, "measured", dict)
     assert cli.main(["evaluate"]) == 2
     assert "No measured patterns: set XRDLIB_DATA" in capsys.readouterr().err
 

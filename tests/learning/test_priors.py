@@ -41,7 +41,7 @@ def test_named_priors():
 
 def test_mapping_names_groups_in_every_way():
     label = int(groups.group_of_space_group()[14])
-    for key in (label, "sg14", groups.reference_symbol(14), "P 1 21/c 1"):
+    for key in (14, f"eg{label}", "sg14", groups.reference_symbol(14), "P 1 21/n 1"):
         prior = priors.resolve_prior({key: 3}, floor=0.01)
         assert prior.argmax() == label - 1, key
         assert prior[label - 1] == pytest.approx(0.99 + 0.01 / 99)
@@ -55,9 +55,9 @@ def test_every_space_group_is_found_by_number_and_by_symbol():
             assert priors.resolve_prior({key: 1}).argmax() == labels[number] - 1, key
 
 
-@pytest.mark.parametrize("key", [0, 100, "sg231", "P 9 m", "P - - -", True])
+@pytest.mark.parametrize("key", [0, 231, "sg231", "P 9 m", "P - - -", True])
 def test_unknown_or_ambiguous_keys_are_refused(key):
-    with pytest.raises(XrdlibError, match="names [0-9] groups"):
+    with pytest.raises(XrdlibError, match="names (no|4) group"):
         priors.resolve_prior({key: 1})
 
 
@@ -106,7 +106,7 @@ def test_weights_as_text_are_those_of_the_mapping():
     assert np.allclose(text, priors.resolve_prior({"P21/c": 3, "C2/c": 1, "sg19": 0.5}))
     # Two space groups of one extinction group: weights add up, what is considered counts once.
     first, second = groups.extinction_groups().space_groups.loc[7][:2]
-    prior = priors.resolve_prior({f"sg{first}": 1, f"sg{second}": 2, 99: 1}, floor=0)
+    prior = priors.resolve_prior({f"sg{first}": 1, f"sg{second}": 2, "eg99": 1}, floor=0)
     assert prior[6] == pytest.approx(0.75) and prior[98] == pytest.approx(0.25)
     assert np.allclose(priors.resolve_prior([first, second], floor=0)[6], 1)
 
@@ -128,8 +128,8 @@ def test_what_is_known_weighs_more_than_what_is_thought_likely():
     [
         ("system=cubical", "'cubical' is not a crystal system"),
         ("system=", "'' is not a crystal system"),
-        ("sg=231", "names 0 groups"),
-        ("sg=", "names 0 groups"),
+        ("sg=231", "names no group"),
+        ("sg=", "names no group"),
         ("P21/c=three", "is not available"),
         ("P21/c=nan", "non-negative"),
         ("", "is not available"),

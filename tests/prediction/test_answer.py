@@ -1,6 +1,7 @@
 """Answers: the set reaches its coverage, the graph is read rightly, and nothing is hidden."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import bundled
@@ -11,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xrdlib.base.errors import XrdlibError
-from xrdlib.learning import priors
 from xrdlib.prediction.answer import FLAGS, Request, answer, common, ranking
 from xrdlib.prediction.widgets import quartz
-from xrdlib.symmetry import dag, groups
+from xrdlib.symmetry import dag, groups, lookup
 
 GRAPH = dag.subgroup_dag()
 LABELS = st.lists(st.integers(1, 99), min_size=1, max_size=6, unique=True)
@@ -78,12 +78,15 @@ def test_an_answer_is_what_the_predictor_says_and_json_knows_it(predictor):
 ANGLES = np.arange(5, 90, 0.02)
 
 
-def lines(places, angles=ANGLES, seed=0):
-    shape = sum(np.exp(-4 * np.log(2) * ((angles - x) / 0.1) ** 2) for x in places)
+def lines(places, angles=ANGLES, seed=0, width=0.1):
+    shape = sum(np.exp(-4 * np.log(2) * ((angles - x) / width) ** 2) for x in places)
     return np.random.default_rng(seed).poisson(20 + 500 * shape).astype(float)
 
 
 MANY = np.linspace(12, 85, 30)
+
+
+WIDE = lines(np.arange(12, 85, 5.0), np.arange(5, 120, 0.02))
 
 
 @pytest.mark.parametrize(
@@ -94,16 +97,69 @@ MANY = np.linspace(12, 85, 30)
         (ANGLES, lines([44.7, 65.0, 82.3]), 1.540593, ["few_peaks"]),
         (ANGLES, RNG.poisson(100, len(ANGLES)), 1.540593, ["no_peaks"]),
         (ANGLES, 20 + 1e3 * np.exp(-(((ANGLES - 22) / 5) ** 2)), 1.540593, ["no_peaks"]),
-        (ANGLES[:2300], lines(MANY, ANGLES[:2300]), 1.540593, ["short_range"]),
-        (ANGLES[800:], lines(MANY, ANGLES[800:]), 1.540593, ["short_range"]),
-        (ANGLES, lines(MANY), 0.7093, ["range_cut"]),
-        (ANGLES + 40, lines(MANY + 40, ANGLES + 40), 1.540593, ["short_range", "range_cut"]),
+        # The range is told only where it matters.
+        (ANGLES[:2300], lines(MANY, ANGLES[:2300]), 1.540593, []),
+        (ANGLES[:1300], lines(MANY, ANGLES[:1300]), 1.540593, ["short_range"]),
+        (ANGLES[501:], lines(MANY, ANGLES[501:]), 1.540593, []),
+        (ANGLES, lines(MANY, width=0.06), 0.7093, []),
+        (np.arange(5, 120, 0.02), WIDE, 1.540593, []),
+        (ANGLES + 60, lines(MANY + 60, ANGLES + 60), 1.540593, ["short_range", "range_cut"]),
+        (ANGLES[::4], lines(MANY, ANGLES[::4], width=0.2), 1.540593, ["coarse"]),
+        (ANGLES, lines(MANY, width=0.4), 1.540593, ["broad"]),
+        (ANGLES, lines(MANY[::2]) + 600 * (ANGLES == ANGLES[2222]), 1.540593, ["spikes"]),
+        (ANGLES, lines(MANY[17:]), 1.2, ["wavelength_doubtful"]),
+        (ANGLES[::2] / 4, lines(MANY, ANGLES[::2], width=0.12), None,
+         ["wavelength_doubtful", "wavelength_assumed"]),
     ],
-)
+)  # fmt: skip
 def test_each_doubt_is_flagged_and_no_other(predictor, two_theta, intensity, wavelength, flags):
     found = answer(predictor, "x", pattern(two_theta, intensity, wavelength))
-    assert [flag for flag in found["flags"] if flag != "unlike"] == flags
-    assert set(found["flags"]) <= set(FLAGS)
+    beside = ("unlike", "left_over", "uneven")  # combs are no crystals
+    assert [flag for flag in found["flags"] if flag not in beside] == flags
+    assert set(found["flags"]) <= set(FLAGS) and set(found["details"]) <= set(found["flags"])
+
+
+def test_a_late_start_matters_where_the_lattice_has_reflections_before_it(predictor):
+    sample = quartz()  # (100) at 20.9 degrees
+    for first, flags in ((17, []), (24, ["short_range"])):
+        kept = sample.two_theta > first
+        found = answer(predictor, "x", pattern(sample.two_theta[kept], sample.intensity[kept]))
+        assert [flag for flag in found["flags"] if flag == "short_range"] == flags, first
+
+
+def added(sample, at, height=0.3):
+    shape = sum(np.exp(-(((sample.two_theta - x) / 0.06) ** 2)) for x in at)
+    return pattern(sample.two_theta, sample.intensity + height * sample.intensity.max() * shape)
+
+
+def test_peaks_that_are_left_over_speak_of_a_mixture(predictor):
+    halite = added(quartz(), [27.37, 31.70, 45.45, 53.88, 56.48])
+    found = answer(predictor, "x", halite)
+    assert "left_over" in found["flags"] and "45.4" in found["details"]["left_over"]
+    assert "left_over" not in answer(predictor, "x", quartz())["flags"]
+
+
+@pytest.mark.parametrize("wavelength", [1.540593, 1.788996])
+def test_k_beta_peaks_are_known_as_such_and_not_left_over(predictor, wavelength):
+    sample = quartz()
+    d = 1.540593 / 2 / np.sin(np.radians(sample.two_theta / 2))
+    strong = np.array([3.343])
+    beta = {1.540593: 1.39222, 1.788996: 1.62079}[wavelength]
+    at_beta, d_beta = 2 * np.degrees(np.arcsin(beta / 2 / strong)), strong * wavelength / beta
+    seen = d > wavelength / 2 + 0.01
+    angle = 2 * np.degrees(np.arcsin(wavelength / 2 / d[seen]))
+    places = 2 * np.degrees(np.arcsin(1.540593 / 2 / d_beta))
+    both = added(sample, places, 0.08)
+    found = answer(predictor, "x", pattern(angle, both.intensity[seen], wavelength))
+    assert "k_beta" in found["flags"] and "left_over" not in found["flags"]
+    told = [float(x) for x in re.findall(r"\d+\.\d+", found["details"]["k_beta"])]
+    assert np.abs(np.array(told)[:, None] - at_beta).min(0).max() < 0.05
+
+
+def test_a_wavelength_that_leaves_nothing_to_read_is_named(predictor):
+    far = np.arange(2, 8, 0.002)  # at 0.4 angstrom, read as copper's
+    with pytest.raises(XrdlibError, match="wavelength is 1.54.* --wavelength"):
+        answer(predictor, "x", pattern(far, lines([3, 4, 5], far), None))
 
 
 @pytest.mark.parametrize(("probe", "warned"), [("neutron", 1), ("x-ray", 0), (None, 0)])
@@ -128,7 +184,7 @@ def test_without_peaks_the_answer_is_the_prior(predictor):
     assert np.allclose([row["probability"] for row in found["predictions"]], 1 / 99)
     assert len(found["set"]) == 90 and "no_peaks" in found["flags"]
     stated = answer(predictor, "x", noise, Request(prior="P21/c=1", top_k=1))
-    assert stated["predictions"][0]["group"] == priors.label_of("P21/c")
+    assert stated["predictions"][0]["group"] == lookup.label_of("P21/c")
 
 
 def test_the_user_goes_before_the_file(predictor):

@@ -1,4 +1,4 @@
-"""The appraisal's tables, counted by hand, and the headline and the card made of them."""
+"""The appraisal's tables, counted by hand, and the headline and the document made of them."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from predictions import peaked
 from xrdlib.base.patterns import GRID
 from xrdlib.learning.experiment import MEASURED
 from xrdlib.prediction import appraisal
-from xrdlib.reporting import report
+from xrdlib.reporting import documents, report
 from xrdlib.structures.measured import Measured
 from xrdlib.symmetry.groups import symbols
 
@@ -99,7 +99,7 @@ def test_the_headline_sets_ours_beside_the_nulls_and_the_published_numbers():
     assert len({line.count("|") for line in lines}) == 1
 
 
-def test_the_card_shows_every_table():
+def test_the_document_of_results_shows_every_table():
     kind = {**row("cubic"), "kind": "cubic", "prior_top1": 4.0, "bits_ci95": None}
     group = {"symbol": "P -", "n": 9, "predicted": 1, "top1": 50.0, "top5": 80.0, "nll": 2.0}
     mistake = dict.fromkeys(("source", "true", "predicted", "nearest", "why"), "a|b")
@@ -112,8 +112,8 @@ def test_the_card_shows_every_table():
         ],
         "mistakes": [{**mistake, "probability": 0.8, "similarity": 0.7}],
     }
-    text = report.tables(found)
-    assert "| cubic | 9 | 3 | 50.00 | [40.0, 60.0] | 4.00 | 80.00 | 1.25 | - | 2.00 |" in text
+    text = documents.tables({"rows": [], "notes": [], "released": found})
+    assert "| cubic | 9 | 3 | 50.0 [40.0, 60.0] | 80.0 | 4.0 | 1.25 | 2.00 |" in text
     assert "| 90 % | 88 % | 90 % | 4.20 | 50 % |" in text
     assert "a\\|b" in text and "| P - | 9 | 1 |" in text
-    assert report.tables({"rows": []}) == "No measured patterns were at hand."
+    assert "kind by kind" not in documents.tables({"rows": [], "notes": []})

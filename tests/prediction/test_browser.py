@@ -120,6 +120,11 @@ def test_the_voila_page_answers_and_asks_for_nothing_elsewhere(page, served, tmp
     assert "import" not in page.evaluate("document.body.innerText")
     pictures = page.evaluate(PICTURES)
     assert len(pictures) >= 3 and all(pictures)
+    # The plot to zoom into is drawn, and the picture for exported notebooks is not shown.
+    canvas = "document.querySelector('.xrdlib-plot')?.contentDocument?.querySelector('canvas')"
+    page.wait(f"{canvas}?.width > 300")
+    static = "getComputedStyle(document.querySelector('.xrdlib-static')).display"
+    assert page.evaluate(static) == "none"
     # Another prior, chosen as a person does: the kernel answers and the page changes.
     page.evaluate(
         """(() => {

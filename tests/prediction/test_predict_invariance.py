@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrdlib.base.patterns import CU_KA1
+from xrdlib.learning import priors
+from xrdlib.symmetry import groups
 
 # Indexing looks at lines above a threshold: one that is near it may come or go with the points.
 LITTLE = 0.15
@@ -115,3 +117,17 @@ def test_patterns_of_different_crystals_do_change_the_answer(probabilities):
     answers = [probabilities(ANGLES, pattern(ANGLES, seed)) for seed in range(8)]
     pairs = [distance(a, b) for i, a in enumerate(answers) for b in answers[:i]]
     assert min(pairs) > 0.05  # or else every test above would pass of itself
+
+
+def test_stated_odds_act_in_full(predictor):
+    """Bayes: posterior odds under odds of 3 to 1 are three times those under even ones."""
+    y = pattern(ANGLES, 5)
+    seen = predictor.evidence(ANGLES, [y])
+    uniform = np.full(99, 1 / 99)
+    odds = []
+    for spec in ("P21/c=1,C2/c=1", "P21/c=3,C2/c=1"):
+        ratio = priors.log_ratio(priors.resolve_prior(spec), uniform)
+        (logp,) = predictor.weigh(seen, ratio, in_full=priors.gives_odds(spec))
+        first, second = (groups.group_of_space_group()[n] - 1 for n in (14, 15))
+        odds.append(logp[first] - logp[second])
+    assert odds[1] - odds[0] == pytest.approx(np.log(3), abs=1e-3)  # but for the floor

@@ -1,6 +1,8 @@
 """The page of the notebook, its controls turned as a browser would turn them."""
 
+import html
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -23,9 +25,12 @@ def page(monkeypatch):
     return widgets.Page()
 
 
-def upload(page, name, content):
-    given = {"name": name, "type": "", "size": len(content), "content": memoryview(content)}
-    page.upload.value = ({**given, "last_modified": datetime.now(UTC)},)
+def upload(page, *files):
+    page.upload.value = tuple(
+        {"name": name, "type": "", "size": len(content), "content": memoryview(content),
+         "last_modified": datetime.now(UTC)}
+        for name, content in files
+    )  # fmt: skip
 
 
 def table(sample):
@@ -49,26 +54,52 @@ def test_controls_change_the_answer(page):
     assert page.answer["predictions"][0]["group"] == groups.group_of_space_group()[152]
     page.stated.value, page.prior.value = "", "minerals"
     assert page.answer == before
-    page.wavelength.value = "MoKa1"
-    assert page.answer["wavelength"] == pytest.approx(0.7093)
+    for typed, angstrom in (("MoKa1", 0.7093), ("0.4132", 0.4132), ("1,65", 1.65), ("", 1.540593)):
+        page.wavelength.value = typed
+        assert page.answer["wavelength"] == pytest.approx(angstrom, abs=1e-4)
+    page.wavelength.value = "XxKa"
+    assert page.answer is None and "Unknown radiation" in page.shown.value
 
 
 def test_an_upload_is_answered_under_its_own_name(page):
-    upload(page, "mine.xy", table(widgets.quartz(seed=4)))
+    upload(page, ("mine.xy", table(widgets.quartz(seed=4))))
     assert page.answer["file"] == "mine.xy" and page.cell.value == ""
     assert page.answer["flags"] == ["wavelength_assumed"]
     assert page.shown.value.count("<img") == 2
 
 
+def test_several_files_are_answered_as_they_are_chosen_and_their_axis_is_asked_for(page):
+    sample = widgets.quartz()
+    q = 4 * np.pi * np.sin(np.radians(sample.two_theta / 2)) / 1.540593
+    rows = zip(q, sample.intensity, strict=True)
+    in_q = "\n".join(f"{x:.6f} {y:g}" for x, y in rows).encode()
+    upload(page, ("one.xy", table(sample)), ("two.txt", in_q))
+    assert page.shown_file.options == ("one.xy", "two.txt") and page.answer["file"] == "one.xy"
+    first = page.answer["predictions"][0]["group"]
+    page.shown_file.value = "two.txt"
+    page.axis.value, page.wavelength.value = "q", "CuKa1"
+    assert page.answer["file"] == "two.txt"
+    assert page.answer["predictions"][0]["group"] == first
+
+
+def test_the_plot_needs_nothing_from_elsewhere_and_exports_show_a_picture(page):
+    assert "srcdoc" in page.plot.value and "square-root" in page.plot.value
+    assert not re.search("<script[^>]*src=|https?:", html.unescape(page.plot.value))
+    assert len(page.plot.value) + len(page.shown.value) < 1_000_000  # servers drop more a second
+    assert "<img" in page._static and "xrdlib-static" in page._static
+    upload(page, ("bad.xy", b"no numbers"))
+    assert page.plot.value == ""
+
+
 @pytest.mark.parametrize("name", ["empty.xy", "../../<b>.xy", "x" * 300 + ".xy", "no_suffix"])
 def test_a_bad_upload_is_refused_and_a_good_one_answered_after_it(page, name):
-    upload(page, name, b"no numbers here")
+    upload(page, (name, b"no numbers here"))
     assert page.answer is None and 'class="flag"' in page.shown.value
     assert "<b>" not in page.shown.value and "<img" not in page.shown.value
     assert "/tmp" not in page.shown.value
     page.prior.value = "uniform"
     assert page.answer is None  # there is nothing to answer about
-    upload(page, "good.xy", table(widgets.quartz()))
+    upload(page, ("good.xy", table(widgets.quartz())))
     assert page.answer["file"] == "good.xy"
 
 

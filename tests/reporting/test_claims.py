@@ -140,7 +140,7 @@ def test_what_was_not_run_is_said_and_not_judged(cfg):
 
 def test_the_table_goes_between_its_marks(cfg, tmp_path, capsys):
     page = tmp_path / "README.md"
-    page.write_text(f"before\n{claims.BEGIN}\nold\n{claims.END}\nafter\n")
+    page.write_text("before\n{}\nold\n{}\nafter\n".format(*claims.MARKS))
     assert cli.main(["claims", "--profile", "tiny", "--into", str(page)]) == 0
     text = page.read_text()
     assert "old" not in text and text.startswith("before") and text.endswith("after\n")
@@ -160,13 +160,28 @@ def test_every_claim_has_a_figure_a_notebook_and_a_name_of_its_own():
     assert len({claim.name for claim in judges.CLAIMS}) == len(judges.CLAIMS)
 
 
-def test_the_readme_says_what_the_committed_results_say(from_results):
+def test_the_documents_say_what_the_committed_results_say(from_results):
     """Studies are not made anew by `make repro`, whose results they are judged with."""
     cfg = config.load("laptop")
-    allowed = from_results(lambda: claims.as_markdown(claims.table(cfg)))
+
+    def render():
+        rows = claims.table(cfg)
+        return claims.as_markdown(rows), claims.document(rows)
+
+    tables, documents = zip(*from_results(render), strict=True)
     text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.split(claims.BEGIN)[1].split(claims.END)[0].strip() in allowed
-    assert claims.NOT_RUN not in allowed[-1]
+    begin, end = claims.MARKS
+    assert text.split(begin)[1].split(end)[0].strip() in tables
+    assert (paths.ROOT / "docs/companion.md").read_text(encoding="utf-8") in documents
+    assert claims.NOT_RUN not in tables[-1]
+
+
+def test_the_companion_has_every_claim_with_its_figure(cfg, tmp_path):
+    page = tmp_path / "companion.md"
+    assert cli.main(["claims", "--profile", "tiny", "--companion", str(page)]) == 0
+    text = page.read_text()
+    assert text.count("\n## ") == text.count("](../figures/tiny/") == len(judges.CLAIMS)
+    assert all(claim.text in text for claim in judges.CLAIMS)
 
 
 def test_results_of_different_runs_are_not_mixed_silently(cfg, capsys):

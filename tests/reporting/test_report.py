@@ -9,7 +9,7 @@ import xrdlib
 from xrdlib.base import config, paths
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import metrics
-from xrdlib.reporting import card, report
+from xrdlib.reporting import documents, report
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_missing_measured_data_are_null_and_say_how_to_get_them(project):
 def test_the_table_shows_the_numbers_of_the_rows(project):
     written = report.summary(rows(), config.load("tiny"))
     row = written["rows"][0]
-    for text in (report.as_text(written), report.as_markdown(written)):
+    for text in (report.as_text(written), documents.tables(written)):
         assert "n = 40 patterns of 12 families" in text
         line = next(line for line in text.splitlines() if "physics transformer" in line)
         low, high = row["top5_ci95"]
@@ -71,14 +71,18 @@ def test_the_table_shows_the_numbers_of_the_rows(project):
         assert f"{row['bits_over_prior']:.2f}" in line and f"{row['nll']:.2f}" in line
 
 
-def test_tables_are_even_in_print_and_in_markdown(project):
-    written = report.summary(rows(), config.load("tiny"), missing=["elsewhere"])
-    tables = [part.splitlines() for part in report.as_text(written).split("\n\n") if "---" in part]
+def test_columns_of_the_printed_table_line_up(project):
+    text = report.as_text(report.summary(rows(), config.load("tiny"), missing=["elsewhere"]))
+    tables = [part.splitlines() for part in text.split("\n\n") if "---" in part]
     assert len(tables) == 2
     for lines in tables:
         assert len({len(line) for line in lines[1:]}) == 1
-    lines = [line for line in report.as_markdown(written).splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 2 + 2 + len(report.MODELS)
+
+
+def test_markdown_is_a_table(project):
+    text = documents.tables(report.summary(rows(), config.load("tiny")))
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + 2
     assert len({line.count("|") for line in lines}) == 1
     assert set(lines[1]) <= set("|-: ")
 
@@ -110,30 +114,28 @@ def test_a_damaged_file_is_named(project):
         report.load("tiny")
 
 
-def between_the_marks(page):
+def between(page, marks):
     text = (paths.ROOT / page).read_text(encoding="utf-8")
-    return text.split(report.BEGIN)[1].split(report.END)[0].strip()
+    return text.split(marks[0])[1].split(marks[1])[0].strip()
 
 
-def test_the_tables_of_the_readme_are_those_of_the_committed_results(from_results):
-    allowed = from_results(lambda: report.as_markdown(report.load("laptop")))
-    assert between_the_marks("README.md") in allowed
-
-
-def test_the_tables_of_the_model_card_are_those_of_the_committed_results(from_results):
+def test_the_tables_of_the_documents_are_those_of_the_committed_results(from_results):
     def render():
-        return card.tables(json.loads((paths.results("laptop") / "released.json").read_text()))
+        result = report.load("laptop")
+        return report.headline(result["released"]["rows"]), documents.tables(result)
 
-    allowed = from_results(render)
-    assert between_the_marks("models/README.md") in allowed
-    assert "| cubic |" in allowed[-1]
+    headlines, tables = zip(*from_results(render), strict=True)
+    assert between("README.md", report.HEADLINE) in headlines
+    assert between("docs/results.md", report.RESULTS) in tables
+    assert "| cubic |" in tables[-1]
 
 
 def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
+    begin, end = report.RESULTS
+    page.write_text(f"above\n{begin}\nold\n{end}\nbelow\n")
     report.insert(page, "new")
-    assert page.read_text() == f"above\n{report.BEGIN}\nnew\n{report.END}\nbelow\n"
+    assert page.read_text() == f"above\n{begin}\nnew\n{end}\nbelow\n"
     page.write_text("no marks")
     with pytest.raises(XrdlibError, match="needs the lines"):
         report.insert(page, "new")
@@ -143,7 +145,7 @@ def test_tables_go_between_the_marks_and_nowhere_else(tmp_path):
 def test_a_run_that_a_clock_cut_short_says_so_first(project):
     cut = "A clock cut trainings short: resnet after 13 of 1,500 steps."
     written = report.summary(rows(), config.load("tiny"), extra={"cut_short": cut})
-    for text in (report.as_text(written), report.as_markdown(written)):
+    for text in (report.as_text(written), documents.tables(written)):
         assert cut in text.splitlines()[0]
     whole = report.as_text(report.summary(rows(), config.load("tiny"), extra={"cut_short": None}))
     assert whole.splitlines()[0] == "Results of profile tiny"

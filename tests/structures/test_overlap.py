@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xrdlib.base.records import Crystals
-from xrdlib.structures import unit_cells
+from xrdlib.structures import overlap
 
 
 def crystals(lattices, cells):
@@ -44,8 +44,8 @@ def test_pairs_are_found_as_by_looking_at_all_distances():
         frac = np.concatenate([frac, frac[:1] + step @ np.linalg.inv(lattice)])
         lattices.append(lattice)
         cells.append((frac, np.ones(9)))
-        expected.append(nearest(lattice, frac % 1) < unit_cells.CLOSE)
-    found = unit_cells.overlapping(crystals(lattices, cells))
+        expected.append(nearest(lattice, frac % 1) < overlap.CLOSE)
+    found = overlap.overlapping(crystals(lattices, cells))
     assert 0.3 < np.mean(expected) < 0.9
     np.testing.assert_array_equal(found, expected)
 
@@ -63,4 +63,4 @@ def test_pairs_are_found_as_by_looking_at_all_distances():
 def test_a_mixed_site_is_no_overlap(occupancy, expected):
     frac = np.array([[0.1, 0.999, 0.5], [0.1, -0.001, 0.5], [0.6, 0.2, 0.1]])
     record = crystals([np.eye(3) * 6], [(frac, np.array([*occupancy, 1.0]))])
-    assert unit_cells.overlapping(record).tolist() == [expected]
+    assert overlap.overlapping(record).tolist() == [expected]

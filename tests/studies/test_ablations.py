@@ -10,15 +10,22 @@ import torch
 from xrdlib.base import config, paths
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning.calibrate import Calibration
+from xrdlib.learning.experiment import grid, random_crystals
 from xrdlib.learning.model import PhysicsTransformer, TransformerConfig
 from xrdlib.reporting import plot_trainings
+from xrdlib.simulation.realism import Realism
+from xrdlib.simulation.stream import PatternStream
 from xrdlib.studies import ablations
 from xrdlib.studies.ablations import SpaceGroupStream, collapse
-from xrdlib.studies.trainings import clean_stream
 from xrdlib.symmetry import groups
 
 FAMILIES = np.array(["a", "a", "b", "c", "c", "d"])
 SUBSET = "rruff-test"
+
+
+def crystal_stream(settings, batch):
+    sources = [(random_crystals(settings, "stage1"), 1.0)]
+    return PatternStream(sources, Realism.mild(), 1, batch, grid=grid(settings))
 
 
 def certain(right, p=0.9):
@@ -144,7 +151,7 @@ def test_collapsing_adds_the_members():
 
 
 def test_labels_are_space_groups_of_the_same_patterns():
-    plain = clean_stream(config.load("tiny"), 20)
+    plain = crystal_stream(config.load("tiny"), 20)
     stream = SpaceGroupStream(plain)
     x, space_group = stream.batch(1)
     same, group = plain.batch(1)
@@ -156,7 +163,7 @@ def test_labels_are_space_groups_of_the_same_patterns():
 
 
 def test_a_crystal_without_space_group_is_refused():
-    stream = clean_stream(config.load("tiny"), 4)
+    stream = crystal_stream(config.load("tiny"), 4)
     crystals = stream.crystals
 
     def unknown(number):

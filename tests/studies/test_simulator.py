@@ -15,7 +15,7 @@ from xrdlib.simulation.realism import Realism, measured_like
 from xrdlib.structures.banks import CRYSTALS, TABLE
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
-from xrdlib.studies import simulator
+from xrdlib.studies import simulator, specimens
 
 N = 60
 
@@ -58,7 +58,8 @@ def pose_as_measured(cfg, bank, rows):
 def test_patterns_are_paired_with_their_own_structure(cfg, library):
     rows = np.arange(0, N, 2)
     patterns = pose_as_measured(cfg, library, rows)
-    found, nearest = simulator.matched(patterns, library, experiment.grid(cfg))
+    x = patterns.x.astype(np.float32) ** 2
+    found, nearest = specimens.own_structure(x, patterns.label + 1, library, experiment.grid(cfg))
     known = found < len(rows)
     assert known.sum() > 0.8 * len(rows) and (~known).sum() < 0.4 * len(rows)
     assert (nearest[known] == rows[found[known]]).mean() > 0.95

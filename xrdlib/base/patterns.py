@@ -113,10 +113,11 @@ def to_grid(
             f"2theta (as seen with {CU_KA1} angstrom) and {MIN_POINTS} are needed; check the "
             "angle column and the wavelength."
         )
-    if (step := np.median(np.diff(angle[inside]))) > MAX_STEP:
+    # Rounded angles, and another wavelength's, make steps a little uneven.
+    if (step := np.median(np.diff(angle[inside]))) > 1.01 * MAX_STEP:
         raise XrdlibError(
-            f"The 2theta step is {step:.3g} degrees and may be {MAX_STEP:g} at most; give the "
-            "measured scan, not a peak list."
+            f"The 2theta step is {step:.3g} degrees (as with Cu radiation), and more than "
+            f"{MAX_STEP:g} misses whole reflections; give the measured scan, not a peak list."
         )
     if not (counts[..., inside].max(-1) > 1e-30).all():
         raise XrdlibError("The pattern has no positive intensity on the grid; nothing to read.")

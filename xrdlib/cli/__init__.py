@@ -30,7 +30,7 @@ EXAMPLES = """examples:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
-def commands():
+def commands() -> None:
     """Extinction groups from powder diffraction."""
 
 
@@ -39,7 +39,7 @@ for _module in (predict, index, reference, runs, tables):
         commands.add_command(_command)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
 
     Parameters

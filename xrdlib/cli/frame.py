@@ -25,10 +25,10 @@ class Command(_Examples, click.Command):
 class Commands(_Examples, click.Group):
     """Commands in the order in which they were added; what goes wrong in one is one sentence."""
 
-    def list_commands(self, ctx):
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> int | None:
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
@@ -46,7 +46,7 @@ profile_option = click.option(
 )
 
 
-def complain(problem):
+def complain(problem: object) -> int:
     """One line on stderr; the exit code."""
     printable = "".join(c if c.isprintable() else "?" for c in str(problem))
     # At once: a launcher that lost one of its processes soon ends the others.

@@ -53,15 +53,17 @@ def index(file, as_json, top, wavelength, axis, scan, hkl, weights):
     from .. import read_pattern
     from ..base.errors import XrdlibError
     from ..base.files import write_text
-    from ..prediction import answer, cell_words, indexing, peak_positions
+    from ..prediction import answer, cell_words, doubts, indexing, peak_positions
     from ..prediction.predictor import load_predictor
 
     predictor = load_predictor(weights)
     pattern = read_pattern(file, axis, wavelength, scan)
-    used, flags = answer.used_wavelength(pattern, answer.Request(wavelength))
-    flags = answer.pattern_flags(pattern, used, predictor.grid) + flags
-    notes = [answer.FLAGS[flag] for flag in flags if flag not in ("no_peaks", "few_peaks")]
-    peaks, cells = indexing.find_cells(predictor, pattern.two_theta, pattern.intensity, used)
+    used, assumed = answer.used_wavelength(pattern, answer.Request(wavelength))
+    scan = pattern.two_theta, pattern.intensity, used
+    found = doubts.of_pattern(*scan, assumed, predictor.grid)
+    found |= {"wavelength_assumed": ""} if assumed else {}
+    notes = [answer.FLAGS[flag] for flag in found if flag not in ("no_peaks", "few_peaks")]
+    peaks, cells = indexing.find_cells(predictor, *scan)
     cells = cells[:top]
     form = cell_words.document if as_json else cell_words.listing
     click.echo(form(file, peaks, cells, notes), nl=False)

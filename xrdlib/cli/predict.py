@@ -1,11 +1,16 @@
 """`xrdlib predict`: from files to answers."""
 
+import os
 import sys
+from glob import glob, has_magic
+from pathlib import Path
 
 import click
 
 from ..base.errors import XrdlibError
 from .frame import Command, complain
+
+_FEW = 8  # files a process, below which starting another takes longer than it saves
 
 EXAMPLES = """examples:
   xrdlib predict pattern.xy --top 10
@@ -14,12 +19,13 @@ EXAMPLES = """examples:
   xrdlib predict pattern.xy --prior system=monoclinic   the system is known beforehand
   xrdlib predict pattern.xy --prior sg=14,15            one of these space groups
   xrdlib predict pattern.xy --prior "P21/c=3,C2/c=1"    odds of three to one
-  xrdlib predict *.xy --json > answers.json             a list with one object a file
+  xrdlib predict measured "more/*.xrdml" --out answers.json   folders, quoted wildcards
+  xrdlib predict measured --html report.html            a page with a table, and one a file
   xrdlib predict pattern.xy --html report.html --cell 9.85,18.05,5.30,90,104.7,90
                   pictures, and which lines of this cell decide between the first candidates
 
-A file that cannot be answered gets one sentence on stderr and does not stop the others; the exit
-code is then 2.
+Many files are shared among all cores; --jobs 1 keeps to one. A file that cannot be answered gets
+one sentence on stderr and does not stop the others; the exit code is then 2.
 """
 
 
@@ -28,7 +34,7 @@ class Wavelength(click.ParamType):
 
     name = "wavelength"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: str | float, param, ctx) -> str | float:
         try:
             return float(value)
         except ValueError:
@@ -40,7 +46,7 @@ class _Cell(click.ParamType):
 
     name = "cell"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: str, param, ctx) -> tuple[float, ...]:
         try:
             a, b, c, alpha, beta, gamma = map(float, value.split(","))
         except ValueError:
@@ -95,54 +101,100 @@ class _Cell(click.ParamType):
     help="write one page with pictures to this file",
 )
 @click.option(
+    "--out",
+    type=click.Path(),
+    metavar="FILE",
+    help="write the answers here; a name that ends in .json or .csv says in which form",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="processes; by default one, and as many as there are cores for many files",
+)
+@click.option(
     "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
 )
-def predict(
-    files, as_json, as_csv, wavelength, axis, scan, prior, top, coverage, cell, html, weights
-):
-    """Rank the extinction groups of measured powder patterns.
+def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: object) -> int:
+    """Rank the extinction groups of measured powder patterns: FILES, folders, quoted wildcards.
 
     Reads columns of text (XY, CSV, ...), XRDML, RAW, BRML, RAS, powder CIF and more.
     """
+    out, html = options["out"], options["html"]
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other; give one")
-    from .. import read_pattern
-    from ..prediction import answer, html_report, text
-    from ..prediction.predictor import load_predictor
+    for path in filter(None, (out, html)):
+        _check_place(path)
+    from ..prediction import many, text
+    from ..prediction.answer import Request
 
-    predictor = load_predictor(weights)
-    request = answer.Request(wavelength, prior, top, coverage, cell)
-    request.check(predictor)
-    answered, problems = [], []
-    for file in _progress(files):
-        try:
-            pattern = read_pattern(file, axis, wavelength, scan)
-            found = answer.answer(predictor, file, pattern, request)
-        except XrdlibError as problem:
-            problems.append(_about(file, problem))
-            complain(problems[-1])
-            continue
-        answered.append((found, pattern if html else None))
-    form = "json" if as_json else "csv" if as_csv else "text"
-    click.echo(text.FORMS[form]([found for found, _ in answered]), nl=False)
+    names = ("wavelength", "prior", "top", "coverage", "cell")
+    task = many.Task(
+        Request(*(options[name] for name in names)),
+        *(options[name] for name in ("axis", "scan", "weights")),
+        html is not None,
+    )
+    for line in text.understood(options["prior"]):
+        click.echo(line, err=True)
+    found, problems = _expanded(files)
+    jobs = options["jobs"] or max(1, min(os.cpu_count() or 1, len(found) // _FEW))
+    answered = []
+    for problem in problems:
+        complain(problem)
+    for one in _progress(many.answers(found, task, jobs), len(found)):
+        if one.problem:
+            problems.append(one.problem)
+            complain(one.problem)
+        else:
+            answered.append(one)
+    suffix = Path(out or "").suffix.lower()
+    form = "json" if as_json or suffix == ".json" and not as_csv else "text"
+    form = "csv" if as_csv or suffix == ".csv" and not as_json else form
+    written = text.FORMS[form]([one.answer for one in answered])
+    if out:
+        text.write_text(out, written)
+    else:
+        click.echo(written, nl=False)
     if html:
-        html_report.write(html, predictor, answered, request, problems)
+        from ..prediction import html_report
+
+        html_report.write(html, [(one.answer, one.section) for one in answered], problems)
     return 2 if problems else 0
 
 
-def _progress(files):
-    """The files, with a bar on stderr if there are several and someone watches."""
-    if len(files) < 2 or not sys.stderr.isatty():
-        return files
+def _expanded(arguments):
+    """Files that arguments name, and sentences about those that name none."""
+    files, problems = [], []
+    for name in arguments:
+        path = Path(name)
+        if name != "-" and path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file())
+            own = [str(p) for p in inside if not p.relative_to(path).as_posix().startswith(".")]
+        elif name != "-" and has_magic(name) and not path.exists():
+            own = [p for p in sorted(glob(name, recursive=True)) if Path(p).is_file()]
+        else:
+            own = [name]
+        files += own
+        if not own:
+            problems.append(f"{name}: there is no file; check the name.")
+    return files, problems
+
+
+def _check_place(path):
+    """Refuse before the work what could not be written after it."""
+    folder = Path(path).absolute().parent
+    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise XrdlibError(f"{path} cannot be written; name a file in a folder that is there.")
+
+
+def _progress(answers, number):
+    """The answers, with a bar on stderr if there are several and someone watches."""
+    if number < 2 or not sys.stderr.isatty():
+        return answers
     from rich.console import Console
     from rich.progress import track
 
-    return track(files, "files", console=Console(stderr=True), transient=True)
-
-
-def _about(file, problem):
-    """A problem as one sentence that names the file."""
-    return str(problem) if str(problem).startswith(f"{file}:") else f"{file}: {problem}"
+    return track(answers, "files", number, console=Console(stderr=True), transient=True)
 
 
 COMMANDS = [predict]

@@ -60,7 +60,7 @@ class Course:
 
     def __init__(
         self, stages: Iterable[str], expected: Iterable[str], seconds: dict[str, float], now: float
-    ):
+    ) -> None:
         self.total, self.begun, self.number = len(set(stages)), now, 0
         self.pending, self.seconds = set(expected), dict(seconds)
         self.before = dict(seconds)

@@ -6,10 +6,10 @@ from .frame import Command
 
 GROUPS_EXAMPLES = """examples:
   xrdlib groups                 all 99
-  xrdlib groups 4               by label
-  xrdlib groups P21/c           by the symbol of a space group
-  xrdlib groups sg14            by its number
-  xrdlib groups "P 1 21/n 1"    by extinction symbol, in any setting
+  xrdlib groups 14              the group of space group 14
+  xrdlib groups P21/n           by symbol of any setting, full or short; Hall, Schoenflies
+  xrdlib groups eg14            by the paper's label
+  xrdlib groups "C - c (ab)"    by extinction symbol
 """
 
 FETCH_EXAMPLES = """examples:
@@ -18,9 +18,14 @@ FETCH_EXAMPLES = """examples:
 """
 
 
-@click.command(cls=Command, epilog=GROUPS_EXAMPLES, short_help="explain extinction groups")
+@click.command(
+    cls=Command,
+    epilog=GROUPS_EXAMPLES,
+    short_help="explain extinction groups",
+    context_settings={"ignore_unknown_options": True},  # a Hall symbol may begin with "-"
+)
 @click.argument("group", required=False, metavar="[SYMBOL|NUMBER]")
-def groups(group):
+def groups(group: str | None) -> None:
     """List the 99 extinction groups, or explain one: its space groups, its reflection conditions,
     and its neighbours on the graph of symmetry lowering.
     """
@@ -31,7 +36,7 @@ def groups(group):
 
 @click.command(cls=Command, epilog=FETCH_EXAMPLES, short_help="fetch a data set")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-def fetch(names):
+def fetch(names: tuple[str, ...]) -> None:
     """Fetch external data sets into the data folder, checked by hash."""
     from ..structures import datasets
 
@@ -45,7 +50,7 @@ def fetch(names):
 
 @click.command(cls=Command, short_help="write which data sets are here")
 @click.argument("file", type=click.Path())
-def inventory(file):
+def inventory(file: str) -> None:
     """Write which external data sets are on this machine to a JSON FILE, for the pipeline."""
     from ..structures import datasets
 

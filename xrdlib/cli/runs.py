@@ -24,7 +24,7 @@ into_option = click.option(
 @click.command(cls=Command, epilog=TRAIN_EXAMPLES, short_help="train one stage of a profile")
 @click.argument("stage")
 @profile_option
-def train(stage, profile):
+def train(stage: str, profile: str | None) -> int | None:
     """Train one stage (stage1, stage2, resnet or plain), in as many processes as a launcher starts.
 
     It is what the stage's notebook trains, to the same checkpoint: the notebook then finds its run
@@ -50,7 +50,7 @@ def train(stage, profile):
 @click.option("--status", is_flag=True, help="only say how far the trainings are")
 @click.option("--plan", is_flag=True, help="only say how long they take on this machine")
 @profile_option
-def study(name, part, status, plan, profile):
+def study(name: str, part: str, status: bool, plan: bool, profile: str | None) -> None:
     """Do the trainings of a study, scaling or ablations; its notebook finds them finished."""
     from ..base.config import load
     from ..studies import ablations, scaling, trainings
@@ -70,7 +70,7 @@ def study(name, part, status, plan, profile):
 @click.command(cls=Command, short_help="score the released predictor")
 @click.option("--weights", type=click.Path(), metavar="FILE", help="another predictor")
 @click.option("--json", type=click.Path(), metavar="FILE", help="also write all rows")
-def evaluate(weights, json):
+def evaluate(weights: str | None, json: str | None) -> None:
     """Evaluate the released predictor on the measured patterns, beside its nulls."""
     from ..prediction.evaluate import run
     from ..reporting.report import as_text, headline
@@ -84,7 +84,7 @@ def evaluate(weights, json):
 @click.option("--weights", type=click.Path(), metavar="FILE", help="another predictor")
 @click.option("--fits", type=int, metavar="N", help="learn from N fits of simulated patterns first")
 @click.option("--threads", type=int, default=1, metavar="N", help="processes (default 1)")
-def reweigh(weights, fits, threads):
+def reweigh(weights: str | None, fits: int | None, threads: int) -> None:
     """Fit anew how the released predictor weighs its parts, on the calibration patterns.
 
     Its network stays; the library and the lattices beside it may be newer than the file. With
@@ -111,35 +111,32 @@ def reweigh(weights, fits, threads):
 
 @click.command(cls=Command, short_help="print the results of a profile")
 @profile_option
-@click.option("--markdown", is_flag=True, help="tables for the README")
+@click.option("--markdown", is_flag=True, help="all tables, for docs/results.md")
+@click.option("--headline", is_flag=True, help="the headline table, for the README")
 @into_option
-def report(profile, markdown, into):
+def report(profile: str | None, markdown: bool, headline: bool, into: str | None) -> None:
     """Print the summary of a profile's results."""
     from ..base import config
-    from ..reporting import report
+    from ..reporting import documents, report
 
     result = report.load(profile or config.load().profile)
-    if into:
-        report.insert(into, report.as_markdown(result))
+    if headline:
+        text, marks = report.headline(result.get("released", {}).get("rows", [])), report.HEADLINE
+    elif markdown or into:
+        text, marks = documents.tables(result), report.RESULTS
     else:
-        click.echo(report.as_markdown(result) if markdown else report.as_text(result))
-
-
-@click.command(cls=Command, short_help="bring the model card up to date")
-@profile_option
-def card(profile):
-    """Bring the tables of models/README.md up to date."""
-    from ..base.config import load
-    from ..reporting.card import update
-
-    update(profile or load().profile)
+        text, marks = report.as_text(result), None
+    if into:
+        report.insert(into, text, marks)
+    else:
+        click.echo(text)
 
 
 @click.command(cls=Command, short_help="draw figures from results")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--studies", is_flag=True, help="those of all studies at hand")
 @profile_option
-def gallery(names, studies, profile):
+def gallery(names: tuple[str, ...], studies: bool, profile: str | None) -> None:
     """Draw figures from the result files of a profile: those named, or all but the studies'."""
     from ..base import paths
     from ..base.config import load
@@ -154,10 +151,14 @@ def gallery(names, studies, profile):
 @click.command(cls=Command, short_help="judge the paper's claims")
 @profile_option
 @into_option
-def claims(profile, into):
+@click.option(
+    "--companion", type=click.Path(), metavar="FILE", help="write all claims with their figures"
+)
+def claims(profile: str | None, into: str | None, companion: str | None) -> None:
     """Print the paper's claims with their verdicts."""
+    from ..base import files
     from ..base.config import load
-    from ..reporting.claims import BEGIN, END, as_markdown, mixed, table
+    from ..reporting.claims import MARKS, as_markdown, document, mixed, table
     from ..reporting.report import insert
 
     config = load(profile)
@@ -165,7 +166,10 @@ def claims(profile, into):
     if line := mixed(config):
         complain(line)
     if into:
-        insert(into, as_markdown(rows), (BEGIN, END))
+        insert(into, as_markdown(rows), MARKS)
+    if companion:
+        files.write_text(companion, document(rows))
+    if into or companion:
         return
     for name, row in rows.iterrows():
         click.echo(f"{name}: {row['verdict']}\n  {row['claim']}\n  {row['evidence']}\n")
@@ -174,7 +178,7 @@ def claims(profile, into):
 @click.command(cls=Command, short_help="digests of the code behind notebooks")
 @click.argument("folder", type=click.Path())
 @click.argument("notebooks", nargs=-1, required=True, type=click.Path())
-def digests(folder, notebooks):
+def digests(folder: str, notebooks: tuple[str, ...]) -> None:
     """Write a digest of all code behind each notebook into a folder; stages depend on them."""
     from ..base import provenance
 
@@ -184,11 +188,11 @@ def digests(folder, notebooks):
 @click.command(cls=Command, short_help="bring the pipeline up to date")
 @click.argument("target", default="dvc.yaml")
 @click.option("--times", type=click.Path(path_type=Path), help="JSON file: what stages took")
-def repro(target, times):
+def repro(target: str, times: Path | None) -> int:
     """Run `dvc repro` and say how far it is; TARGET is a stage or a file of stages."""
     from . import progress
 
     return progress.repro(target, times)
 
 
-COMMANDS = [train, study, evaluate, reweigh, report, card, gallery, claims, digests, repro]
+COMMANDS = [train, study, evaluate, reweigh, report, gallery, claims, digests, repro]

@@ -9,7 +9,7 @@ NAMES = ("symmetry", "wyckoff", "recipes", "minerals", "form_factors")
 
 @click.command(cls=Command, short_help="make a table of the package anew")
 @click.argument("name", type=click.Choice(NAMES), metavar="TABLE")
-def derive(name):
+def derive(name: str) -> None:
     """Make one of the tables in xrdlib/tables anew.
 
     For symmetry, wyckoff and recipes from the operations of the space groups (recipes take some

@@ -1,9 +1,11 @@
 """Which lines of a known cell a group allows and forbids, and which lines decide between groups."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..simulation.diffraction import resolve_wavelength
@@ -75,7 +77,13 @@ class Evidence:
     impossible: list
 
 
-def evidence(two_theta, intensity, wavelength, cell, labels):
+def evidence(
+    two_theta: ArrayLike,
+    intensity: ArrayLike,
+    wavelength: str | float,
+    cell: Sequence[float],
+    labels: Sequence[int],
+) -> Evidence:
     """Hold the lines that candidates allow and forbid against a pattern.
 
     The axes of the cell may be named in any order, and a monoclinic cell be any choice of a and c:
@@ -126,13 +134,14 @@ def evidence(two_theta, intensity, wavelength, cell, labels):
     )
 
 
-def lines(cell, wavelength, first, last):
+def lines(
+    cell: Sequence[float], wavelength: str | float, first: float, last: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Distinct lines of a primitive cell between two angles.
 
     Parameters
     ----------
     cell : sequence of 6 floats
-    wavelength : str or float
     first, last : float
         Degrees 2theta.
 

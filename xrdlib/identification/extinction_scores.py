@@ -8,6 +8,7 @@ group sets its absent lines to zero. Two scores weigh that against the lines it 
 - the Bayesian information criterion (Schwarz 1978) of the best fit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,7 +18,7 @@ from scipy.special import log_ndtr, logsumexp
 from ..symmetry import groups
 from ..symmetry.cells import representative, settings
 from .line_profiles import lorentz_polarisation
-from .whole_pattern import nonnegative
+from .whole_pattern import Fit, nonnegative
 
 _APART = 1.5  # widths; lines further from each other are weighed apart
 
@@ -49,12 +50,11 @@ class Candidates:
     allowed: np.ndarray
 
 
-def candidates(fit, cell):
+def candidates(fit: Fit, cell: Sequence[float]) -> Candidates:
     """The groups that a cell permits, in all settings that fit its axes.
 
     Parameters
     ----------
-    fit : whole_pattern.Fit
     cell : sequence of 6 floats
         As given to `whole_pattern.fit`.
 
@@ -81,18 +81,17 @@ def candidates(fit, cell):
 
 
 @cache
-def permitted(cell):
+def permitted(cell: tuple[float, ...]) -> dict[str, list]:
     """Settings of each group that a cell (tuple of 6 floats) permits, a dict by label."""
     found = {label: settings(label, cell) for label in range(1, groups.N_GROUPS + 1)}
     return {label: changes for label, changes in found.items() if changes}
 
 
-def scores(fit, cell):
+def scores(fit: Fit, cell: Sequence[float]) -> dict[str, np.ndarray]:
     """Log-evidence of every group, up to a constant.
 
     Parameters
     ----------
-    fit : whole_pattern.Fit
     cell : sequence of 6 floats
 
     Returns
@@ -122,7 +121,7 @@ def scores(fit, cell):
     return {name: _by_group(found.label, value) for name, value in total.items()}
 
 
-def wilson_mean(fit):
+def wilson_mean(fit: Fit) -> np.ndarray:
     """Mean area expected of each line were all allowed, (k,): the trend of the fitted ones.
 
     Proportional to the number of reflections and their Lorentz-polarisation factor, and to the mean
@@ -138,7 +137,7 @@ def wilson_mean(fit):
     return weight * np.exp(np.interp(np.arange(len(weight)), at, np.log(ratio))) + _TINY
 
 
-def clusters(position, width, most=_MOST):
+def clusters(position: np.ndarray, width: np.ndarray, most: int = _MOST) -> list[np.ndarray]:
     """Lines (ascending positions) in groups that overlap, cut at the widest gap where too many.
 
     Returns
@@ -160,7 +159,7 @@ def clusters(position, width, most=_MOST):
     return sorted(done, key=lambda rows: rows[0])
 
 
-def log_evidence(normal, right, mean):
+def log_evidence(normal: np.ndarray, right: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Logarithm of likelihoods integrated over intensities with exponential priors.
 
     The integral of exp(-x^T N x / 2 + r^T x) prod exp(-x_k / m_k) / m_k over x >= 0, by expectation

@@ -7,10 +7,12 @@ few different ones. Those are kept that together serve the most structures.
 
 import heapq
 from collections import defaultdict
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
 
+from ..base.records import Reflections
 from ..symmetry.cells import SYSTEMS, angle, free, products
 from ..symmetry.groups import crystal_systems
 from .line_profiles import lorentz_polarisation
@@ -33,12 +35,8 @@ _LEAST = 1.0  # worth of the last set that is taken
 _RHOMBOHEDRAL = np.array([[1, -1, 0], [0, 1, -1], [1, 1, 1]])
 
 
-def learn(banks):
+def learn(banks: Iterable[Reflections]) -> dict[str, np.ndarray]:
     """Sets of index products of as many lines as a lattice has free parameters.
-
-    Parameters
-    ----------
-    banks : iterable of records.Reflections
 
     Returns
     -------
@@ -56,13 +54,11 @@ def learn(banks):
     return {system: _chosen(sets, free(system)) for system, sets in served.items()}
 
 
-def first_lines(bank, i, system):
+def first_lines(bank: Reflections, i: int, system: str) -> np.ndarray | None:
     """Index products of the first visible lines of one structure.
 
     Parameters
     ----------
-    bank : records.Reflections
-    i : int
     system : str
         Its crystal system, "hexagonal" for trigonal ones.
 

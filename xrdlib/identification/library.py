@@ -4,7 +4,9 @@ Positions are rounded to 0.0015 degrees and heights to 8 bits of their square ro
 measured patterns agree with calculated ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ import torch
 from ..base import tensorfile
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1
+from ..base.records import Reflections
 from ..simulation.diffraction import WAVELENGTHS, lorentz_polarisation, two_theta
 from ..symmetry.groups import N_GROUPS
 
@@ -50,28 +53,27 @@ class Library:
     computed: np.ndarray
     name: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.group)
 
     @property
-    def intensities(self):
+    def intensities(self) -> np.ndarray:
         """Intensity of every line, 1 for the strongest of its structure, (m,) float32."""
         return np.square(self.height / 255, dtype=np.float32)
 
 
-def position_angles():
+def position_angles() -> np.ndarray:
     """2theta in degrees that each value of `Library.position` stands for, (POSITIONS,) float64."""
     return np.linspace(*_RANGE, POSITIONS)
 
 
-def from_reflections(reflections, computed=False):
+def from_reflections(reflections: Reflections, computed: bool = False) -> Library:
     """The strongest `LINES` lines of each crystal, without texture or thermal motion.
 
     Parameters
     ----------
     reflections : records.Reflections
         Of known extinction group.
-    computed : bool
 
     Returns
     -------
@@ -102,7 +104,7 @@ def from_reflections(reflections, computed=False):
     )
 
 
-def join(libraries):
+def join(libraries: Sequence[Library]) -> Library:
     """One library of several, in order."""
     joined = {
         f.name: np.concatenate([getattr(library, f.name) for library in libraries])
@@ -113,13 +115,11 @@ def join(libraries):
     return Library(**joined)
 
 
-def save(path, library, about):
+def save(path: str | Path, library: Library, about: dict) -> None:
     """Write a library.
 
     Parameters
     ----------
-    path : path-like
-    library : Library
     about : dict
         Of JSON values: where the structures come from.
 
@@ -142,7 +142,7 @@ def save(path, library, about):
     tensorfile.write(path, tensors, {"library": about})
 
 
-def load(path):
+def load(path: str | Path) -> tuple[Library, dict]:
     """Read what `save` wrote.
 
     Returns

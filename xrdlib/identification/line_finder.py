@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
@@ -48,7 +49,7 @@ class Lines(NamedTuple):
     height: np.ndarray
 
 
-def find_lines(intensity):
+def find_lines(intensity: ArrayLike) -> Lines:
     """Lines of a pattern, by a filter that answers to sharp doublets.
 
     The filter is the second derivative of a Gaussian, with half of it again at the place of
@@ -104,7 +105,7 @@ def _doublet(two_theta):
     return 2 * np.degrees(np.arcsin(np.minimum(sine, 1))) - two_theta
 
 
-def line_width(intensity):
+def line_width(intensity: ArrayLike) -> float:
     """Median full width at half maximum of a pattern's strongest lines, degrees; doublets as one.
 
     Parameters

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.patterns import CU_KA1, GRID
 from ..simulation.diffraction import WAVELENGTHS
@@ -46,7 +47,6 @@ class Profiles:
 
     Parameters
     ----------
-    shape : Shape
     products : ndarray, (k, 6)
         Of each line, see `cells.products`.
     start : float
@@ -66,7 +66,9 @@ class Profiles:
         Profile there, of area 1 for K-alpha1; 0 off the pattern.
     """
 
-    def __init__(self, shape, products, start, size, blur=0.0):
+    def __init__(
+        self, shape: Shape, products: np.ndarray, start: float, size: int, blur: float = 0.0
+    ) -> None:
         star = np.sqrt(np.maximum(products @ shape.metric, 1e-9))
         angle = [observed(star * wave, shape) for wave in (CU_KA1, _ALPHA_2)]
         self.angle = angle[0]
@@ -83,12 +85,14 @@ class Profiles:
         self.value[(self.index < 0) | (self.index >= self.size)] = 0
         self.index = np.clip(self.index, 0, self.size - 1)
 
-    def sum(self, strength):
+    def sum(self, strength: np.ndarray) -> np.ndarray:
         """Pattern of lines of given strengths, (size,)."""
         weights = (self.value * strength[:, None]).ravel()
         return np.bincount(self.index.ravel(), weights, self.size)
 
-    def shared(self, y, strength=None, steps=20):
+    def shared(
+        self, y: np.ndarray, strength: np.ndarray | None = None, steps: int = 20
+    ) -> np.ndarray:
         """Strengths after some Le Bail steps: each point's intensity in calculated proportions."""
         total = self.value.sum(1) + _TINY
         strength = np.full(len(total), y.sum() / total.sum()) if strength is None else strength
@@ -97,7 +101,7 @@ class Profiles:
             strength = strength * (self.value * proportion[self.index]).sum(1) / total
         return strength
 
-    def matrix(self):
+    def matrix(self) -> np.ndarray:
         """Dense profiles, (size, k)."""
         row, column = np.nonzero(self.value)
         dense = np.zeros((self.size, len(self.index)))
@@ -105,13 +109,13 @@ class Profiles:
         return dense
 
 
-def lorentz_polarisation(two_theta):
+def lorentz_polarisation(two_theta: ArrayLike) -> np.ndarray:
     """(1 + cos^2 2theta) / (sin^2 theta cos theta) of an unpolarised beam, at degrees 2theta."""
     theta = np.radians(two_theta) / 2
     return (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
 
 
-def observed(double_sine, shape):
+def observed(double_sine: np.ndarray, shape: Shape) -> np.ndarray:
     """2theta in degrees of lines with 2 sin(theta), as the goniometer reads it."""
     theta = np.arcsin(np.clip(double_sine / 2, 0, 0.999))
     return np.degrees(2 * theta) + shape.zero + shape.displacement * np.cos(theta)

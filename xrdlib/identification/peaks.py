@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _SMOOTH = 0.1  # degrees; running mean
 
@@ -34,7 +35,7 @@ class Profile:
     peaks: np.ndarray
 
 
-def profile(intensity, step):
+def profile(intensity: ArrayLike, step: float) -> Profile:
     """Background, noise and peaks of one pattern.
 
     The background is a morphological opening, which takes away whatever is narrower than its
@@ -66,7 +67,7 @@ def profile(intensity, step):
     return Profile(height, noise, _separate(candidates, height))
 
 
-def background(intensity, step):
+def background(intensity: ArrayLike, step: float) -> np.ndarray:
     """What a pattern's lines stand on: its lower envelope, never above the pattern.
 
     Parameters

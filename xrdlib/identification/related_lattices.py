@@ -1,5 +1,6 @@
 """Lattices that are alike: one among its repeats, of higher metric symmetry, or twice as large."""
 
+from collections.abc import Sequence
 from functools import cache
 from itertools import permutations, product
 
@@ -15,6 +16,7 @@ from ..symmetry.cells import (
     permits,
     reciprocal_metric,
 )
+from .cell_fits import Data
 from .index_cells import Lattice, allowed, reflections
 
 _ALIKE = 0.004  # relative difference of edges
@@ -43,7 +45,7 @@ _DOUBLED = [
 ]  # fmt: skip
 
 
-def distinct(lattices, each):
+def distinct(lattices: Sequence[Lattice], each: int) -> list[Lattice]:
     """The best lattices of each system, without those that differ by the names of axes alone.
 
     Parameters
@@ -65,7 +67,7 @@ def distinct(lattices, each):
     return kept
 
 
-def alike(one, other):
+def alike(one: Lattice, other: Lattice) -> bool:
     """Whether two lattices of a system are the same but for the names of axes."""
     return bool(np.abs(_edges(one) / _edges(other) - 1).max() < _ALIKE)
 
@@ -90,7 +92,7 @@ def _edges(lattice):
     return np.array([b, np.linalg.norm(short), np.linalg.norm(long), sums[0]])
 
 
-def of_cell(cell):
+def of_cell(cell: Sequence[float]) -> list[Lattice]:
     """Lattices of a cell in all crystal systems whose axes it permits, the highest first.
 
     Parameters
@@ -124,15 +126,13 @@ def of_cell(cell):
     return found
 
 
-def relatives(lattice, setting, data, strange):
+def relatives(lattice: Lattice, setting: int, data: Data, strange: np.ndarray) -> list[Lattice]:
     """Lattices to try beside one that explains a pattern.
 
     Parameters
     ----------
-    lattice : index_cells.Lattice
     setting : int
         Of its system's (`index_cells.allowed`): the best, whose centring it has.
-    data : cell_fits.Data
     strange : ndarray, (k,)
         Observed lines that it leaves unexplained, degrees.
 
@@ -176,7 +176,7 @@ def _primitive(lattice, setting):
 
 
 @cache
-def centring(system):
+def centring(system: str) -> list[list[np.ndarray]]:
     """Translations beside whole ones of each setting of a system, list of lists of (3,)."""
     _, table, first = allowed(system)
     grid = np.stack(np.meshgrid(*(np.arange(n) for n in table.shape[1:]), indexing="ij"), -1)

@@ -9,12 +9,13 @@ ones more than measured ones.
 from functools import lru_cache, partial
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage, sparse
 
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID, Grid
 from ..symmetry.groups import N_GROUPS
-from .library import POSITIONS, position_angles
+from .library import POSITIONS, Library, position_angles
 
 COARSE = Grid(5.0, 90.0, 0.1)
 
@@ -49,17 +50,13 @@ _MARGIN = 10  # coarse points beside the grid: what is left of a line there, to 
 class Retrieval:
     """A library made ready for comparison; some 0.4 GB for 100,000 structures.
 
-    Parameters
-    ----------
-    library : library.Library
-
     Raises
     ------
     XrdlibError
         If the library is empty.
     """
 
-    def __init__(self, library):
+    def __init__(self, library: Library) -> None:
         if len(library) == 0:
             raise XrdlibError("A library without structures finds nothing; give one with some.")
         # Rows of one class lie together, measured cells before computed ones.
@@ -80,7 +77,7 @@ class Retrieval:
         # `self` would be a cycle, which keeps the patterns until the garbage collector comes by.
         self._norms = lru_cache(maxsize=32)(partial(_norms, self.patterns))
 
-    def similarities(self, intensities):
+    def similarities(self, intensities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Best similarity within each class, and the structure that is most alike.
 
         Parameters
@@ -119,7 +116,7 @@ class Retrieval:
             np.array(nearest, dtype=np.int64),
         )
 
-    def lines(self, row):
+    def lines(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Calculated lines of one structure.
 
         Parameters
@@ -140,18 +137,17 @@ class Retrieval:
         order = np.argsort(angle, kind="stable")
         return angle[order], np.square(self._library.height[span] / np.float32(255))[order]
 
-    def computed(self, row):
+    def computed(self, row: int) -> bool:
         """Whether the cell of a structure was computed, not measured."""
         return bool(self._library.computed[self._order[row]])
 
-    def stretch(self, intensity, row):
+    def stretch(self, intensity: ArrayLike, row: int) -> float:
         """Relative change of a structure's cell edges that makes it most like a pattern.
 
         Parameters
         ----------
         intensity : array_like, (4251,)
             As for `similarities`.
-        row : int
 
         Returns
         -------

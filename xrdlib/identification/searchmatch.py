@@ -6,10 +6,12 @@ forgives small differences of cell, zero shift and width.
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
 from ..base.errors import XrdlibError
 from ..base.patterns import GRID, Grid
+from ..base.records import Reflections
 from ..simulation.diffraction import WAVELENGTHS, lorentz_polarisation, two_theta
 from ..simulation.profiles import render
 from ..symmetry.groups import N_GROUPS
@@ -27,12 +29,11 @@ _FWHM = float(np.sqrt(8 * np.log(2)))  # of a Gaussian of unit sigma
 _LINES = ((WAVELENGTHS["CuKa1"], 2 / 3), (WAVELENGTHS["CuKa2"], 1 / 3))
 
 
-def library(reflections, chunk=256):
+def library(reflections: Reflections, chunk: int = 256) -> np.ndarray:
     """Comparable patterns of simulated crystals.
 
     Parameters
     ----------
-    reflections : records.Reflections
     chunk : int
         Crystals rendered at once.
 
@@ -48,14 +49,13 @@ def library(reflections, chunk=256):
     return np.concatenate(parts)
 
 
-def measured(intensity, grid=GRID):
+def measured(intensity: ArrayLike, grid: Grid = GRID) -> np.ndarray:
     """Comparable patterns of measured intensities.
 
     Parameters
     ----------
     intensity : array_like, (n, grid.size)
         On `grid`, any scale per pattern; the square of a network input will do.
-    grid : patterns.Grid
 
     Returns
     -------
@@ -78,12 +78,12 @@ def measured(intensity, grid=GRID):
     return _unit(intensity @ kernel.T).numpy()
 
 
-def similarities(patterns, library):
+def similarities(patterns: np.ndarray, library: np.ndarray) -> np.ndarray:
     """Cosine of every pattern with every library pattern, (n, m) float32."""
     return patterns @ library.T
 
 
-def class_scores(similarity, labels):
+def class_scores(similarity: np.ndarray, labels: ArrayLike) -> np.ndarray:
     """Best similarity within each class.
 
     Parameters
@@ -114,7 +114,9 @@ def class_scores(similarity, labels):
     return np.where(np.isinf(scores), scores.min(1, keepdims=True), scores)
 
 
-def log_probs(scores, temperature=TEMPERATURE, prior=None):
+def log_probs(
+    scores: np.ndarray, temperature: float = TEMPERATURE, prior: ArrayLike | None = None
+) -> np.ndarray:
     """Log-probabilities of the classes: softmax of score / temperature, times the prior.
 
     Parameters

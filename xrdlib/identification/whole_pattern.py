@@ -6,9 +6,11 @@ widths the intensities are then a linear problem (Pawley, J. Appl. Cryst. 14, 35
 without negative ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import solve_triangular
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from scipy.optimize import least_squares, nnls
@@ -94,7 +96,9 @@ class Fit:
     background: np.ndarray
 
 
-def fit(intensity, cell, error=ERROR, max_lines=MAX_LINES):
+def fit(
+    intensity: ArrayLike, cell: Sequence[float], error: float = ERROR, max_lines: int = MAX_LINES
+) -> Fit:
     """Fit a pattern with all lines of a primitive cell of given edges and angles.
 
     Parameters
@@ -245,7 +249,7 @@ def _pawley(data, hkl, shape):
     )
 
 
-def nonnegative(normal, right):
+def nonnegative(normal: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Minimum of x^T N x - 2 r^T x over x >= 0, (k,).
 
     Parameters

@@ -68,16 +68,11 @@ class PlainConfig:
 
 
 class ResNet18_1d(nn.Module):
-    """ResNet-18 (He et al. 2016) in one dimension.
-
-    Parameters
-    ----------
-    config : ResNetConfig
-    """
+    """ResNet-18 (He et al. 2016) in one dimension."""
 
     name = "resnet"
 
-    def __init__(self, config):
+    def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         self.config = config
         width = config.widths[0]
@@ -94,7 +89,7 @@ class ResNet18_1d(nn.Module):
         self.features = nn.Sequential(*layers)
         self.aux = nn.Linear(width, config.classes)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, size) float32 normalised to {"aux": (B, classes) logits}."""
         check_input(x, self.config.grid)
         return {"aux": self.aux(self.features(x[:, None]).mean(-1))}
@@ -123,10 +118,6 @@ class _Residual(nn.Module):
 class PlainTransformer(nn.Module):
     """Transformer over patches of points with rotary positions (Su et al. 2021) and no physics.
 
-    Parameters
-    ----------
-    config : PlainConfig
-
     Raises
     ------
     XrdlibError
@@ -135,7 +126,7 @@ class PlainTransformer(nn.Module):
 
     name = "plain"
 
-    def __init__(self, config):
+    def __init__(self, config: PlainConfig) -> None:
         super().__init__()
         self.config = config
         if config.width % (2 * config.heads):
@@ -162,13 +153,13 @@ class PlainTransformer(nn.Module):
         self.register_buffer("cosine", angle.cos().float(), persistent=False)
         self.register_buffer("sine", angle.sin().float(), persistent=False)
 
-    def rotate(self, x):
+    def rotate(self, x: torch.Tensor) -> torch.Tensor:
         """Turn pairs of features of (..., tokens, length) by angles that grow with place."""
         one, other = x.chunk(2, -1)
         cosine, sine = self.cosine.to(x.dtype), self.sine.to(x.dtype)
         return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """(B, size) float32 normalised to {"aux": (B, classes) logits}."""
         check_input(x, self.config.grid)
         x = F.pad(x, (0, len(self.cosine) * self.config.patch - x.shape[1]))
@@ -186,7 +177,7 @@ MODELS = {
 }
 
 
-def build(name, config=None, seed=0):
+def build(name: str, config: dict | None = None, seed: int = 0) -> nn.Module:
     """A model with freshly drawn weights, the same for the same seed.
 
     Parameters
@@ -196,7 +187,6 @@ def build(name, config=None, seed=0):
     config : dict, optional
         Fields of `TransformerConfig`, `ResNetConfig` or `PlainConfig`; defaults for the rest.
         What `dataclasses.asdict(model.config)` gave, also after a trip through JSON.
-    seed : int
 
     Returns
     -------

@@ -60,7 +60,7 @@ class PatternSet:
     family: np.ndarray
     name: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.label)
 
     def take(self, index: np.ndarray) -> "PatternSet":
@@ -143,7 +143,7 @@ def load_bank(config: SimpleNamespace, name: str) -> Reflections:
     return records.load(records.Reflections, folder(config, "bank") / f"{name}.npz")
 
 
-def realism(config: SimpleNamespace, preset: str = "measured", **overrides) -> Realism:
+def realism(config: SimpleNamespace, preset: str = "measured", **overrides: object) -> Realism:
     """Nuisance ranges of the profile, with further overrides.
 
     Parameters

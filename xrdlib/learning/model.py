@@ -5,6 +5,7 @@ positional embedding computed from sin^2(theta) of every token. Both are taken o
 In sin^2(theta) the reflections of any crystal lie on a quadratic form in h, k, l (Bragg's law).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -70,7 +71,7 @@ class TransformerConfig:
     classes: int = N_GROUPS
 
 
-def paper_config(**changes):
+def paper_config(**changes: object) -> TransformerConfig:
     """The published real-data ViT: patches of 25 points, 8501 points, step 0.01 degrees.
 
     Returns
@@ -80,17 +81,13 @@ def paper_config(**changes):
     return TransformerConfig(**{"grid": (5.0, 0.01, 8501), "stem": "patch", "patch": 25, **changes})
 
 
-def parameter_count(model):
+def parameter_count(model: nn.Module) -> int:
     """Number of trainable parameters of a module."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 class PhysicsTransformer(nn.Module):
     """Vision-transformer encoder of a powder pattern with a CLS token and two heads.
-
-    Parameters
-    ----------
-    config : TransformerConfig
 
     Raises
     ------
@@ -100,7 +97,7 @@ class PhysicsTransformer(nn.Module):
 
     name = "physics"
 
-    def __init__(self, config):
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
         width, (_, _, size) = config.width, config.grid
@@ -153,7 +150,7 @@ class PhysicsTransformer(nn.Module):
         for head in (self.rule, self.aux) if self.config.rule_head else (self.aux,):
             nn.init.normal_(head.weight, std=SMALL)
 
-    def channels(self, x):
+    def channels(self, x: torch.Tensor) -> torch.Tensor:
         """What the stem reads: intensity and coordinate, padded at the end to whole tokens.
 
         Parameters
@@ -170,7 +167,7 @@ class PhysicsTransformer(nn.Module):
             return x[:, None]
         return torch.stack([x, self.coordinate.expand_as(x)], dim=1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits of each pattern.
 
         Parameters
@@ -206,7 +203,7 @@ class PhysicsTransformer(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block: attention and MLP, each added to its input."""
 
-    def __init__(self, width, heads, mlp_ratio, dropout=0.0):
+    def __init__(self, width: int, heads: int, mlp_ratio: int, dropout: float = 0.0) -> None:
         super().__init__()
         if width % heads:
             raise XrdlibError(f"{heads} heads do not divide a width of {width}; change either.")
@@ -218,12 +215,12 @@ class Block(nn.Module):
         )
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x, rotate=None):
+    def forward(self, x: torch.Tensor, rotate: Callable | None = None) -> torch.Tensor:
         """(B, tokens, width) to the same; `rotate` is applied to queries and keys."""
         x = x + self.drop(self.attend(self.norm1(x), rotate))
         return x + self.drop(self.mlp(self.norm2(x)))
 
-    def attend(self, x, rotate):
+    def attend(self, x: torch.Tensor, rotate: Callable | None) -> torch.Tensor:
         batch, length, width = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
@@ -238,20 +235,19 @@ class Block(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
-def sine_squared(grid, index):
+def sine_squared(grid: tuple[float, float, int], index: torch.Tensor) -> torch.Tensor:
     """sin^2(theta) at the given (fractional) indices of a grid, float64.
 
     Parameters
     ----------
     grid : (start, step, size)
         2theta in degrees.
-    index : Tensor
     """
     start, step, _ = grid
     return torch.sin(torch.deg2rad(start + step * index.double()) / 2) ** 2
 
 
-def check_input(x, grid):
+def check_input(x: torch.Tensor, grid: tuple[float, float, int]) -> None:
     """Raise XrdlibError unless x is (B, size) on the grid."""
     start, step, size = grid
     if x.ndim != 2 or x.shape[1] != size:
@@ -261,7 +257,7 @@ def check_input(x, grid):
         )
 
 
-def initialise(module):
+def initialise(module: nn.Module) -> None:
     """Initial weights that keep the variance (LeCun et al. 1998), for linear maps and filters."""
     if isinstance(module, nn.Linear | nn.Conv1d):
         nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)

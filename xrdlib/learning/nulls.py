@@ -18,7 +18,7 @@ def prior_only(
     families: ArrayLike,
     prior_logp: ArrayLike,
     name: str = "prior only",
-    **bootstrap,
+    **bootstrap: int,
 ) -> dict:
     """Row of a constant prediction that gives every pattern the same distribution.
 

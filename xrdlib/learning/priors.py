@@ -1,7 +1,7 @@
 """Class priors: by name, as stated by the user, from counts, and as the ratio that changes one."""
 
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from ..base.errors import XrdlibError
 from ..symmetry import groups
 from ..symmetry.groups import N_GROUPS
+from ..symmetry.lookup import label_of
 from .metrics import logsumexp
 
 if TYPE_CHECKING:
@@ -71,12 +72,11 @@ def resolve_prior(
         "minerals", "uniform", or one of
 
         - weights by extinction group or space group, a mapping or text ("P21/c=3,C2/c=1"). A key
-          is an extinction-group label 1..99, a Hermann-Mauguin symbol ("P21/c"), "sg14" for space
-          group 14, or an extinction symbol that only one group has ("P 1 21/c 1"). Weights that
-          name the same extinction group add up.
+          is whatever `lookup.named` understands: a space group by number (14) or symbol of any
+          setting ("P21/n"), an extinction group by label ("eg4"). Weights that name the same
+          extinction group add up.
         - crystal systems known beforehand, "system=monoclinic" ("system=trigonal,hexagonal").
-        - space groups to consider, "sg=14,15", or a sequence of numbers (of space groups, not of
-          extinction groups) and symbols as above.
+        - groups to consider, "sg=14,P21/n", or a sequence of such keys.
 
         The last two keep the minerals' distribution (uniform without one) among the extinction
         groups that hold a space group of the kind.
@@ -98,7 +98,7 @@ def resolve_prior(
         prior = np.asarray(named[spec], dtype=np.float64)
         return prior / prior.sum()
     base = uniform if minerals is None else np.asarray(minerals, dtype=np.float64)
-    spec = _parsed(spec) if isinstance(spec, str) else spec
+    spec = parsed(spec) if isinstance(spec, str) else spec
     weights = _weights(spec, base)
     floor = floor if isinstance(spec, Mapping) else _KNOWN * floor
     if not weights.any():
@@ -106,13 +106,37 @@ def resolve_prior(
     return (1 - floor) * weights / weights.sum() + floor * uniform
 
 
-def _parsed(text):
-    """Mapping of weights, or list of space groups, that a text stands for."""
+def gives_odds(spec: str | Mapping | Iterable) -> bool:
+    """Whether a prior states weights of its own: those act in full, whatever the fitted weight.
+
+    Examples
+    --------
+    >>> gives_odds("P21/c=3,C2/c=1"), gives_odds("minerals"), gives_odds("system=monoclinic")
+    (True, False, False)
+    """
+    if isinstance(spec, str):
+        return spec not in ("uniform", "minerals") and isinstance(parsed(spec), Mapping)
+    return isinstance(spec, Mapping)
+
+
+def parsed(text: str) -> dict[str, float] | list:
+    """Mapping of weights, or list of groups to consider, that the text of a prior stands for.
+
+    Raises
+    ------
+    XrdlibError
+        If it is neither.
+
+    Examples
+    --------
+    >>> parsed("P21/c=3, C2/c=1"), parsed("sg=14,P21/n")
+    ({'P21/c': 3.0, 'C2/c': 1.0}, ['14', 'P21/n'])
+    """
     kind, equals, names = text.partition("=")
     if kind.strip() == "system" and equals:
-        return [f"sg{number}" for name in names.split(",") for number in _members(name.strip())]
+        return [number for name in names.split(",") for number in _members(name.strip())]
     if kind.strip() == "sg" and equals:
-        return [f"sg{number.strip()}" for number in names.split(",")]
+        return [name.strip() for name in names.split(",")]
     try:
         pairs = [item.rsplit("=", 1) for item in text.split(",")]
         return {key.strip(): float(weight) for key, weight in pairs}
@@ -138,8 +162,7 @@ def _weights(spec, base):
     if not isinstance(spec, Mapping):
         if not isinstance(spec, Iterable):
             raise XrdlibError(f"Prior {spec!r} is neither a name, nor weights, nor space groups.")
-        space_groups = (f"sg{key}" if isinstance(key, Integral) else key for key in spec)
-        rows = [label_of(key) - 1 for key in space_groups]
+        rows = [label_of(key) - 1 for key in spec]
         weights[rows] = base[rows]
         return weights
     for key, weight in spec.items():
@@ -178,43 +201,6 @@ def divide_out(logp: ArrayLike, train: ArrayLike) -> np.ndarray:
     """
     scores = np.asarray(logp, dtype=np.float64) + log_ratio(np.ones(N_GROUPS), train)
     return scores - logsumexp(scores)[:, None]
-
-
-def label_of(key: int | str) -> int:
-    """Extinction-group label that a key names.
-
-    Parameters
-    ----------
-    key : int or str
-        A label 1..99, a Hermann-Mauguin symbol in the reference setting ("P21/c"), "sg14" for a
-        space group by number, or an extinction symbol that only one group has ("P 1 21/c 1").
-
-    Raises
-    ------
-    XrdlibError
-        If the key names no group, or several.
-    """
-    if not isinstance(key, str):
-        known = not isinstance(key, bool) and key in range(1, N_GROUPS + 1)
-        matches = [key] if known else []
-    else:
-        wanted = key.replace(" ", "")
-        space_groups = [
-            number
-            for number in range(1, 231)
-            if wanted in (f"sg{number}", groups.reference_symbol(number).replace(" ", ""))
-        ]
-        matches = {int(groups.group_of_space_group()[number]) for number in space_groups} or {
-            row["label"]
-            for row in groups.table()["extinction_groups"]
-            if wanted in [symbol.replace(" ", "") for symbol in row["settings"]]
-        }
-    if len(matches) != 1:
-        raise XrdlibError(
-            f"{key!r} names {len(matches)} groups; use a label 1..{N_GROUPS}, a symbol that "
-            "only one group has, or 'sg' and a space-group number."
-        )
-    return int(next(iter(matches)))
 
 
 def named_minerals(table: "pd.DataFrame") -> tuple:

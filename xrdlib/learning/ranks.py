@@ -55,7 +55,7 @@ class Alone:
 
     first, count = True, 1
 
-    def __init__(self, device):
+    def __init__(self, device: str | torch.device) -> None:
         self.device = torch.device(device)
 
     def part(self, stream: PatternStream) -> PatternStream:
@@ -86,7 +86,7 @@ class Alone:
 class Several(Alone):
     """A run in several processes, each of which has one of these."""
 
-    def __init__(self, device):
+    def __init__(self, device: str | torch.device) -> None:
         try:
             from accelerate import Accelerator
         except ImportError:
@@ -104,10 +104,10 @@ class Several(Alone):
         self.rank, self.count = self._accelerator.process_index, self._accelerator.num_processes
         self.first = self.rank == 0
 
-    def part(self, stream):
+    def part(self, stream: PatternStream) -> PatternStream:
         return stream.part(self.rank, self.count)
 
-    def wrap(self, model):
+    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
         return self._accelerator.prepare_model(model)
 
     def reseed(self, seed: int, step: int) -> None:
@@ -116,7 +116,7 @@ class Several(Alone):
         offset = torch.randint(1 << 62, (), generator=generator).item()
         torch.manual_seed((offset + step * self.count + self.rank) % (1 << 63))
 
-    def mean(self, tensor):
+    def mean(self, tensor: torch.Tensor) -> torch.Tensor:
         return self._accelerator.reduce(tensor, "mean")
 
     def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:

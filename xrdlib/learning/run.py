@@ -1,13 +1,17 @@
 """State of a training run: what an optimiser step changes, and how it is saved and resumed."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ..base.errors import XrdlibError
 from . import checkpoint, decode
+from .ranks import Alone
 
 OPTIMISERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
@@ -47,7 +51,13 @@ class History:
 class Run:
     """What changes in training: model, optimiser, average of the weights, history."""
 
-    def __init__(self, model, settings, ranks, operators):
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        settings: SimpleNamespace,
+        ranks: Alone,
+        operators: torch.Tensor,
+    ) -> None:
         self.ranks, self.settings, self.device = ranks, settings, ranks.device
         self.model = model.to(self.device).train()
         self.operators = operators.to(self.device)
@@ -62,7 +72,7 @@ class Run:
         self.history = History(planned=settings.steps, precision=settings.precision)
         self.sums = {}
 
-    def step(self, x, labels, rate):
+    def step(self, x: torch.Tensor, labels: torch.Tensor, rate: float) -> torch.Tensor:
         """One optimiser step at a learning rate; the loss, a scalar on the device."""
         x, labels = (t.to(self.device, non_blocking=True) for t in (x, labels))
         for group in self.optimiser.param_groups:
@@ -84,13 +94,13 @@ class Run:
         self.sums = {k: self.sums[k] + v if self.sums else v for k, v in terms.items()}
         return terms["loss"]
 
-    def forward(self, model, x):
+    def forward(self, model: torch.nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Outputs of a model, in bfloat16 where the settings and autocast agree to it."""
         enabled = self.settings.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
             return model(x)
 
-    def finite(self, number):
+    def finite(self, number: float | torch.Tensor) -> float:
         """A scalar as a float, or the end of training."""
         if not math.isfinite(value := float(number)):
             raise XrdlibError(
@@ -99,7 +109,7 @@ class Run:
             )
         return value
 
-    def add_row(self, validate, fusion):
+    def add_row(self, validate: tuple | Callable | None, fusion: float) -> None:
         """Mean losses since the row before, and validation, into the history."""
         steps = self.sums["steps"]
         means = {k: self.finite(self.ranks.mean(v / steps)) for k, v in self.sums.items()}
@@ -112,7 +122,7 @@ class Run:
         self.history.rows.append(row)
 
     @torch.no_grad()
-    def validated(self, validate, fusion):
+    def validated(self, validate: tuple | Callable, fusion: float) -> dict[str, float]:
         """Scores of the averaged weights, or of the present ones if none are kept."""
         if self.average:
             kept = [tensor.clone() for tensor in self.present]
@@ -131,7 +141,7 @@ class Run:
             _copy(kept, self.present)
         return result
 
-    def save(self, path, identity):
+    def save(self, path: str | Path, identity: dict) -> None:
         """Write a checkpoint, unless the weights have diverged."""
         for tensor in self.present:
             self.finite(tensor.abs().max())
@@ -142,7 +152,7 @@ class Run:
             *(asdict(self.history), tensors),
         )
 
-    def resume(self, path, identity):
+    def resume(self, path: str | Path, identity: dict) -> bool:
         """Go back to the last checkpoint; whether there is one."""
         saved = checkpoint.load(path, identity)
         if saved is None:
@@ -156,7 +166,7 @@ class Run:
         self.sums = {name: tensor.to(self.device) for name, tensor in sums.items()}
         return True
 
-    def finish(self):
+    def finish(self) -> None:
         """Leave the model ready for use: averaged weights if kept, evaluation mode."""
         if self.average:
             _copy(self.average, self.present)

@@ -229,7 +229,7 @@ class Cases:
     name: np.ndarray
     row: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.label)
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from ..base import files, processor, provenance
 from ..base.errors import XrdlibError
 from . import checkpoint, decode
 from .ranks import join
-from .run import OPTIMISERS, Run
+from .run import OPTIMISERS, History, Run
 
 FILE = "checkpoint.safetensors"
 # Learning rate over its highest value, at a share of the run.
@@ -44,12 +46,12 @@ class Limit:
     steps: int | None
     minutes: float | None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         given = [v for v in (self.steps, self.minutes) if v is not None]
         if not given or min(given) <= 0:
             raise XrdlibError("Training needs a limit: give steps, max_minutes or both, above 0.")
 
-    def progress(self, history):
+    def progress(self, history: History) -> float:
         """Share of the limit used, 0 to 1 or a little more."""
         by_steps = history.step / self.steps if self.steps else 0.0
         by_time = history.seconds / (60 * self.minutes) if self.minutes else 0.0
@@ -57,33 +59,33 @@ class Limit:
 
 
 def train(
-    model,
-    stream,
+    model: torch.nn.Module,
+    stream: object,
     *,
-    steps=None,
-    max_minutes=None,
-    lr=1e-3,
-    optimiser="adamw",
-    weight_decay=1e-4,
-    warmup=0.02,
-    schedule="cosine",
-    smoothing=0.0,
-    class_probabilities=None,
-    clip=1.0,
-    ema=0.0,
-    seed=0,
-    precision="float32",
-    device="cpu",
-    folder=None,
-    every_minutes=1.0,
-    config=None,
-    validate=None,
-    fusion=0.5,
-    rows=40,
-    prefetch=True,
-    progress=True,
-    look=False,
-):
+    steps: int | None = None,
+    max_minutes: float | None = None,
+    lr: float = 1e-3,
+    optimiser: str = "adamw",
+    weight_decay: float = 1e-4,
+    warmup: float = 0.02,
+    schedule: str = "cosine",
+    smoothing: float = 0.0,
+    class_probabilities: ArrayLike | None = None,
+    clip: float = 1.0,
+    ema: float = 0.0,
+    seed: int = 0,
+    precision: str = "float32",
+    device: str = "cpu",
+    folder: str | Path | None = None,
+    every_minutes: float = 1.0,
+    config: dict | None = None,
+    validate: tuple | Callable | None = None,
+    fusion: float = 0.5,
+    rows: int | Collection[int] = 40,
+    prefetch: bool = True,
+    progress: bool = True,
+    look: bool = False,
+) -> History:
     """Train a model in place on a stream of patterns.
 
     Parameters

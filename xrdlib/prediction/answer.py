@@ -1,16 +1,18 @@
 """The answer about one pattern: ranking, set of groups, what they have in common, and warnings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..base.errors import XrdlibError
-from ..base.patterns import CU_KA1, to_grid
-from ..identification.peaks import profile
 from ..learning import calibrate, priors
+from ..learning.metrics import logsumexp
 from ..simulation.diffraction import resolve_wavelength, strong_line
 from ..symmetry import groups
 from ..symmetry.cells import metric_tensor
+from . import doubts
+from .attribution import match
 
 ASSUMED = "CuKa"  # radiation where neither the user nor the file names one
 
@@ -18,23 +20,35 @@ COVERAGE = 0.9
 
 _UNLIKE = 0.5  # similarity to the nearest structure, below which few answers are right
 
-_FEW = 5  # fewer peaks than this leave the symmetry open
-
-# Scans that begin later or end earlier, in degrees as seen with Cu K-alpha, were not trained on.
-_LATEST, _EARLIEST = 15.0, 60.0
-
-
 FLAGS = {
     "no_peaks": "No diffraction peak stands out, as with amorphous matter or a scan of the "
     "background: the pattern says nothing, and the ranking is the prior alone.",
-    "few_peaks": f"Fewer than {_FEW} peaks stand out, too few to tell groups apart: trust the "
-    "ranking little.",
+    "few_peaks": f"Fewer than {doubts.FEW} peaks stand out, too few to tell groups apart: trust "
+    "the ranking little.",
     "unlike": "No known structure resembles the pattern, so that the ranking rests on less: trust "
     "it little. Such patterns are complex structures, mixtures, or not minerals.",
-    "short_range": f"The scan begins above {_LATEST:g} or ends below {_EARLIEST:g} degrees (as "
-    "with Cu radiation), outside of what was trained on: lines that decide may be missing.",
-    "range_cut": "What was measured outside 5 to 90 degrees (as with Cu radiation) was not used.",
+    "left_over": "A mixture or a second phase is likely, or the lattice is wrong: one phase is "
+    "assumed, and peaks are left over.",
+    "k_beta": "Some peaks are not of the sample: another wavelength of the tube repeats its strong "
+    "peaks, which a filter or monochromator removes.",
+    "uneven": "Some peaks that should be one reflection are much wider than others: a splitting "
+    "that is not resolved, as of a lower symmetry, strain, or a second phase.",
+    "spikes": "Single points stand out where peaks are several points wide, as hot pixels, single "
+    "crystallites or cosmic rays do: mask them, since they are read as peaks.",
+    "coarse": "The steps are coarse, so that close peaks merge: 0.02 degrees or less is best.",
+    "broad": "The peaks are broad, so that cells and absences are read less surely.",
+    "wavelength_doubtful": "The wavelength is hardly right: state it with --wavelength.",
+    "short_range": f"The scan begins above {doubts.LATEST:g} or ends below {doubts.EARLIEST:g} "
+    "degrees (as with Cu radiation): reflections that decide may be missing.",
+    "range_cut": "Of the few peaks some lie outside 5 to 90 degrees (as with Cu radiation), where "
+    "nothing is used.",
     "wavelength_assumed": f"Neither you nor the file names the wavelength; {ASSUMED} is assumed.",
+    "scans_averaged": "The file holds several scans of one range that agree: they were averaged; "
+    "choose one with --scan.",
+    "scans_joined": "The file holds several ranges: they were joined; choose one with --scan.",
+    "scans_left": "The file holds further scans, which differ or cannot be read: they were left "
+    "out; choose one with --scan.",
+    "aborted": "The file holds fewer points than it says, as of a scan that was aborted.",
     "neutrons": "The pattern was measured with neutrons, or at least not with X-rays, which the "
     "models know alone: the positions of its peaks count, their intensities mislead.",
 }
@@ -64,7 +78,7 @@ class Request:
     coverage: float = COVERAGE
     cell: tuple | None = None
 
-    def check(self, predictor):
+    def check(self, predictor) -> None:
         """Refuse what makes no sense, before any file is read.
 
         Raises
@@ -82,12 +96,12 @@ class Request:
             metric_tensor(self.cell)
 
 
-def answer(predictor, file, pattern, request=None):
+def answer(predictor, file, pattern, request: Request | None = None) -> dict:
     """All that can be said about the extinction group of one pattern.
 
     Parameters
     ----------
-    predictor : predict.Predictor
+    predictor : predictor.Predictor
     file : str
         Name to report.
     pattern : prediction.reading.pattern.Pattern
@@ -99,25 +113,41 @@ def answer(predictor, file, pattern, request=None):
     dict
         Of values that JSON knows. "file"; "predictions", a list of dicts "group", "symbol",
         "crystal_system", "space_groups", "probability", the most probable first; "set", labels;
-        "flags", keys of `FLAGS`; "coverage"; "at_least" and "at_most", see `common`; "nearest",
-        the known structure that is most like it ("name", "group", "similarity"), or None;
-        "wavelength" in angstrom.
+        "flags", keys of `FLAGS`, and "details", what is to be added to their sentences, by flag;
+        "coverage"; "at_least" and "at_most", see `common`; "nearest", the known structure that is
+        most like it ("name", "source", "group", "similarity"), and "lattice" ("group", "cell",
+        "lines", "explained"), or None; "wavelength" in angstrom.
 
     Raises
     ------
     XrdlibError
         If the pattern or the request makes no sense.
     """
+    return examine(predictor, file, pattern, request)[0]
+
+
+def examine(predictor, file, pattern, request: Request | None = None) -> tuple[dict, np.ndarray]:
+    """As `answer`, with the probabilities of all 99 groups, which `reweighed` can start from."""
     request = request or Request()
     request.check(predictor)
-    wavelength, flags = used_wavelength(pattern, request)
-    flags = pattern_flags(pattern, wavelength, predictor.grid) + flags
+    wavelength, assumed = used_wavelength(pattern, request)
+    scan = pattern.two_theta, pattern.intensity, wavelength
+    found = doubts.of_pattern(*scan, assumed, predictor.grid)
     probability, nearest, lattice = posterior(
-        predictor, pattern, wavelength, request.prior, flags, request.cell
+        predictor, pattern, wavelength, request.prior, found, request.cell
     )
     if nearest and nearest["similarity"] < _UNLIKE:
-        flags.append("unlike")
-    if "no_peaks" in flags:  # a statement about the prior, not about patterns like those of old
+        found["unlike"] = ""
+    if lattice and "short_range" in found and not doubts.hidden_start(lattice, *scan[::2]):
+        if np.max(pattern.two_theta) > doubts.EARLIEST:
+            del found["short_range"]
+    if "no_peaks" not in found:
+        near = nearest and match(predictor.retrieval, *scan)
+        found |= doubts.of_answer(*scan, lattice, near, predictor.grid)
+    found |= {"wavelength_assumed": ""} if assumed else {}
+    found |= {"neutrons": ""} if not_x_rays(pattern) else {}
+    found |= dict.fromkeys(getattr(pattern, "metadata", {}).get("notes", ()), "")
+    if "no_peaks" in found:  # a statement about the prior, not about patterns like those of old
         inside = calibrate.members(probability[None], request.coverage)[0]
     else:
         inside = predictor.prediction_sets(probability[None], request.coverage)[0]
@@ -127,16 +157,41 @@ def answer(predictor, file, pattern, request=None):
         "file": str(file),
         "predictions": ranking(probability, request.top_k),
         "set": labels,
-        "flags": flags,
+        "flags": [flag for flag in FLAGS if flag in found],
+        "details": {flag: found[flag] for flag in FLAGS if found.get(flag)},
         "coverage": request.coverage,
         **common(labels),
         "nearest": nearest,
         "lattice": lattice,
         "wavelength": wavelength,
-    }
+    }, probability
 
 
-def posterior(predictor, pattern, wavelength, prior, flags=(), cell=None):
+def reweighed(predictor, probability: np.ndarray, prior, other) -> np.ndarray:
+    """Probabilities (99,) under another prior: the evidence is that of the first ones.
+
+    Log-probabilities hold the log of the prior times a fitted weight (1 for stated odds), nothing
+    else of it.
+
+    Parameters
+    ----------
+    predictor : predictor.Predictor
+    probability : ndarray, (99,)
+        As from `examine`, under `prior`.
+    prior, other
+        As for `priors.resolve_prior`.
+    """
+    minerals = predictor.metadata["minerals"]
+    fitted = predictor.fusion.prior if predictor.fusion else predictor.calibration.w
+    first, second = (
+        (1.0 if priors.gives_odds(p) else fitted) * np.log(priors.resolve_prior(p, minerals))
+        for p in (prior, other)
+    )
+    scores = np.log(np.maximum(probability, 1e-300)) + second - first
+    return np.exp(scores - logsumexp(scores[None])[0])
+
+
+def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None):
     """Probabilities of the groups, the most similar known structure, and the lattice.
 
     Parameters and errors are as for `answer`; `flags` are those of the pattern.
@@ -157,26 +212,38 @@ def posterior(predictor, pattern, wavelength, prior, flags=(), cell=None):
     probability, nearest, lattice = predictor.recognise(
         pattern.two_theta, [pattern.intensity], wavelength, prior, **known
     )
-    found = nearest and nearest[0] | {"similarity": round(nearest[0]["similarity"], 4)}
+    found = nearest and {**nearest[0], "similarity": round(nearest[0]["similarity"], 4)}
+    if found:
+        found |= _named_structure(predictor.retrieval, found)
     return probability[0], found, lattice and lattice[0]
 
 
-def used_wavelength(pattern, request):
-    """Wavelength in angstrom, and the flags that its choice raises."""
+def _named_structure(retrieval, nearest):
+    """Name and database of a structure; those of OQMD are called by formula and space group."""
+    alike = (retrieval.name == nearest["name"]) & (retrieval.group == nearest["group"])
+    if not retrieval.computed(int(np.flatnonzero(alike)[0])):
+        return {"source": "AMCSD or BGMN"}
+    formula, _, number = nearest["name"].rpartition(" ")
+    symbol = groups.reference_symbol(int(number))
+    return {"name": f"{formula}, {symbol}", "source": "Open Quantum Materials Database, computed"}
+
+
+def used_wavelength(pattern, request: Request) -> tuple[float, bool]:
+    """Wavelength in angstrom, and whether it is assumed since nobody states one."""
     given = pattern.wavelength if request.wavelength is None else request.wavelength
-    flags = ["wavelength_assumed"] if given is None else []
+    wavelength, assumed = ASSUMED if given is None else given, given is None
     if not_x_rays(pattern):  # no doublet to take the strong line of
-        return resolve_wavelength(ASSUMED if given is None else given), flags
-    return strong_line(ASSUMED if given is None else given), flags
+        return resolve_wavelength(wavelength), assumed
+    return strong_line(wavelength), assumed
 
 
-def not_x_rays(pattern):
+def not_x_rays(pattern) -> bool:
     """Whether the file of a pattern says that it was measured with neutrons or electrons."""
     probe = getattr(pattern, "probe", None)
     return bool(probe) and not probe.startswith("x")
 
 
-def common(labels):
+def common(labels: Sequence[int]) -> dict[str, list[int]]:
     """What groups have in common on the graph of symmetry lowering (`dag.subgroup_dag`).
 
     Parameters
@@ -204,46 +271,7 @@ def common(labels):
     return {"at_least": below[~inside.any(1)].tolist(), "at_most": above[~outside.any(1)].tolist()}
 
 
-def pattern_flags(pattern, wavelength, grid):
-    """Warnings that the pattern itself gives rise to.
-
-    Parameters
-    ----------
-    pattern : object
-        As for `answer`.
-    wavelength : float
-        Angstrom.
-    grid : patterns.Grid
-        What the predictor reads.
-
-    Returns
-    -------
-    list of str
-        Keys of `FLAGS`.
-
-    Raises
-    ------
-    XrdlibError
-        If it is no pattern, see `patterns.to_grid`.
-    """
-    on_grid = to_grid(pattern.two_theta, pattern.intensity, wavelength, grid)
-    ends = np.array([np.min(pattern.two_theta), np.max(pattern.two_theta)])
-    first, last = _as_with_copper(ends, wavelength)
-    measured = (grid.two_theta >= first) & (grid.two_theta <= last)
-    number = len(profile(on_grid[measured], grid.step).peaks)
-    flags = []
-    if number < _FEW:
-        flags.append("few_peaks" if number else "no_peaks")
-    if first > _LATEST or last < _EARLIEST:
-        flags.append("short_range")
-    if first < grid.start - 1 or last > grid.stop + 1:
-        flags.append("range_cut")
-    if not_x_rays(pattern):
-        flags.append("neutrons")
-    return flags
-
-
-def ranking(probability, top_k):
+def ranking(probability: np.ndarray, top_k: int) -> list[dict]:
     """The most probable groups, as `answer` lists them.
 
     Parameters
@@ -265,9 +293,3 @@ def ranking(probability, top_k):
         }
         for i in order
     ]
-
-
-def _as_with_copper(two_theta, wavelength):
-    """Angles (n,) at which Cu K-alpha1 would show the same spacings; 180 where it cannot."""
-    sine = np.sin(np.radians(two_theta) / 2) * (CU_KA1 / wavelength)
-    return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))

@@ -1,14 +1,19 @@
 """Where the released predictor can be believed: by kind of pattern, by coverage, by mistake."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.patterns import GRID
 from ..learning import calibrate
 from ..learning.experiment import MEASURED
 from ..learning.metrics import check, credit, evaluate, per_class, top_k
+from ..structures.measured import Measured
 from ..symmetry.dag import relation
 from ..symmetry.groups import crystal_systems, symbols
 from .evaluate import FUSED, weighed
+from .predictor import Predictor
 
 SIMILAR = (-1.0, 0.5, 0.6, 0.7, 0.8, 1.01)  # edges of similarity to the nearest structure
 
@@ -17,14 +22,14 @@ COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 ALIKE = 0.8  # similarity from which a structure of another group casts doubt on a label
 
 
-def appraise(predictor, measured_sets, null):
+def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: ArrayLike) -> dict:
     """All that is asked of the released predictor, from the measured patterns.
 
     Parameters
     ----------
-    predictor : predict.Predictor
+    predictor : Predictor
         With retrieval and conformal scores.
-    measured_sets : dict of str to rruff.Measured
+    measured_sets : dict of str to Measured
         As from `evaluate.measured`.
     null : array_like, (99,)
         The prior-only prediction, see `evaluate.null`.
@@ -53,7 +58,7 @@ def appraise(predictor, measured_sets, null):
     }
 
 
-def noise(intensity):
+def noise(intensity: ArrayLike) -> np.ndarray:
     """Noise of patterns as a share of their strongest line, (n,).
 
     The median of absolute differences of neighbouring points, in units of a standard deviation.
@@ -68,12 +73,13 @@ def noise(intensity):
     return 1.4826 / np.sqrt(2) * np.median(difference, axis=1) / intensity.max(axis=1)
 
 
-def kinds(patterns, similarity, edges):
+def kinds(
+    patterns: Measured, similarity: np.ndarray, edges: Sequence[float]
+) -> dict[str, np.ndarray]:
     """What tells patterns apart: crystal system, nearness of a known structure, noise.
 
     Parameters
     ----------
-    patterns : rruff.Measured
     similarity : ndarray, (n,)
         To the nearest structure of the library.
     edges : (low, high)
@@ -98,7 +104,15 @@ def kinds(patterns, similarity, edges):
     }
 
 
-def breakdown(logp, labels, families, kind, null, n_boot=1000, seed=0):
+def breakdown(
+    logp: ArrayLike,
+    labels: ArrayLike,
+    families: ArrayLike,
+    kind: ArrayLike,
+    null: ArrayLike,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> list[dict]:
     """Scores of the patterns of each kind, beside those of the prior alone.
 
     Parameters
@@ -129,7 +143,14 @@ def breakdown(logp, labels, families, kind, null, n_boot=1000, seed=0):
     return rows
 
 
-def coverage(values, families, logp, labels, test_families, levels=COVERAGES):
+def coverage(
+    values: ArrayLike,
+    families: ArrayLike,
+    logp: ArrayLike,
+    labels: ArrayLike,
+    test_families: ArrayLike,
+    levels: Sequence[float] = COVERAGES,
+) -> list[dict]:
     """Conformal sets on test patterns: promised and met coverage, size of the sets.
 
     Parameters
@@ -166,7 +187,7 @@ def coverage(values, families, logp, labels, test_families, levels=COVERAGES):
     return rows
 
 
-def answered(logp, labels):
+def answered(logp: ArrayLike, labels: ArrayLike) -> dict[str, list]:
     """Accuracy of the most confident part of the patterns, from a tenth to all of them.
 
     Returns
@@ -185,18 +206,23 @@ def answered(logp, labels):
     }
 
 
-def mistakes(logp, patterns, similarity, nearest, n=20, every=5):
+def mistakes(
+    logp: ArrayLike,
+    patterns: Measured,
+    similarity: np.ndarray,
+    nearest: Sequence[str],
+    n: int = 20,
+    every: int = 5,
+) -> list[dict]:
     """The most confident mistakes, with what may have gone wrong.
 
     Parameters
     ----------
     logp : array_like, (n, 99)
-    patterns : rruff.Measured
     similarity : ndarray, (n,)
         To the nearest structure.
     nearest : sequence of str
         Its name.
-    n : int
     every : int
         Points of which the highest is kept.
 

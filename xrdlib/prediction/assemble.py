@@ -5,8 +5,10 @@ Every row is fitted on the calibration patterns as the predictor was, and scored
 
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..base.patterns import GRID
@@ -14,12 +16,14 @@ from ..identification import lattice_evidence, library
 from ..identification.library import Library
 from ..identification.retrieval import Retrieval
 from ..learning import calibrate, checkpoint, priors, stages
+from ..learning.calibrate import Calibration
 from ..learning.experiment import MEASURED, folder, load_bank
 from ..learning.metrics import evaluate
+from ..structures.measured import Measured
 from ..symmetry.groups import N_GROUPS
 from . import fusion, pattern_training
 from .lattices import LATTICES_FILE, LATTICES_FOLDER
-from .predictor import FUSIONS, Predictor, load_predictor, write
+from .predictor import FUSIONS, Predictor, Seen, load_predictor, write
 
 FOLDER, FILE, PREDICTOR = "retrieval", "library.safetensors", "fused.safetensors"
 
@@ -31,7 +35,7 @@ SOURCES = {
 }
 
 
-def build_library(config):
+def build_library(config: SimpleNamespace) -> tuple[Library, dict]:
     """All structures that a profile knows, and where they come from.
 
     Returns
@@ -49,13 +53,17 @@ def build_library(config):
     return library.join(parts), {"sources": sources}
 
 
-def build(config, measured_sets, prior, calibration):
+def build(
+    config: SimpleNamespace,
+    measured_sets: dict[str, Measured],
+    prior: ArrayLike,
+    calibration: Calibration,
+) -> Predictor | None:
     """A predictor with retrieval and indexing, weighed on the calibration patterns.
 
     Parameters
     ----------
-    config : namespace
-    measured_sets : dict of str to rruff.Measured
+    measured_sets : dict of str to Measured
         Weights are fitted on `rruff-calibration` alone; if there is nothing, nothing is built.
     prior : array_like, (99,)
         Distribution that "minerals" stands for.
@@ -64,7 +72,7 @@ def build(config, measured_sets, prior, calibration):
 
     Returns
     -------
-    predict.Predictor or None
+    Predictor or None
     """
     folder_ = folder(config, FOLDER)  # also where it stays empty, since the pipeline looks for it
     if not measured_sets:
@@ -98,14 +106,13 @@ def build(config, measured_sets, prior, calibration):
     return load_predictor(folder_ / PREDICTOR)
 
 
-def weights(seen, patterns, prior):
+def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
     """Weights of all parts of a predictor, and of fewer, from calibration patterns.
 
     Parameters
     ----------
     seen : predictor.Seen
         What its parts find in the patterns.
-    patterns : structures.measured.Measured
     prior : array_like, (99,)
         Distribution that "minerals" stands for.
 
@@ -137,7 +144,12 @@ def weights(seen, patterns, prior):
     return found
 
 
-def reweigh(path, patterns, simulated=None, workers=1):
+def reweigh(
+    path: str | Path,
+    patterns: Measured,
+    simulated: tuple[np.ndarray, np.ndarray] | None = None,
+    workers: int = 1,
+) -> Predictor:
     """Fit the weights of a predictor's file anew; its network stays as it is.
 
     What is named beside it, the library and the sets of indices, may be newer than it is.
@@ -183,17 +195,23 @@ def reweigh(path, patterns, simulated=None, workers=1):
     return load_predictor(path)
 
 
-def rows(predictor, known, sources, measured_sets, null, n_boot=1000, seed=0):
+def rows(
+    predictor: Predictor,
+    known: Library,
+    sources: list[dict],
+    measured_sets: dict[str, Measured],
+    null: ArrayLike,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> list[dict]:
     """Scores on the test patterns with parts taken away.
 
     Parameters
     ----------
-    predictor : predict.Predictor
     known : library.Library
         Its library, source after source.
     sources : list of dict
         "structures" and "what" of each source, in order.
-    measured_sets : dict of str to rruff.Measured
     null : array_like, (99,)
         Prior over which bits are counted.
     n_boot, seed

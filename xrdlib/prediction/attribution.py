@@ -6,15 +6,19 @@ attributions add up to the difference of the log-odds between the two (completen
 is the pattern without its lines: zero, or the background that they stand on.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ..base.patterns import CU_KA1, GRID, normalise, to_grid
 from ..identification.peaks import background, profile
+from ..identification.retrieval import Retrieval
 from ..learning import decode
 from ..simulation.diffraction import WAVELENGTHS, strong_line
+from .predictor import Predictor
 
 STEPS = 64  # points on the way; Gauss-Legendre quadrature
 
@@ -47,12 +51,18 @@ class Attribution:
     without_lines: float
 
 
-def attribute(predictor, two_theta, intensity, wavelength, first, second):
+def attribute(
+    predictor: Predictor,
+    two_theta: ArrayLike,
+    intensity: ArrayLike,
+    wavelength: str | float,
+    first: int,
+    second: int,
+) -> Attribution:
     """Attribution of a predictor's network, without retrieval and prior, for two groups.
 
     Parameters
     ----------
-    predictor : predict.Predictor
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
     wavelength : str or float
@@ -90,7 +100,9 @@ def attribute(predictor, two_theta, intensity, wavelength, first, second):
     return Attribution(first, second, angle, values[seen], *ends)
 
 
-def integrated_gradients(function, x, baseline=None, steps=STEPS):
+def integrated_gradients(
+    function: Callable, x: torch.Tensor, baseline: torch.Tensor | None = None, steps: int = STEPS
+) -> torch.Tensor:
     """Attribution of the value of a function to the points of its input.
 
     Parameters
@@ -120,7 +132,9 @@ def integrated_gradients(function, x, baseline=None, steps=STEPS):
     return (x - baseline) * total
 
 
-def log_odds(model, first, second, fusion, training_prior):
+def log_odds(
+    model: torch.nn.Module, first: int, second: int, fusion: float, training_prior: ArrayLike
+) -> Callable:
     """A function that says by how much a network prefers one group to another.
 
     Parameters
@@ -196,12 +210,13 @@ class Match:
     explained: np.ndarray
 
 
-def match(retrieval, two_theta, intensity, wavelength):
+def match(
+    retrieval: Retrieval, two_theta: ArrayLike, intensity: ArrayLike, wavelength: str | float
+) -> Match:
     """The structure of a library that is most like a pattern, and its lines.
 
     Parameters
     ----------
-    retrieval : retrieval.Retrieval
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
     wavelength : str or float

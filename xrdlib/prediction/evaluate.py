@@ -1,13 +1,17 @@
 """The released predictor on measured patterns, beside the nulls."""
 
 import json
+from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base import config, files
 from ..base.errors import XrdlibError
 from ..base.patterns import GRID
+from ..base.records import Reflections
 from ..identification import searchmatch
 from ..learning import calibrate, nulls, priors
 from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED, load_bank
@@ -16,10 +20,10 @@ from ..learning.outcomes import RECOGNISED, SEARCH, null_prior
 from ..simulation.diffraction import reflections
 from ..structures import banks, datasets
 from ..structures.datasets import MissingData
-from ..structures.measured import load, split
+from ..structures.measured import Measured, load, split
 from ..symmetry.groups import N_GROUPS
 from .fusion import Fusion
-from .predictor import load_predictor
+from .predictor import Predictor, Seen, load_predictor
 
 FUSED, NETWORK = "released", "released, network alone"
 
@@ -30,12 +34,12 @@ CROPPED = "10 to 80 degrees"  # of the subset whose patterns are cut to that
 _CROP = (10.0, 80.0)
 
 
-def measured():
+def measured() -> dict[str, Measured]:
     """Measured patterns on `patterns.GRID`, split by family.
 
     Returns
     -------
-    dict of str to rruff.Measured
+    dict of str to Measured
         Empty where there are none at hand.
     """
     try:
@@ -44,18 +48,20 @@ def measured():
         return {}
 
 
-def cropped(intensity):
+def cropped(intensity: np.ndarray) -> np.ndarray:
     """Patterns on `patterns.GRID` as if measured from 10 to 80 degrees alone, (n, 4251)."""
     inside = (GRID.two_theta >= _CROP[0]) & (GRID.two_theta <= _CROP[1])
     return np.where(inside, intensity, 0)
 
 
-def log_probs(predictor, intensity, prior="minerals"):
+def log_probs(
+    predictor: Predictor, intensity: np.ndarray, prior: str | ArrayLike = "minerals"
+) -> dict[str, np.ndarray]:
     """Calibrated log-probabilities with retrieval, and of each part alone.
 
     Parameters
     ----------
-    predictor : predict.Predictor
+    predictor : Predictor
         With retrieval.
     intensity : ndarray, (n, 4251)
         On `patterns.GRID`.
@@ -70,7 +76,9 @@ def log_probs(predictor, intensity, prior="minerals"):
     return weighed(predictor, predictor.evidence(GRID.two_theta, intensity), prior)
 
 
-def weighed(predictor, seen, prior="minerals"):
+def weighed(
+    predictor: Predictor, seen: Seen, prior: str | ArrayLike = "minerals"
+) -> dict[str, np.ndarray]:
     """As `log_probs`, from what `predictor.Predictor.evidence` has seen."""
     target = priors.resolve_prior(prior, predictor.metadata["minerals"])
     ratio = priors.log_ratio(target, np.full(N_GROUPS, 1 / N_GROUPS))
@@ -87,7 +95,7 @@ def weighed(predictor, seen, prior="minerals"):
     return found
 
 
-def predictions(predictor, measured_sets):
+def predictions(predictor: Predictor, measured_sets: dict[str, Measured]) -> dict[str, np.ndarray]:
     """Fused log-probabilities of measured sets, a dict by name of (n, 99)."""
     return {
         name: log_probs(predictor, patterns.intensity)[FUSED]
@@ -95,12 +103,11 @@ def predictions(predictor, measured_sets):
     }
 
 
-def subsets(name, best, recognised):
+def subsets(name: str, best: np.ndarray, recognised: float) -> dict[str, np.ndarray]:
     """Rows of a measured set: all, those a mineral of the AMCSD resembles, and the others.
 
     Parameters
     ----------
-    name : str
     best : ndarray, (n,)
         Similarity of the best search-match.
     recognised : float
@@ -114,15 +121,22 @@ def subsets(name, best, recognised):
     return {f"{name}{which}": np.flatnonzero(mask) for which, mask in halves.items() if mask.any()}
 
 
-def score_rows(logp, subset, patterns, index, null, n_boot=1000, n_shuffles=200, seed=0):
+def score_rows(
+    logp: dict[str, np.ndarray],
+    subset: str,
+    patterns: Measured,
+    index: np.ndarray,
+    null: ArrayLike,
+    n_boot: int = 1000,
+    n_shuffles: int = 200,
+    seed: int = 0,
+) -> list[dict]:
     """Table rows of predictions on one subset, with the prior alone and shuffled predictions.
 
     Parameters
     ----------
     logp : dict of str to ndarray, (n, 99)
         The first one is shuffled.
-    subset : str
-    patterns : rruff.Measured
     index : ndarray of int
         Rows that make the subset.
     null : array_like, (99,)
@@ -144,14 +158,15 @@ def score_rows(logp, subset, patterns, index, null, n_boot=1000, n_shuffles=200,
     return found
 
 
-def search_match(bank, measured_sets, prior):
+def search_match(
+    bank: Reflections, measured_sets: dict[str, Measured], prior: ArrayLike
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The baseline without learning, calibrated on the calibration patterns.
 
     Parameters
     ----------
     bank : records.Reflections
         The mineral structures of the AMCSD.
-    measured_sets : dict of str to rruff.Measured
     prior : array_like, (99,)
         Target prior.
 
@@ -174,7 +189,7 @@ def search_match(bank, measured_sets, prior):
     return {name: chosen.apply(None, e, ratio) for name, e in evidence.items()}, best
 
 
-def run(weights=None, path=None):
+def run(weights: str | Path | None = None, path: str | Path | None = None) -> list[dict]:
     """Evaluate a predictor on the measured patterns that are at hand.
 
     Parameters
@@ -207,16 +222,21 @@ def run(weights=None, path=None):
     return rows
 
 
-def table(settings, predictor, measured_sets, bank):
+def table(
+    settings: SimpleNamespace,
+    predictor: Predictor,
+    measured_sets: dict[str, Measured],
+    bank: Reflections,
+) -> list[dict]:
     """Rows of a predictor with retrieval, of its parts, of search-match and of the nulls.
 
     Parameters
     ----------
-    settings : namespace
+    settings : SimpleNamespace
         A configuration with the section `evaluate` and a seed.
-    predictor : predict.Predictor
+    predictor : Predictor
         With retrieval.
-    measured_sets : dict of str to rruff.Measured
+    measured_sets : dict of str to Measured
         As from `evaluate.measured`.
     bank : records.Reflections
         The mineral structures of the AMCSD, for search-match.
@@ -246,13 +266,15 @@ def table(settings, predictor, measured_sets, bank):
     return rows
 
 
-def null(settings, predictor, measured_sets):
+def null(
+    settings: SimpleNamespace, predictor: Predictor, measured_sets: dict[str, Measured]
+) -> np.ndarray:
     """The prior-only prediction, (99,): groups of the calibration patterns and of minerals."""
     labels = measured_sets[MEASURED[0]].group.astype(int) - 1
     return null_prior(settings, labels, predictor.metadata["minerals"])
 
 
-def mineral_bank(settings):
+def mineral_bank(settings: SimpleNamespace) -> Reflections:
     """Reflections of the AMCSD structures: those of a run of the profile, or made anew."""
     try:
         return load_bank(settings, "library")

@@ -9,6 +9,7 @@ Five weights are all that is fitted, in a convex problem.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..learning.metrics import check, logsumexp
@@ -29,7 +30,14 @@ class Fusion:
     lattice: float = 0.0
     pattern: float = 0.0
 
-    def apply(self, logp, similarity, log_ratio, lattice=None, pattern=None):
+    def apply(
+        self,
+        logp: ArrayLike,
+        similarity: ArrayLike,
+        log_ratio: ArrayLike,
+        lattice: ArrayLike | None = None,
+        pattern: ArrayLike | None = None,
+    ) -> np.ndarray:
         """Normalised log-probabilities, (n, 99) float64.
 
         Parameters
@@ -52,7 +60,15 @@ class Fusion:
         return scores - logsumexp(scores)[:, None]
 
 
-def fit(logp, similarity, labels, log_ratio, families=None, lattice=None, pattern=None):
+def fit(
+    logp: ArrayLike,
+    similarity: ArrayLike,
+    labels: ArrayLike,
+    log_ratio: ArrayLike,
+    families: ArrayLike | None = None,
+    lattice: ArrayLike | None = None,
+    pattern: ArrayLike | None = None,
+) -> Fusion:
     """The weights of least NLL on calibration patterns.
 
     Parameters
@@ -100,8 +116,16 @@ def fit(logp, similarity, labels, log_ratio, families=None, lattice=None, patter
 
 
 def cross_fitted(
-    logp, similarity, labels, log_ratio, families, lattice=None, pattern=None, folds=10, seed=0
-):
+    logp: ArrayLike,
+    similarity: ArrayLike,
+    labels: ArrayLike,
+    log_ratio: ArrayLike,
+    families: ArrayLike,
+    lattice: ArrayLike | None = None,
+    pattern: ArrayLike | None = None,
+    folds: int = 10,
+    seed: int = 0,
+) -> np.ndarray:
     """Predictions for calibration patterns, each with weights fitted on other families.
 
     Parameters
@@ -110,7 +134,6 @@ def cross_fitted(
         As for `fit`.
     folds : int
         Parts into which the families are dealt at random.
-    seed : int
 
     Returns
     -------

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,12 +15,14 @@ from ..base.errors import XrdlibError
 from ..identification.cell_evidence import evidence
 from ..symmetry import groups
 from . import plots
-from .answer import FLAGS, posterior, ranking
+from .answer import Request, ranking, reweighed
 from .attribution import attribute, match
 from .style import in_style
-from .text import percent, sentences
+from .text import named_groups, percent, sentences, warnings, write_text
 
 _TEMPLATES = Path(__file__).with_name("templates")
+
+_ON_ONE_PAGE = 10  # files; more get a page each
 
 _COMPARED = 5  # groups of each prior that the effect of the prior is shown for
 
@@ -27,49 +31,54 @@ _CANDIDATES = 5  # groups whose lines are compared
 _LISTED = 25  # decisive lines in the table
 
 
-def write(path, predictor, answered, request, problems=()):
-    """Write the report.
+def write(
+    path: str | Path, answered: Sequence[tuple[dict, str]], problems: Sequence[str] = ()
+) -> None:
+    """Write the report: one page, or for many files a table and a folder with a page for each.
 
     Parameters
     ----------
     path : path-like
-    predictor : predict.Predictor
-    answered : sequence of (dict, read.Pattern)
-        Answers as from `answer.answer`, and what they are about.
-    request : answer.Request
-        What was asked.
+        The folder is called as it, with "_files" in place of the suffix.
+    answered : sequence of (dict, str)
+        Answers as from `answer.answer`, and their `section`.
     problems : sequence of str
         Sentences about files that could not be answered.
 
     Raises
     ------
     XrdlibError
-        If the file cannot be written.
+        If a file cannot be written.
     """
-    files = [
-        {"answer": found, "section": section(predictor, found, pattern, request)}
-        for found, pattern in answered
-    ]
-    page = (
-        _environment()
-        .get_template("report.html")
-        .render(files=files, problems=problems, style=style(), version=__version__)
-    )
-    try:
-        Path(path).write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise XrdlibError(f"The report {path} cannot be written: {error.strerror}.") from None
+    path, folder = Path(path), None
+    files = [{"answer": found, "section": section} for found, section in answered]
+    if len(files) > _ON_ONE_PAGE:
+        folder = path.with_name(f"{path.stem}_files")
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise XrdlibError(f"{folder} cannot be made: {error.strerror}.") from None
+        for number, file in enumerate(files, 1):
+            file["page"] = f"{folder.name}/{number:04}.html"
+            _write_page(path.with_name(folder.name) / f"{number:04}.html", [file])
+    _write_page(path, files, problems, separate=folder is not None)
 
 
-def section(predictor, found, pattern, request):
+def _write_page(path, files, problems=(), separate=False):
+    about = {"files": files, "problems": problems, "separate": separate}
+    page = rendered("report.html", **about, style=style(), version=__version__)
+    write_text(path, page)
+
+
+def section(predictor, found: dict, probability: np.ndarray, pattern, request: Request):
     """What the report says about one pattern, as a fragment of HTML.
 
     Parameters
     ----------
-    predictor : predict.Predictor
-    found : dict
-        From `answer.answer`.
-    pattern : read.Pattern
+    predictor : predictor.Predictor
+    found, probability
+        From `answer.examine`.
+    pattern : reading.pattern.Pattern
     request : answer.Request
 
     Returns
@@ -80,31 +89,28 @@ def section(predictor, found, pattern, request):
     from markupsafe import Markup
 
     two_theta, intensity = (np.asarray(x) for x in (pattern.two_theta, pattern.intensity))
-    flags = [FLAGS[flag] for flag in found["flags"]]
+    flags = warnings(found)
     first, *others = (sentence for sentence in sentences(found) if sentence not in flags)
     lines, evidence_ = _evidence(found, two_theta, intensity, request)
-    text = (
-        _environment()
-        .get_template("section.html")
-        .render(
-            answer=found,
-            flags=flags,
-            sentences=[f"{first} {_promise(predictor, found, request)}", *others],
-            points=len(two_theta),
-            first=two_theta.min(),
-            last=two_theta.max(),
-            prior=_prior_name(request.prior),
-            match=_match(predictor, found, two_theta, intensity),
-            effect=_effect(predictor, found, pattern, request),
-            evidence=evidence_,
-            attribution=_attribution(predictor, found, two_theta, intensity, lines),
-        )
+    text = rendered(
+        "section.html",
+        answer=found,
+        flags=flags,
+        sentences=[f"{first} {_promise(predictor, found, request)}", *others],
+        points=len(two_theta),
+        first=two_theta.min(),
+        last=two_theta.max(),
+        prior=_prior_name(request.prior),
+        match=_match(predictor, found, two_theta, intensity),
+        effect=_effect(predictor, probability, request),
+        evidence=evidence_,
+        attribution=_attribution(predictor, found, two_theta, intensity, lines),
     )
     # The template has escaped what it was given.
     return Markup(text)
 
 
-def fragment(title, section="", problem=None):
+def fragment(title: str, section: str = "", problem: str | Exception | None = None) -> str:
     """A section with its style, to stand alone in a notebook; or a problem in its place.
 
     Parameters
@@ -119,34 +125,39 @@ def fragment(title, section="", problem=None):
     str
         HTML.
     """
-    template = _environment().get_template("fragment.html")
-    return template.render(style=style(), title=title, section=section, problem=problem)
+    return rendered("fragment.html", style=style(), title=title, section=section, problem=problem)
 
 
-def style():
+def rendered(template: str, **values) -> str:
+    """A template of this package, filled; what is no markup is escaped."""
+    return _environment().get_template(template).render(**values)
+
+
+def style() -> str:
     """The style sheet of the report, as markup."""
     from markupsafe import Markup
 
     return Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
-def picture(figure):
+def picture(figure: plt.Figure) -> str:
     """A figure as a data URI that an image can show; the figure is closed."""
     stream = io.BytesIO()
     with in_style():
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()
+    # Hundredths of a point are finer than any screen, and curves a third shorter.
+    drawn = re.sub(
+        rb' d="[^"]*"', lambda d: re.sub(rb"(\.\d\d)\d+", rb"\1", d[0]), stream.getvalue()
+    )
+    return "data:image/svg+xml;base64," + base64.b64encode(drawn).decode()
 
 
-def _effect(predictor, found, pattern, request):
+def _effect(predictor, probability, request):
     """Rankings under the prior that was asked for, the minerals' and a uniform one."""
     priors = {_prior_name(request.prior): request.prior}
     priors |= {name: name for name in ("minerals", "uniform")}
-    all_ = [
-        posterior(predictor, pattern, found["wavelength"], prior, found["flags"], request.cell)[0]
-        for prior in priors.values()
-    ]
+    all_ = [reweighed(predictor, probability, request.prior, prior) for prior in priors.values()]
     shown = {row["group"]: row for p in all_ for row in ranking(p, _COMPARED)}
     rows = [
         {**row, "probabilities": [float(p[label - 1]) for p in all_]}
@@ -220,8 +231,9 @@ def _evidence(found, two_theta, intensity, request):
         return None, shown | {"problems": [str(problem)]}
     symbols = groups.symbols()
     if lines.impossible:
-        named = ", ".join(f"{symbols[k - 1]} ({k})" for k in lines.impossible)
-        shown["problems"] = [f"Not of the crystal system of this cell: {named}."]
+        shown["problems"] = [
+            f"Not of the crystal system of this cell: {named_groups(lines.impossible)}."
+        ]
     if not lines.candidates:
         return lines, shown
     decisive = [
@@ -255,7 +267,7 @@ def _evidence(found, two_theta, intensity, request):
 
 
 def _named(labels):
-    return ", ".join(f"{groups.symbols()[k - 1]} ({k})" for k in labels)
+    return ", ".join(f"{groups.symbols()[k - 1]} (eg{k})" for k in labels)
 
 
 def _prior_name(prior):

@@ -1,24 +1,29 @@
 """The indexing of a profile: basis reflections, a network that weighs lattices, and how they do."""
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from types import SimpleNamespace
 
 import gemmi
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
+from ..base.records import Reflections
 from ..identification import index_sets, lattice_evidence
 from ..identification.cell_evidence import lines as cell_lines
-from ..identification.index_cells import index
-from ..identification.lattice_evidence import features, make_network
+from ..identification.index_cells import Indexed, index
+from ..identification.lattice_evidence import LatticeEvidence, Scores, features, make_network
 from ..identification.line_finder import Lines, find_lines
 from ..learning import metrics, nulls, synthesis
 from ..learning.experiment import folder, load_bank, realism, seed
+from ..learning.synthesis import Cases
 from ..simulation.realism import measured_like
 from ..simulation.stream import mineral_weights
 from ..symmetry import groups
@@ -38,17 +43,22 @@ class Learned:
     held_out: list
 
 
-def train(scores, labels, held_out, held_out_labels, epochs=30, seed=0):
+def train(
+    scores: Scores,
+    labels: np.ndarray,
+    held_out: Scores,
+    held_out_labels: np.ndarray,
+    epochs: int = 30,
+    seed: int = 0,
+) -> Learned:
     """Learn how far scores can be trusted.
 
     Parameters
     ----------
-    scores, held_out : Scores
     labels, held_out_labels : ndarray, (n,) int
         Classes 0..98. What is frequent in each set is known to the loss, not to the network.
     epochs : int
         All are done: nothing is chosen by the held-out patterns.
-    seed : int
 
     Returns
     -------
@@ -106,19 +116,19 @@ _MOVED, _LOST, _STRANGE = 0.02, 0.1, 0.3  # degrees; shares of the lines: upper 
 _LENGTH, _ANGLE = 0.01, 1.0  # relative; degrees: two reduced cells within these are one
 
 
-def build(config):
+def build(config: SimpleNamespace) -> tuple[LatticeEvidence, Learned]:
     """Learn sets of indices and how far lattices can be trusted; write them to the profile's runs.
 
     Parameters
     ----------
-    config : namespace
+    config : SimpleNamespace
         Its section `indexing` says how many simulated patterns of training minerals there are, and
         how many of them are fitted.
 
     Returns
     -------
     evidence : lattice_evidence.LatticeEvidence
-    learned : lattice_training.Learned
+    learned : Learned
     """
     banks = [load_bank(config, name) for name in _BANKS if getattr(config.synthesis, name, True)]
     sets = index_sets.learn(banks)
@@ -143,7 +153,7 @@ def build(config):
     return evidence, learned
 
 
-def simulate(config, bank, n):
+def simulate(config: SimpleNamespace, bank: Reflections, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Patterns of n structures drawn from a bank, as a laboratory would measure them.
 
     Returns
@@ -162,7 +172,12 @@ def simulate(config, bank, n):
     return np.concatenate(parts), bank.group[rows].astype(int) - 1
 
 
-def index_all(intensities, sets, workers=1, seeds=None):
+def index_all(
+    intensities: np.ndarray,
+    sets: dict[str, np.ndarray],
+    workers: int = 1,
+    seeds: Sequence[int] | None = None,
+) -> list[Indexed]:
     """`index_cells.Indexed` of each pattern (n, GRID.size), shared among processes.
 
     Parameters
@@ -188,17 +203,12 @@ def _one(intensity, seed, sets):
     return index(lines if seed is None else rougher(lines, np.random.default_rng(seed)), sets)
 
 
-def rougher(lines, rng):
+def rougher(lines: Lines, rng: np.random.Generator) -> Lines:
     """Lines of a simulated pattern with what simulation lacks.
 
     Lines of measured patterns (those of rruff-calibration that are indexed rightly) lie half again
     as far from where their lattice has them, and twice as many belong to no lattice. What is
     learned from simulated lines as they are trusts lattices too much.
-
-    Parameters
-    ----------
-    lines : line_finder.Lines
-    rng : numpy.random.Generator
 
     Returns
     -------
@@ -220,13 +230,19 @@ def rougher(lines, rng):
     return Lines(two_theta[order], height[order])
 
 
-def table(evidence, cases, null, subset, n_boot=1000, seed=0):
+def table(
+    evidence: LatticeEvidence,
+    cases: Cases,
+    null: ArrayLike,
+    subset: str,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> list[dict]:
     """How the lattices of minerals are found, and what the weighed lattices say of their groups.
 
     Parameters
     ----------
-    evidence : lattice_evidence.LatticeEvidence
-    cases : classical.Cases
+    cases : synthesis.Cases
         Patterns with their cells.
     null : array_like, (99,)
         The prior, which predictions are joined with and bits are counted over.
@@ -275,7 +291,9 @@ def table(evidence, cases, null, subset, n_boot=1000, seed=0):
     return rows
 
 
-def example(evidence, cases, wanted="orthorhombic", lines=15):
+def example(
+    evidence: LatticeEvidence, cases: Cases, wanted: str = "orthorhombic", lines: int = 15
+) -> dict | None:
     """The first pattern of a crystal system whose lattice is found, to be drawn.
 
     Returns
@@ -306,7 +324,7 @@ def example(evidence, cases, wanted="orthorhombic", lines=15):
     return None
 
 
-def same_lattice(cell, other):
+def same_lattice(cell: Sequence[float], other: Sequence[float]) -> bool:
     """Whether two cells are, reduced, the same within 1 % and 1 degree."""
     a, b = (np.array(_reduced(x)) for x in (cell, other))
     near = np.abs(a[:3] / b[:3] - 1).max() < _LENGTH

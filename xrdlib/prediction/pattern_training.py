@@ -1,8 +1,10 @@
 """The weights of fitted lattices, learned on simulated patterns."""
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,8 +12,9 @@ from torch import nn
 
 from ..base.patterns import GRID
 from ..identification.index_cells import index
+from ..identification.lattice_evidence import LatticeEvidence
 from ..identification.line_finder import find_lines
-from ..identification.pattern_evidence import score
+from ..identification.pattern_evidence import Scored, score
 from ..identification.pattern_weights import PatternWeights, gather
 from ..simulation.diffraction import reflections
 from ..simulation.realism import Realism, measured_like
@@ -31,7 +34,13 @@ _SLICE = 50  # patterns simulated at a time; every third lot is of good quality
 _GOOD = Realism.mild(strain=(0.0005, 0.002))
 
 
-def learn(evidence, intensity, label, workers=1, seed=0):
+def learn(
+    evidence: LatticeEvidence,
+    intensity: np.ndarray,
+    label: np.ndarray,
+    workers: int = 1,
+    seed: int = 0,
+) -> PatternWeights:
     """Learn how far fits of whole patterns can be trusted.
 
     Parameters
@@ -44,7 +53,6 @@ def learn(evidence, intensity, label, workers=1, seed=0):
         Their classes 0..98.
     workers : int
         Processes.
-    seed : int
 
     Returns
     -------
@@ -60,7 +68,13 @@ def learn(evidence, intensity, label, workers=1, seed=0):
     return train(fitted, evidence.weigh(indexed), label, seed=seed)
 
 
-def train(fitted, lines, labels, epochs=150, seed=0):
+def train(
+    fitted: Sequence[list[Scored]],
+    lines: np.ndarray,
+    labels: np.ndarray,
+    epochs: int = 150,
+    seed: int = 0,
+) -> PatternWeights:
     """Learn from fits that were done.
 
     Parameters
@@ -74,7 +88,6 @@ def train(fitted, lines, labels, epochs=150, seed=0):
         Classes 0..98. What is frequent among them is known to the loss, not to the weights.
     epochs : int
         Steps on all patterns.
-    seed : int
 
     Returns
     -------
@@ -97,7 +110,7 @@ def train(fitted, lines, labels, epochs=150, seed=0):
     return weights.eval()
 
 
-def compounds(path, n, seed=0):
+def compounds(path: str | Path, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Simulated patterns of compounds of the Materials Project, of good and of usual quality.
 
     Rare groups are drawn more often than they occur; types of structures that are held out
@@ -105,10 +118,8 @@ def compounds(path, n, seed=0):
 
     Parameters
     ----------
-    path : path-like
     n : int
         Patterns, each of another structure.
-    seed : int
 
     Returns
     -------

@@ -2,11 +2,15 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
+from ..identification.cell_evidence import Evidence
 from ..symmetry.groups import symbols
+from .attribution import Attribution, Match
 from .style import COLOURS, PAGE, styled, typeset
 
-_COLUMNS = 1500  # a pattern is drawn with two points for each
+_COLUMNS = 1000  # a pattern is drawn with two points for each
 
 _LINES = 70  # more than this many lines of a cell cannot be told apart in one figure
 
@@ -14,14 +18,13 @@ _NAMED = 14  # decisive lines with their hkl
 
 
 @styled
-def pattern(two_theta, intensity, title=None):
+def pattern(two_theta: ArrayLike, intensity: ArrayLike, title: str | None = None) -> Figure:
     """A measured pattern.
 
     Parameters
     ----------
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
-    title : str, optional
 
     Returns
     -------
@@ -35,13 +38,12 @@ def pattern(two_theta, intensity, title=None):
 
 
 @styled
-def evidence(two_theta, intensity, found):
+def evidence(two_theta: ArrayLike, intensity: ArrayLike, found: Evidence) -> Figure:
     """The pattern where its lines can be told apart, over a row of ticks for each candidate.
 
     Parameters
     ----------
     two_theta, intensity : array_like, (m,)
-    found : evidence.Evidence
 
     Returns
     -------
@@ -99,20 +101,19 @@ def evidence(two_theta, intensity, found):
     return fig
 
 
-def hkl_name(hkl):
+def hkl_name(hkl: ArrayLike) -> str:
     """Indices of a reflection, negative ones with a bar; apart where one has two digits."""
     indices = np.asarray(hkl).tolist()
     between = "\u2009" if max(map(abs, indices)) > 9 else ""
     return between.join(rf"$\bar{{{-i}}}$" if i < 0 else str(i) for i in indices)
 
 
-def thinned(x, y, columns=_COLUMNS):
+def thinned(x: ArrayLike, y: ArrayLike, columns: int = _COLUMNS) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest point of each column of a figure: looks the same, and is small.
 
     Parameters
     ----------
     x, y : array_like, (m,)
-    columns : int
 
     Returns
     -------
@@ -157,14 +158,13 @@ _BARS_NAMED, _WORTH = (
 
 
 @styled
-def match(two_theta, intensity, found):
+def match(two_theta: ArrayLike, intensity: ArrayLike, found: Match) -> Figure:
     """A measured pattern over the calculated lines of the most similar known structure.
 
     Parameters
     ----------
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
-    found : matched.Match
 
     Returns
     -------
@@ -196,7 +196,9 @@ def match(two_theta, intensity, found):
 
 
 @styled
-def attribution(two_theta, intensity, found, cell=None):
+def attribution(
+    two_theta: ArrayLike, intensity: ArrayLike, found: Attribution, cell: Evidence | None = None
+) -> Figure:
     """What each part of a pattern adds to a network's log-odds of two groups.
 
     Parameters
@@ -205,7 +207,7 @@ def attribution(two_theta, intensity, found, cell=None):
         Degrees and any linear scale.
     found : attribution.Attribution
         Its values are added up over steps of 0.3 degrees.
-    cell : evidence.Evidence, optional
+    cell : cell_evidence.Evidence, optional
         A row of ticks for those of the two groups that are among its candidates, where they allow
         a line; hkl at the longest bars that only one line lies below.
 

@@ -5,6 +5,7 @@ looks for lattices that explain its lines, and fits the whole pattern with the b
 fused with weights that were fitted on calibration patterns, see `fusion`.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -216,7 +217,7 @@ class Predictor:
         target = priors.resolve_prior(prior, self.metadata["minerals"])
         ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
         seen = self.evidence(two_theta, intensities, wavelength, cell)
-        probability = np.exp(self.weigh(seen, ratio))
+        probability = np.exp(self.weigh(seen, ratio, in_full=priors.gives_odds(prior)))
         nearest = lattice = None
         if seen.row is not None:
             nearest = [
@@ -235,7 +236,7 @@ class Predictor:
             lattice = [*map(_lattice, seen.indexed, probability)]
         return probability, nearest, lattice
 
-    def weigh(self, seen, log_ratio):
+    def weigh(self, seen, log_ratio, in_full=False):
         """Log-probabilities of what was seen, (n, 99), under a prior.
 
         Parameters
@@ -243,13 +244,17 @@ class Predictor:
         seen : Seen
         log_ratio : ndarray, (99,)
             Of the prior over equal ones, see `priors.log_ratio`.
+        in_full : bool
+            Whether it counts as it stands, as stated odds do, and not by its fitted weight.
         """
         if self.fusion is None:
-            return self.calibration.apply(None, seen.evidence, log_ratio)
+            calibration = replace(self.calibration, w=1.0) if in_full else self.calibration
+            return calibration.apply(None, seen.evidence, log_ratio)
+        fusion = replace(self.fusion, prior=1.0) if in_full else self.fusion
         similarity = seen.similarity
         if similarity is None:
             similarity = np.zeros_like(seen.evidence)
-        return self.fusion.apply(seen.evidence, similarity, log_ratio, seen.lattice, seen.pattern)
+        return fusion.apply(seen.evidence, similarity, log_ratio, seen.lattice, seen.pattern)
 
     def prediction_sets(self, probability, coverage=0.9):
         """Groups that hold the true one with a stated probability, for minerals not seen before.

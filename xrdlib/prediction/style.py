@@ -1,7 +1,7 @@
 """One look for all figures, and the one way to save them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -71,7 +71,7 @@ RC = {
 
 
 @contextmanager
-def in_style():
+def in_style() -> Iterator[None]:
     """Context in which figures are drawn in the project's style.
 
     It puts back the settings of the style and no others: matplotlib's own `rc_context` puts back
@@ -92,7 +92,7 @@ def in_style():
         plt.rcParams.update(before)
 
 
-def styled(function):
+def styled(function: Callable) -> Callable:
     """Run a plot function under the project's style."""
 
     @wraps(function)
@@ -103,12 +103,11 @@ def styled(function):
     return wrapper
 
 
-def save(fig, folder, name):
+def save(fig: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     """Write a figure as PNG (200 dpi) and SVG, byte for byte the same for the same data.
 
     Parameters
     ----------
-    fig : matplotlib.figure.Figure
     folder : path-like
         Made if missing.
     name : str
@@ -130,12 +129,12 @@ def save(fig, folder, name):
     return png, svg
 
 
-def tint(colour, strength=0.25):
+def tint(colour: str, strength: float = 0.25) -> tuple[float, ...]:
     """A colour mixed with white."""
     return tuple(1 - strength * (1 - channel) for channel in to_rgb(colour))
 
 
-def need(things, what):
+def need(things: Sequence, what: str) -> None:
     """Refuse to draw nothing.
 
     Raises
@@ -172,7 +171,7 @@ def beside(k: int, n: int, width: float = 0.8) -> float:
     return (k - (n - 1) / 2) * width / n
 
 
-def legend(fig: Figure | SubFigure, axes: Iterable[Axes], where: str, **options) -> None:
+def legend(fig: Figure | SubFigure, axes: Iterable[Axes], where: str, **options: object) -> None:
     """One legend for several axes, outside of them: `where` as "lower center"."""
     entries = [ax.get_legend_handles_labels() for ax in axes]
     fig.legend(*(sum(parts, []) for parts in zip(*entries, strict=True)),
@@ -180,7 +179,7 @@ def legend(fig: Figure | SubFigure, axes: Iterable[Axes], where: str, **options)
 
 
 @styled
-def note(text):
+def note(text: str) -> Figure:
     """A figure that says why there is nothing to draw."""
     fig, ax = plt.subplots(figsize=(COLUMN, 1.0))
     ax.axis("off")
@@ -188,7 +187,7 @@ def note(text):
     return fig
 
 
-def typeset(symbol):
+def typeset(symbol: str) -> str:
     """An extinction symbol with screw axes as subscripts and thin spaces."""
     text = re.sub(r"\b([2346])([1-5])\b", r"\1$_\2$", symbol)
     return text.replace("-", "\u2013").replace(" ", "\u2009")

@@ -4,12 +4,17 @@ import csv
 import io
 import json
 import textwrap
+from collections.abc import Sequence
+from pathlib import Path
 
+import gemmi
 import numpy as np
 
-from ..learning.priors import label_of
+from ..base.errors import XrdlibError
+from ..learning.priors import parsed
 from ..symmetry import groups
 from ..symmetry.conditions import conditions
+from ..symmetry.lookup import named, standard_symbol
 from . import cell_words
 from .answer import FLAGS
 
@@ -18,12 +23,12 @@ _COLUMNS = "file rank group symbol crystal_system space_groups probability in_se
 _SHOWN = 12  # groups of a set that are named
 
 
-def json_list(answers):
+def json_list(answers: list[dict]) -> str:
     """A JSON list with one object for each answer, see `answer.answer`."""
     return "[\n" + ",\n".join(json.dumps(answer) for answer in answers) + "\n]\n"
 
 
-def csv_table(answers):
+def csv_table(answers: list[dict]) -> str:
     """A row for each group listed; space groups, set and flags are separated by blanks."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -39,7 +44,7 @@ def csv_table(answers):
     return stream.getvalue()
 
 
-def text(answers):
+def text(answers: list[dict]) -> str:
     """A table and some sentences for each answer."""
     return "\n".join(_one(answer) for answer in answers)
 
@@ -49,162 +54,206 @@ def _one(answer):
     lines = [name, ""]
     lines.append("  rank  group  symbol           system        probability  space groups")
     for rank, row in enumerate(answer["predictions"], 1):
+        label = f"eg{row['group']}"
         lines.append(
-            f"  {rank:4}  {row['group']:5}  {row['symbol']:15}  {row['crystal_system']:12}"
+            f"  {rank:4}  {label:5}  {row['symbol']:15}  {row['crystal_system']:12}"
             f"  {percent(row['probability']):>11}  {members(row['space_groups'])}"
         )
     lines += ["", *(f"  {sentence}" for sentence in sentences(answer)), ""]
     return "\n".join(lines)
 
 
-def sentences(answer):
-    """What the set and the flags of an answer mean.
-
-    Returns
-    -------
-    list of str
-    """
-    symbols, labels = groups.symbols(), answer["set"]
-    named = ", ".join(symbols[k - 1] for k in labels[:_SHOWN])
+def sentences(answer: dict) -> list[str]:
+    """What the set, the nearest structure, the lattice and the flags of an answer mean."""
+    labels = answer["set"]
     more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
     count = f"{len(labels)} groups" if len(labels) > 1 else "one group"
-    found = [f"{100 * answer['coverage']:g} % set, {count}: {named}{more}."]
-    if len(labels) > 1:
-        found.append(_in_common(answer))
+    found = [f"{100 * answer['coverage']:g} % set, {count}: {named_groups(labels[:_SHOWN])}{more}."]
+    if len(labels) == groups.N_GROUPS:
+        found.append(
+            "That is every group: too few families of minerals were at hand to calibrate sets of "
+            "so high a coverage; ask for less with --coverage."
+        )
+    elif len(labels) > 1:
+        found.append(in_common(answer))
     found += twins([row["group"] for row in answer["predictions"] if row["group"] in labels])
     if nearest := answer["nearest"]:
-        group = f"{symbols[nearest['group'] - 1]} ({nearest['group']})"
         found.append(
-            f"Most like: {nearest['name']}, {group}, similarity {nearest['similarity']:.2f}."
+            f"Most like: {nearest['name']} ({nearest['source']}), "
+            f"{named_groups([nearest['group']])}, similarity {nearest['similarity']:.2f}."
         )
-    if lattice := answer["lattice"]:
-        found.append(_lattice(lattice, symbols))
-    return found + [FLAGS[flag] for flag in answer["flags"]]
+    lattice = answer["lattice"]
+    if lattice and "M" in lattice:
+        found.append(cell_words.sentence(lattice, groups.symbols()[lattice["group"] - 1]))
+    elif lattice:
+        edges = ", ".join(f"{x:.3f}" for x in lattice["cell"][:3])
+        angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])
+        found.append(
+            f"A lattice for {named_groups([lattice['group']])}: {edges} angstrom, {angles} "
+            f"degrees; it explains {lattice['explained']} of the first {lattice['lines']} peaks."
+        )
+    return found + warnings(answer)
 
 
-def _lattice(lattice, symbols):
-    if "M" in lattice:
-        return cell_words.sentence(lattice, symbols[lattice["group"] - 1])
-    named = f"{symbols[lattice['group'] - 1]} ({lattice['group']})"
-    edges = ", ".join(f"{x:.3f}" for x in lattice["cell"][:3])
-    angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])
-    return (
-        f"A lattice for {named}: {edges} angstrom, {angles} degrees; it explains "
-        f"{lattice['explained']} of the first {lattice['lines']} lines."
-    )
+def warnings(answer: dict) -> list[str]:
+    """A sentence for each flag of an answer."""
+    details = answer.get("details", {})
+    return [" ".join(filter(None, (FLAGS[f], details.get(f)))) for f in answer["flags"]]
 
 
-def twins(labels):
-    """A sentence for each pair of groups with the same absences that a label belongs to.
+def named_groups(labels: Sequence[int]) -> str:
+    """Symbols of groups with label and crystal system.
 
-    Parameters
-    ----------
-    labels : sequence of int
-        Groups 1..99.
-
-    Returns
-    -------
-    list of str
+    Examples
+    --------
+    >>> named_groups([40, 71])
+    'P - - - (eg40, tetragonal), P - - - (eg71, trigonal)'
     """
     symbols, systems = groups.symbols(), groups.crystal_systems()
+    return ", ".join(f"{symbols[k - 1]} (eg{k}, {systems[k - 1]})" for k in labels)
+
+
+def twins(labels: Sequence[int]) -> list[str]:
+    """A sentence for each pair of groups with the same absences that one of the labels is in."""
     classes = groups.diffraction_classes()
-    said = []
+    said = {}
     for label in labels:
-        alike = np.flatnonzero(classes == classes[label - 1])
+        alike = np.flatnonzero(classes == classes[label - 1]) + 1
         if len(alike) > 1:
-            named = " from ".join(f"{symbols[i]} ({i + 1}, {systems[i]})" for i in alike)
-            sentence = f"Diffraction cannot tell {named}: both forbid the same reflections."
-            said += [sentence] if sentence not in said else []
-    return said
+            both = " from ".join(named_groups([k]) for k in alike)
+            said[f"Diffraction cannot tell {both}: both forbid the same reflections."] = None
+    return [*said]
 
 
-def percent(probability):
+def percent(probability: float) -> str:
     """A probability for people: never quite 0 or 100 %."""
     if probability < 0.0005:
         return "< 0.1 %"
     return "> 99.9 %" if probability > 0.9995 else f"{100 * probability:.1f} %"
 
 
-def members(space_groups, most=6):
+def members(space_groups: Sequence[int], most: int = 6) -> str:
     """Symbols of space groups, the first few."""
     shown = ", ".join(groups.reference_symbol(number) for number in space_groups[:most])
     return shown + (", ..." if len(space_groups) > most else "")
 
 
-def _in_common(answer):
-    """The sentence about the place of a set on the graph of symmetry lowering."""
-    symbols, systems = groups.symbols(), groups.crystal_systems()
-    least = [k for k in answer["at_least"] if systems[k - 1] != "triclinic"]
-    if not least:
-        return "These groups have no symmetry in common."
-    named = " and ".join(f"{symbols[k - 1]} ({systems[k - 1]})" for k in least)
-    upper = ", ".join(f"{symbols[k - 1]} ({systems[k - 1]})" for k in answer["at_most"][:3])
-    return f"In common: at least {named}" + (f", at most {upper}." if upper else ".")
+def in_common(answer: dict) -> str:
+    """What the groups of a set share: crystal system, Laue class, and relatives on the graph.
+
+    Examples
+    --------
+    >>> in_common({"set": [4, 6], "at_least": [99], "at_most": []})
+    'All of them are monoclinic (Laue class 2/m).'
+    """
+    labels, systems = answer["set"], groups.crystal_systems()
+    own = dict.fromkeys(systems[k - 1] for k in labels)
+    rows = [groups.table()["extinction_groups"][k - 1]["space_groups"] for k in labels]
+    laue = dict.fromkeys(
+        gemmi.find_spacegroup_by_number(number).laue_str() for row in rows for number in row
+    )
+    classes = f"Laue class {' or '.join(laue)}"
+    if len(own) == 1:
+        said = f"All of them are {next(iter(own))} ({classes})"
+    else:
+        said = f"They differ in crystal system ({', '.join(own)})"
+    below = [k for k in answer["at_least"] if systems[k - 1] != "triclinic" and k not in labels]
+    above = [k for k in answer["at_most"] if k not in labels][:3]
+    if below:
+        said += f"; lowering the symmetry of each leads to {named_groups(below)}"
+    if above:
+        said += f"; each is reached by lowering that of {named_groups(above)}"
+    return said + "."
 
 
 FORMS = {"text": text, "json": json_list, "csv": csv_table}
 
 
-def overview():
+def understood(prior: str) -> list[str]:
+    """What the symbols and numbers of a prior were taken for, one line each.
+
+    Examples
+    --------
+    >>> understood("P21/n=2")
+    ['prior: P21/n is space group 14, P21/c, in the setting P 1 21/n 1; extinction group eg4, \
+P 21/b 1 1']
+    """
+    if prior in ("minerals", "uniform") or prior.startswith("system"):
+        return []
+    return [f"prior: {key} is {named(key)}" for key in parsed(prior)]
+
+
+def overview() -> str:
     """One line for each of the 99 groups."""
     lines = ["group  symbol           system        space groups"]
     for row in groups.table()["extinction_groups"]:
-        members = " ".join(map(str, row["space_groups"]))
-        lines.append(f"{row['label']:5}  {row['symbol']:15}  {row['crystal_system']:12}  {members}")
+        numbers = " ".join(map(str, row["space_groups"]))
+        label = f"eg{row['label']}"
+        lines.append(f"{label:5}  {row['symbol']:15}  {row['crystal_system']:12}  {numbers}")
     return "\n".join(lines) + "\n"
 
 
-def group(key):
-    """Explain one extinction group.
+def group(key: int | str) -> str:
+    """Explain one extinction group, and what its key was understood as.
 
     Parameters
     ----------
     key : int or str
-        As for `priors.label_of`; a label may be given as text.
-
-    Returns
-    -------
-    str
+        As for `lookup.named`. Symbol and reflection conditions are those of the standard setting
+        of the space group that it names, else of the group's first one.
 
     Raises
     ------
     XrdlibError
         If the key names no group, or several.
+
+    Examples
+    --------
+    >>> print(group("P21/n").splitlines()[0])
+    P21/n: space group 14, P21/c, in the setting P 1 21/n 1; extinction group eg4, P 21/b 1 1.
     """
     from ..symmetry.dag import subgroup_dag
 
-    label = label_of(int(key) if str(key).isdecimal() else key)
+    found = named(key)
+    label = found.label
     row = groups.table()["extinction_groups"][label - 1]
-    first = row["space_groups"][0]
-    stated = "; ".join(map(str, conditions(first))) or "none, all reflections are there"
+    number = found.number or row["space_groups"][0]
+    own, axes = standard_symbol(number), groups.reference_symbol(number)
+    stated = "; ".join(map(str, conditions(number))) or "none, all reflections are there"
     graph = subgroup_dag()
     facts = {
         "space groups": ", ".join(
             f"{groups.reference_symbol(n)} ({n})" for n in row["space_groups"]
         ),
-        f"absent unless, in the axes of {groups.reference_symbol(first)}": stated,
-        "symbols in other settings": ", ".join(row["settings"][1:]) or "none",
-        "symmetry lowered by one step": _names(graph.successors(label)),
-        "symmetry raised by one step": _names(graph.predecessors(label)),
+        f"absent unless, in the axes of {axes}": stated,
+        "symbols in other settings": ", ".join(s for s in row["settings"] if s != own) or "none",
+        "symmetry lowered by one step": named_groups(sorted(graph.successors(label))) or "none",
+        "symmetry raised by one step": named_groups(sorted(graph.predecessors(label))) or "none",
     }
-    if twins := _twins(row):
-        facts["cannot be told apart by absences from"] = _names(twins)
-    blocks = [f"Extinction group {label}: {row['symbol']}, {row['crystal_system']}"]
+    classes = groups.diffraction_classes()
+    alike = [k + 1 for k in np.flatnonzero(classes == classes[label - 1]) if k + 1 != label]
+    if alike:
+        facts["cannot be told apart by absences from"] = named_groups(alike)
+    paper = "" if own == row["symbol"] else f" (in the paper {row['symbol']})"
+    blocks = [
+        f"{key}: {found}.",
+        f"Extinction group eg{label}: {own}{paper}, {row['crystal_system']}",
+    ]
     for name, value in facts.items():
         wrapped = textwrap.wrap(value, 76, break_on_hyphens=False)
         blocks.append("\n".join([f"{name}:", *(f"    {line}" for line in wrapped)]))
     return "\n".join(blocks) + "\n"
 
 
-def _twins(row):
-    """Other labels with the same absences."""
-    return [
-        other["label"]
-        for other in groups.table()["extinction_groups"]
-        if other["diffraction_class"] == row["diffraction_class"] and other is not row
-    ]
+def write_text(path: str | Path, content: str) -> None:
+    """Write a text file.
 
-
-def _names(labels):
-    symbols = groups.symbols()
-    return ", ".join(f"{symbols[k - 1]} ({k})" for k in sorted(labels)) or "none"
+    Raises
+    ------
+    XrdlibError
+        If it cannot be written.
+    """
+    try:
+        Path(path).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise XrdlibError(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,5 +1,6 @@
 """The page of the notebook `predict_your_pattern`: controls, and the answer they lead to."""
 
+import html
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,18 +14,25 @@ from ..simulation import powder
 from ..simulation.diffraction import WAVELENGTHS
 from ..symmetry.groups import SYSTEMS
 from . import html_report
-from .answer import Request, answer
+from .answer import Request, examine
 from .predictor import load_predictor
 from .reading.pattern import read_pattern
-
-_FROM_FILE = "as the file says, else CuKa"
+from .reading.scans import AXES
 
 # a and c in angstrom; Levien, Prewitt & Weidner, American Mineralogist 65, 920 (1980).
 _QUARTZ = (4.9160, 4.9160, 5.4054, 90.0, 90.0, 120.0)
 
+_SIMULATED = "quartz (simulated)"
+
+# An exported page cannot run widgets; where they run, the picture that stands for them is hidden.
+_STATIC = """<style>body:has(.xrdlib-live) .xrdlib-static {{ display: none; }}</style>
+<div class="xrdlib-static">{}</div>"""
+
 
 class Page:
-    """Choose a file, a wavelength, a prior and a cell; see the answer.
+    """Choose files, a wavelength, a prior and a cell; see the answer and a plot to zoom into.
+
+    Displayed in a notebook, it shows its controls, and in an exported one the first answer.
 
     Parameters
     ----------
@@ -39,10 +47,10 @@ class Page:
         What to display.
     answer : dict or None
         As from `answer.answer`; None where there is none.
-    upload, wavelength, prior, stated, cell : ipywidgets.Widget
+    upload, shown_file, wavelength, axis, prior, stated, cell : ipywidgets.Widget
         The controls.
-    shown : ipywidgets.HTML
-        The answer.
+    plot, shown : ipywidgets.HTML
+        The pattern, and the answer.
 
     Raises
     ------
@@ -50,13 +58,21 @@ class Page:
         If the file that `path` names cannot be read.
     """
 
-    def __init__(self, path=None, weights=None):
+    def __init__(self, path: str | Path | None = None, weights: str | Path | None = None):
         self.predictor, self.answer = load_predictor(weights), None
         wide = {"style": {"description_width": "9em"}, "layout": {"width": "34em"}}
-        self.upload = ipywidgets.FileUpload(description="Choose a file", layout={"width": "14em"})
-        self.wavelength = ipywidgets.Dropdown(
-            options=[_FROM_FILE, *WAVELENGTHS], description="Wavelength", **wide
+        self.upload = ipywidgets.FileUpload(
+            description="Choose files", multiple=True, layout={"width": "14em"}
         )
+        self.shown_file = ipywidgets.Dropdown(description="File", **wide)
+        self.wavelength = ipywidgets.Combobox(
+            options=tuple(WAVELENGTHS), description="Wavelength", continuous_update=False,
+            placeholder="as the file says, else CuKa; a line or angstrom", **wide,
+        )  # fmt: skip
+        self.axis = ipywidgets.Dropdown(
+            options=[("as the file says, else two_theta", None), *((name, name) for name in AXES)],
+            description="Positions are", **wide,
+        )  # fmt: skip
         priors = ["minerals", "uniform", *(f"system={name}" for name in SYSTEMS)]
         self.prior = ipywidgets.Dropdown(options=priors, description="Prior", **wide)
         self.stated = ipywidgets.Text(
@@ -67,79 +83,123 @@ class Page:
             description="Cell, if known", placeholder="a, b, c, alpha, beta, gamma",
             continuous_update=False, **wide,
         )  # fmt: skip
-        self.shown = ipywidgets.HTML()
-        controls = [self.upload, self.wavelength, self.prior, self.stated, self.cell]
-        self.box = ipywidgets.VBox([*controls, self.shown])
+        self.plot, self.shown = ipywidgets.HTML(), ipywidgets.HTML()
+        controls = [self.shown_file, self.wavelength, self.axis, self.prior, self.stated, self.cell]
+        self.box = ipywidgets.VBox([self.upload, *controls, self.plot, self.shown])
+        self.box.add_class("xrdlib-live")
+        self._contents, self._drawn = {}, None
         if path is None:
-            self.file, self.pattern = "quartz (simulated)", quartz()
+            self._contents[_SIMULATED] = quartz()
             self.cell.value = ", ".join(f"{value:g}" for value in _QUARTZ)
         else:
-            self.file, self.pattern = Path(path).name, read_pattern(path)
-        self.upload.observe(self._read, "value")
-        for control in controls[1:]:
+            read_pattern(path)
+            self._contents[Path(path).name] = Path(path).read_bytes()
+        self.shown_file.options = tuple(self._contents)
+        self.shown_file.value = next(iter(self._contents))
+        self.upload.observe(self._take, "value")
+        for control in controls:
             control.observe(self._update, "value")
         self._update()
+        self._static = _STATIC.format(self.shown.value)
 
-    def _read(self, change):
-        """Read what was uploaded; it leaves the browser for this process only."""
+    def _ipython_display_(self):
+        from IPython.display import HTML, display
+
+        display(self.box, HTML(self._static))
+
+    def _take(self, change):
+        """Keep what was uploaded; it leaves the browser for this process only."""
         if not change["new"]:
             return
-        given = change["new"][0]
+        self._contents = {given["name"]: bytes(given["content"]) for given in change["new"]}
+        with self.box.hold_sync():
+            self.shown_file.unobserve(self._update, "value")
+            self.cell.unobserve(self._update, "value")
+            self.cell.value = ""  # that of another specimen
+            self.shown_file.options = tuple(self._contents)
+            self.shown_file.value = next(iter(self._contents))
+            self.cell.observe(self._update, "value")
+            self.shown_file.observe(self._update, "value")
+        self._update()
+
+    def _pattern(self, file, wavelength):
+        """Pattern that a file holds."""
+        content = self._contents[file]
+        if not isinstance(content, bytes):
+            return content
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"pattern{Path(given['name']).suffix}"
-            file.write_bytes(given["content"])
-            self.file = given["name"]
+            path = Path(folder) / f"pattern{''.join(Path(file).suffixes[-2:])[-20:]}"
+            path.write_bytes(content)
             try:
-                self.pattern = read_pattern(file)
+                return read_pattern(path, self.axis.value, wavelength)
             except XrdlibError as problem:
-                self.pattern = None
-                self._refuse(str(problem).replace(str(file), self.file))
-                return
-        if self.cell.value:
-            self.cell.value = ""  # that of another specimen; this updates
-        else:
-            self._update()
+                raise XrdlibError(str(problem).replace(str(path), file)) from None
 
     def _update(self, change=None):
-        if self.pattern is None:
-            return
+        file = self.shown_file.value
         try:
             request = self.request()
-            self.answer = answer(self.predictor, self.file, self.pattern, request)
-            section = html_report.section(self.predictor, self.answer, self.pattern, request)
+            pattern = self._pattern(file, request.wavelength)
+            found, probability = examine(self.predictor, file, pattern, request)
+            section = html_report.section(self.predictor, found, probability, pattern, request)
         except XrdlibError as problem:
-            self._refuse(problem)
-        else:
-            self.shown.value = html_report.fragment(self.file, section)
+            self.answer, self._drawn, self.plot.value = None, None, ""
+            self.shown.value = html_report.fragment(file, problem=problem)
+            return
+        self.answer, self.shown.value = found, html_report.fragment(file, section)
+        drawn = file, self.axis.value, request.wavelength
+        if drawn != self._drawn:
+            self._drawn, self.plot.value = drawn, interactive(pattern.two_theta, pattern.intensity)
 
-    def _refuse(self, problem):
-        self.answer, self.shown.value = None, html_report.fragment(self.file, problem=problem)
-
-    def request(self):
+    def request(self) -> Request:
         """What the controls ask for.
-
-        Returns
-        -------
-        answer.Request
 
         Raises
         ------
         XrdlibError
             If the cell is not six numbers.
         """
-        named = self.wavelength.value
+        named = self.wavelength.value.strip()
+        try:
+            wavelength = float(named.replace(",", ".")) if named else None
+        except ValueError:
+            wavelength = named
         cell = None
         if self.cell.value.strip():
             try:
                 cell = tuple(float(part) for part in self.cell.value.replace(",", " ").split())
             except ValueError:
                 raise XrdlibError(f"The cell {self.cell.value!r} is not six numbers.") from None
-        return Request(
-            wavelength=None if named == _FROM_FILE else named,
-            prior=self.stated.value.strip() or self.prior.value,
-            top_k=8,
-            cell=cell,
-        )
+        prior = self.stated.value.strip() or self.prior.value
+        return Request(wavelength=wavelength, prior=prior, top_k=8, cell=cell)
+
+
+def interactive(two_theta, intensity) -> str:
+    """A plot to zoom into, with a square-root scale, as HTML that needs no network.
+
+    Some hundred kilobytes: notebook servers drop updates of widgets above a megabyte a second,
+    so that no plotting library can travel with it.
+
+    Parameters
+    ----------
+    two_theta, intensity : array_like, (m,)
+
+    Returns
+    -------
+    str
+        A frame of its own, since scripts do not run in the HTML of a widget.
+    """
+    angle, counts = (np.asarray(v, dtype=np.float64) for v in (two_theta, intensity))
+    order = np.argsort(angle, kind="stable")
+    page = html_report.rendered(
+        "plot.html",
+        two_theta=[round(v, 4) for v in angle[order].tolist()],
+        intensity=[float(f"{v:.5g}") for v in counts[order].tolist()],
+    )
+    return (
+        '<iframe class="xrdlib-plot" style="width: 100%; max-width: 60rem; height: 330px; '
+        f'border: 0" srcdoc="{html.escape(page)}"></iframe>'
+    )
 
 
 def quartz(seed=0):

@@ -4,6 +4,7 @@ A claim is judged by numbers in the files of results/ alone, by rules that are w
 `judges`; what has not been run is said to be so, never guessed.
 """
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,26 @@ from ..base import results
 from .judges import CLAIMS, Judgement
 from .report import markdown
 
-BEGIN, END = "<!-- claims: xrdlib claims --into FILE -->", "<!-- end of claims -->"
+MARKS = ("<!-- claims: xrdlib claims --into FILE -->", "<!-- end of claims -->")
+
+_COMPANION = """# Companion: the paper's claims, one by one
+
+Written by `xrdlib claims --companion docs/companion.md` from the files in results/. The same with
+more explanation, and with the pictures drawn anew, is in the notebook
+[24_companion](../notebooks/24_companion.ipynb).
+
+- **top-1** is the share of patterns whose most probable group is the true one.
+- **Bits over the prior** say what the pattern told the model beyond the frequencies of the groups.
+  A constant that never looks at a pattern has zero.
+- Brackets are 95 % intervals from resampling mineral families, since patterns of one mineral are
+  not independent.
+- `rruff-test` holds measured patterns on which nothing was chosen, `amcsd-test` simulated patterns
+  of minerals kept from training, `random-crystals` balanced synthetic patterns.
+- A claim *holds* where the difference is there on all sets and its interval leaves out zero,
+  *holds in part* where it is so on some, *does not hold* where the opposite is seen, and is *not
+  decided* where the intervals do not tell. The rules are in
+  [judges.py](../xrdlib/reporting/judges.py).
+"""
 
 NOT_RUN = "not run"
 
@@ -52,12 +72,24 @@ def mixed(config: SimpleNamespace) -> str:
 
 
 def as_markdown(rows: pd.DataFrame) -> str:
-    """Claims, verdicts and figures as a table in Markdown."""
+    """Claims, verdicts and figures as a table in Markdown, for the README."""
     lines = [["the paper's claim", "here", "figure"]]
-    for row in rows.to_dict("records"):
+    for name, row in rows.iterrows():
+        anchor = re.sub(r"[^\w-]", "", name.replace(" ", "-"))
+        verdict = f"[{row['verdict']}](docs/companion.md#{anchor})"
         figure = f"[{Path(row['figure']).stem}]({row['figure']})"
-        lines.append([row["claim"], f"**{row['verdict']}**", figure])
+        lines.append([row["claim"], verdict, figure])
     return markdown(lines, rule="---")
+
+
+def document(rows: pd.DataFrame) -> str:
+    """All claims with verdict, evidence and figure, as a Markdown document that lies in docs/."""
+    parts = [_COMPANION]
+    for name, row in rows.iterrows():
+        text = _text(row, "[{0}](../{0})")
+        picture = f"![{Path(row['figure']).stem}](../{row['figure']})\n"
+        parts.append(f"## {name[0].upper()}{name[1:]}\n\n{text}\n\n{picture}")
+    return "\n".join(parts)
 
 
 def section(rows: pd.DataFrame, name: str) -> object:
@@ -70,8 +102,12 @@ def section(rows: pd.DataFrame, name: str) -> object:
     """
     from IPython.display import Markdown  # of no use outside a notebook
 
-    row = rows.loc[name]
-    return Markdown(
+    return Markdown(_text(rows.loc[name]))
+
+
+def _text(row, link="{0}"):
+    files = ", ".join(link.format(file) for file in row["results"].split(", "))
+    return (
         f"> {row['claim']}\n\n**{row['verdict'].capitalize()}.** {row['evidence']}\n\n"
-        f"From {row['results']}; computed anew by `{row['command']}`."
+        f"From {files}; computed anew by `{row['command']}`."
     )

@@ -113,7 +113,7 @@ def nulls(rows: list[dict]) -> Figure:
     return fig
 
 
-def bars(axes: Sequence[Axes], rows: list[dict], colours: list[str], **labels) -> None:
+def bars(axes: Sequence[Axes], rows: list[dict], colours: list[str], **labels: object) -> None:
     """Scores of rows of `metrics.evaluate` as bars with intervals, an axes a score of `KEYS`."""
     y = np.arange(len(rows))[::-1]
     for ax, key in zip(axes, KEYS, strict=True):

@@ -1,11 +1,12 @@
 """The summary of a profile's results and its headline table.
 
-`xrdlib report` prints it from its file, `--markdown` in the form that the README shows.
+`xrdlib report` prints the summary from its file, `--headline` the one table of the README;
+`documents` has all tables.
 """
 
 import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,7 +33,6 @@ COLUMNS = (
     ("top-1 %", "top1", True, 1),
     ("top-5 %", "top5", True, 1),
     ("balanced %", "balanced_top1", False, 1),
-    ("top-1, 97 %", "top1_97", False, 1),
     ("bits", "bits_over_prior", True, 2),
     ("NLL", "nll", False, 2),
     ("ECE %", "ece", False, 1),
@@ -42,13 +42,15 @@ SCORES = ("top1", "bits_over_prior", "nll")
 
 WIDTH = 100
 
-# Between these lines of a text file the tables of a profile are kept up to date.
-BEGIN, END = "<!-- results: xrdlib report --markdown --into FILE -->", "<!-- end of results -->"
+# Between these lines of a text file its tables are kept up to date.
+RESULTS = ("<!-- results: xrdlib report --into FILE -->", "<!-- end of results -->")
+
+HEADLINE = ("<!-- headline: xrdlib report --headline --into FILE -->", "<!-- end of headline -->")
 
 LEGEND = (
     "Brackets: 95 % bootstrap interval over mineral families. Balanced: top-1 averaged over "
-    "classes. 97: the classes that diffraction can tell apart. Bits: information beyond the "
-    "prior; above 0, the pattern told the model something. NLL in nats."
+    "classes. Bits: information beyond the prior; above 0, the pattern told the model something. "
+    "NLL in nats."
 )
 
 
@@ -106,19 +108,36 @@ def summary(
     return result
 
 
+# What the profile `released` left besides its scores: our key, the result, and where its rows are.
+_PARTS = (
+    ("released without", "retrieval", "parts"),
+    ("released indexing", "indexing", "rows"),
+)
+
+
 def load(profile: str) -> dict:
-    """The summary that `summary` wrote, with the error analysis if there is one beside it.
+    """The summary that `summary` wrote, with the results beside it that reports also show.
+
+    Returns
+    -------
+    dict
+        As from `summary`; with "dag_errors" and "released" (contents of the files of these names)
+        where they exist, and "released without" a part and "released indexing", rows that the
+        profile `released` left.
 
     Raises
     ------
     XrdlibError
-        If it does not exist or is not JSON.
+        If there is no summary, or a file is not JSON.
     """
-    result = read(profile, "summary")
-    if results.exists(SimpleNamespace(profile=profile), "dag_errors"):
-        result["dag_errors"] = read(profile, "dag_errors")
-    if results.exists(SimpleNamespace(profile=profile), "released"):
-        result["released"] = read(profile, "released")["rows"]
+    result, own = read(profile, "summary"), SimpleNamespace(profile=profile)
+    for name in ("dag_errors", "released"):
+        if results.exists(own, name):
+            result[name] = results.read(own, name)
+    made = SimpleNamespace(profile="released")
+    for key, name, rows in _PARTS:
+        if results.exists(made, name):
+            result[key] = results.read(made, name)[rows]
     return result
 
 
@@ -138,30 +157,20 @@ def print_table(result: dict) -> None:
 
 def as_text(result: dict) -> str:
     """A summary as fixed-width text: one table a subset, notes, where the figures are."""
-    title = f"Results of profile {result['profile']}"
-    parts = [". ".join(filter(None, [title, result.get("cut_short")]))]
-    for subset, rows in _by_subset(result):
-        lines = _cells(rows)
+    first = f"Results of profile {result['profile']}"
+    parts = [". ".join(filter(None, [first, result.get("cut_short")]))]
+    for subset, rows in by_subset(result):
+        lines = cells(rows)
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         head, *body = (_fixed(line, widths) for line in lines)
         rule = "-" * len(head)
-        parts.append("\n".join([_title(subset, rows), rule, head, rule, *body, rule]))
+        parts.append("\n".join([title(subset, rows), rule, head, rule, *body, rule]))
     prose = [LEGEND, *(f"Note: {note}" for note in result["notes"]), *_verdicts(result)]
     parts += [textwrap.fill(text, WIDTH, subsequent_indent="  ") for text in prose]
     figures = paths.figures(result["profile"])
     here = figures.is_relative_to(paths.ROOT)
     parts.append(f"Figures: {figures.relative_to(paths.ROOT) if here else figures}")
     return "\n\n".join(parts)
-
-
-def as_markdown(result: dict) -> str:
-    """A summary as markdown tables, for the README; first what a clock cut short."""
-    parts = [f"**{result['cut_short']}**"] if result.get("cut_short") else []
-    if rows := result.get("released"):
-        parts.append(headline(rows))
-    for subset, rows in _by_subset(result):
-        parts.append(f"**{_title(subset, rows)}**\n\n{markdown(_cells(rows))}")
-    return "\n\n".join([*parts, LEGEND, *(f"Note: {n}" for n in result["notes"])])
 
 
 def markdown(lines: Iterable[Iterable[str]], rule: str = "---:") -> str:
@@ -186,7 +195,7 @@ def markdown(lines: Iterable[Iterable[str]], rule: str = "---:") -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rules, *body))
 
 
-def insert(path: str | Path, text: str, marks: tuple[str, str] = (BEGIN, END)) -> None:
+def insert(path: str | Path, text: str, marks: tuple[str, str] = RESULTS) -> None:
     """Replace what stands between two marks, lines that stay, in a file.
 
     Raises
@@ -215,14 +224,15 @@ def _interval(key):
     return "bits_ci95" if key == "bits_over_prior" else f"{key}_ci95"
 
 
-def _by_subset(result):
+def by_subset(result: dict) -> Iterator[tuple[str, list[dict]]]:
     """(subset, its rows) in the order of the file, measured patterns first."""
     subsets = dict.fromkeys(row["subset"] for row in result["rows"])
     for subset in sorted(subsets, key=lambda name: name != _TEST):
         yield subset, [row for row in result["rows"] if row["subset"] == subset]
 
 
-def _title(subset, rows):
+def title(subset: str, rows: list[dict]) -> str:
+    """Name of a subset, with its numbers of patterns and families."""
     counts = sorted({row["n"] for row in rows if row["n"] is not None})
     families = sorted({row["n_families"] for row in rows if row.get("n_families") is not None})
     if not counts:
@@ -235,15 +245,15 @@ def _span(values):
     return f"{values[0]}" if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
-def _cells(rows):
-    """Heading and one line a row, as strings."""
-    lines = [["model", *(heading for heading, *_ in COLUMNS)]]
+def cells(rows: list[dict], first: str = "model", columns: tuple = COLUMNS) -> list[list[str]]:
+    """Heading and one line a row, as strings; `first` is the key of what is not a number."""
+    lines = [[first, *(heading for heading, *_ in columns)]]
     for row in rows:
-        cells = [
+        numbers = [
             _number(row.get(key), decimals, row.get(_interval(key)) if shown else None, "n/a")
-            for _, key, shown, decimals in COLUMNS
+            for _, key, shown, decimals in columns
         ]
-        lines.append([row["model"], *cells])
+        lines.append([row[first], *numbers])
     return lines
 
 
@@ -303,8 +313,8 @@ def headline(rows: list[dict]) -> str:
     found = {(row["subset"], row["model"]): row for row in rows}
     found[_TEST, "published"] = PUBLISHED
     lines = [["", *_TOLD.values()]]
-    for title, part, key, decimals in _LINES:
-        lines.append([title])
+    for name, part, key, decimals in _LINES:
+        lines.append([name])
         for model in _TOLD:
             row = found.get((_TEST + part, model), {})
             value, ends = row.get(key), row.get(f"{key}_ci95")

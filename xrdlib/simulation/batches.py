@@ -16,7 +16,7 @@ class NumberedStream:
         Patterns a batch.
     """
 
-    def __init__(self, batch: int):
+    def __init__(self, batch: int) -> None:
         self.batch_size, self._rows = batch, slice(None)
 
     def part(self, rank: int, count: int) -> "NumberedStream":

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..base.errors import XrdlibError
 from ..base.records import Crystals, Reflections, offsets
-from ..structures.unit_cells import CLOSE, overlapping
+from ..structures.overlap import CLOSE, overlapping
 from .equivalents import MAX_INDEX
 from .structure_factors import N_ELEMENTS, unique_structure_factors
 
@@ -29,7 +29,8 @@ def full_precision() -> Iterator[None]:
 
 
 # K-alpha1 and K-alpha2 in angstrom: Hoelzer et al., Phys. Rev. A 56, 4554 (1997) for Cr to Cu,
-# Bearden, Rev. Mod. Phys. 39, 78 (1967) for Mo and Ag. "XKa" is their 2:1 mean.
+# Bearden, Rev. Mod. Phys. 39, 78 (1967) for Mo and Ag,
+# Deslattes et al., Rev. Mod. Phys. 75, 35 (2003) for Ga, In and W. "XKa" is their 2:1 mean.
 _DOUBLETS = {
     "Cr": (2.289726, 2.293652),
     "Fe": (1.936041, 1.939973),
@@ -37,7 +38,12 @@ _DOUBLETS = {
     "Cu": (1.540593, 1.544427),
     "Mo": (0.709300, 0.713590),
     "Ag": (0.559407, 0.563798),
+    "Ga": (1.340127, 1.344026),
+    "In": (0.512125, 0.516557),
+    "W": (0.209013, 0.213833),
 }
+# Beams of synchrotrons have such wavelengths; the mean of the doublet is not meant.
+_NO_MEAN = ("In", "W")
 
 WAVELENGTHS = {
     f"{anode}Ka{line}": value
@@ -81,6 +87,8 @@ def strong_line(wavelength: str | float) -> float:
     """
     value = resolve_wavelength(wavelength)
     for anode, (first, second) in _DOUBLETS.items():
+        if anode in _NO_MEAN:
+            continue
         # The copper mean is given as 1.5418 to 1.5420.
         if abs(value - (2 * first + second) / 3) < _MEAN_TOLERANCE:
             return WAVELENGTHS[f"{anode}Ka1"]

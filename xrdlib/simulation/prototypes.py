@@ -66,7 +66,7 @@ class Decoration:
     strain: float = 0.05
     displacement: float = 0.12
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.change <= 1 or not 0 <= self.strain < 0.5 or not self.displacement >= 0:
             raise XrdlibError(
                 "Decoration needs a change of 0 to 1, a strain of 0 to 0.5 and a displacement that "
@@ -152,20 +152,23 @@ class PrototypeSource(RandomCrystalSource):
 
     Parameters
     ----------
-    prototypes : Prototypes
-    seed : int
     temper : float
         Groups come with this power of their share of the prototypes, one vote a name; 0 makes all
         groups that there are equally likely.
     chunk, reuse : int
         As in `stream.RandomCrystalSource`.
-    device : str
-    decoration : Decoration, optional
     """
 
     def __init__(
-        self, prototypes, seed, temper=0.0, chunk=1980, reuse=4, device="cpu", decoration=None
-    ):
+        self,
+        prototypes: Prototypes,
+        seed: int,
+        temper: float = 0.0,
+        chunk: int = 1980,
+        reuse: int = 4,
+        device: str = "cpu",
+        decoration: Decoration | None = None,
+    ) -> None:
         super().__init__((), seed, chunk, reuse, device)
         self.prototypes, self.decoration = prototypes, decoration or Decoration()
         weights = mineral_weights(prototypes.group, prototypes.name, temper)

@@ -98,7 +98,7 @@ class Realism:
     coarse: float = 0.1  # probability of steps of 2 to 5 points
     spikes: float = 0.04  # probability of up to three spikes
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             pair = isinstance(field.default, tuple)
@@ -116,7 +116,7 @@ class Realism:
             object.__setattr__(self, field.name, numbers if pair else value)
 
     @classmethod
-    def measured(cls, **changes) -> Self:
+    def measured(cls, **changes: object) -> Self:
         """Ranges of laboratory patterns, with fields changed by name.
 
         Raises
@@ -130,7 +130,7 @@ class Realism:
         return cls(**changes)
 
     @classmethod
-    def mild(cls, **changes) -> Self:
+    def mild(cls, **changes: object) -> Self:
         """Good patterns: weak texture and noise, full range, no impurity or fault."""
         mild = dict(
             strain=(0.0005, 0.003),

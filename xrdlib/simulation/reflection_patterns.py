@@ -62,7 +62,7 @@ class Peaks:
     wilson: bool = False
     missing: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("edges", "caglioti"):  # lists, as YAML gives them, become tuples
             object.__setattr__(self, name, tuple(getattr(self, name)))
         u, v, w = self.caglioti

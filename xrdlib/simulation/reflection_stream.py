@@ -37,11 +37,8 @@ class ReflectionStream(NumberedStream):
 
     Parameters
     ----------
-    peaks : Peaks
-    seed : int
     batch : int
         Patterns a batch.
-    grid : patterns.Grid
     target : str
         "extinction groups": uniform over the 99, then over the space groups of each, which is the
         label; "space groups": uniform over the 230.
@@ -58,7 +55,9 @@ class ReflectionStream(NumberedStream):
     ((4, 4251), 1.0)
     """
 
-    def __init__(self, peaks, seed, batch, grid=GRID, target=TARGETS[0]):
+    def __init__(
+        self, peaks: Peaks, seed: int, batch: int, grid: Grid = GRID, target: str = TARGETS[0]
+    ) -> None:
         if batch < 1 or target not in TARGETS:
             raise XrdlibError(
                 f"A stream with batches of {batch} and the target {target!r} is impossible; give "

@@ -4,20 +4,22 @@ A pattern depends on the seed and its global number alone, so a batch is a pure 
 step: a resumed run, another batch size or another number of processes see the same sequence.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ..base import counter
 from ..base.errors import XrdlibError
-from ..base.patterns import GRID, normalise
-from ..base.records import concatenate
+from ..base.patterns import GRID, Grid, normalise
+from ..base.records import Reflections, concatenate
 from ..structures.crystals import generate_balanced
 from ..symmetry.groups import N_GROUPS
 from .batches import NumberedStream
 from .diffraction import reflections
-from .realism import measured_like
+from .realism import Realism, measured_like
 
 # Slots of the counter-based generator used here; realism draws from its own range.
 _SOURCE, _ITEM, _IMPURITY = 9001, 9002, 9003
@@ -39,7 +41,7 @@ class BankSource:
         If the bank is empty, a group is unknown, or the weights do not fit or are negative.
     """
 
-    def __init__(self, bank, weights=None):
+    def __init__(self, bank: Reflections, weights: ArrayLike | None = None) -> None:
         weights = np.ones(len(bank)) if weights is None else np.asarray(weights, float)
         if len(bank) == 0 or weights.shape != (len(bank),) or not _are_weights(weights):
             raise XrdlibError("A bank source needs crystals and one weight for each of them.")
@@ -52,7 +54,7 @@ class BankSource:
             bank.group - 1, weights / weights.sum(), minlength=N_GROUPS
         )
 
-    def draw(self, uniform, number):
+    def draw(self, uniform: np.ndarray, number: np.ndarray) -> Reflections:
         """Reflections for uniform numbers in [0, 1); the patterns' numbers play no part."""
         item = np.searchsorted(self.cumulative, uniform, side="right")
         return self.bank.take(np.minimum(item, len(self.bank) - 1))
@@ -63,8 +65,6 @@ class RandomCrystalSource:
 
     Parameters
     ----------
-    recipes : crystals.Recipes
-    seed : int
     chunk : int
         Crystals in memory at a time.
     reuse : int
@@ -72,7 +72,9 @@ class RandomCrystalSource:
         Each use of a crystal has its own strain, texture, widths and noise.
     """
 
-    def __init__(self, recipes, seed, chunk=1980, reuse=4, device="cpu"):
+    def __init__(
+        self, recipes: Sequence, seed: int, chunk: int = 1980, reuse: int = 4, device: str = "cpu"
+    ) -> None:
         self.recipes, self.seed, self.chunk = recipes, seed, chunk
         self.span = chunk * reuse
         self.device = device
@@ -80,7 +82,7 @@ class RandomCrystalSource:
         self.config = {"recipes": len(recipes), "seed": seed, "chunk": chunk, "reuse": reuse}
         self._number, self._source = None, None
 
-    def draw(self, uniform, number):
+    def draw(self, uniform: np.ndarray, number: np.ndarray) -> Reflections:
         """Reflections for uniform numbers in [0, 1) at the stream's pattern numbers."""
         parts, order = [], []
         for chunk in np.unique(number // self.span):
@@ -110,14 +112,10 @@ class PatternStream(NumberedStream):
     ----------
     sources : list of (source, share)
         Shares are normalised.
-    realism : Realism
-    seed : int
     batch : int
         Patterns a batch.
     impurities : Reflections, optional
         Bank from which a second phase is drawn.
-    device : str
-    grid : Grid
 
     Raises
     ------
@@ -125,7 +123,16 @@ class PatternStream(NumberedStream):
         If there is no source, the shares are no weights, or the batch is empty.
     """
 
-    def __init__(self, sources, realism, seed, batch, impurities=None, device="cpu", grid=GRID):
+    def __init__(
+        self,
+        sources: Sequence[tuple],
+        realism: Realism,
+        seed: int,
+        batch: int,
+        impurities: Reflections | None = None,
+        device: str = "cpu",
+        grid: Grid = GRID,
+    ) -> None:
         share = np.array([s for _, s in sources], float)
         if not _are_weights(share) or batch < 1:
             raise XrdlibError(
@@ -139,7 +146,7 @@ class PatternStream(NumberedStream):
         self.impurities, self.device, self.grid = impurities, device, grid
 
     @property
-    def config(self):
+    def config(self) -> dict:
         """What decides the patterns, as JSON values."""
         return {
             "seed": self.seed,
@@ -152,11 +159,11 @@ class PatternStream(NumberedStream):
         }
 
     @property
-    def class_probabilities(self):
+    def class_probabilities(self) -> np.ndarray:
         """Training prior: (99,) probability of each class in the stream."""
         return sum(w * s.class_probabilities for s, w in zip(self.sources, self.share, strict=True))
 
-    def crystals(self, number):
+    def crystals(self, number: np.ndarray) -> Reflections:
         """Reflections behind the patterns with these global numbers, in order."""
         index = torch.from_numpy(number)
         u = counter.uniform(self.seed, index, _SOURCE).numpy()[:, 0]
@@ -169,7 +176,7 @@ class PatternStream(NumberedStream):
             order.append(rows)
         return join(parts, order)
 
-    def raw(self, step):
+    def raw(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Intensities on the grid before normalisation, and class indices, of one batch."""
         number = self.numbers(step)
         main = self.crystals(number)
@@ -182,7 +189,7 @@ class PatternStream(NumberedStream):
         pattern = measured_like(main, self.realism, self.seed, index, self.grid, impurity)
         return pattern, torch.from_numpy(main.group.astype(np.int64) - 1).to(self.device)
 
-    def batch(self, step):
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Network input (batch, grid.size) float32 and class indices (batch,) int64."""
         pattern, label = self.raw(step)
         return normalise(pattern), label
@@ -192,7 +199,7 @@ def _are_weights(values):
     return len(values) > 0 and (values >= 0).all() and 0 < values.sum() < np.inf
 
 
-def join(parts, order):
+def join(parts: list[Reflections], order: list[np.ndarray]) -> Reflections:
     """Concatenate reflections drawn in parts and put them back in the stream's order."""
     if len(parts) == 1:
         return parts[0]
@@ -201,7 +208,7 @@ def join(parts, order):
     return concatenate(parts).take(back)
 
 
-def mineral_weights(group, mineral, temper=0.5):
+def mineral_weights(group: ArrayLike, mineral: ArrayLike, temper: float = 0.5) -> np.ndarray:
     """Weights that give each mineral one vote and temper the class frequencies.
 
     Parameters

@@ -195,7 +195,7 @@ class Setting:
 class Catalogue:
     """All settings, from the JSON table that the structure files come with."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self._by_number = {}
         for hall in json.loads(text).values():
             for row in hall["settings"]:

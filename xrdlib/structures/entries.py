@@ -116,7 +116,7 @@ def _symbols(text):
     return re.findall("[A-Z][a-z]?", text)
 
 
-def or_reason(read: Callable, *arguments) -> object:
+def or_reason(read: Callable, *arguments: object) -> object:
     """What `read` returns, or the `Unreadable` that it raises."""
     try:
         return read(*arguments)

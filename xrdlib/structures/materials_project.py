@@ -3,6 +3,7 @@
 import re
 import zlib
 from functools import cache
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -20,7 +21,7 @@ _HOLDOUT_PERCENT = 8
 _COLUMNS = ["id", "formula", "space_group", "hall_number", "cell", "element", "position"]
 
 
-def table(path):
+def table(path: str | Path) -> pd.DataFrame:
     """The structures of a file, one a row.
 
     Parameters
@@ -51,7 +52,7 @@ def table(path):
     return found
 
 
-def crystals(rows):
+def crystals(rows: pd.DataFrame) -> records.Crystals:
     """Crystals with all atoms of their cells.
 
     Parameters

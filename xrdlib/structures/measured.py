@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -48,7 +49,7 @@ class Measured:
     grid: Grid = GRID
     skipped: dict = field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.group)
 
     def take(self, index: np.ndarray) -> "Measured":
@@ -89,14 +90,13 @@ def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
         return load_archives(*archives, grid)
 
 
-def load_other(path=None, grid=GRID):
+def load_other(path: str | Path | None = None, grid: Grid = GRID) -> Measured:
     """Measured patterns of other laboratories, each on angles of its own.
 
     Parameters
     ----------
     path : path-like, optional
         A bundle of the layout of measured_other.npz; by default the one in the data folder.
-    grid : patterns.Grid
 
     Returns
     -------

@@ -82,8 +82,7 @@ def table() -> dict[str, np.ndarray]:
         volume : (e,) float64, cubic angstrom an atom adds to the cell
         radius : (e,) float64, covalent radius in angstrom
         abundance : (e,) float64, mean logarithm of its number of atoms, beside other elements'
-        weight : (4, e) float64, logarithm of the weight with which it is drawn first, among 1, 2,
-            3, and 4 or more elements
+        weight : (4, e) float64, log of the weight of being drawn first, of 1, 2, 3, 4+ elements
         pairs : (e, e) float64, logarithm of the factor that one element drawn puts on another
     """
     found = fitted()

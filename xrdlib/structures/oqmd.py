@@ -21,7 +21,7 @@ from ..base import records
 from ..base.errors import XrdlibError
 from ..symmetry.groups import group_of_space_group, half_rotations, operations
 from .banks import assembled
-from .unit_cells import overlap
+from .overlap import overlap
 
 SYMPREC = 0.05  # angstrom; a relaxation leaves more noise than a refinement
 

@@ -51,7 +51,7 @@ class CrystalRanges:
     partial: float = 0.12
     min_occupancy: float = 0.3
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         positive = (self.max_sites, self.min_distance, self.min_width, self.max_volume)
         if min(positive) <= 0 or self.max_atoms < 192 or not 0 < self.min_occupancy <= 1:
             raise XrdlibError(

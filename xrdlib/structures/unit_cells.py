@@ -1,18 +1,15 @@
-"""Unit cells filled from an asymmetric unit: overlaps resolved, implausible ones refused."""
+"""Unit cells filled from an asymmetric unit, and compositions that are too crowded to be true."""
 
 from functools import cache
-from itertools import product
 
 import gemmi
 import numpy as np
 import spglib
 
 from ..base.errors import XrdlibError
-from ..base.records import Crystals
-from ..symmetry.groups import half_rotations, operations, parse_operations
+from ..symmetry.groups import half_rotations, operations
 from .entries import Entry, Unreadable, element
-
-CLOSE = 0.3  # angstrom; no two nuclei are nearer than that
+from .overlap import FULL, overlap
 
 CONTACT = 1.0  # angstrom; no two atoms but hydrogen are nearer than that
 
@@ -21,51 +18,6 @@ SAME_POSITION = 0.01  # angstrom; images of a site that are closer are one atom
 SYMPREC = 0.01  # angstrom; tolerance of the symmetry that spglib detects
 
 METRIC = 1e-3  # relative tolerance of a metric that a rotation should leave as it is
-
-FULL = 1.05  # what occupies one place may add up to this, for rounding in published values
-
-
-def overlapping(crystals: Crystals) -> np.ndarray:
-    """Whether two atoms of a crystal are closer than `CLOSE` and occupy over one place, (n,)."""
-    suspect = np.zeros(len(crystals), dtype=bool)
-    owner = np.repeat(np.arange(len(crystals)), np.diff(crystals.start))
-    reciprocal = np.linalg.inv(crystals.lattice)
-    width = 1 / np.linalg.norm(reciprocal, axis=1)  # between opposite faces of the cell
-    # In boxes twice as wide as `CLOSE`, of one of two grids shifted by half a box along each axis,
-    # two close atoms share a box.
-    boxes = np.clip(np.floor(width / (2 * CLOSE)), 1, 1 << 15).astype(np.int64)
-    base = np.cumsum(boxes.prod(1)) - boxes.prod(1)
-    place = (crystals.frac - np.floor(crystals.frac)) * boxes[owner]
-    own = boxes[owner]
-    whole = [np.minimum(np.floor(place), own - 1).astype(np.int64)]
-    whole.append(np.floor(place + 0.5).astype(np.int64) % own)
-    for shift in product((0, 1), repeat=3):
-        x, y, z = (whole[s][:, axis] for axis, s in enumerate(shift))
-        key = ((x * own[:, 1] + y) * own[:, 2] + z) + base[owner]
-        ordered = np.sort(key)
-        shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-        if len(shared):
-            rows = np.flatnonzero(np.isin(key, shared))
-            _, which = np.unique(key[rows], return_inverse=True)
-            amount = np.bincount(which, crystals.occupancy[rows])
-            suspect[owner[rows[amount[which] > FULL]]] = True
-    for i in np.flatnonzero(suspect):
-        atoms = slice(crystals.start[i], crystals.start[i + 1])
-        suspect[i] = overlap(crystals.lattice[i], crystals.frac[atoms], crystals.occupancy[atoms])
-    return suspect
-
-
-def overlap(lattice: np.ndarray, frac: np.ndarray, occupancy: np.ndarray) -> bool:
-    """The same for one cell: lattice (3, 3), coordinates (m, 3), occupancies (m,)."""
-    order = np.argsort(frac[:, 0], kind="stable")
-    frac, occupancy = np.asarray(frac, dtype=np.float64)[order], np.asarray(occupancy)[order]
-    for i in range(len(frac) - 1):
-        difference = frac[i + 1 :] - frac[i]
-        difference -= np.rint(difference)
-        near = np.linalg.norm(difference @ lattice, axis=1) < CLOSE
-        if (near & (occupancy[i + 1 :] + occupancy[i] > FULL)).any():
-            return True
-    return False
 
 
 @cache
@@ -108,9 +60,11 @@ def _distances(a, b, lattice):
 def _parsed(operators):
     """Rotations (k, 3, 3) int and translations (k, 3) of triplets."""
     try:
-        return parse_operations(operators)
+        parsed = [gemmi.Op(triplet) for triplet in operators]
     except RuntimeError:
         raise Unreadable("an operator that cannot be parsed") from None
+    rotations, translations = (np.array([getattr(op, a) for op in parsed]) for a in ("rot", "tran"))
+    return rotations // gemmi.Op.DEN, translations / gemmi.Op.DEN
 
 
 def fill(entry: Entry) -> dict:

@@ -68,7 +68,7 @@ _FEWER = 2  # seeds of variants other than `PHYSICS`
 class SpaceGroupStream:
     """A stream of the same patterns labelled with their space groups, 0..229."""
 
-    def __init__(self, stream: PatternStream):
+    def __init__(self, stream: PatternStream) -> None:
         self.stream = stream
         self.config = {**stream.config, "target": "space groups"}
         self.class_probabilities = stream.class_probabilities

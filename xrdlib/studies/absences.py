@@ -47,7 +47,7 @@ class Places:
     empty: ndarray  # tokens without any reflection of the cell, allowed or not
     gap: ndarray  # (tokens,) from each centre to the nearest visible line, `FAR` at most
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.diagnostic)
 
 

@@ -53,7 +53,7 @@ NUISANCES = {
 }
 
 
-def ranges(present: list[str], base: Realism | None = None, **overrides) -> Realism:
+def ranges(present: list[str], base: Realism | None = None, **overrides: object) -> Realism:
     """Nuisance ranges with those of `NUISANCES` that are present; the others are taken away.
 
     `base` gives the ranges of those present, by default those of laboratory patterns; `overrides`

@@ -12,8 +12,10 @@ that falls with the run, as the profile `paper` has for one network, takes a tra
 import time
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
+from torch import nn
 
 from ..base.files import FolderInUse
 from ..learning import stages
@@ -31,7 +33,7 @@ TARGET_SUFFIX = ", 230 space groups"  # of what a network is called that is trai
 _WAIT = 20.0  # seconds between looks at what another process trains
 
 
-def trainings(config):
+def trainings(config: SimpleNamespace) -> list[study.Training]:
     """All trainings of the study: those that choose the learning rates, then seed by seed.
 
     Returns
@@ -62,7 +64,7 @@ def trainings(config):
     return found
 
 
-def trials(config, name):
+def trials(config: SimpleNamespace, name: str) -> list[study.Training]:
     """Short trainings of a network, one for each learning rate; none if there is no choice.
 
     Returns
@@ -90,18 +92,20 @@ def _network(config, name):
     return options.pop("section"), common | options
 
 
-def stream(config, batch, target="extinction groups"):
+def stream(
+    config: SimpleNamespace, batch: int, target: str = "extinction groups"
+) -> ReflectionStream:
     """Patterns of reflections as the profile wants them, each once."""
     peaks = Peaks(**vars(config.studies.scaling.peaks))
     return ReflectionStream(peaks, seed(config, "stage1"), batch, grid(config), target)
 
 
-def space_group_stream(config, batch):
+def space_group_stream(config: SimpleNamespace, batch: int) -> ReflectionStream:
     """The same with space groups as labels, uniform over the 230."""
     return stream(config, batch, "space groups")
 
 
-def test_set(config, each=None, name="uniform"):
+def test_set(config: SimpleNamespace, each: int | None = None, name: str = "uniform") -> PatternSet:
     """Balanced patterns that no training contains.
 
     Parameters
@@ -123,14 +127,15 @@ def test_set(config, each=None, name="uniform"):
     return PatternSet(x.numpy(), label, numbered, numbered)
 
 
-def scores(model, patterns, space_groups=None):
+def scores(
+    model: nn.Module, patterns: PatternSet, space_groups: PatternSet | None = None
+) -> dict[str, float]:
     """Accuracy of a model's class head.
 
     Parameters
     ----------
     model : torch.nn.Module
         With 99 outputs, or 230.
-    patterns : PatternSet
     space_groups : PatternSet, optional
         Labelled with space groups, for a model of those.
 
@@ -158,7 +163,9 @@ def _scores(logp, label):
     return {f"top{k}": 100 * top_k(logp, label, k) for k in (1, 3, 5)} | {"nll": nll(logp, label)}
 
 
-def train_one(config, training, look=False):
+def train_one(
+    config: SimpleNamespace, training: study.Training, look: bool = False
+) -> tuple[nn.Module | None, History]:
     """Model and history of one training, scored at every size on the way.
 
     Where its learning rate is not chosen yet, the trials are done first, or waited for.
@@ -197,12 +204,11 @@ def _scorer(config, training):
     return lambda model: scores(model, *sets())
 
 
-def learning_rate(config, name, look=False):
+def learning_rate(config: SimpleNamespace, name: str, look: bool = False) -> float | None:
     """The rate whose trial has the lowest NLL on patterns that are no test patterns.
 
     Parameters
     ----------
-    config : namespace
     name : str
         Of a network.
     look : bool

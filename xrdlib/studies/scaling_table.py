@@ -1,5 +1,8 @@
 """What the trainings of the scaling study reached: tables, power laws, verdict."""
 
+from collections.abc import Collection
+from types import SimpleNamespace
+
 import numpy as np
 
 from .scaling import CONVOLUTION, TARGET_SUFFIX, train_one, trainings
@@ -7,7 +10,7 @@ from .scaling import CONVOLUTION, TARGET_SUFFIX, train_one, trainings
 LEARNED = 20.0  # percent; below it, a winner has not learned enough for a verdict
 
 
-def rows(config, names=None):
+def rows(config: SimpleNamespace, names: Collection[str] | None = None) -> list[dict]:
     """Scores of every training at every size that it has reached.
 
     Where the section says ``here: true``, what is missing is trained first; else trainings are
@@ -15,7 +18,6 @@ def rows(config, names=None):
 
     Parameters
     ----------
-    config : namespace
     names : collection of str, optional
         Of trainings; those of the networks on 99 groups by default.
 
@@ -50,7 +52,7 @@ def rows(config, names=None):
     return table
 
 
-def targets(config):
+def targets(config: SimpleNamespace) -> list[dict]:
     """Space groups against extinction groups as the target, at equal patterns of one network.
 
     Returns
@@ -65,14 +67,13 @@ def targets(config):
     return [row for row in found if row["patterns"] <= section.space_groups]
 
 
-def power_law(table, model, score="nll"):
+def power_law(table: list[dict], model: str, score: str = "nll") -> dict:
     """Fit of a score as a power of the number of patterns, score = a patterns^-b.
 
     Parameters
     ----------
     table : list of dict
         As from `rows`.
-    model : str
     score : str
         "nll", which falls, or a rate in percent, whose share of errors then falls.
 
@@ -96,7 +97,7 @@ def power_law(table, model, score="nll"):
     return {"a": a, "b": b, "b_range": [min(alone), max(alone)]}
 
 
-def verdict(table):
+def verdict(table: list[dict]) -> dict:
     """Whether attention beats convolution at the largest size, seed against seed.
 
     Parameters

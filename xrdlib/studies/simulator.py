@@ -79,7 +79,7 @@ def compare(config: SimpleNamespace) -> dict:
 
 
 def simulate_like(
-    config: SimpleNamespace, main: Reflections, impurities: Reflections, **overrides
+    config: SimpleNamespace, main: Reflections, impurities: Reflections, **overrides: object
 ) -> ndarray:
     """One measured-looking pattern of each crystal, (n, n_points) float32, as sets keep them."""
     second = np.random.default_rng(config.seed).integers(len(impurities), size=len(main))

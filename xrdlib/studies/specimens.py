@@ -45,7 +45,7 @@ class Specimens:
     crystals: Reflections  # n of them; cells as in the pattern
     family: ndarray  # (n,) str
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.crystals)
 
     def take(self, index: ndarray) -> "Specimens":

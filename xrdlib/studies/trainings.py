@@ -7,7 +7,9 @@ it was, and parts of it can be trained beforehand by several processes:
 """
 
 import copy
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from types import ModuleType, SimpleNamespace
 
 import torch
 
@@ -15,6 +17,7 @@ from ..base import config, paths
 from ..base.errors import XrdlibError
 from ..learning import checkpoint, stages
 from ..learning.experiment import folder
+from ..learning.run import History
 from ..learning.train import train
 
 
@@ -55,7 +58,7 @@ class Training:
     options: dict = field(default_factory=dict)
 
 
-def settings(base, training):
+def settings(base: SimpleNamespace, training: Training) -> SimpleNamespace:
     """Configuration of a training: that of the profile with its changes and its own seed.
 
     No training shares the seed of the profile, with which the validation sets were drawn.
@@ -70,16 +73,22 @@ def settings(base, training):
     return changed
 
 
-def run(base, study, training, validate=None, rows=1, look=False):
+def run(
+    base: SimpleNamespace,
+    study: str,
+    training: Training,
+    validate: tuple | Callable | None = None,
+    rows: int | Collection[int] = 1,
+    look: bool = False,
+) -> tuple[torch.nn.Module, History, object]:
     """Train a model, or find it trained.
 
     Parameters
     ----------
-    base : namespace
+    base : SimpleNamespace
         Of the profile, with a section `studies`.
     study : str
         Folder of the checkpoints.
-    training : Training
     validate, rows, look
         As for `train.train`.
 
@@ -115,7 +124,7 @@ def run(base, study, training, validate=None, rows=1, look=False):
     return model.cpu().eval(), history, stream
 
 
-def part(trainings, which):
+def part(trainings: list[Training], which: str) -> list[Training]:
     """Every n-th training, from the k-th on: which = "k/n".
 
     Raises
@@ -132,15 +141,13 @@ def part(trainings, which):
     return trainings[k - 1 :: n]
 
 
-def status(study, settings, trainings):
+def status(study: ModuleType, settings: SimpleNamespace, trainings: list[Training]) -> str:
     """How far trainings are: a table as text, and the hours that are left.
 
     Parameters
     ----------
     study : module
         With a function ``train_one(settings, training, look=True)``.
-    settings : namespace
-    trainings : list of Training
     """
     lines, done, seconds, left = [], 0, 0.0, 0
     for training in trainings:
@@ -158,13 +165,11 @@ def status(study, settings, trainings):
     return "\n".join([*lines, f"{done:,} patterns, {share:.1f} %, {seconds / 3600:.1f} h{rate}"])
 
 
-def plan(settings, trainings, seconds=6.0):
+def plan(settings: SimpleNamespace, trainings: list[Training], seconds: float = 6.0) -> str:
     """Hours that trainings will take, from a few seconds of each network on this machine.
 
     Parameters
     ----------
-    settings : namespace
-    trainings : list of Training
     seconds : float
         For which the rate of a network is measured.
 

@@ -254,7 +254,7 @@ def settings(label: int, cell: Sequence[float]) -> list[np.ndarray]:
     return list(found.values())
 
 
-def permits(cell, order, system):
+def permits(cell: Sequence[float], order: Sequence[int], system: str) -> bool:
     """Whether a cell with reordered axes has the metric of a system, unique axis b or c."""
     a, b, c = (cell[i] for i in order)
     right = [abs(cell[3 + i] - 90) < _SAME_ANGLE for i in order]

@@ -55,7 +55,7 @@ class Condition(NamedTuple):
     form: tuple
     modulus: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         parts = [
             {1: "", -1: "-"}.get(factor, str(factor)) + index
             for factor, index in zip(self.form, "hkl", strict=True)

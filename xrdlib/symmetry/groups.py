@@ -3,11 +3,9 @@
 Everything is read from `tables/symmetry.json`, which `xrdlib derive symmetry` writes.
 """
 
-from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
-import gemmi
 import numpy as np
 
 from ..base import paths
@@ -176,15 +174,9 @@ def operations(number: int) -> tuple[np.ndarray, np.ndarray]:
     XrdlibError
         If there is no such space group.
     """
-    rotations, translations = parse_operations(space_group(number)["operations"])
+    parsed = [_parse_triplet(triplet) for triplet in space_group(number)["operations"]]
+    rotations, translations = map(np.array, zip(*parsed, strict=True))
     return frozen(rotations.astype(np.int8)), frozen(translations)
-
-
-def parse_operations(triplets: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
-    """W (k, 3, 3) int and w (k, 3) of triplets "-x,y+1/2,-z"; gemmi raises RuntimeError."""
-    parsed = [gemmi.Op(triplet) for triplet in triplets]
-    rotations, translations = (np.array([getattr(op, a) for op in parsed]) for a in ("rot", "tran"))
-    return rotations // gemmi.Op.DEN, translations / gemmi.Op.DEN
 
 
 def reference_symbol(number: int) -> str:
@@ -251,6 +243,19 @@ def systematically_absent(
         phase = hkl[fixed] @ shifts.T
         result[fixed] |= (np.abs(phase - np.rint(phase)) > 1e-3).any(1)
     return result
+
+
+def _parse_triplet(triplet):
+    """W (3, 3) and w (3,) of "-x,y+1/2,-z"; gemmi is not to be had where one only trains."""
+    rotation, translation = np.zeros((3, 3), dtype=np.int8), np.zeros(3)
+    for row, expression in enumerate(triplet.split(",")):
+        for term in expression.replace("-", "+-").split("+"):
+            if term and term[-1] in "xyz":
+                rotation[row, "xyz".index(term[-1])] = -1 if term[0] == "-" else 1
+            elif term:
+                numerator, denominator = term.split("/")
+                translation[row] = int(numerator) / int(denominator) % 1
+    return rotation, translation
 
 
 def _column(name):

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pattern_files as files
-from reading import OTHER, SCAN, on_axis
+from reading import SCAN, on_axis
 
 from xrdlib.base.patterns import CU_KA1
 
@@ -110,6 +110,13 @@ GLUED = [10_000_000 + v for v in COUNTS]
 D_ROUNDED = np.round(D, 4)
 HEAD_WAVELENGTHS = {
     # header: wavelength in angstrom
+    "# Ga K alpha\n": 1.340127,
+    "# ID22 35.0 keV 0.35424 A\n": 0.35424,
+    "# 35.0 keV, sample 2.0 A\n": None,
+    "# anode: Gallium\n": 1.340127,
+    "# Target: Indium\n": 0.512125,
+    "# X-ray tube with tungsten filament\n": None,
+    "# Target: Ag, measured in K-alpha geometry\n": 0.559407,
     "# wavelength 1.78897\n": 1.78897,
     "# Wavelength\t1.78897\n": 1.78897,
     "# wavelength_1.78897\n": 1.78897,
@@ -504,9 +511,14 @@ REFUSED = {
         "1/cm",
     ),
     "image.edf": ("{\nHeaderID = EH:000001;\nDim_1 = 2048;\n}\n", "frame of an area detector"),
-    "short.dat": (f"{RANGE}\n{block(COUNTS[:120])}", "step scan as text with 120 counts"),
-    "short.udf": (UDF + block(COUNTS[:120]), "Philips UDF file with 120 counts"),
-    "short.asc": (RIGAKU + rigaku(X, Y[:120]), "Rigaku ASCII file with 120 counts"),
+    "long.dat": (f"{RANGE}\n{block(COUNTS * 3)}", "step scan as text with 453 counts"),
+    "short.udf": (UDF + block(COUNTS[:90]), "Philips UDF file with 90 counts"),
+    "pair.gr": (
+        table(header="[DEFAULT]\n\noutputtype = gr\n#### start data\n#L r(A) G(r)\n"),
+        "G.r.",
+    ),
+    "pattern.json": ('{"two_theta": [10, 10.05], "counts": [4, 5]}', "is JSON"),
+    "seifert.nja": ("quartz\n#ScanTableParameter\n&Anode=Cu\n#Values\n" + table(), "Seifert NJA"),
     "omega.ras": (files.ras(SCAN).replace(b"TwoThetaTheta", b"Omega"), "RAS scan over Omega"),
     "unit.ras": (files.ras(SCAN).replace(b'_X "deg"', b'_X "mm"'), "angles in mm"),
     "rocking.raw": (raw3(3), "type 3"),
@@ -518,7 +530,6 @@ REFUSED = {
         "archive within an archive",
     ),
     "two.zip": (files.archive({"a.xy": table(), "b.xy": table()}), "holds several scans .2 files"),
-    "two.asc": (RIGAKU + rigaku(X, Y) + rigaku(*OTHER, 1), "holds several scans"),
     "bomb.gz": (gzip.compress(bytes(70_000_000)), "unpacks to more than 64 MB"),
     "q_without_unit.csv": (table(10 * Q, header="q,I\n", sep=","), None),
     "d_without_unit.csv": (table(D / 10, header="d,I\n", sep=","), "no unit is given"),

@@ -96,6 +96,41 @@ def test_a_file_of_a_zip_archive_is_chosen_by_its_place(read):
     same(read(content, "scans.zip", scan=2), OTHER)
 
 
+# A scan that was aborted after 120 of its 151 counts.
+ABORTED = {
+    "fullprof.dat": f"{field_files.RANGE}\n{field_files.block(field_files.COUNTS[:120])}",
+    "philips.udf": field_files.UDF + field_files.block(field_files.COUNTS[:120]),
+    "sietronics.cpi": field_files.CPI + field_files.block(field_files.COUNTS[:120], 1),
+    "rigaku.asc": field_files.RIGAKU
+    + field_files.rigaku(X, Y).replace(
+        field_files.block(field_files.COUNTS, 4, "{:d}", between=", "),
+        field_files.block(field_files.COUNTS[:120], 4, "{:d}", between=", "),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ABORTED)
+def test_an_aborted_scan_is_read_with_a_note(read, name):
+    pattern = read(ABORTED[name], name)
+    np.testing.assert_allclose(pattern.two_theta, X[:120], atol=2e-5)
+    np.testing.assert_array_equal(pattern.intensity, Y[:120])
+    assert pattern.metadata["notes"] == ["aborted"]
+
+
+TABLES = {
+    "pipes": table(header="2theta|I\n", sep="|"),
+    "colons": table(header="sample: quartz\n", sep=" : "),
+    "markdown": table(header="| 2theta | I |\n|---|---|\n", row="| {0!r} | {1!r} |"),
+    "drawn": table(header="+---+---+\n| 2theta | I |\n+===+===+\n", row="| {0:7} | {1:6} |")
+    + "+---+---+\n",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_pipes_and_colons_set_columns_apart(read, name):
+    same(read(TABLES[name]), (X, Y))
+
+
 def test_the_second_group_of_a_rigaku_file(read):
     content = field_files.RIGAKU + field_files.rigaku(X, Y) + field_files.rigaku(*OTHER, 1)
     same(read(content, "a.asc", scan=2), OTHER)

@@ -39,11 +39,13 @@ def test_the_content_decides_not_the_name(read, kind):
 
 
 @pytest.mark.parametrize("kind", pattern_files.FORMATS)
-def test_a_file_of_several_scans_wants_a_choice(read, kind):
+def test_of_scans_that_do_not_belong_together_the_widest_is_read(read, kind):
     name, write = pattern_files.FORMATS[kind]
     content = write(SCAN, OTHER)
-    with pytest.raises(XrdlibError, match="several scans; choose one with scan=1"):
-        read(content, name)
+    pattern = read(content, name)
+    same(pattern, OTHER)
+    assert pattern.metadata["notes"] == ["scans_left"]
+    assert (pattern.metadata["scans"], pattern.metadata["scans_used"]) == (2, [2])
     same(read(content, name, scan=1), SCAN)
     same(read(content, name, scan=2), OTHER)
     with pytest.raises(XrdlibError, match="has no scan 3"):

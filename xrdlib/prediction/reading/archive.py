@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...base.errors import XrdlibError
-from .native import arrays, check_amount
+from . import native, several
+from .native import check_amount
 from .scans import Scan, anode_line
-from .vendor import check_axis, check_unit, chosen, number, rigaku_rows, xml
+from .vendor import check_axis, check_unit, number, rigaku_rows, xml
 
 MAX_UNPACKED = 128_000_000  # bytes of all members together
 MAX_MEMBERS = 5000
@@ -88,7 +89,9 @@ def read_archive(content, scan=None):
         raise XrdlibError(
             f"holds several scans ({len(files)} files); choose one with scan=1, scan=2 and so on"
         )
-    name = files[chosen(len(files), scan, "zip")]
+    if (scan or 1) > len(files):
+        raise XrdlibError(f"has no scan {scan}; it holds {len(files)}")
+    name = files[(scan or 1) - 1]
     return name, members[name]
 
 
@@ -141,7 +144,6 @@ def _check_entries(entries):
 
 
 def _brml(content, members, scan):
-    x, y = arrays(content, "scan.brml", scan)
     wavelength = anode = None
     for name in sorted(n for n in members if re.search(r"RawData\d*\.xml$|Measurement", n)):
         root = xml(members[name], f"member {name}")
@@ -149,7 +151,9 @@ def _brml(content, members, scan):
             filter(None, (number(e.get("Value")) for e in root.iter("WaveLengthAlpha1"))), None
         )
         anode = anode or next((e.text or e.get("Value") for e in root.iter("TubeMaterial")), None)
-    return _scan(x, y, "BRML", wavelength, anode)
+    return native.read(
+        content, "scan.brml", scan, lambda x, y, _: _scan(x, y, "BRML", wavelength, anode)
+    )
 
 
 def _rasx(members, scan):
@@ -159,7 +163,11 @@ def _rasx(members, scan):
         for name in members
         if (found := re.fullmatch(r"(?:.*/)?Data(\d+)/Profile\d*\.txt", name))
     )
-    table = tables[chosen(len(tables), scan, "RASX")][1]
+    return several.pick(len(tables), scan, lambda i: _rasx_scan(members, tables[i][1]), "RASX")
+
+
+def _rasx_scan(members, table):
+    """One scan of a RASX file, with what the folder of its table says."""
     folder = table.rpartition("/")[0]
     wavelength = anode = None
     for name, data in members.items():

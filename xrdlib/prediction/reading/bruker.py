@@ -10,8 +10,9 @@ import struct
 import numpy as np
 
 from ...base.errors import XrdlibError
-from .native import arrays, check_amount
-from .scans import Scan, anode_line
+from . import native, several
+from .native import check_amount
+from .scans import MIN_POINTS, Scan, anode_line
 
 _UNKNOWN = -1e6  # how version 1 says so
 # Coupled, uncoupled and detector scans, uncoupled ones of high resolution; a PSD, fixed and fast.
@@ -25,40 +26,50 @@ def read_raw(content, scan=None):
     Raises
     ------
     XrdlibError
-        If the file is damaged, or holds several ranges and `scan` is not given.
+        If the file is damaged, or there is no such range.
     """
     check_amount(content, binary=True)
     try:
         if content.startswith(b"RAW4.00"):
-            version = 4
-            x, y = arrays(content, "scan.raw", scan)
-            wavelength, anode = _version4(content)
-        else:
-            version, ranges_of = next(v for k, v in _VERSIONS.items() if content.startswith(k))
-            ranges, wavelength, anode = ranges_of(content)
-            x, y = _chosen(ranges, content, scan)
+            made = _made(4, *_version4(content))
+            return native.read(content, "scan.raw", scan, made)
+        version, ranges_of = next(v for k, v in _VERSIONS.items() if content.startswith(k))
+        ranges, wavelength, anode = ranges_of(content)
+        made = _made(version, wavelength, anode)
+        return several.pick(
+            len(ranges), scan, lambda i: made(*_range(content, *ranges[i])), f"RAW {version}"
+        )
     except (struct.error, ValueError, IndexError) as error:
         if isinstance(error, XrdlibError):
             raise
         raise XrdlibError(_CUT_OFF) from None
+
+
+def _made(version, wavelength, anode):
+    """What makes scans of the angles and counts of a file."""
     wavelength = wavelength if wavelength and wavelength > 0 else anode_line(anode)
-    metadata = {"anode": anode} if anode else {}
-    return Scan(x, y, f"Bruker RAW {version}", wavelength=wavelength, metadata=metadata)
+    known = {"anode": anode} if anode else {}
+    name = f"Bruker RAW {version}"
+
+    def scan(x, y, _=None, notes=()):
+        metadata = known | ({"notes": list(notes)} if notes else {})
+        return Scan(x, y, name, wavelength=wavelength, metadata=metadata)
+
+    return scan
 
 
-def _chosen(ranges, content, scan):
-    """Angles and counts of one of the ranges of version 1 or 2."""
-    if scan is None and len(ranges) > 1:
-        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
-    if (scan or 1) > len(ranges):
-        raise XrdlibError(f"has no scan {scan}; it holds {len(ranges)}")
-    offset, points, start, step = ranges[(scan or 1) - 1]
+def _range(content, offset, points, start, step, kind=0):
+    """Angles, counts, None and notes of a range of versions 1 to 3."""
+    if kind not in _OVER_TWO_THETA:
+        raise XrdlibError(f"is a RAW file with a scan of type {kind}, which is not over 2theta")
     if not (np.isfinite([start, step]).all() and step):
         raise XrdlibError(_CUT_OFF)
+    inside = _inside(content, offset, points)
     with np.errstate(invalid="ignore"):  # what is not a number is refused later
-        counts = np.frombuffer(content, "<f4", points, offset).astype(np.float64)
+        counts = np.frombuffer(content, "<f4", inside, offset).astype(np.float64)
     # The step is a float32; rounding it to its seven digits keeps long scans from drifting.
-    return float(f"{start:.7g}") + float(f"{step:.7g}") * np.arange(points), counts
+    angles = float(f"{start:.7g}") + float(f"{step:.7g}") * np.arange(inside)
+    return angles, counts, None, ["aborted"] if inside < points else ()
 
 
 def _ranges1(content):
@@ -72,10 +83,10 @@ def _ranges1(content):
             (wavelength,) = struct.unpack_from("<f", content, offset + 68)
         (follows,) = struct.unpack_from("<I", content, offset + 148)
         offset += 152
-        _check_inside(content, offset, points)
+        aborted = _inside(content, offset, points) < points
         ranges.append((offset, points, start, step))
         offset += 4 * points
-        if not follows:
+        if aborted or not follows:
             return ranges, _digits(wavelength), None
 
 
@@ -90,15 +101,19 @@ def _ranges2(content):
         if header < 48:
             raise XrdlibError(_CUT_OFF)
         offset += header
-        _check_inside(content, offset, points)
         ranges.append((offset, points, start, step))
+        if _inside(content, offset, points) < points:
+            break
         offset += 4 * points
     return ranges, _digits(wavelength), anode
 
 
-def _check_inside(content, offset, points):
-    if not points or offset + 4 * points > len(content):
+def _inside(content, offset, points):
+    """How many points a range really holds: fewer than it says if the scan was aborted."""
+    inside = min(points, (len(content) - offset) // 4)
+    if not points or (inside < points and inside < MIN_POINTS):
         raise XrdlibError(_CUT_OFF)
+    return inside
 
 
 def _digits(value):
@@ -107,7 +122,7 @@ def _digits(value):
 
 
 def _ranges3(content):
-    """(offset, points, start, step) of each range of version 3; wavelength; anode."""
+    """(offset, points, start, step, type) of each range of version 3; wavelength; anode."""
     (count,) = struct.unpack_from("<I", content, 12)
     anode = content[608:612].decode("latin-1").strip("\0 ")
     (wavelength,) = struct.unpack_from("<d", content, 624)
@@ -120,11 +135,10 @@ def _ranges3(content):
         size, beside = struct.unpack_from("<II", content, offset + 252)
         if length < 304 or size != 4:
             raise XrdlibError(_CUT_OFF)
-        if kind not in _OVER_TWO_THETA:
-            raise XrdlibError(f"is a RAW file with a scan of type {kind}, which is not over 2theta")
         offset += length + beside
-        _check_inside(content, offset, points)
-        ranges.append((offset, points, start, step))
+        ranges.append((offset, points, start, step, kind))
+        if _inside(content, offset, points) < points:
+            break
         offset += 4 * points
     if not ranges:
         raise XrdlibError("is a RAW file that holds no scan; export it again")

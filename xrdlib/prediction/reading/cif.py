@@ -7,6 +7,7 @@ import gemmi
 import numpy as np
 
 from ...base.errors import XrdlibError
+from . import several
 from .scans import MAX_ROWS, MIN_POINTS, Scan, anode_line
 
 _TWO_THETA = (
@@ -72,7 +73,7 @@ def parse(text, axis=None, scan=None):
     Raises
     ------
     XrdlibError
-        If it is no CIF, or holds no measured profile, or several and `scan` is not given.
+        If it is no CIF, or holds no measured profile.
     """
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
@@ -93,11 +94,12 @@ def parse(text, axis=None, scan=None):
             "is a CIF without a measured powder profile (2theta and intensities); give the "
             "measured scan"
         )
-    if scan is None and len(found) > 1:
-        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
-    if (scan or 1) > len(found):
-        raise XrdlibError(f"has no scan {scan}; it holds {len(found)}")
-    block, (kind, x, y) = found[(scan or 1) - 1]
+    return several.pick(len(found), scan, lambda i: _scan(document, *found[i]), "CIF")
+
+
+def _scan(document, block, profile):
+    """The profile of a block as a scan."""
+    kind, x, y = profile
     _check_tags(block)
     known = np.isfinite(x) & np.isfinite(y)
     metadata = {"block": block.name}

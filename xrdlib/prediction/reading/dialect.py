@@ -25,7 +25,14 @@ _WORDS = re.compile(_MASK, re.IGNORECASE)
 _TIME = r"\d{1,2}:\d{2}[\d:.Z]*(?: ?[AP]M)?"
 _DATE = rf"\d{{1,4}}[-/.]\d{{1,2}}[-/.]\d{{1,4}}(?:[T ]+{_TIME})?|{_TIME}"
 # How columns are set apart: what stands between two, and how the table is split there.
-_BETWEEN = {";": r"\s*;\s*", "\t": r" *\t *", ",": r"\s*,\s*", None: r"\s+"}
+_BETWEEN = {
+    ";": r"\s*;\s*",
+    "|": r"\s*\|\s*",
+    ":": r"\s*:\s*",
+    "\t": r" *\t *",
+    ",": r"\s*,\s*",
+    None: r"\s+",
+}
 
 
 class Dialect:
@@ -84,6 +91,10 @@ _DIALECTS = [
         (",", "point", True),
         (None, "point", True),
         (None, "comma", True),
+        ("|", "point", False),
+        ("|", "comma", False),
+        (":", "point", False),
+        (":", "comma", False),
     )
 ]
 _ONE_NUMBER = re.compile(rf"\s*(?:{_PLAIN['point']}|{_PLAIN['comma']})\s*[,;]?\s*", re.IGNORECASE)

@@ -32,12 +32,24 @@ _BINARY = {
 }
 _NEEDS_ZERO = (b"RAW_", b"FI", b"mar345")  # a text may begin with these
 _TEXT = (
+    (
+        r"\s*[\[{]\s*[\"\[{\d]",
+        "is JSON, which is not read; give angle and intensity as two columns of text",
+    ),
     (r"\s*<(?:!doctype )?html\b", "is a web page; download the file itself"),
     (r"\s*\{\s*(?:HEADER_BYTES|HeaderID|EDF_DataBlockID)", _FRAME),
     (
         r".*^\s*(?:loop_\s+)?_(?:pd_meas_position\b|pd_meas_position_[xy]|riet_meas_)",
         "is a Maud file (ESG), which lists detector positions and is not read; export the "
         "integrated pattern from Maud as CIF or XY",
+    ),
+    (
+        r".*^(?:#\s*L\s+r\b[^\n]*G\(r\)|outputtype\s*[=:]\s*gr\b)",
+        "is a pair distribution function, G(r), not a diffraction pattern; give the measured scan",
+    ),
+    (
+        r"[^\n]*\n?#ScanTableParameter",
+        "is a Seifert NJA file, which is not read; export the scan as XY from the software",
     ),
     (
         r".*^#\s*Maud|.*_audit_creation_method\s+'?Maud",

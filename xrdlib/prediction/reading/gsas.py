@@ -9,6 +9,7 @@ import re
 import numpy as np
 
 from ...base.errors import XrdlibError
+from . import several
 from .header import probe_in, wavelength_in
 from .scans import MAX_ROWS, Scan
 from .steps import counts
@@ -31,16 +32,21 @@ def read(text, scan=None):
     Raises
     ------
     XrdlibError
-        If the file is damaged, of a time-of-flight diffractometer, or holds several banks and
-        `scan` is not given.
+        If the file is damaged, of a time-of-flight diffractometer, or there is no such bank.
     """
     banks = list(_BANK.finditer(text))
-    if scan is None and len(banks) > 1:
-        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
-    if (scan or 1) > len(banks):
-        raise XrdlibError(f"has no scan {scan}; it holds {len(banks)}")
-    bank = banks[(scan or 1) - 1]
-    end = banks[scan or 1].start() if (scan or 1) < len(banks) else len(text)
+    ends = [*(bank.start() for bank in banks[1:]), len(text)]
+    header = text[: banks[0].start()].splitlines()
+    return several.pick(
+        len(banks),
+        scan,
+        lambda i: _bank(banks[i], text[banks[i].end() : ends[i]], header),
+        "GSAS",
+    )
+
+
+def _bank(bank, below, header):
+    """The scan of one bank; `below` is what stands under its record."""
     n, binning, rest = int(bank[2]), bank[4], bank[5].split()
     if not binning.startswith("CON"):
         raise XrdlibError(
@@ -49,11 +55,10 @@ def read(text, scan=None):
         )
     layout = next((word for word in rest if word in _LAYOUTS), "STD")
     start, step = _number(rest[:1]), _number(rest[1:2])
-    lines = [line for line in text[bank.end() : end].splitlines() if line.strip()]
+    lines = [line for line in below.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("#", "TIME_MAP"))]
     if n > MAX_ROWS or start is None or step is None:
         raise _damaged("its BANK record")
-    header = text[: banks[0].start()].splitlines()
     x, y = _listed(lines, n) if layout.startswith("F") else (None, _binned(lines, n, layout))
     x = start + step * np.arange(n) if x is None else x
     said = {"title": (header or [""])[0].strip(), "probe": probe_in(header)}

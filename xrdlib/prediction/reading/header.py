@@ -20,7 +20,11 @@ _NAMES = {
     "molybdän": "Mo",
     "silver": "Ag",
     "silber": "Ag",
-    **{"24": "Cr", "26": "Fe", "27": "Co", "29": "Cu", "42": "Mo", "47": "Ag"},
+    "gallium": "Ga",
+    "indium": "In",
+    "tungsten": "W",
+    "wolfram": "W",
+    **{"24": "Cr", "26": "Fe", "27": "Co", "29": "Cu", "42": "Mo", "47": "Ag", "31": "Ga"},
 }
 _SYMBOL = "|".join(ANODES)
 _ANODE = rf"(?P<anode>{_SYMBOL}|{_SYMBOL.upper()}|(?i:{'|'.join(_NAMES)}))(?![A-Za-z\d])"
@@ -34,7 +38,8 @@ _ANODES = (
     re.compile(rf"(?<![A-Za-z]){_ANODE}[\s-]+{_TUBE}"),
 )
 _NO_TUBE = re.compile(
-    r"sputter|deposit|ablat|evaporat|magnetron|\bpld\b|^\W*(?:sample|specimen)", re.I
+    r"sputter|filament|cathode|deposit|ablat|evaporat|magnetron|\bpld\b|^\W*(?:sample|specimen)",
+    re.I,
 )
 
 # The lines of a doublet, marked so that their digits are not taken for a number.
@@ -82,6 +87,7 @@ _NEUTRONS = re.compile(
     re.IGNORECASE,
 )
 _FIELD = re.compile(r"[#!%'/*@;_\s\"]*([^=:,\t]{1,60}?)\s*[=:,\t]\s*(.*\S)")
+_AGREES = 0.01
 _MAX_FIELDS = 200
 
 
@@ -134,6 +140,11 @@ def _stated(line):
             value = _energy(match["number"], unit or (between[0] if between else ""), match["key"])
             if value:
                 yield 2, value
+    length, energy = _ANGSTROM.search(text), _KEV.search(text)
+    if length and energy:  # one beyond doubt, as each is that of the other
+        value = float(length["number"].replace(",", "."))
+        if abs(value * float(energy["number"].replace(",", ".")) / HC - 1) < _AGREES:
+            yield 1, value
     if _SOURCE.search(text):
         if (match := _ANGSTROM.search(text)) and "." in match["number"]:
             yield 3, float(match["number"])

@@ -10,18 +10,22 @@ import geddes
 import numpy as np
 
 from ...base.errors import XrdlibError
+from . import several
 
 MAX_NUMBERS = 2_000_000  # words of one file, numbers or not
 
 MAX_ELEMENTS = 500_000  # of one XML document, and as many attributes
+
+MAX_SCANS = 50  # each is a pass over the whole file
+MAX_FAILURES = 5  # scans of a file that cannot be read, such as rocking curves
 
 MAX_BINARY = 16_000_000  # bytes; four of them are a point
 
 _ADVICE = "export it again, as XY if nothing else helps"
 
 
-def arrays(content, hint, scan=None):
-    """Positions and intensities of one scan.
+def read(content, hint, scan, made):
+    """The scan that was asked for, or one made of all.
 
     Parameters
     ----------
@@ -29,26 +33,39 @@ def arrays(content, hint, scan=None):
     hint : str
         File name with the extension of the format, for example "scan.xrdml".
     scan : int, optional
-        Counted from 1; may be left out where there is one.
+        Counted from 1.
+    made : callable
+        Takes positions, intensities and the place of a scan, counted from 0, and gives a `Scan`.
 
     Returns
     -------
-    x, y : list of float
+    scans.Scan
 
     Raises
     ------
     XrdlibError
-        If the content is damaged or too much, or the scan cannot be chosen.
+        If the content is damaged or too much, or there is no such scan.
     """
     check_amount(content, binary=hint.endswith(".raw"))
-    found = _read(content, hint, (scan or 1) - 1)
-    if scan is None:
+    if scan is not None:
+        return made(*_read(content, hint, scan - 1), scan - 1)
+    found, problems = {}, []
+    while len(problems) < MAX_FAILURES and (place := len(found) + len(problems)) < MAX_SCANS:
         try:
-            _read(content, hint, 1)
-        except XrdlibError:
-            return found
-        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
-    return found
+            found[place] = made(*_read(content, hint, place), place)
+        except _Beyond as problem:
+            problems += [] if found or problems else [problem]
+            break
+        except XrdlibError as problem:
+            problems.append(problem)
+    if not found:
+        raise problems[0]
+    number = len(found) + len(problems)
+    return several.together(found, number) if number > 1 else found[0]
+
+
+class _Beyond(XrdlibError):
+    """The file holds fewer scans."""
 
 
 def _read(content, hint, index):
@@ -59,11 +76,11 @@ def _read(content, hint, index):
         reason = " ".join(str(error).removeprefix("Parse error: ").split()).rstrip(".")[:200]
         if "out of range" in reason:
             what = f"has no scan {index + 1}; choose a smaller number"
-            raise XrdlibError(what if index else f"holds no {kind} scan; {_ADVICE}") from None
+            raise _Beyond(what if index else f"holds no {kind} scan; {_ADVICE}") from None
         reason = re.sub(rf"^(?:Bruker )?{kind}\b:? ?", "", reason)
         raise XrdlibError(f"cannot be read as {kind} ({reason}); {_ADVICE}") from None
     except OverflowError:
-        raise XrdlibError(f"has no scan {index + 1}; choose a smaller number") from None
+        raise _Beyond(f"has no scan {index + 1}; choose a smaller number") from None
     return pattern.x, pattern.y
 
 

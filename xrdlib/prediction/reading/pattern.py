@@ -16,8 +16,9 @@ import numpy as np
 from ...base.errors import XrdlibError
 from ...simulation.diffraction import resolve_wavelength
 from . import archive, bruker, cif, foreign, gsas, native, steps, vendor
+from .decode import decode
 from .scans import AXES, checked
-from .text import decode, parse
+from .text import parse
 
 MAX_BYTES = 64_000_000  # the longest scans are some 10 MB
 
@@ -68,7 +69,9 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
         A named line such as "CuKa1", or angstrom; goes before what the file states. Angles that
         are made from d or q are those of this wavelength, by default of Cu K-alpha1.
     scan : int, optional
-        Which scan of a file that holds several, or which file of a zip archive, counted from 1.
+        Which scan of a file that holds several, or which file of a zip archive, counted from 1. By
+        default ranges that follow each other are joined, repeated scans that agree averaged, and
+        else the first of the widest is read; "notes" in the metadata says so.
 
     Returns
     -------
@@ -77,7 +80,8 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
     Raises
     ------
     XrdlibError
-        If the file cannot be read, is no powder pattern, or holds several and `scan` is not given.
+        If the file cannot be read, is no powder pattern, or is an archive of several and `scan` is
+        not given.
 
     Examples
     --------
@@ -202,6 +206,4 @@ def _parse_text(text, content, suffix, axis, scan):
         return vendor.read_uxd(text, scan)
     if (found := steps.read(lines, scan)) is not None:
         return found
-    if scan not in (None, 1):
-        raise XrdlibError(f"scan {scan} was asked for and a text file holds one")
-    return parse(text, axis)
+    return parse(text, axis, scan)

@@ -10,7 +10,7 @@ from ...simulation.diffraction import WAVELENGTHS, strong_line
 
 AXES = ("two_theta", "d", "q")
 MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180
-ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag")
+ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag", "Ga")  # that headers abbreviate
 # What programs write for a point that was not measured, beside NaN.
 _MASKS = (
     -1.0,
@@ -27,6 +27,7 @@ _MASKS = (
 )
 _SATURATED = 2.0**32 - 1  # dead pixels of counting area detectors
 _BELOW_ZERO = 0.3  # of the points may have negative angles, as at neutron diffractometers
+_TAIL = 20  # zeros in a row at the end that no background leads to
 _NEGATIVE = 0.5  # of the strongest line: noise about a subtracted background goes less deep
 
 
@@ -133,6 +134,9 @@ def checked(scan, wavelength=None):
         metadata["points_masked"] = int(masked.sum())
         x, y = x[~masked], y[~masked]
         _check_number(len(x), f" besides {masked.sum()} masked ones")
+    if (rest := _unwritten(y)) < len(y):
+        metadata["notes"] = [*metadata.get("notes", ()), "aborted"]
+        x, y = x[:rest], y[:rest]
     if (bad := ~(np.isfinite(x) & (np.abs(y) < 1e30))).any():
         raise XrdlibError(
             f"point {bad.argmax() + 1} of the scan is infinite; repair or remove such rows"
@@ -169,6 +173,15 @@ def _check_number(n, beside=""):
             f"{n} point{'s' * (n != 1)} found{beside} and {MIN_POINTS} needed; give the whole "
             "measured scan, not a peak list"
         )
+
+
+def _unwritten(y):
+    """How many points come before the zeros that fill the file of a scan that was aborted.
+
+    Where other points are zero too, they are counts or a background taken off.
+    """
+    rest = np.flatnonzero(y)[-1] + 1 if y.any() else 0
+    return int(rest) if rest >= MIN_POINTS and len(y) - rest >= _TAIL and y[:rest].all() else len(y)
 
 
 def _rising(x, y):

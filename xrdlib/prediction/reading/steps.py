@@ -10,6 +10,7 @@ import numpy as np
 
 from ...base.errors import XrdlibError
 from ...base.patterns import MIN_POINTS
+from . import several
 from .header import probe_in, wavelength_in
 from .scans import MAX_ROWS, Scan, anode_line
 
@@ -58,7 +59,7 @@ def read(text, scan=None):
     text : str
         Lines end with a line feed.
     scan : int, optional
-        Counted from 1; may be left out where there is one.
+        Counted from 1.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def read(text, scan=None):
     Raises
     ------
     XrdlibError
-        If it is of one of these formats and damaged, or the scan cannot be chosen.
+        If it is of one of these formats and damaged, or there is no such scan.
     """
     start = text.lstrip()
     for name, (begins, whole) in _FORMS.items():
@@ -76,16 +77,12 @@ def read(text, scan=None):
             if not found and re.search(r"^(?:RawScan|SCANDATA|\*COUNT)\b", start, re.MULTILINE):
                 raise XrdlibError(f"is a {name} file without angles and counts; export it again")
             if found:
-                return _formed(name, start, found[_chosen(len(found), scan)])
+                return _picked(name, start, found, scan)
     return _plain(text)
 
 
-def _chosen(number, scan):
-    if scan is None and number > 1:
-        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
-    if (scan or 1) > number:
-        raise XrdlibError(f"has no scan {scan}; it holds {number}")
-    return (scan or 1) - 1
+def _picked(name, text, found, scan):
+    return several.pick(len(found), scan, lambda i: _formed(name, text, found[i]), name)
 
 
 def _formed(name, text, match):
@@ -94,20 +91,23 @@ def _formed(name, text, match):
     if (typed := _TYPED.search(text[: match.end()])) and not re.search("2|two", typed[1].lower()):
         raise XrdlibError(f"is a {name} scan over {typed[1].strip()[:20]}; give one over 2theta")
     lines = [line for line in said["counts"].splitlines() if re.search(r"\d|\*", line)]
-    filled = _filled(said["start"], said["step"], said["stop"], lines, rounded=True)
-    if filled is None:
-        raise XrdlibError(f"is a {name} file with {_misfit(lines, said)}; export it again")
+    angles = said["start"], said["step"], said["stop"]
+    filled = _filled(*angles, lines, rounded=True)
+    aborted = None if filled else _aborted(*angles, lines)
+    if not (filled or aborted):
+        raise XrdlibError(f"is a {name} file with {_misfit(lines, *angles)}; export it again")
     header = text[: match.start("counts")].splitlines()
     stated = said.get("wavelength")
     wavelength = float(stated) if stated else wavelength_in(header)
-    return _scan(name, *filled, wavelength or anode_line(said.get("anode")), header)
+    wavelength = wavelength or anode_line(said.get("anode"))
+    return _scan(name, *(filled or aborted), wavelength, header, aborted=bool(aborted))
 
 
 def _plain(text):
     """A text with three angles in one of its first lines, as FullProf, DBWS, LHPM and PSI have."""
     text = re.sub(r"\A\s*/\*.*?\*/", "", text, flags=re.DOTALL)  # XDD
     lines = text.split("\n")
-    misfit = None
+    misfit = cut = None
     for i, line in enumerate(lines[:_HEAD]):
         match = re.match(rf"\s*({_N})({_GAP})({_N}){_GAP}({_N})(?![\w.])", line)
         if match is None or (match[2] == "," and "." not in match[0]):  # a decimal comma
@@ -123,7 +123,12 @@ def _plain(text):
                 header = lines[: i + 1]
                 return _scan("step scan", *filled, wavelength_in(header), header)
             if len(_split(rows[len(rows) // 2])) >= 4:
-                misfit = _misfit(rows, {"start": first, "step": step, "stop": stop})
+                misfit = misfit or _misfit(rows, first, step, stop)
+                if not cut and _block(rows) and (short := _aborted(first, step, stop, rows)):
+                    header = lines[: i + 1]
+                    cut = _scan("step scan", *short, wavelength_in(header), header, aborted=True)
+    if cut:
+        return cut
     if misfit:
         raise XrdlibError(f"is a step scan as text with {misfit}; export it again")
     return _ill(lines)
@@ -142,9 +147,10 @@ def _ill(lines):
     return _scan("ILL", start + step * np.arange(end), y[:end], wavelength_in(header), header)
 
 
-def _scan(name, x, y, wavelength, header):
+def _scan(name, x, y, wavelength, header, aborted=False):
     title = next((line.strip() for line in header if line.strip()), "")
     metadata = {"title": title[:200], "probe": probe_in(header)}
+    metadata["notes"] = ["aborted"] if aborted else None
     said = {key: value for key, value in metadata.items() if value}
     return Scan(x, y, name, wavelength=wavelength, metadata=said)
 
@@ -175,11 +181,24 @@ def _filled(start, step, stop, lines, rounded=False):
     return None
 
 
-def _misfit(lines, said):
-    return (
-        f"{sum(len(_split(line)) for line in lines)} counts for {said['start']} to {said['stop']} "
-        f"degrees in steps of {said['step']}"
-    )
+def _aborted(start, step, stop, lines):
+    """Angles and counts of a scan that ended before its range did, or None."""
+    y = [_value(token) for line in lines for token in _split(line)]
+    n = _points(start, step, stop)
+    if n is None or not MIN_POINTS <= len(y) < n or None in y:
+        return None
+    return float(start) + float(step) * np.arange(len(y)), y
+
+
+def _block(rows):
+    """Whether rows are a block of counts, which all hold as many but for the last."""
+    widths = [len(_split(row)) for row in rows]
+    return len(set(widths[:-1])) == 1 and widths[-1] <= widths[0]
+
+
+def _misfit(lines, start, step, stop):
+    found = sum(len(_split(line)) for line in lines)
+    return f"{found} counts for {start} to {stop} degrees in steps of {step}"
 
 
 def _numeric(lines):

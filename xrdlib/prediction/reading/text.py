@@ -6,52 +6,22 @@ from collections import Counter
 import numpy as np
 
 from ...base.errors import XrdlibError
+from . import several
 from .axes import axis_of_columns, names_an_axis
+from .decode import MAX_COLUMNS, MAX_LINE, upright
 from .dialect import COMMENT, QUOTED, bare, dialect_of
 from .header import fields, probe_in, wavelength_in
 from .scans import MAX_ROWS, MIN_POINTS, Scan
 
-MAX_LINE = 4000  # characters; a row of a table is shorter
 _MAX_HEADER = 2000  # lines that are searched for a wavelength
 _BRAGG = 3e-3  # relative; a d-spacing of 1.2 with two decimals
 _LEAD = 5  # rows of numbers before the table that may belong to the header
-_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a"))
-_COLUMNS = 4  # that are looked at where they have no names
+_RULE = re.compile(r"[\s|+:=-]*")
+_FRAME = re.compile(r"^\s*\|(.*?)\|?\s*$")
 _THREE = re.compile(r"\d{3}")
-_STRAY = 20  # control characters, zero bytes in titles for the most part, that a text may have
 
 
-def decode(content):
-    """Text of a file in UTF-8 or UTF-16 (with or without a byte-order mark) or Latin-1.
-
-    Raises
-    ------
-    XrdlibError
-        If the content is not text.
-    """
-    try:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return content.decode("utf-16")
-        zeros = [content[i:4096:2].count(0) for i in (0, 1)]
-        if max(zeros) > 0.4 * len(content[:4096]) / 2 and not min(zeros):
-            return content.decode("utf-16-be" if zeros[0] else "utf-16-le")
-        content = content.rstrip(b"\0")
-        stray = len(content) - len(content.translate(None, _CONTROL))
-        if stray > min(_STRAY, len(content) / 100):
-            raise XrdlibError(
-                "is binary and none of the formats known; export the scan as two columns of text"
-            )
-        if stray:
-            content = content.translate(bytes(32 if i in _CONTROL else i for i in range(256)))
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return content.decode("latin-1")
-    except UnicodeDecodeError:
-        raise XrdlibError("is damaged UTF-16 text; save it again as UTF-8") from None
-
-
-def parse(text, axis=None):
+def parse(text, axis=None, scan=None):
     """The scan in a table of text.
 
     Parameters
@@ -59,6 +29,8 @@ def parse(text, axis=None):
     text : str
     axis : str, optional
         One of `scans.AXES`, in place of what the header says.
+    scan : int, optional
+        Which of several scans below each other, counted from 1.
 
     Returns
     -------
@@ -69,15 +41,15 @@ def parse(text, axis=None):
     XrdlibError
         If there is no table of two or more columns, or a row does not fit the others.
     """
-    lines = _lines(text)
+    lines = _lines(upright(text))
     dialect = dialect_of(lines)
     header, rows = _split(lines, dialect)
     width = len(rows[len(rows) // 2][1])
     header = [line for line in header if line.strip()]
     columns = axis_of_columns(header, width, dialect.separator, axis)
-    several = range(min(min(len(row) for _, row in rows), _COLUMNS))
-    looked = len(several) > 2 or not columns.named
-    table = [_column(dialect, rows, i) for i in several] if looked else []
+    leading = range(min(min(len(row) for _, row in rows), MAX_COLUMNS))
+    looked = len(leading) > 2 or not columns.named
+    table = [_column(dialect, rows, i) for i in leading] if looked else []
     stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
     if not columns.named:
         columns = _unnamed(table, columns)
@@ -94,7 +66,23 @@ def parse(text, axis=None):
     metadata = {"header": said} if (said := fields(header)) else {}
     if probe := probe_in(header):
         metadata["probe"] = probe
-    return Scan(x, y, "text", columns.axis, stated, metadata)
+    parts = _parts(x)
+    return several.pick(
+        len(parts),
+        scan,
+        lambda i: Scan(x[parts[i]], y[parts[i]], "text", columns.axis, stated, metadata),
+        "text",
+    )
+
+
+def _parts(x):
+    """Where the scans are that stand below each other, each with positions that begin anew."""
+    step = np.diff(x)
+    back = step < 0 if np.nansum(np.sign(step)) > 0 else step > 0
+    edges = [0, *(np.flatnonzero(back) + 1), len(x)]
+    if min(np.diff(edges)) < MIN_POINTS:  # no scans, but an error in the table
+        return [slice(None)]
+    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
 
 
 def _lines(text):
@@ -108,6 +96,8 @@ def _lines(text):
             f"has a line of {longest} characters, so it is no table; give angle and intensity in "
             "columns, a point a line"
         )
+    if "|" in text:  # a table in Markdown, or drawn
+        lines = ["" if _RULE.fullmatch(line) else _FRAME.sub(r"\1", line) for line in lines]
     if '"' in text:
         lines = [re.sub(r'"([^"]*)"', lambda m: m[1].replace(",", QUOTED), line) for line in lines]
     return lines
@@ -271,7 +261,7 @@ def _check_unit(columns, x, wavelength):
         raise XrdlibError(
             f"{columns.axis} runs to {top:g} and no unit is given; write {units} behind its name"
         )
-    if not columns.named and np.nanmin(x) < 2 and top < 10 and wavelength is None:
+    if not columns.named and 0 <= np.nanmin(x) < 2 and top < 15 and wavelength is None:
         raise XrdlibError(
             f"positions run to {top:g} only and are not named; say with axis= whether they are "
             "two_theta, d or q"

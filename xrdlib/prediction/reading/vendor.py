@@ -10,8 +10,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from ...base.errors import XrdlibError
+from . import native, several
 from .header import fields, wavelength_in
-from .native import arrays, check_amount
+from .native import check_amount
 from .scans import Scan, anode_line
 
 # Files of an interrupted measurement, or cut by hand, lack the marks at the end.
@@ -48,7 +49,7 @@ def xml(content, what="file"):
 
 
 def _as_utf8(content):
-    """XML that has been parsed already, in an encoding that `arrays` knows."""
+    """XML that has been parsed already, in an encoding that geddes knows."""
     declared = re.match(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([\w.-]+)[^>]*\?>", content)
     if declared is None or declared[1].lower() in (b"utf-8", b"utf-16"):
         return content
@@ -74,16 +75,25 @@ def read_xrdml(content, scan=None):
     root = xml(content)
     if root.tag != "xrdMeasurements":
         raise XrdlibError(f"is XML of another kind (<{root.tag[:40]}>) than XRDML; export XRDML")
-    x, y = arrays(_as_utf8(content), "scan.xrdml", scan)
     owners = [m for m in root.findall("xrdMeasurement") for _ in m.findall("scan")]
-    owner = owners[(scan or 1) - 1]
+    sample = root.findtext(".//sample/id")
+    return native.read(
+        _as_utf8(content),
+        "scan.xrdml",
+        scan,
+        lambda x, y, place: _xrdml_scan(x, y, owners[place], sample),
+    )
+
+
+def _xrdml_scan(x, y, owner, sample):
+    """A scan of XRDML with what the measurement that it belongs to says."""
     used = owner.find("usedWavelength")
     line, wavelength = "kAlpha1", None
     if used is not None:
         line = "kBeta" if "beta" in used.get("intended", "").lower() else "kAlpha1"
         wavelength = number(used.findtext(line))
     anode = owner.findtext(".//anodeMaterial")
-    metadata = {"anode": anode, "sample": root.findtext(".//sample/id"), "scans": len(owners)}
+    metadata = {"anode": anode, "sample": sample}
     wavelength = wavelength or (anode_line(anode) if line == "kAlpha1" else None)
     return Scan(x, y, "XRDML", wavelength=wavelength, metadata=_said(metadata))
 
@@ -96,7 +106,10 @@ def read_ras(text, scan=None):
     XrdlibError
     """
     scans = _RAS_SCAN.findall(text.replace("\r\n", "\n").replace("\r", "\n"))
-    header, rows = scans[chosen(len(scans), scan, "RAS")]
+    return several.pick(len(scans), scan, lambda i: _ras_scan(*scans[i]), "RAS")
+
+
+def _ras_scan(header, rows):
     said = dict(re.findall(r'^\*(\w+) +"?([^"\n]*)"?', header, re.MULTILINE))
     check_axis(said.get("MEAS_SCAN_AXIS_X_INTERNAL") or said.get("MEAS_SCAN_AXIS_X"), "RAS")
     check_unit(said.get("MEAS_SCAN_UNIT_X"), "RAS")
@@ -113,22 +126,6 @@ def read_ras(text, scan=None):
         wavelength *= 10
     x, y = rigaku_rows(rows, "RAS")
     return Scan(x, y, "RAS", wavelength=wavelength or anode_line(anode), metadata=_said(metadata))
-
-
-def chosen(found, scan, kind):
-    """Index of the scan to read, of so many.
-
-    Raises
-    ------
-    XrdlibError
-    """
-    if not found:
-        raise XrdlibError(f"holds no {kind} scan; export it again, as XY if nothing else helps")
-    if scan is None and found > 1:
-        raise XrdlibError("holds several scans; choose one with scan=1, scan=2 and so on")
-    if (scan or 1) > found:
-        raise XrdlibError(f"has no scan {scan}; it holds {found}")
-    return (scan or 1) - 1
 
 
 def check_axis(name, kind):
@@ -199,11 +196,20 @@ def read_uxd(text, scan=None):
     ------
     XrdlibError
     """
-    x, y = arrays(text.encode(), "scan.uxd", scan)
+    # Each count may have its time behind it, which geddes does not know.
+    if "_2THETACOUNTSTIME" in text:
+        text = text.replace("_2THETACOUNTSTIME", "_2THETACOUNTS")
+        text = re.sub(r"^(\s*[\d.]+\s+\S+)[ \t]+\S+[ \t]*$", r"\1", text, flags=re.MULTILINE)
     header = [line for line in text[:20_000].splitlines() if line.startswith(("_", ";"))]
     said = fields(header)
     metadata = {"anode": said.get("ANODE"), "sample": said.get("SAMPLE")}
-    return Scan(x, y, "UXD", wavelength=wavelength_in(header), metadata=_said(metadata))
+    wavelength = wavelength_in(header)
+    return native.read(
+        text.encode(),
+        "scan.uxd",
+        scan,
+        lambda x, y, _: Scan(x, y, "UXD", wavelength=wavelength, metadata=_said(metadata)),
+    )
 
 
 def _said(metadata):

@@ -1,0 +1,288 @@
+"""What a pattern and its answer give reason to doubt; each doubt is a key of `answer.FLAGS`."""
+
+import numpy as np
+
+from ..base.errors import XrdlibError
+from ..base.patterns import CU_KA1, GRID, Grid, to_grid
+from ..identification.cell_evidence import lines as cell_lines
+from ..identification.peaks import background, profile
+from ..simulation.diffraction import WAVELENGTHS
+from ..symmetry import groups
+from ..symmetry.cells import settings
+from .attribution import Match
+
+# K-beta1 of the usual anodes, and the L-alpha1 of tungsten that ages tubes, in angstrom; Bearden,
+# Reviews of Modern Physics 39, 78 (1967).
+_BETA = {"Cr": 2.08487, "Fe": 1.75661, "Co": 1.62079, "Cu": 1.39222, "Mo": 0.632288, "Ag": 0.497069}
+_TUNGSTEN = 1.47639
+
+FEW = 5  # fewer peaks than this leave the symmetry open
+
+# Scans that begin later or end earlier, in degrees as seen with Cu K-alpha, were not trained on;
+# a few tenths more or less do not matter, nor does the end where there are peaks enough.
+LATEST, EARLIEST = 15.5, 60.0
+_ENOUGH = 15
+
+_LEAST_SPAN = 5.0  # degrees of a scan that can be compared
+
+COARSE, BROAD = 0.049, 0.2  # degrees, of steps and of the full width at half maximum
+
+_SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
+
+_CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
+
+_NEAR, _NEAR_STRUCTURE, _NEAR_BETA = 0.12, 0.15, 0.06  # degrees
+
+_WITH_COPPER = " (as with Cu radiation)"
+
+_MOST = 24  # clear peaks; further up a cell has reflections everywhere
+
+_ALONE, _UNEVEN = 0.35, 1.6  # degrees between single reflections; ratio of widths
+
+_BETA_SHARE = (0.005, 0.35)  # height of a K-beta peak over that of its K-alpha peak
+_BETA_MATTERS = 0.02  # of the highest peak
+
+_SPIKE, _SPIKE_NOISE = 0.1, 10  # of the highest point; standard deviations
+
+_LONGEST_FIRST = 1.7  # angstrom; every crystal has a reflection above this spacing
+
+
+def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, grid: Grid = GRID):
+    """Doubts that the pattern itself gives rise to.
+
+    Parameters
+    ----------
+    two_theta, intensity : array_like, (m,)
+        Degrees and any linear scale.
+    wavelength : float
+        Angstrom.
+    assumed : bool
+        Whether nobody has stated the wavelength.
+    grid : patterns.Grid
+        What the predictor reads.
+
+    Returns
+    -------
+    dict of str to str
+        Keys of `answer.FLAGS`, and what is to be added to their sentences.
+
+    Raises
+    ------
+    XrdlibError
+        If it is no pattern, see `patterns.to_grid`, or too little of it lies on the grid.
+    """
+    on_grid = to_grid(two_theta, intensity, wavelength, grid)
+    order = np.argsort(two_theta, kind="stable")
+    angle = _as_with_copper(np.asarray(two_theta, dtype=np.float64)[order], wavelength)
+    first, last = angle[0], angle[-1]
+    span = np.flatnonzero(on_grid)
+    if (span[-1] - span[0]) * grid.step < _LEAST_SPAN:
+        raise XrdlibError(
+            f"Less than {_LEAST_SPAN:g} degrees of the scan lie between {grid.start:g} and "
+            f"{grid.stop:g} degrees (as seen with Cu radiation) if its wavelength is "
+            f"{wavelength:.5g} angstrom; most likely it is another one, which --wavelength states."
+        )
+    inside = on_grid[span[0] : span[-1] + 1]
+    places = grid.two_theta[span[0]] + grid.step * (found := profile(inside, grid.step)).peaks
+    number = len(places)
+    doubts = {}
+    if number < FEW:
+        doubts["few_peaks" if number else "no_peaks"] = ""
+    if first > LATEST or last < EARLIEST and number < _ENOUGH:
+        doubts["short_range"] = ""
+    if number < 2 * FEW and _peaks_outside(angle, np.asarray(intensity, float)[order], grid):
+        doubts["range_cut"] = ""
+    if not number:
+        return doubts
+    step = float(np.median(np.diff(angle[(angle >= grid.start) & (angle <= grid.stop)])))
+    high = found.peaks[np.argsort(-found.height[found.peaks], kind="stable")[:6]]
+    width = float(np.median(_widths(inside - background(inside, grid.step), high, grid.step)))
+    if step > COARSE:
+        doubts["coarse"] = f"They are {step:.2g} degrees{_WITH_COPPER}."
+    if width > BROAD:
+        doubts["broad"] = f"About {width:.2g} degrees at half height{_WITH_COPPER}."
+    clear = found.height[found.peaks] > _CLEAR * found.height[found.peaks].max()
+    spacing = CU_KA1 / 2 / np.sin(np.radians(places[clear][0] / 2))
+    if number > 1 and spacing < _LONGEST_FIRST and first < 25:
+        doubts["wavelength_doubtful"] = (
+            f"The first clear peak is at d = {spacing:.2f} angstrom, and every crystal has "
+            "reflections at larger spacings: the true wavelength is longer."
+        )
+    elif assumed and step < _SHARPEST / 3 and width < _SHARPEST and number >= FEW:
+        doubts["wavelength_doubtful"] = (
+            f"The peaks are only {width:.2g} degrees wide, as those of synchrotrons."
+        )
+    if spikes := _spikes(np.asarray(intensity, dtype=np.float64)[order], width / step):
+        doubts["spikes"] = f"There {'are' if spikes > 1 else 'is'} {spikes} here."
+    return doubts
+
+
+def of_answer(
+    two_theta, intensity, wavelength: float, lattice: dict | None, near: Match | None,
+    grid: Grid = GRID,
+) -> dict[str, str]:  # fmt: skip
+    """Doubts that arise beside what was found: peaks left over, K-beta peaks, uneven widths.
+
+    Parameters
+    ----------
+    two_theta, intensity, wavelength, grid
+        As for `of_pattern`.
+    lattice : dict or None
+        With its "cell", see `predictor.Predictor.recognise`.
+    near : attribution.Match or None
+        The structure that is most like the pattern.
+
+    Returns
+    -------
+    dict of str to str
+        As from `of_pattern`.
+    """
+    on_grid = to_grid(two_theta, intensity, wavelength, grid)
+    span = np.flatnonzero(on_grid)
+    inside = on_grid[span[0] : span[-1] + 1]
+    found = profile(inside, grid.step)
+    index = found.peaks
+    place = grid.two_theta[span[0]] + grid.step * index
+    height = found.height[index] / found.height[index].max(initial=1e-30)
+    by_lattice = by_structure = np.zeros(len(place), dtype=bool)
+    reflections = np.zeros(0)
+    if lattice:
+        reflections = _reflections(lattice["cell"], grid.start, place[-1] + 1)
+        by_lattice = _explained(place, reflections)
+    if near:
+        lines = _as_with_copper(near.two_theta, wavelength)
+        by_structure = (np.abs(place[:, None] - lines) < _NEAR_STRUCTURE).any(1)
+    doubts = {}
+    beta, name = _beta(place, height, ~by_lattice | ~by_structure, wavelength)
+    if height[beta].max(initial=0) > _BETA_MATTERS:
+        doubts["k_beta"] = f"{name} at {_places(place[beta], wavelength)} degrees."
+    clear = (height > _CLEAR) & (np.cumsum(height > _CLEAR) <= _MOST) & ~beta
+    left, strange = clear & ~by_lattice, clear & ~by_structure
+    share = height[strange if near else left].sum() / height[clear].sum()
+    if lattice and left.sum() >= (1 if near else 2) and share > _LEFT:
+        if not near or strange.sum() >= 2:
+            shown = np.flatnonzero(left)
+            shown = np.sort(shown[np.argsort(-height[shown], kind="stable")[:5]])
+            doubts["left_over"] = (
+                f"Of {clear.sum()} clear peaks the lattice leaves {left.sum()}"
+                + (f" and the most similar structure {strange.sum()}" if near else "")
+                + f", for instance at {_places(place[shown], wavelength)} degrees."
+            )
+    alone = (np.abs(place[:, None] - reflections) < _ALONE).sum(1) == 1
+    alone &= (height > 3 * _CLEAR) & (place < 50)
+    wide = _widest(place[alone], _widths(inside - background(inside, grid.step), index[alone]))
+    if wide is not None:
+        doubts["uneven"] = f"The widest is at {_places([wide], wavelength)} degrees."
+    return doubts
+
+
+def hidden_start(lattice: dict, two_theta, wavelength: float, grid: Grid = GRID) -> bool:
+    """Whether the group of a lattice allows reflections on the grid before a scan begins."""
+    first = float(_as_with_copper(np.min(two_theta), wavelength))
+    try:
+        hkl = cell_lines(lattice["cell"], CU_KA1, grid.start, first)[0]
+    except XrdlibError:  # no reflection in the range
+        return False
+    number = groups.table()["extinction_groups"][lattice["group"] - 1]["space_groups"][0]
+    choices = settings(lattice["group"], lattice["cell"])
+    return any((~groups.absent(number, hkl @ change)).any() for change in choices)
+
+
+def _reflections(cell, first, last):
+    """Cu K-alpha1 angles of all reflections of a primitive cell; none where there are none."""
+    try:
+        return cell_lines(cell, CU_KA1, first, last)[2]
+    except XrdlibError:  # no reflection in the range
+        return np.zeros(0)
+
+
+def _explained(place, reflections):
+    """Which peaks lie at reflections, but for a zero shift that most have in common."""
+    if not len(reflections):
+        return np.zeros(len(place), dtype=bool)
+    off = place[:, None] - reflections
+    off = off[np.arange(len(place)), np.abs(off).argmin(1)]
+    near = np.abs(off) < _NEAR_STRUCTURE
+    shift = np.median(off[near][:_MOST]) if near.any() else 0.0
+    return np.abs(off - shift) < _NEAR
+
+
+def _beta(place, height, left, wavelength):
+    """Which peaks that are left are a strong one's at a shorter wavelength of the tube; its name.
+
+    The strongest peak must have such a companion where it can be seen.
+    """
+    nothing = np.zeros(len(place), dtype=bool)
+    anode = next((a for a in _BETA if abs(wavelength / WAVELENGTHS[f"{a}Ka1"] - 1) < 3e-3), None)
+    if anode is None or not len(place):
+        return nothing, ""
+    companions = {f"K-beta of {anode}": _BETA[anode], "L-alpha of tungsten": _TUNGSTEN}
+    for name, other in companions.items():
+        ratio = other / WAVELENGTHS[f"{anode}Ka1"]
+        at = 2 * np.degrees(np.arcsin(np.minimum(np.sin(np.radians(place / 2)) * ratio, 1)))
+        part = height[:, None] / height
+        low, high = _BETA_SHARE
+        pair = (np.abs(place[:, None] - at) < _NEAR_BETA) & (part > low) & (part < high)
+        pair &= left[:, None]
+        if ratio < 0.99 and pair[:, height.argmax()].any():
+            return pair.any(1), name
+    return nothing, ""
+
+
+def _widest(place, widths):
+    """Place of a peak that is much wider than others at about its angle or above; or None."""
+    for x, width in zip(place, widths, strict=True):
+        later = widths[(place > x - 5) & (place != x)]
+        if len(later) > 1 and width > _UNEVEN * np.median(later):
+            return x
+    return None
+
+
+def _widths(height, peaks, step=GRID.step):
+    """Full widths at half maximum of peaks, degrees; `height` stands on no background."""
+    widths = []
+    for i in peaks:
+        i = max(i - 4, 0) + int(np.argmax(height[max(i - 4, 0) : i + 5]))  # before smoothing
+        below = height < height[i] / 2
+        right = i + np.argmax(below[i:]) if below[i:].any() else len(height)
+        left = i - np.argmax(below[i::-1]) if below[i::-1].any() else -1
+        widths.append((right - left - 1) * step)
+    return np.array(widths)
+
+
+def _spikes(intensity, width):
+    """Number of single points that stand out where peaks are `width` points wide."""
+    if width < 3:
+        return 0
+    excess = intensity - _running(np.min, intensity, 11)
+    noise = _running(np.median, np.abs(np.diff(intensity, 2)), 101) / 0.6745 / np.sqrt(6)
+    middle, neighbour = excess[1:-1], np.maximum(excess[:-2], excess[2:])
+    high = middle > np.maximum(_SPIKE * excess.max(), _SPIKE_NOISE * noise)
+    return int((high & (neighbour < 0.25 * middle)).sum())
+
+
+def _running(function, x, width):
+    padded = np.pad(x, width // 2, mode="edge")
+    return function(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
+
+
+def _peaks_outside(angle, intensity, grid):
+    """Whether a scan, at the angles of Cu radiation, has peaks that the grid leaves out."""
+    for outside in (angle < grid.start, (angle > grid.stop) & (angle < 180)):
+        if outside.sum() > 100:
+            even = np.arange(angle[outside][0], angle[outside][-1], grid.step)
+            if len(profile(np.interp(even, angle[outside], intensity[outside]), grid.step).peaks):
+                return True
+    return False
+
+
+def _places(with_copper, wavelength):
+    """Angles at the wavelength of the measurement, as text."""
+    sine = np.sin(np.radians(np.asarray(with_copper) / 2)) * wavelength / CU_KA1
+    return ", ".join(f"{x:.2f}" for x in 2 * np.degrees(np.arcsin(np.minimum(sine, 1))))
+
+
+def _as_with_copper(two_theta, wavelength):
+    """Angles at which Cu K-alpha1 would show the same spacings; 180 where it cannot."""
+    sine = np.sin(np.radians(two_theta) / 2) * (CU_KA1 / wavelength)
+    return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))
