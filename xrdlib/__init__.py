@@ -11,7 +11,7 @@ _EXPORTS = {
     "extinction_groups": "symmetry.groups",
     "subgroup_dag": "symmetry.dag",
     "simulate": "simulation.powder",
-    "index": "prediction.indexing",
+    "index": "prediction.cell_table",
     "load_predictor": "prediction.predictor",
     "read_pattern": "prediction.reading.pattern",
     "XrdlibError": "base.errors",

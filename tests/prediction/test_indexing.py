@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 from xrdlib import load_predictor, simulate
 from xrdlib.base.errors import XrdlibError
 from xrdlib.identification.figures_of_merit import Merit
-from xrdlib.prediction import cell_words, indexing, peak_positions
+from xrdlib.prediction import cell_table, cell_words, indexing, peak_positions
 from xrdlib.simulation.diffraction import WAVELENGTHS
 from xrdlib.symmetry import groups
 
@@ -39,7 +39,7 @@ def patterns():
 def found(patterns):
     predictor = bundled.predictor()
     return {
-        name: indexing.find_cells(predictor, TWO_THETA, pattern, "CuKa1")
+        name: cell_table.find_cells(predictor, TWO_THETA, pattern, "CuKa1")
         for name, pattern in patterns.items()
     }
 
@@ -47,7 +47,7 @@ def found(patterns):
 @pytest.mark.parametrize("name", CRYSTALS)
 def test_a_crystal_has_its_own_cell(found, name):
     about, system, centring = CRYSTALS[name]
-    best = indexing.table(found[name][1]).iloc[0]
+    best = cell_table.table(found[name][1]).iloc[0]
     assert (best.crystal_system, best.centring) == (system, centring)
     cell = [best.a, best.b, best.c, best.alpha, best.beta, best.gamma]
     assert np.allclose(cell, about[1].parameters, rtol=3e-3)
@@ -58,7 +58,7 @@ def test_a_crystal_has_its_own_cell(found, name):
 @pytest.mark.parametrize("name", CRYSTALS)
 def test_rows_are_in_order_and_count_all_peaks(found, name):
     peaks, cells = found[name]
-    rows = indexing.table(cells)
+    rows = cell_table.table(cells)
     assert list(rows) == indexing.COLUMNS and rows.probability.is_monotonic_decreasing
     assert np.isclose(rows.probability.sum(), 1)
     assert ((rows.indexed + rows.unindexed) <= len(peaks.two_theta)).all()
@@ -82,7 +82,7 @@ def test_positions_tell_where_each_peak_belongs(found):
 
 
 def test_a_zero_shift_is_told_and_does_no_harm(patterns):
-    _, cells = indexing.find_cells(
+    _, cells = cell_table.find_cells(
         bundled.predictor(), TWO_THETA + 0.05, patterns["baddeleyite"], "CuKa1"
     )
     assert np.isclose(cells[0].zero, 0.05, atol=0.02)
@@ -93,17 +93,17 @@ def test_another_wavelength_gives_the_same_cell(patterns):
     molybdenum = WAVELENGTHS["MoKa1"]
     sine = np.sin(np.radians(TWO_THETA) / 2) * molybdenum / WAVELENGTHS["CuKa1"]
     angle = 2 * np.degrees(np.arcsin(sine))
-    peaks, cells = indexing.find_cells(bundled.predictor(), angle, patterns["rutile"], molybdenum)
+    peaks, cells = cell_table.find_cells(bundled.predictor(), angle, patterns["rutile"], molybdenum)
     assert np.allclose(cells[0].standard.cell[:3], (4.594, 4.594, 2.959), rtol=3e-3)
     assert peaks.wavelength == molybdenum and np.isclose(peaks.two_theta[0], 12.5, atol=0.1)
 
 
 def test_impossible_requests_are_told(patterns):
     with pytest.raises(XrdlibError, match="top_k is 0"):
-        indexing.index(TWO_THETA, patterns["rutile"], top_k=0)
+        cell_table.index(TWO_THETA, patterns["rutile"], top_k=0)
     with pytest.raises(XrdlibError, match="whole-pattern fits"):
         less = load_predictor(indexing=False)
-        indexing.find_cells(less, TWO_THETA, patterns["rutile"])
+        cell_table.find_cells(less, TWO_THETA, patterns["rutile"])
 
 
 def test_an_answer_tells_its_cell(patterns, found):

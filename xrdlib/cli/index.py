@@ -53,7 +53,7 @@ def index(file, as_json, top, wavelength, axis, scan, hkl, weights):
     from .. import read_pattern
     from ..base.errors import XrdlibError
     from ..base.files import write_text
-    from ..prediction import answer, cell_words, doubts, indexing, peak_positions
+    from ..prediction import answer, cell_table, cell_words, doubts, peak_positions
     from ..prediction.predictor import load_predictor
 
     predictor = load_predictor(weights)
@@ -63,7 +63,7 @@ def index(file, as_json, top, wavelength, axis, scan, hkl, weights):
     found = doubts.of_pattern(*scan, assumed, predictor.grid)
     found |= {"wavelength_assumed": ""} if assumed else {}
     notes = [answer.FLAGS[flag] for flag in found if flag not in ("no_peaks", "few_peaks")]
-    peaks, cells = indexing.find_cells(predictor, *scan)
+    peaks, cells = cell_table.find_cells(predictor, *scan)
     cells = cells[:top]
     form = cell_words.document if as_json else cell_words.listing
     click.echo(form(file, peaks, cells, notes), nl=False)

@@ -320,7 +320,7 @@ class Predictor:
         wavelength, found = strong_line(wavelength), []
         patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
         for told in zip(patterns, fitted, probability, strict=True):
-            _, cells = indexing.cells_of(self, *told, wavelength)
+            _, cells = indexing.cells_of(self.lattices.patterns, *told, wavelength)
             good = bool(cells) and cell_words.is_good(cells[0])
             found.append(cell_words.facts(cells[0]) if good else None)
         return found
