@@ -80,6 +80,9 @@ class Half:
     def apply(self, *_):
         return self.score
 
+    def weigh(self, *_):
+        return self.score
+
 
 class Patterns:
     """Patterns of five lines with noise that grows along the set."""

@@ -45,7 +45,16 @@ sought.
 @click.option(
     "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
 )
-def index(file, as_json, top, wavelength, axis, scan, hkl, weights):
+def index(
+    file: str,
+    as_json: bool,
+    top: int,
+    wavelength: str | float | None,
+    axis: str | None,
+    scan: int | None,
+    hkl: str | None,
+    weights: str | None,
+) -> int | None:
     """Find the unit cells that explain a measured powder pattern, the most probable first.
 
     Reads columns of text (XY, CSV, ...), XRDML, RAW, BRML, RAS, powder CIF and more.

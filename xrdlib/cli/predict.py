@@ -34,7 +34,9 @@ class Wavelength(click.ParamType):
 
     name = "wavelength"
 
-    def convert(self, value: str | float, param, ctx) -> str | float:
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | float:
         try:
             return float(value)
         except ValueError:
@@ -46,7 +48,9 @@ class _Cell(click.ParamType):
 
     name = "cell"
 
-    def convert(self, value: str, param, ctx) -> tuple[float, ...]:
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
         try:
             a, b, c, alpha, beta, gamma = map(float, value.split(","))
         except ValueError:

@@ -12,7 +12,6 @@ import torch
 from torch import distributed
 
 from ..base.errors import XrdlibError
-from ..simulation.stream import PatternStream
 
 
 def join(device: str | torch.device) -> "Alone":
@@ -58,7 +57,7 @@ class Alone:
     def __init__(self, device: str | torch.device) -> None:
         self.device = torch.device(device)
 
-    def part(self, stream: PatternStream) -> PatternStream:
+    def part(self, stream: object) -> object:
         """The stream as this process is to draw it."""
         return stream
 
@@ -104,7 +103,7 @@ class Several(Alone):
         self.rank, self.count = self._accelerator.process_index, self._accelerator.num_processes
         self.first = self.rank == 0
 
-    def part(self, stream: PatternStream) -> PatternStream:
+    def part(self, stream: object) -> object:
         return stream.part(self.rank, self.count)
 
     def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
