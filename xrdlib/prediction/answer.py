@@ -137,7 +137,7 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
             del found["short_range"]
     if "no_peaks" not in found:
         near = nearest and match(predictor.retrieval, *scan)
-        found |= doubts.of_answer(*scan, lattice, near, predictor.grid)
+        found |= doubts.of_answer(*scan, lattice, near, predictor.grid, request.cell is not None)
     found |= {"wavelength_assumed": ""} if assumed else {}
     found |= {"neutrons": ""} if not_x_rays(pattern) else {}
     if "no_peaks" in found:  # a statement about the prior, not about patterns like those of old

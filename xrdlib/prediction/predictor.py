@@ -332,10 +332,17 @@ def _lattice(indexed, probability):
     label = max(indexed.cell, key=lambda label: probability[label - 1])
     return {
         "group": label,
-        "cell": [round(x, 4) for x in indexed.cell[label]],
+        "cell": _shown(indexed.cell[label]),
         "lines": indexed.looked_at,
         "explained": int(indexed.explained[label - 1]),
     }
+
+
+def _shown(cell):
+    """A cell as people write it: rounded, and beta obtuse, as it is where a and b are reversed."""
+    *others, beta, gamma = cell
+    monoclinic = cell[3] == gamma == 90
+    return [round(x, 4) for x in (*others, max(beta, 180 - beta) if monoclinic else beta, gamma)]
 
 
 def _fitted_lattice(fitted, probability):
@@ -353,7 +360,7 @@ def _fitted_lattice(fitted, probability):
     own = found[label]
     return {
         "group": label,
-        "cell": [round(x, 4) for x in cell_of_parameters(*own.lattice[:2])],
+        "cell": _shown(cell_of_parameters(*own.lattice[:2])),
         "lines": own.observed,
         "explained": own.observed - len(own.strange),
     }
