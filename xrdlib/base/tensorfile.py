@@ -62,7 +62,9 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict]:
         If the file is missing, is not one of ours, or its contents do not match its checksum.
     """
     if not Path(path).is_file():
-        raise XrdlibError(f"{path} does not exist; run the stage that writes it.")
+        raise XrdlibError(
+            f"{path} does not exist; run the stage that writes it, or `git checkout` it."
+        )
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

@@ -154,8 +154,8 @@ class Predictor:
         top_k : int
             Groups to list, 1..99.
         cell : sequence of 6 floats, optional
-            The cell, where it is known: edges in angstrom and angles in degrees, hexagonal axes
-            for rhombohedral groups. Groups are then ranked by the absences that it shows.
+            The cell, where it is known: edges in angstrom and angles in degrees, conventional or
+            primitive axes. Groups are then ranked by the absences that it shows.
 
         Returns
         -------
