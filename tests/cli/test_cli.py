@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import bundled
 import click
@@ -157,9 +158,21 @@ def test_options_without_sense_get_one_sentence(run, files, options, message):
     assert code == 2 and len(err) == 1 and message in err[0]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_behind_standard_output_gets_one_sentence():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "xrdlib", "groups"], stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "cannot be written" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("predict",), ("predict", "x", "--json", "--csv"), ("predict", "x", "--cell", "1,2,x"),
+    [("predict",), ("predict", "x", "--json", "--csv"),
+     ("predict", "x", "--out", "a.html", "--html", "a.html"), ("predict", "x", "--cell", "1,2,x"),
      ("predict", "x", "--cell", "1,2,3"), ("predict", "x", "--axis", "theta"),
      ("predict", "x", "--jsn"), ("unknown",)],
 )  # fmt: skip

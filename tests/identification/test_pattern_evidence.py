@@ -127,6 +127,27 @@ def test_a_cell_is_of_all_systems_that_its_axes_permit():
         of_cell((5, 6, 7, 10, 95, 170))
 
 
+PRIMITIVE = {  # cells of pymatgen's primitive lattices, and the conventional ones
+    "R": ((6.375, 6.375, 6.375, 46.08, 46.08, 46.08), "hexagonal"),
+    "F": ((3.84, 3.84, 3.84, 60, 60, 60), "cubic"),
+    "I": ((3.7845, 3.7845, 5.4577, 69.714, 69.714, 90), "tetragonal"),
+}
+
+
+@pytest.mark.parametrize(("cell", "system"), PRIMITIVE.values(), ids=PRIMITIVE)
+def test_primitive_cells_are_those_of_their_lattices(cell, system):
+    found = of_cell(cell)[0]
+    assert found.system == system
+    volume = [Cell.from_parameters(*c).volume for c in (cell, six(*found[:2]))]
+    assert np.isclose(volume[1] / volume[0], round(volume[1] / volume[0]), rtol=1e-3)
+
+
+def test_a_cell_that_cannot_be_fitted_is_refused(patterns):
+    for cell in ((0.6, 0.6, 0.6, 90, 90, 90), (60, 70, 80, 90, 90, 90)):
+        with pytest.raises(XrdlibError, match="no reflection in the range of the scan, or too"):
+            score_cell(patterns["quartz"], cell)
+
+
 def test_repeats_of_a_lattice_are_left_out():
     edges = ((5, 6, 7), (7, 5, 6), (5, 6, 7.2))
     lattices = [of_cell((*e, 90, 90, 90))[0] for e in edges]

@@ -123,6 +123,10 @@ def test_what_is_known_weighs_more_than_what_is_thought_likely():
     assert 0 < known < 1e-50 * thought
 
 
+def test_crystal_systems_may_be_written_with_capitals():
+    assert priors.parsed("system=Cubic") == priors.parsed("system=cubic")
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

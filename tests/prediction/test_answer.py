@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.prediction.answer import FLAGS, Request, answer, common, ranking
+from xrdlib.prediction.predictor import _shown
 from xrdlib.prediction.widgets import quartz
 from xrdlib.symmetry import dag, groups, lookup
 
@@ -137,6 +138,18 @@ def test_peaks_that_are_left_over_speak_of_a_mixture(predictor):
     found = answer(predictor, "x", halite)
     assert "left_over" in found["flags"] and "45.4" in found["details"]["left_over"]
     assert "left_over" not in answer(predictor, "x", quartz())["flags"]
+
+
+def test_a_stated_cell_that_explains_little_is_doubted(predictor):
+    for cell in ((8, 9, 10, 90, 90, 90), (4.913, 4.913, 5.405, 90, 90, 120)):
+        found = answer(predictor, "x", quartz(), Request(cell=cell))
+        assert ("left_over" in found["flags"]) == (cell[0] == 8)
+
+
+def test_beta_is_shown_obtuse():
+    assert _shown((5, 6, 7, 90, 80.5, 90)) == [5, 6, 7, 90, 99.5, 90]
+    assert _shown((5, 6, 7, 90, 99.5, 90)) == [5, 6, 7, 90, 99.5, 90]
+    assert _shown((5, 6, 7, 70, 80.5, 90)) == [5, 6, 7, 70, 80.5, 90]
 
 
 @pytest.mark.parametrize("wavelength", [1.540593, 1.788996])

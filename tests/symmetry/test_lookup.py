@@ -60,7 +60,9 @@ def test_extinction_groups_have_labels_and_symbols_of_their_own():
         lookup.named("P - - -")
 
 
-@pytest.mark.parametrize("key", ["", "P", "2.5", "-1", 0, 231, "eg0", "eg100", "quartz", "\u00b2"])
+@pytest.mark.parametrize(
+    "key", ["", "P", "P21c", "2.5", "-1", 0, 231, "eg0", "eg100", "quartz", "\u00b2"]
+)
 def test_what_names_nothing_is_refused(key):
     with pytest.raises(XrdlibError, match="names no group; use"):
         lookup.named(key)

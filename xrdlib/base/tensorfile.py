@@ -62,14 +62,18 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict]:
         If the file is missing, is not one of ours, or its contents do not match its checksum.
     """
     if not Path(path).is_file():
-        raise XrdlibError(f"{path} does not exist; run the stage that writes it.")
+        raise XrdlibError(
+            f"{path} does not exist; run the stage that writes it, or `git checkout` it."
+        )
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             # Copies, since the file may be replaced while its contents are in use.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     except (SafetensorError, OSError) as error:
-        raise XrdlibError(f"{path} is damaged or truncated ({error}).") from None
+        raise XrdlibError(
+            f"{path} is damaged, cut off or no file of weights ({error}); copy or train it again."
+        ) from None
     checksum, _, text = metadata.get(_HEADER, "").partition("\n")
     if checksum != fingerprint(tensors, text):
         raise XrdlibError(f"{path} is damaged: its contents do not match its checksum.")

@@ -1,5 +1,6 @@
 """What the commands share: the look of their help, the profile, a sentence for what goes wrong."""
 
+import errno
 import os
 import sys
 
@@ -7,6 +8,13 @@ import click
 
 from ..base.config import PROFILES
 from ..base.errors import XrdlibError
+
+_FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+
+
+def _write_no_more():
+    """Python writes what is left in its buffer when it ends; nobody takes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Examples:
@@ -36,9 +44,14 @@ class Commands(_Examples, click.Group):
         except XrdlibError as problem:
             return complain(problem)
         except BrokenPipeError:
-            # Whoever reads our output, as `head` does, has seen enough: nothing more is written.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever reads our output, as `head` does, has seen enough.
+            _write_no_more()
             return 0
+        except OSError as problem:
+            if problem.errno not in _FULL:
+                raise
+            _write_no_more()
+            return complain(f"What was found cannot be written: {problem.strerror}; make room.")
 
 
 profile_option = click.option(

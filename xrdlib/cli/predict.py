@@ -129,6 +129,8 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
         raise click.UsageError("--json and --csv exclude each other; give one")
     for path in filter(None, (out, html)):
         _check_place(path)
+    if out and html and Path(out).resolve() == Path(html).resolve():
+        raise click.UsageError("--out and --html name the same file; give two")
     from ..prediction import many, text
     from ..prediction.answer import Request
 

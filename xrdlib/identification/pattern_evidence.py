@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..base.errors import XrdlibError
 from ..symmetry import groups
 from ..symmetry.cells import angle, cell_of_parameters, free, inverse_square, products
 from .cell_fits import STAGES, fit, prepare
@@ -119,15 +120,21 @@ def score_cell(intensity, cell):
     Raises
     ------
     XrdlibError
-        If the cell is impossible.
+        If the cell is impossible, or cannot be fitted.
     """
     lattices = of_cell(cell)
     if not lattices:
         return []
-    data = prepare(intensity, None, _stop(lattices[:1], line_width(intensity)))
-    fits = _fits(data, lattices[:1], None)
+    system, parameters, _ = lattices[0]
+    fits = []
+    if len(reflections(parameters, system, inverse_square(90.0))[0]):
+        data = prepare(intensity, None, _stop(lattices[:1], line_width(intensity)))
+        fits = _fits(data, lattices[:1], None)
     if not fits:
-        return []
+        raise XrdlibError(
+            f"The cell {tuple(cell)} has no reflection in the range of the scan, or too many to "
+            "tell apart; check it."
+        )
     # In lower systems the cell stays what it is in the highest: it is known, and not free.
     (lattice, found, _), *_ = fits
     lower = of_cell(cell_of_parameters(*lattice[:2]))[1:]

@@ -13,6 +13,7 @@ from ..symmetry.cells import (
     cell_of_parameters,
     inverse_square,
     metric_tensor,
+    on_conventional_axes,
     permits,
     reciprocal_metric,
 )
@@ -98,12 +99,12 @@ def of_cell(cell: Sequence[float]) -> list[Lattice]:
     Parameters
     ----------
     cell : sequence of 6 floats
-        Angstrom and degrees.
+        Angstrom and degrees, on conventional axes or those of a primitive cell.
 
     Returns
     -------
     list of index_cells.Lattice
-        Empty for a triclinic cell.
+        Empty for a triclinic lattice.
 
     Raises
     ------
@@ -115,6 +116,7 @@ def of_cell(cell: Sequence[float]) -> list[Lattice]:
     >>> [lattice.system for lattice in of_cell((4.6, 4.6, 3.0, 90, 90, 90))]
     ['tetragonal', 'orthorhombic', 'monoclinic']
     """
+    cell = on_conventional_axes(cell)
     star = np.linalg.inv(metric_tensor(cell))
     found = []
     for system in SYSTEMS:

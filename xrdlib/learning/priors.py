@@ -149,7 +149,8 @@ def parsed(text: str) -> dict[str, float] | list:
 
 def _members(system):
     """Space-group numbers of a crystal system."""
-    numbers = [n for n in range(1, 231) if groups.space_group(n)["crystal_system"] == system]
+    wanted = system.strip().lower()
+    numbers = [n for n in range(1, 231) if groups.space_group(n)["crystal_system"] == wanted]
     if not numbers:
         known = ", ".join(groups.SYSTEMS)
         raise XrdlibError(f"{system!r} is not a crystal system; choose from {known}.")

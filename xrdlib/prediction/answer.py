@@ -143,7 +143,7 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
             del found["short_range"]
     if "no_peaks" not in found:
         near = nearest and match(predictor.retrieval, *scan)
-        found |= doubts.of_answer(*scan, lattice, near, predictor.grid)
+        found |= doubts.of_answer(*scan, lattice, near, predictor.grid, request.cell is not None)
     found |= {"wavelength_assumed": ""} if assumed else {}
     found |= {"neutrons": ""} if not_x_rays(pattern) else {}
     found |= dict.fromkeys(getattr(pattern, "metadata", {}).get("notes", ()), "")

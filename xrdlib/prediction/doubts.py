@@ -31,6 +31,8 @@ _SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doub
 
 _CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
 
+_STATED = 0.7  # of the peaks; a cell that explains fewer is hardly the right one
+
 _NEAR, _NEAR_STRUCTURE, _NEAR_BETA = 0.12, 0.15, 0.06  # degrees
 
 _WITH_COPPER = " (as with Cu radiation)"
@@ -119,7 +121,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
 
 def of_answer(
     two_theta, intensity, wavelength: float, lattice: dict | None, near: Match | None,
-    grid: Grid = GRID,
+    grid: Grid = GRID, stated: bool = False,
 ) -> dict[str, str]:  # fmt: skip
     """Doubts that arise beside what was found: peaks left over, K-beta peaks, uneven widths.
 
@@ -131,6 +133,8 @@ def of_answer(
         With its "cell", see `predictor.Predictor.recognise`.
     near : attribution.Match or None
         The structure that is most like the pattern.
+    stated : bool
+        Whether the lattice is the user's: it alone has to explain the peaks.
 
     Returns
     -------
@@ -168,6 +172,11 @@ def of_answer(
                 + (f" and the most similar structure {strange.sum()}" if near else "")
                 + f", for instance at {_places(place[shown], wavelength)} degrees."
             )
+    if stated and lattice and lattice["explained"] < _STATED * lattice["lines"]:
+        doubts["left_over"] = (
+            f"The cell that you gave explains {lattice['explained']} of the first "
+            f"{lattice['lines']} peaks only."
+        )
     alone = (np.abs(place[:, None] - reflections) < _ALONE).sum(1) == 1
     alone &= (height > 3 * _CLEAR) & (place < 50)
     wide = _widest(place[alone], _widths(inside - background(inside, grid.step), index[alone]))

@@ -14,6 +14,7 @@ from .. import __version__
 from ..base.errors import XrdlibError
 from ..identification.cell_evidence import evidence
 from ..symmetry import groups
+from ..symmetry.cells import on_conventional_axes
 from . import plots
 from .answer import Request, ranking, reweighed
 from .attribution import attribute, match
@@ -223,10 +224,10 @@ def _evidence(found, two_theta, intensity, request):
     if request.cell is None:
         return None, None
     labels = [row["group"] for row in found["predictions"][:_CANDIDATES]]
-    cell = ", ".join(f"{value:g}" for value in request.cell)
-    shown = {"cell": cell, "problems": [], "picture": None}
+    cell = on_conventional_axes(request.cell)
+    shown = {"cell": ", ".join(f"{value:.6g}" for value in cell), "problems": [], "picture": None}
     try:
-        lines = evidence(two_theta, intensity, found["wavelength"], request.cell, labels)
+        lines = evidence(two_theta, intensity, found["wavelength"], cell, labels)
     except XrdlibError as problem:
         return None, shown | {"problems": [str(problem)]}
     symbols = groups.symbols()

@@ -1,5 +1,6 @@
 """Answers about many files, shared among processes."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def answers(files: Sequence[str], task: Task, jobs: int = 1) -> Iterator[One]:
         yield from (_one(file, task) for file in files)
         return
     with ProcessPoolExecutor(
-        min(jobs, len(files)), mp_context=get_context("spawn"), initializer=_single_thread
+        min(jobs, len(files)), mp_context=get_context("spawn"), initializer=_worker
     ) as pool:
         yield from pool.map(partial(_one, task=task), files)
 
@@ -74,9 +75,10 @@ def _predictor(weights):
     return predictor.load_predictor(weights)
 
 
-def _single_thread():
+def _worker():
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this
     torch.set_num_threads(1)
 
 

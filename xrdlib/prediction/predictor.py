@@ -154,8 +154,8 @@ class Predictor:
         top_k : int
             Groups to list, 1..99.
         cell : sequence of 6 floats, optional
-            The cell, where it is known: edges in angstrom and angles in degrees, hexagonal axes
-            for rhombohedral groups. Groups are then ranked by the absences that it shows.
+            The cell, where it is known: edges in angstrom and angles in degrees, conventional or
+            primitive axes. Groups are then ranked by the absences that it shows.
 
         Returns
         -------
@@ -348,10 +348,17 @@ def _lattice(indexed, probability):
     label = max(indexed.cell, key=lambda label: probability[label - 1])
     return {
         "group": label,
-        "cell": [round(x, 4) for x in indexed.cell[label]],
+        "cell": _shown(indexed.cell[label]),
         "lines": indexed.looked_at,
         "explained": int(indexed.explained[label - 1]),
     }
+
+
+def _shown(cell):
+    """A cell as people write it: rounded, and beta obtuse, as it is where a and b are reversed."""
+    *others, beta, gamma = cell
+    monoclinic = cell[3] == gamma == 90
+    return [round(x, 4) for x in (*others, max(beta, 180 - beta) if monoclinic else beta, gamma)]
 
 
 def _fitted_lattice(fitted, probability):
@@ -369,7 +376,7 @@ def _fitted_lattice(fitted, probability):
     own = found[label]
     return {
         "group": label,
-        "cell": [round(x, 4) for x in cell_of_parameters(*own.lattice[:2])],
+        "cell": _shown(cell_of_parameters(*own.lattice[:2])),
         "lines": own.observed,
         "explained": own.observed - len(own.strange),
     }

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import permutations, product
 
 import numpy as np
+import spglib
 
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1
@@ -26,6 +27,7 @@ EXPANSION = {
 }
 
 _SAME_LENGTH, _SAME_ANGLE = 1e-3, 0.1  # relative; degrees
+_SYMPREC = 1e-3  # of the mean edge; lattice points so near are one
 
 # --- six numbers, metric, free parameters ----------------------------------------------------
 
@@ -143,6 +145,36 @@ def conventional(lattice: np.ndarray) -> tuple[float, ...]:
     if np.ptp(cell[:3]) < 1e-3 * cell[0] and np.ptp(cell[3:]) < 0.05 and abs(cell[3] - 90) > 0.2:
         cell = cell_of_lattice(np.array([[1, -1, 0], [0, 1, -1], [1, 1, 1]]) @ lattice)
     return tuple(cell.tolist())
+
+
+def on_conventional_axes(cell: Sequence[float]) -> tuple[float, ...]:
+    """A cell on conventional axes where its own show no symmetry of the lattice, else itself.
+
+    Rhombohedral axes and the primitive cells of centred lattices look triclinic.
+
+    Parameters
+    ----------
+    cell : sequence of 6 floats
+
+    Raises
+    ------
+    XrdlibError
+        As for `metric_tensor`.
+
+    Examples
+    --------
+    >>> [round(x, 2) for x in on_conventional_axes((6.375, 6.375, 6.375, 46.08, 46.08, 46.08))]
+    [4.99, 4.99, 17.06, 90.0, 90.0, 120.0]
+    """
+    basis = np.linalg.cholesky(metric_tensor(cell))
+    systems = "monoclinic", "hexagonal"
+    if any(permits(cell, order, s) for order in permutations(range(3)) for s in systems):
+        return tuple(cell)
+    edge = np.linalg.det(basis) ** (1 / 3)
+    found = spglib.get_symmetry_dataset((basis, [[0, 0, 0]], [1]), symprec=_SYMPREC * edge)
+    if found is None or found.number <= 2:
+        return tuple(cell)
+    return tuple(cell_of_lattice(found.std_lattice).tolist())
 
 
 def representative(cell: Sequence[float]) -> tuple[float, ...]:

@@ -144,10 +144,12 @@ def _hermann_mauguin(text):
 
 
 def _hall(text):
-    if not re.search("[0-9]", text):
+    text = re.sub("(?i)^hall *:?", "", text).strip()
+    # Without a blank it is a Hermann-Mauguin symbol that lacks its slash ("P21c").
+    if not re.search("[A-Za-z][ _].*[0-9]", text):
         return None
     try:
-        operations = gemmi.symops_from_hall(re.sub("(?i)^hall *:?", "", text))
+        operations = gemmi.symops_from_hall(text)
     except (RuntimeError, ValueError):
         return None  # not a Hall symbol
     return gemmi.find_spacegroup_by_ops(operations)

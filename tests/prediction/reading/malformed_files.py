@@ -58,6 +58,8 @@ MALFORMED = {
     "cut16.txt": ("5 6\n".encode("utf-16") + b"\0", "damaged UTF-16"),
     "inf.xy": (table(y=changed(Y, 7, np.inf)), "point 8 of the scan is infinite"),
     "huge.xy": (table(y=changed(Y, 7, 1e40)), "point 8 of the scan is infinite"),
+    "infinite.xy": (table(y=changed(Y, slice(7, 9), np.inf)), "point 8 of the scan is infinite"),
+    "spacings.xy": (table(1 / np.linspace(0.06, 0.9, len(X))), "as uneven as those of d-spac"),
     "one_point.xy": (b"5.0 10\n", "1 point found"),
     "two_points.xy": (b"5.0 10\n5.1 12\n", "2 points found"),
     "peak_list.xy": (table(X[:30], Y[:30]), "not a peak list"),

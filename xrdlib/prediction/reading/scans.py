@@ -139,7 +139,8 @@ def checked(scan, wavelength=None):
         x, y = x[:rest], y[:rest]
     if (bad := ~(np.isfinite(x) & (np.abs(y) < 1e30))).any():
         raise XrdlibError(
-            f"point {bad.argmax() + 1} of the scan is infinite; repair or remove such rows"
+            f"point {bad.argmax() + 1} of the scan is infinite or above 1e30; repair or remove "
+            "such rows"
         )
     if wavelength is None and scan.wavelength is not None:
         wavelength = stated_wavelength(scan.wavelength, scan.metadata.get("probe"))

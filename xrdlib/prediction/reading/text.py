@@ -18,6 +18,7 @@ _BRAGG = 3e-3  # relative; a d-spacing of 1.2 with two decimals
 _LEAD = 5  # rows of numbers before the table that may belong to the header
 _RULE = re.compile(r"[\s|+:=-]*")
 _FRAME = re.compile(r"^\s*\|(.*?)\|?\s*$")
+_UNEVEN = 10  # ratio of the steps of positions that are no angles, at their outer tenths
 _THREE = re.compile(r"\d{3}")
 
 
@@ -228,6 +229,8 @@ def _implied(table, columns):
 
 
 def _monotone(values):
+    if np.isinf(values).any():
+        return False
     step = np.diff(values)
     return len(step) > 1 and bool((step >= 0).all() or (step <= 0).all()) and step.any()
 
@@ -260,6 +263,12 @@ def _check_unit(columns, x, wavelength):
     if doubtful and columns.named:
         raise XrdlibError(
             f"{columns.axis} runs to {top:g} and no unit is given; write {units} behind its name"
+        )
+    low, high = np.nanquantile(np.abs(np.diff(x)), (0.1, 0.9))
+    if not columns.named and _monotone(x) and high > _UNEVEN * low > 0:
+        raise XrdlibError(
+            "positions are not named, and their steps are as uneven as those of d-spacings; say "
+            "with axis= whether they are two_theta, d or q"
         )
     if not columns.named and 0 <= np.nanmin(x) < 2 and top < 15 and wavelength is None:
         raise XrdlibError(
