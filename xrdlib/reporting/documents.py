@@ -37,6 +37,8 @@ _COVERAGE = ("promised", "families", "patterns", "size", "single")
 
 _MISTAKES = ("source", "true", "predicted", "probability", "nearest", "similarity", "why")
 
+_FITS = "without fits of whole patterns"
+_OLDER = "Of the predictor as it was before whole-pattern fits were a part of it."
 _PERCENT = ("promised", "families", "patterns", "single", "probability")
 
 
@@ -61,7 +63,9 @@ def tables(result: dict) -> str:
         parts += [f"### {title(subset, some)}", markdown(cells(some))]
     parts += _appraisal(released) if released["rows"] else []
     if rows := result.get("released without"):
-        parts += [f"### Parts taken away ({_TEST})", markdown(cells(rows, "model", COLUMNS))]
+        older = _FITS not in {row["model"] for row in rows}
+        parts += [f"### Parts taken away ({_TEST})", *([_OLDER] if older else [])]
+        parts += [markdown(cells(rows, "model", COLUMNS))]
     if rows := [row for row in result.get("released indexing", ()) if "cell_found" in row]:
         parts += [
             "### Indexing alone (simulated patterns of held-out minerals)",
