@@ -17,6 +17,7 @@ import pytest
 import xrdlib
 from xrdlib import cli
 from xrdlib.base.paths import ROOT
+from xrdlib.cli import frame
 from xrdlib.prediction.widgets import quartz
 from xrdlib.structures import datasets, registry
 from xrdlib.symmetry import groups
@@ -331,3 +332,19 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     command = f"{sys.executable} -m xrdlib groups | head -n 1"
     done = subprocess.run(command, shell=True, env=ENV, capture_output=True, text=True)
     assert done.stdout.startswith("group") and done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "choose one with scan=1, scan=2 and so on",
+            "choose one with --scan 1, --scan 2 and so on",
+        ),
+        ("say with axis= whether they are d", "say with --axis whether they are d"),
+        ("give wavelength= yourself", "give --wavelength yourself"),
+    ],
+)
+def test_options_are_called_as_they_are_typed(capsys, said, shown):
+    assert frame.complain(said) == 2
+    assert capsys.readouterr().err == f"xrdlib: {shown}\n"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 
 import click
@@ -60,8 +61,11 @@ profile_option = click.option(
 
 
 def complain(problem: object) -> int:
-    """One line on stderr; the exit code."""
+    """One line on stderr, which calls options as they are typed here; the exit code."""
     printable = "".join(c if c.isprintable() else "?" for c in str(problem))
+    printable = re.sub(
+        r"\b(axis|scan|wavelength)=(?=(\S?))", lambda m: f"--{m[1]}{m[2] and ' '}", printable
+    )
     # At once: a launcher that lost one of its processes soon ends the others.
     print(f"xrdlib: {printable}", file=sys.stderr, flush=True)
     return 2
