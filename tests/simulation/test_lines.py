@@ -110,7 +110,7 @@ def test_doublet_angles_and_ratio():
     torch.testing.assert_close(ratio[1] / ratio[0], torch.tensor([0.5, 0.5, 0.0]))
     sine, _, _ = lines.doublet(1 / d.square(), torch.ones(3), owner, single, "Mo")
     torch.testing.assert_close(sine, torch.cat([0.7093 / (2 * d), 0.71359 / (2 * d)]))
-    with pytest.raises(XrdlibError, match="anode 'Kr'; choose one of Ag, Co, Cr, Cu, Fe, Ga, In, Mo, W"):
+    with pytest.raises(XrdlibError, match="anode 'Kr'; choose one of Ag, .*, W"):
         lines.doublet(1 / d.square(), torch.ones(3), owner, single, "Kr")
     beyond = lines.doublet(torch.tensor([4.0]), torch.ones(1), owner[:1], single)
     assert (beyond[1] == 0).all() and torch.isfinite(beyond[0]).all()
