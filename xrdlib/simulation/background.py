@@ -13,9 +13,7 @@ from ..base import counter
 from ..base.patterns import Grid
 
 _EVERY = 8  # grid points between those at which the background is computed
-
 _LOW, _STEPS = -6.0, 200  # where the table of subtraction starts, its rows for a unit
-
 _SIZE = int(-2 * _LOW * _STEPS) + 1
 
 

@@ -13,15 +13,10 @@ from ..symmetry.groups import space_group
 from .diffraction import lorentz_polarisation, reflections
 
 WAVELENGTH, TWO_THETA_MAX = 1.540593, 90.0
-
 PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
 COMMONEST = 10  # pairs of elements that are listed
-
 _BINS = 20
-
 _COUNTED = ("sites", "elements")  # one bin a number, up to `_BINS`
-
 _LOGARITHMIC = (
     "volume per atom",
     "atoms per cell",

@@ -44,7 +44,6 @@ _DOUBLETS = {
 }
 # Beams of synchrotrons have such wavelengths; the mean of the doublet is not meant.
 _NO_MEAN = ("In", "W")
-
 WAVELENGTHS = {
     f"{anode}Ka{line}": value
     for anode, (first, second) in _DOUBLETS.items()
@@ -52,9 +51,7 @@ WAVELENGTHS = {
 }
 
 _MEAN_TOLERANCE = 3e-4  # angstrom; how far stated means of a doublet differ
-
 _MAX_REFLECTIONS = 2e6  # of one crystal's half-sphere; memory for more is not worth it
-
 _NEGLIGIBLE = 1e-9  # of the crystal's strongest |F|^2: rounding where the sum should vanish
 
 

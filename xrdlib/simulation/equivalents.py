@@ -19,7 +19,6 @@ from ..base.records import N_ROTATIONS, Crystals
 from .boxes import Bucket
 
 _BASE = 1024  # |h|, |k|, |l| stay below half of it, so that three indices fit one int32 code
-
 MAX_INDEX = _BASE // 2 - 1
 
 
@@ -121,9 +120,7 @@ _PROBES = np.array(
 )
 
 _METRIC_TOLERANCE = 1e-6  # relative, in d^2: less than 1e-4 degrees in any line
-
 _TOLERANCE = 1e-4  # of |F|^2, relative to the sum of the squared weights
-
 _BLOCK = 1 << 20  # phases held at once
 
 

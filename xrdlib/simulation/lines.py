@@ -36,20 +36,12 @@ _SPREAD = ((0.0, 2 / 3), (3**0.5, 1 / 6), (-(3**0.5), 1 / 6))
 
 # Gauss-Laguerre points (shift, weight) of an exponential tail.
 _TAIL = ((0.415775, 0.711093), (2.294280, 0.278518), (6.289945, 0.010389))
-
 _REACH = 1.1867  # square angstrom: 1 / (d*)^2 at 90 degrees of Cu K-alpha1
-
 _TAIL_BELOW = 40.0  # degrees; axial divergence is a matter of low angles
-
 _SHORT = 0.01  # degrees; a tail or a spread below this does not show beside the width
-
 _FAINT = 0.003  # of the strongest line; the shape of a fainter one drowns in the noise
-
 _WIDEST = 0.5  # of the width at low angle: a wider spread would show its three points
-
-
 Draws = dict[str, Tensor]  # as from `realism.draw`
-
 Lines = tuple[Tensor, Tensor, Tensor]
 
 

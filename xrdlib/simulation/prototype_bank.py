@@ -22,9 +22,7 @@ MAX_ATOMS = 400
 # Angstrom. AFLOW structures are exact, so that they must have their symmetry at the one tolerance;
 # and none that is higher at the other.
 _TIGHT, _LOOSE = 1e-3, 5e-2
-
 _STILL = 1e-9  # angstrom, or fraction of a cell's edge; displacements this small are none
-
 _SEED = 20260423
 
 

@@ -24,9 +24,7 @@ N_MODES = 4  # symmetric displacements kept of each prototype
 
 # Names of random numbers, far from other modules'.
 _SLOT = 1 << 21
-
 _CHANGE, _ELEMENT, _STRAIN, _SIZE, _SHIFT, _REACH, _PROTOTYPE = range(_SLOT, _SLOT + 7)
-
 _Z = 128  # atomic numbers lie below
 
 

@@ -33,11 +33,8 @@ from .lines import (
 from .profiles import nodes, render
 
 _SLOT, _LINE, _NOISE = 101, 102, 103  # of the random numbers
-
 _NUMBERS = 80  # uniform numbers a pattern; a quantity keeps its place, so new ones come last
-
 N_NODES = 2  # the shape between them is a mixture, as real as either
-
 _PROBABILITIES = (
     "no_texture strong_texture two_axes single_line anisotropic hump_probability subtracted "
     "folded impurity cropped coarse spikes"

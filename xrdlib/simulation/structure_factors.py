@@ -25,13 +25,9 @@ from .boxes import plan
 from .equivalents import distinct_groups, halved_axes, multiplicity_tables
 
 N_ELEMENTS = 98
-
 _FACTOR_STEPS = 2048  # linear interpolation in s is then good to about 1e-5 electrons
-
 _PIECES = np.array([2, 4, 8, 16, 32, 64])  # most atoms of an element in one product
-
 _BUDGET = {"cpu": 1 << 20, "cuda": 1 << 26}  # complex numbers held at once
-
 _WASTE = {"cpu": 30_000, "cuda": 1_000_000}  # padding in hkl that costs as much as a launch more
 
 

@@ -16,9 +16,7 @@ from .entries import Entry, Unreadable, amcsd_entries, or_reason
 from .unit_cells import fill, stated_space_group
 
 HOLDOUT_PERCENT = 8
-
 NOBLE_GASES = (2, 10, 18, 36, 54, 86)
-
 CRYSTALS, TABLE = "amcsd.npz", "amcsd.parquet"
 
 

@@ -21,23 +21,14 @@ from .entries import Entry, Unreadable, or_reason
 from .unit_cells import crowded, difference, formula_amounts
 
 FOLDER = "autoXRD/dara/data/BGMN-Templates/Structures/"
-
 SETTINGS = "autoXRD/dara/data/spglib_db/spg.json"
-
 ANGSTROM = 10  # in a nanometre, the unit of the files
-
 ROUNDED = 0.2  # angstrom; how far rounding may take a site from its Wyckoff position
-
 SAME_PLACE = 0.02  # angstrom; images of a site that are closer are one place
-
 SAME_CELL = 0.01  # relative difference of edges
-
 COMPOSITION = 0.1  # share of the atoms by which sites and stated formula may differ
-
 _RESTRICTED = re.compile(r"icsd|icdd|\bpdf[-_ ]?\d|(?<![\d-])\d\d-\d{3}-\d{4}(?![\d-])", re.I)
-
 _COMPUTED = re.compile(r"\bmp[-_]\d")
-
 _WRONG = {
     "BGMN/PB5SO8.STR": "an incomplete structure",
     "MarsMineralCompendium/ClinochloreIIb2.str": "iodine in place of hydroxyl",

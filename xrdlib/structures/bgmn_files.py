@@ -27,11 +27,8 @@ _OPERATIONS = {
 }
 
 _NESTING = 20  # variables within variables; more is a circle
-
 _LENGTH = 200  # of an expression; nothing that nests deeper than the interpreter can
-
 _ION = re.compile(r"([A-Z][A-Z]?)(?:[+-]\d+)?(?:\((.*)\))?")
-
 _DISORDER = re.compile(r"GEWICHT\[|RefMult=|layer=")
 
 
@@ -165,9 +162,7 @@ def _closes(text):
 
 
 _KEYS = ("Setting", "OriginChoice", "CellChoice", "UniqueAxis", "Lattice")
-
 _EXTENSION = {"Rhombohedral": "R", "Trigonal": "H"}  # of gemmi's symbols, for R lattices
-
 _CENTRED = ("A", "B", "C", "I", "F")
 
 

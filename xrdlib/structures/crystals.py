@@ -19,19 +19,14 @@ from .placement import BLOCK, fill
 from .recipes import CrystalRanges, Recipes, collect, propose
 
 PER_SPACE_GROUP, SEED = 48, 2026  # of the table of recipes
-
 _ATTEMPTS = 20  # recipes tried for one crystal
-
 _TURNS = 20  # rounds of proposals for one set of recipes
-
 _TRIALS = 4  # crystals that a recipe must give in a row
-
 _SYMPREC = 0.01  # spglib's tolerance in angstrom
 
 
 # Names of random numbers, far from other modules' and, within a block, from `placement`'s.
 _FIRST_SLOT = 1 << 20
-
 _GROUP, _SPACE_GROUP, _RECIPE = BLOCK - 3, BLOCK - 2, BLOCK - 1
 
 

@@ -8,7 +8,6 @@ from ..base.errors import XrdlibError
 from ..base.records import Crystals
 
 SYMPREC = 0.01  # angstrom
-
 _SAME = 1e-3  # fractional coordinates; atoms that are closer share a place
 
 

@@ -10,25 +10,15 @@ import gemmi
 import numpy as np
 
 SIZES = 4  # numbers of elements that are told apart, the last standing for more
-
 _LEAST = 15  # phases that an element must occur in
-
 _PSEUDO = 4.0  # structures added to every observed and expected number of a pair
-
 _SWEEPS, _DRAWN = 40, 60_000  # of the fit of the pair weights, and sets drawn in each
-
 _LEAST_SHARED = 5  # phases in which two elements must share a site
-
 _RADIUS_RATIO = 1.35  # between elements that stand in for each other
-
 _LEAST_LAMBDA = 1.2  # of Hautier et al., below which an exchange was hardly seen
-
 _RIDGE = 1e-3
-
 _NONMETALS = {"C", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"}
-
 _METALLOIDS = {"B", "Si", "Ge", "Sb"}
-
 _OUTLIER = 0.02  # relative errors far above count by their size, not by its square
 
 

@@ -29,7 +29,6 @@ MAX_ATOMS = 600
 
 # The selection holds structures of up to 9 sites, so that the fit must know of the cut.
 _MOST_SITES = 9
-
 _FEWEST = 80  # structures of a centring or space group that is fitted apart
 
 

@@ -24,16 +24,12 @@ from .banks import assembled
 from .overlap import overlap
 
 SYMPREC = 0.05  # angstrom; a relaxation leaves more noise than a refinement
-
 MAX_ATOMS = 400
-
 TIGHT = 0.005  # angstrom; where the stated group is not found, both must show the same
-
 UNSTABLE = 0.3  # eV per atom above the hull; what lies higher is hardly found in nature
 
 # A mineral has one of them, metals and alloys have none: N to F, S, Cl, Se, Br, Te, I.
 ANIONS = (7, 8, 9, 16, 17, 34, 35, 52, 53)
-
 _ONE_EACH = "SELECT numbers, positions, cell, key_value_pairs FROM systems ORDER BY id"
 
 

@@ -20,19 +20,14 @@ from . import minerals
 from .recipes import CrystalRanges, Recipes
 
 _ROUNDS = 20  # draws of the coordinates before a crystal is given up
-
 _PATIENCE, _GROWTH = 5, 1.06  # after so many rounds, the volume grows by this factor
-
 _LIMIT_SPREAD = 0.2  # of max_volume, by which a crystal's own limit falls short of it at most
-
 _PAIRS_CPU, _PAIRS_GPU = 2**18, 2**25  # pairs of a site and an atom handled at once
-
 _CPU = torch.device("cpu")
 
 
 # Random numbers are named by slots; slots of one attempt lie within `BLOCK`.
 BLOCK = 1 << 10
-
 _ELEMENT, _OCCUPANCY, _VOLUME, _ABUNDANCE, _LIMIT, _LATTICE, _COORDINATE = 0, 1, 2, 3, 4, 256, 512
 
 

@@ -15,9 +15,7 @@ from ..symmetry.groups import N_GROUPS
 from . import datasets
 
 N_TOP = 5
-
 SEVERITIES = ("usable_or_better", "recoverable")  # of the fit, best first
-
 NAME = "RRUFF-325"
 
 

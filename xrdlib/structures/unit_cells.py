@@ -12,11 +12,8 @@ from .entries import Entry, Unreadable, element
 from .overlap import FULL, overlap
 
 CONTACT = 1.0  # angstrom; no two atoms but hydrogen are nearer than that
-
 SAME_POSITION = 0.01  # angstrom; images of a site that are closer are one atom
-
 SYMPREC = 0.01  # angstrom; tolerance of the symmetry that spglib detects
-
 METRIC = 1e-3  # relative tolerance of a metric that a rotation should leave as it is
 
 
