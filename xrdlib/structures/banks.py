@@ -74,10 +74,6 @@ def load_amcsd(folder: str | os.PathLike) -> tuple[records.Crystals, pd.DataFram
 def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataFrame]:
     """Fill the unit cells of published structures and check their stated symmetry.
 
-    Parameters
-    ----------
-    entries : list of entries.Entry or entries.Unreadable
-
     Returns
     -------
     crystals : records.Crystals
@@ -102,19 +98,15 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
             skipped[str(cell)] += 1
             continue
         cells.append(cell)
-        rows.append(
-            {
-                "id": entry.id,
-                "mineral": entry.mineral,
-                "formula": entry.formula,
-                "symbol": entry.symbol,
-                "stated": stated_space_group(entry.symbol, entry.operators),
-                "detected": cell["detected"],
-                "n_atoms": len(cell["number"]),
-                "volume": abs(np.linalg.det(cell["lattice"])),
-                "density": entry.density,
-            }
-        )
+        stated = {name: getattr(entry, name) for name in ("id", "mineral", "formula", "symbol")}
+        found = {
+            "stated": stated_space_group(entry.symbol, entry.operators),
+            "detected": cell["detected"],
+            "n_atoms": len(cell["number"]),
+            "volume": abs(np.linalg.det(cell["lattice"])),
+            "density": entry.density,
+        }
+        rows.append(stated | found)
     if not rows:
         raise XrdlibError(f"None of {len(entries)} structures can be used: {dict(skipped)}.")
     table = pd.DataFrame(rows)

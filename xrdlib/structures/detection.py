@@ -53,13 +53,10 @@ def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
     apart = np.abs(frac[:, None] - frac)
     first = (np.minimum(apart, 1 - apart) < _SAME).all(2).argmax(1)
     places, place = np.unique(first, return_inverse=True)
-    content = [[] for _ in places]
-    atoms = (place, crystals.number[rows], crystals.occupancy[rows])
-    for k, z, amount in zip(*(a.tolist() for a in atoms), strict=True):
-        content[k].append((z, round(amount, 3)))
-    content = [tuple(sorted(held)) for held in content]
-    kinds = {kind: k for k, kind in enumerate(sorted(set(content)), 1)}
-    cell = (crystals.lattice[i], frac[places], [kinds[kind] for kind in content])
+    atoms = np.stack([crystals.number[rows], np.round(crystals.occupancy[rows], 3)], 1)
+    content = [sorted(atoms[place == k].tolist()) for k in range(len(places))]
+    kinds = {str(kind): k for k, kind in enumerate(sorted(content), 1)}
+    cell = (crystals.lattice[i], frac[places], [kinds[str(kind)] for kind in content])
     found = spglib.get_symmetry_dataset(cell, symprec=symprec)
     if found is None:
         raise XrdlibError(f"spglib finds no symmetry in {str(crystals.name[i])!r}; leave it out.")

@@ -80,12 +80,7 @@ def amcsd_entries(path: str | os.PathLike) -> list:
 
 
 def number(text: str) -> float:
-    """A number as printed: "5.93(2)" without its uncertainty, a stray or decimal comma read.
-
-    Raises
-    ------
-    Unreadable
-    """
+    """A number as printed: "5.93(2)" without its uncertainty, a stray or decimal comma read."""
     try:
         return float(text.split("(")[0].strip().rstrip(",").replace(",", "."))
     except ValueError:

@@ -4,7 +4,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,17 +91,9 @@ def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
 
 
 def load_other(path: str | Path | None = None, grid: Grid = GRID) -> Measured:
-    """Measured patterns of other laboratories, each on angles of its own.
+    """Measured patterns of other laboratories, each on angles of its own; `source` is its name.
 
-    Parameters
-    ----------
-    path : path-like, optional
-        A bundle of the layout of measured_other.npz; by default the one in the data folder.
-
-    Returns
-    -------
-    Measured
-        `source` is the pattern's name.
+    From a bundle of the layout of measured_other.npz, by default the one in the data folder.
 
     Raises
     ------
@@ -110,73 +102,59 @@ def load_other(path: str | Path | None = None, grid: Grid = GRID) -> Measured:
     XrdlibError
         If it is damaged.
     """
-    path = paths.data_dir() / OTHER if path is None else path
     names = ("start", "two_theta", "intensity", "wavelength", "space_group", "family", "name")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            start, two_theta, intensity, wavelength, number, family, name = (file[k] for k in names)
-    except FileNotFoundError:
-        raise datasets.MissingData(f"{path} does not exist.") from None
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise XrdlibError(f"{path} is not a readable bundle of patterns: {error}.") from None
-    rows = []
-    for first, last, wave in zip(start, start[1:], wavelength, strict=False):
-        # 1.5418 is the mean of the copper doublet; its strong line lies where the grid expects it.
-        wave = CU_KA1 if abs(wave - CU_KA1) < 2e-3 else float(wave)
-        rows.append(to_grid(two_theta[first:last], intensity[first:last], wave, grid))
-    return Measured(
-        intensity=np.stack(rows),
-        space_group=number.astype(np.int16),
-        group=group_of_space_group()[number],
-        family=family.astype(str),
-        source=name.astype(str),
-        grid=grid,
+    start, two_theta, intensity, wavelength, *about = _arrays(
+        path or paths.data_dir() / OTHER, names
     )
+    rows = [
+        to_grid(two_theta[first:last], intensity[first:last], _strong(wave), grid)
+        for first, last, wave in zip(start, start[1:], wavelength, strict=False)
+    ]
+    return _record(np.stack(rows), *about, grid)
 
 
 def split(measured: Measured, collection: str = "rruff") -> tuple[Measured, Measured]:
     """Calibration and test patterns, about half each, every family wholly on one side.
 
-    The side is the parity of the CRC-32 of the collection's name, a hyphen and the family's name:
-    fixed once, before any result was seen, and the same wherever it is computed.
-
-    Parameters
-    ----------
-    measured : Measured
-    collection : str
-        "rruff", or "other" for the patterns of `load_other`.
-
-    Returns
-    -------
-    calibration, test : Measured
+    The side is the parity of the CRC-32 of the collection's name ("rruff", or "other" for
+    `load_other`), a hyphen and the family's: fixed before any result was seen, the same anywhere.
     """
     names = [f"{collection}-{family}" for family in measured.family]
     side = np.array([zlib.crc32(name.encode()) % 2 for name in names])
     return measured.take(np.flatnonzero(side == 0)), measured.take(np.flatnonzero(side == 1))
 
 
-def _bundle(path, grid):
+def _arrays(path, names):
+    """Arrays of a bundle."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            keys = ("two_theta", "intensity", "space_group", "family", "source_index")
-            two_theta, intensity, space_group, family, source = (file[key] for key in keys)
+            return [file[name] for name in names]
     except FileNotFoundError:
         raise datasets.MissingData(f"{path} does not exist.") from None
     except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise XrdlibError(f"{path} is not a readable bundle of patterns: {error}.") from None
-    n = len(intensity)
-    whole = np.issubdtype(space_group.dtype, np.integer)
-    if not (n and whole and space_group.shape == family.shape == source.shape == (n,)):
+
+
+def _bundle(path, grid):
+    names = ("two_theta", "intensity", "space_group", "family", "source_index")
+    two_theta, intensity, *about = _arrays(path, names)
+    number, n = about[0], len(intensity)
+    if not n or number.dtype.kind not in "iu" or any(column.shape != (n,) for column in about):
         raise XrdlibError(f"{path}: every pattern needs a space group, a family and a source.")
-    if space_group.min() < 1 or space_group.max() > 230:
+    if number.min() < 1 or number.max() > 230:
         raise XrdlibError(f"{path}: space-group numbers must lie between 1 and 230.")
-    return _record(to_grid(two_theta, intensity, grid=grid), space_group, family, source, grid, {})
+    return _record(to_grid(two_theta, intensity, grid=grid), *about, grid)
 
 
-def _record(intensity, space_group, family, source, grid, skipped):
+def _strong(wavelength):
+    """Wavelength in angstrom; that of K-alpha1 for 1.5418, the mean of the copper doublet."""
+    return CU_KA1 if abs(wavelength - CU_KA1) < 2e-3 else float(wavelength)
+
+
+def _record(intensity, space_group, family, source, grid, skipped=()):
     number = np.array(space_group, dtype=np.int16)
     names = (np.array(column).astype(str) for column in (family, source))
-    return Measured(intensity, number, group_of_space_group()[number], *names, grid, skipped)
+    return Measured(intensity, number, group_of_space_group()[number], *names, grid, dict(skipped))
 
 
 def load_archives(
@@ -203,24 +181,21 @@ def load_archives(
     XrdlibError
         If an archive is missing or damaged, or no pattern can be used.
     """
-    symbols = {}
+    symbols = defaultdict(set)
     for name, text in _texts(cells):
-        if found := re.search(r"SPACE GROUP:[ \t]*(\S.*)", text):
-            symbols.setdefault(_specimen(name), set()).add(found[1].strip())
+        symbols[_specimen(name)].update(re.findall(r"SPACE GROUP:[ \t]*(\S.*)", text)[:1])
     rows, skipped = [], Counter()
     for name, text in _texts(patterns):
         try:
-            mineral, two_theta, counts, wavelength = _read_xy(text)
-            number = _space_group(symbols.get(_specimen(name), ()))
-            rows.append(
-                (to_grid(two_theta, counts, wavelength, grid), number, mineral, _specimen(name)[1])
-            )
+            mineral, *pattern = _read_xy(text)
+            number = _space_group(symbols[_specimen(name)])
+            rows.append((to_grid(*pattern, grid), number, mineral, _specimen(name)[1]))
         except XrdlibError as reason:
             skipped[str(reason)] += 1
     if not rows:
         raise XrdlibError(f"{patterns} holds no usable pattern: {dict(skipped)}.")
     intensity, space_group, family, source = zip(*rows, strict=True)
-    return _record(np.stack(intensity), space_group, family, source, grid, dict(skipped))
+    return _record(np.stack(intensity), space_group, family, source, grid, skipped)
 
 
 def _texts(path):
@@ -250,15 +225,12 @@ def _read_xy(text):
         wavelength = float(header.get("X-RAY WAVELENGTH") or CU_KA1)
     except ValueError:
         raise XrdlibError("A number is not readable.") from None
-    # 1.5418 is the mean of the copper doublet; its strong line lies where the grid expects it.
-    if abs(wavelength - CU_KA1) < 2e-3:
-        wavelength = CU_KA1
-    return header.get("NAMES", ""), two_theta, counts, wavelength
+    return header.get("NAMES", ""), two_theta, counts, _strong(wavelength)
 
 
 def _space_group(symbols):
     """Number of the space group that all refinements of a specimen give."""
-    found = {gemmi.find_spacegroup_by_name(s.replace("_", "").lstrip("*")) for s in symbols}
+    found = {gemmi.find_spacegroup_by_name(s.strip().replace("_", "").lstrip("*")) for s in symbols}
     numbers = {s.number for s in found if s}
     if len(numbers) != 1:
         raise XrdlibError("No space group, or more than one, is given for the specimen.")

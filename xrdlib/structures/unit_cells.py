@@ -1,5 +1,6 @@
 """Unit cells filled from an asymmetric unit, and compositions that are too crowded to be true."""
 
+from collections import Counter
 from functools import cache
 
 import gemmi
@@ -67,10 +68,6 @@ def _parsed(operators):
 def fill(entry: Entry) -> dict:
     """Atoms of the unit cell, lattice, rotations and detected symmetry of one structure.
 
-    Parameters
-    ----------
-    entry : entries.Entry
-
     Returns
     -------
     dict
@@ -123,13 +120,7 @@ def fill(entry: Entry) -> dict:
 
 
 def _symmetric(lattice, rotations):
-    """The lattice, its published digits rounded so that all rotations W keep its metric M.
-
-    Raises
-    ------
-    Unreadable
-        If some W^T M W differs from M by more than rounding.
-    """
+    """The lattice, its published digits rounded so that all rotations W keep its metric M."""
     metric = lattice @ lattice.T
     turned = rotations.transpose(0, 2, 1) @ metric @ rotations
     length = np.sqrt(np.diag(metric))
@@ -169,9 +160,9 @@ def difference(first: dict[str, float], second: dict[str, float]) -> float:
     for amounts in (first, second):
         heavy = {e: n for e, n in amounts.items() if gemmi.Element(e).atomic_number > 1}
         total = sum(heavy.values()) or 1.0
-        fractions.append({element: n / total for element, n in heavy.items()})
+        fractions.append(Counter({element: n / total for element, n in heavy.items()}))
     one, other = fractions
-    return sum(abs(one.get(e, 0.0) - other.get(e, 0.0)) for e in one.keys() | other.keys()) / 2
+    return sum(abs(one[e] - other[e]) for e in one.keys() | other.keys()) / 2
 
 
 def crowded(
@@ -184,21 +175,14 @@ def crowded(
 ) -> bool:
     """Whether atoms of two places, hydrogen apart, are closer than `CONTACT` and both are there.
 
-    Parameters
-    ----------
-    elements, frac, occupancy : n str, (n, 3) and (n,)
-        The asymmetric unit.
-    rotations, translations : ndarray, (k, 3, 3) and (k, 3)
-        All operations x' = W x + w.
-    lattice : ndarray, (3, 3)
-        Rows a, b, c in angstrom.
+    Elements, coordinates (n, 3) and occupancies (n,) are those of the asymmetric unit, `rotations`
+    (k, 3, 3) and `translations` (k, 3) all operations; the lattice has rows in angstrom.
     """
     heavy = np.array([gemmi.Element(element).atomic_number > 1 for element in elements])
     frac, occupancy = frac[heavy], occupancy[heavy]
     both = occupancy[:, None] + occupancy > FULL
     for rotation, translation in zip(rotations, translations, strict=True):
-        apart = (frac @ rotation.T + translation)[:, None] - frac
-        distance = np.linalg.norm((apart - np.rint(apart)) @ lattice, axis=2)
+        distance = _distances(frac @ rotation.T + translation, frac, lattice)
         # What shares a place is no contact: an atom and its image, or a mixed site.
         if (both & (distance > 0.02) & (distance < CONTACT)).any():
             return True
