@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..base import counter
 from ..base.patterns import Grid
@@ -33,9 +34,8 @@ def background(draws: dict[str, Tensor], grid: Grid, device: str | torch.device)
     width = draws["hump_width"]
     level += draws["hump"] * torch.exp(-(((angle - draws["hump_centre"]) / width) ** 2))
     size = (count - 1) * _EVERY + 1
-    level = torch.nn.functional.interpolate(
-        level.clamp_(min=0.05)[:, None], size=size, mode="linear", align_corners=True
-    )
+    level = level.clamp_(min=0.05)[:, None]
+    level = interpolate(level, size=size, mode="linear", align_corners=True)
     return level[:, 0, : grid.size]
 
 
@@ -110,15 +110,8 @@ def _binning(grid):
     """What scans in steps of 0.01 degree, averaged over the cells of a grid, amount to.
 
     An even number m of them puts half a point at either end of a cell, which its neighbour shares.
-
-    Returns
-    -------
-    shares : float
-        Independent points that an average of as low a variance has.
-    shared : float
-        Weight x of the next number in noise z_i + x z_(i+1) of the right autocorrelation.
-    skewness : float
-        Factor on the skewness of a point.
+    The independent points that an average of as low a variance has, the weight x of the next number
+    in noise z_i + x z_(i+1) of the right autocorrelation, and a factor on a point's skewness.
     """
     m = max(1, round(grid.step / 0.01))
     if m % 2:
@@ -146,15 +139,16 @@ def _tables(unit, skewness, device):
     for first, second, third in (cut, folded):
         variance = (second - first**2).clamp(min=1e-9)
         skew = (third - 3 * first * second + 2 * first**3) / variance**1.5
-        moments.append(
-            torch.stack([unit * (first - u), variance.sqrt(), skewness * skew.clamp(max=3)])
-        )
+        skew = skewness * skew.clamp(max=3)
+        moments.append(torch.stack([unit * (first - u), variance.sqrt(), skew]))
     return torch.cat(moments, 1).to(device, torch.float32).unbind(0)
 
 
 def faults(pattern: Tensor, draws: dict[str, Tensor], grid: Grid) -> Tensor:
     """Spikes, coarse steps and a cropped range, in the order in which they arise; in place."""
-    spikes(pattern, draws)
+    # Single points raised by a cosmic ray or a discharge.
+    at = (draws["spike_at"] * pattern.shape[1]).to(torch.int64)
+    pattern.scatter_add_(1, at, draws["spike_height"] * pattern.amax(1, keepdim=True))
     coarsen(pattern, draws["coarse"])
     rows = (draws["last"][:, 0] < grid.stop).nonzero()[:, 0]
     if len(rows):
@@ -164,12 +158,6 @@ def faults(pattern: Tensor, draws: dict[str, Tensor], grid: Grid) -> Tensor:
     return pattern
 
 
-def spikes(pattern: Tensor, draws: dict[str, Tensor]) -> None:
-    """Single points raised by a cosmic ray or a discharge; in place."""
-    at = (draws["spike_at"] * pattern.shape[1]).to(torch.int64)
-    pattern.scatter_add_(1, at, draws["spike_height"] * pattern.amax(1, keepdim=True))
-
-
 def coarsen(pattern: Tensor, factor: Tensor) -> None:
     """Keep every `factor`-th point (B,) and interpolate linearly between those kept; in place."""
     for k in (2, 3, 4, 5):
@@ -177,8 +165,6 @@ def coarsen(pattern: Tensor, factor: Tensor) -> None:
         if len(rows):
             kept = pattern[rows, ::k][:, None]
             size = (kept.shape[2] - 1) * k + 1
-            wide = torch.nn.functional.interpolate(
-                kept, size=size, mode="linear", align_corners=True
-            )
+            wide = interpolate(kept, size=size, mode="linear", align_corners=True)
             pattern[rows, :size] = wide[:, 0]
             pattern[rows, size:] = wide[:, 0, -1:]

@@ -114,13 +114,7 @@ class Realism:
 
     @classmethod
     def measured(cls, **changes: object) -> Self:
-        """Ranges of laboratory patterns, with fields changed by name.
-
-        Raises
-        ------
-        XrdlibError
-            If a name is not a field.
-        """
+        """Ranges of laboratory patterns, with fields changed by name, which must be known ones."""
         unknown = set(changes) - {f.name for f in fields(cls)}
         if unknown:
             raise XrdlibError(f"Realism has no field {sorted(unknown)[0]!r}; see its docstring.")
@@ -148,19 +142,9 @@ class Realism:
 
 
 def draw(realism: Realism, seed: int, index: Tensor) -> dict[str, Tensor]:
-    """Parameters of each pattern.
+    """Parameters of the patterns with these global numbers, (B,) int64.
 
-    Parameters
-    ----------
-    realism : Realism
-    seed : int
-    index : (B,) int64 tensor
-        Global numbers of the patterns.
-
-    Returns
-    -------
-    dict of tensors
-        Of shape (B, 1) or (B, k), ready to broadcast over points or lines.
+    A dict of tensors (B, 1) or (B, k), ready to broadcast over points or lines.
     """
     r = realism
     columns = iter(counter.uniform(seed, index, _SLOT, _NUMBERS).T)
@@ -244,14 +228,13 @@ def measured_like(
     index: Tensor,
     grid: Grid,
     impurity: Reflections | None = None,
-    anode: str = "Cu",
 ) -> Tensor:
     """Measured-looking patterns of known crystals.
 
     Parameters
     ----------
     reflections : records.Reflections
-        One crystal for each pattern; those that the radiation reaches on the grid.
+        One crystal for each pattern, up to 90 degrees of Cu K-alpha1.
     realism : Realism
     seed : int
     index : (B,) int64 tensor
@@ -259,9 +242,6 @@ def measured_like(
     grid : patterns.Grid
     impurity : records.Reflections, optional
         A second phase for each pattern, which the drawn few receive.
-    anode : str
-        Of the X-ray tube: Cr, Fe, Co, Cu, Mo or Ag. The grid is of its own angles;
-        `patterns.to_grid` maps other radiations to those of copper.
 
     Returns
     -------
@@ -271,7 +251,7 @@ def measured_like(
     Raises
     ------
     XrdlibError
-        If the numbers of crystals, impurities and indices differ, or the anode is unknown.
+        If the numbers of crystals, impurities and indices differ.
     """
     if len(reflections) != len(index) or (impurity is not None and len(impurity) != len(index)):
         raise XrdlibError(
@@ -285,8 +265,12 @@ def measured_like(
         second = (draws["impurity"] > 0).nonzero()[:, 0]
         pattern = torch.cat([pattern, second])
         phases = concatenate([reflections, impurity.take(second.cpu().numpy())])
-    sine, strength, strain, phase = _lines(phases, draws, seed, index, pattern, anode)
-    strength = _scaled(strength, phase, draws["impurity"][pattern], n)
+    sine, strength, strain, phase = _lines(phases, draws, seed, index, pattern)
+    # The strongest line of every phase is 1, or the level of an impurity.
+    strongest = torch.zeros(len(pattern), device=index.device)
+    strongest.scatter_reduce_(0, phase, strength, "amax")
+    wanted = torch.cat([torch.ones(n, device=index.device), draws["impurity"][pattern[n:]]])
+    strength = strength * (wanted / strongest.clamp(min=1e-30))[phase]
     owner = pattern[phase]
     angle = observed_angles(sine, owner, draws)
     lines = broadened(angle, strength, owner, sine, strain, draws["fwhm"])
@@ -296,7 +280,7 @@ def measured_like(
     return faults(measure(signal, draws, grid, seed, index, _NOISE), draws, grid)
 
 
-def _lines(phases, draws, seed, index, pattern, anode):
+def _lines(phases, draws, seed, index, pattern):
     """sin(theta), intensity, strain and phase of every line; the phases belong to `pattern`."""
     n = len(index)
     own = {name: draws[name][pattern] for name in _SPECIMEN}
@@ -308,13 +292,5 @@ def _lines(phases, draws, seed, index, pattern, anode):
     metric = strained_metric(phase.lattice, phase.rotations, own["strains"], own["strain"])
     d_star2, strength = line_intensities(phase, metric, own, seed, own_index, _LINE)
     strain = line_strain(phase, metric, own, d_star2)
-    sine, strength, owner = doublet(d_star2, strength, phase.owner, own["single_line"], anode)
+    sine, strength, owner = doublet(d_star2, strength, phase.owner, own["single_line"])
     return sine, strength, torch.cat([strain, strain]), owner
-
-
-def _scaled(strength, phase, level, n):
-    """Strongest line of every phase to 1, or to `level` for the phases from n on (impurities)."""
-    strongest = torch.zeros(len(level), device=level.device)
-    strongest.scatter_reduce_(0, phase, strength, "amax")
-    wanted = torch.cat([torch.ones_like(level[:n]), level[n:]])
-    return strength * (wanted / strongest.clamp(min=1e-30))[phase]

@@ -122,16 +122,13 @@ class _Box:
             [metric[:, [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]], -2 * linear, (linear * o).sum(1)]
         )
         d2 = torch.from_numpy(coef).to(self.device) @ torch.from_numpy(terms).to(self.device)
-        local = [
-            torch.arange(n, device=self.device) - self.origin[:, a : a + 1]
-            for a, n in enumerate(self.dims)
-        ]
-        local = [x * shape[:, a + 1 : a + 2] for a, x in enumerate(local)]
-        address = (local[0][:, :, None] + local[1][:, None, :])[..., None] + local[2][
-            :, None, None, :
-        ]
-        address += shape[:, 0, None, None, None]
-        found = table[address.flatten(1)]
+        steps = [torch.arange(n, device=self.device) for n in self.dims]
+        x, y, z = (
+            (n - o[:, None]) * s[:, None]
+            for n, o, s in zip(steps, self.origin.T, shape.T[1:], strict=True)
+        )
+        address = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None]
+        found = table[(address + shape[:, 0, None, None, None]).flatten(1)]
         mask = (d2 <= d_star_max**2) & (found > 0)
         item, cell = mask.nonzero(as_tuple=True)
         count = mask.sum(1)
@@ -246,11 +243,8 @@ def table() -> dict[str, list]:
     import gemmi
 
     factors = [gemmi.Element(z).it92 for z in range(1, N_ELEMENTS + 1)]
-    return {
-        "a": [list(f.a) for f in factors],
-        "b": [list(f.b) for f in factors],
-        "c": [f.c for f in factors],
-    }
+    lists = {name: [list(getattr(f, name)) for f in factors] for name in "ab"}
+    return lists | {"c": [f.c for f in factors]}
 
 
 def derive() -> str:

@@ -23,9 +23,7 @@ CRYSTALS, TABLE = "amcsd.npz", "amcsd.parquet"
 def build_amcsd(
     database: str | os.PathLike, folder: str | os.PathLike, limit: int | None = None
 ) -> tuple[records.Crystals, pd.DataFrame]:
-    """Turn the AMCSD file into crystals and a table, and write both.
-
-    Takes about a minute; returns what `build` does.
+    """Turn the AMCSD file into crystals and a table as `build` does, and write both; a minute.
 
     Parameters
     ----------
@@ -54,13 +52,7 @@ def build_amcsd(
 
 
 def load_amcsd(folder: str | os.PathLike) -> tuple[records.Crystals, pd.DataFrame]:
-    """Read what `build_amcsd` wrote: (Crystals, table).
-
-    Raises
-    ------
-    XrdlibError
-        If a file is missing, or the two do not belong together.
-    """
+    """Read what `build_amcsd` wrote, or say what is missing or does not belong together."""
     folder = Path(folder)
     crystals = records.load(records.Crystals, folder / CRYSTALS)
     if not (folder / TABLE).is_file():
@@ -143,10 +135,8 @@ def families(table: pd.DataFrame) -> list[str]:
     """
     named = table[table["mineral"] != ""].sort_values("mineral", ascending=False)
     alike = named.set_index(["formula", "symbol"])["mineral"].to_dict()
-    return [
-        row.mineral or alike.get((row.formula, row.symbol), row.formula)
-        for row in table.itertuples()
-    ]
+    columns = (table[name] for name in ("mineral", "formula", "symbol"))
+    return [m or alike.get((f, s), f) for m, f, s in zip(*columns, strict=True)]
 
 
 def assembled(cells: list[dict], space_group: np.ndarray, name: np.ndarray) -> records.Crystals:

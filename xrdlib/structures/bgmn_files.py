@@ -156,22 +156,13 @@ _KEYS = ("Setting", "OriginChoice", "CellChoice", "UniqueAxis", "Lattice")
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of one space group.
+    """One setting of one space group."""
 
-    Attributes
-    ----------
-    keys : dict of str to str
-        As in a structure file: SpacegroupNo, HermannMauguin and what tells settings apart.
-    rotations, translations : ndarray, (k, 3, 3) int and (k, 3) float
-        All operations, centring included.
-    positions : dict of str to (int, list of str)
-        Multiplicity and first coordinates of each Wyckoff letter, such as ["x", "2*x", "1/4"].
-    """
-
-    keys: dict
+    keys: dict  # as in a structure file: SpacegroupNo, HermannMauguin and what tells settings apart
     group: gemmi.SpaceGroup
-    rotations: np.ndarray
-    translations: np.ndarray
+    rotations: np.ndarray  # (k, 3, 3) int: all operations, centring included
+    translations: np.ndarray  # (k, 3) float
+    # Multiplicity and first coordinates of each Wyckoff letter, such as ["x", "2*x", "1/4"].
     positions: dict
 
 

@@ -12,30 +12,15 @@ _SAME = 1e-3  # fractional coordinates; atoms that are closer share a place
 
 
 class Detected(NamedTuple):
-    """Symmetry of one crystal of m atoms on p places, in its own cell.
-
-    Attributes
-    ----------
-    space_group : int
-    rotations, translations : ndarray, (k, 3, 3) int and (k, 3) float64
-        All operations x' = W x + w, centring included.
-    place : ndarray, (m,) int
-        Place of each atom; the atoms of a mixture share one.
-    frac : ndarray, (p, 3) float64
-        Of each place.
-    orbit : ndarray, (p,) int
-        Equivalent places have one value, the first of them.
-    standard_lattice : ndarray, (3, 3)
-        Rows a, b, c of a cell in the reference setting.
-    """
+    """Symmetry of one crystal of m atoms on p places, in its own cell."""
 
     space_group: int
-    rotations: np.ndarray
-    translations: np.ndarray
-    place: np.ndarray
-    frac: np.ndarray
-    orbit: np.ndarray
-    standard_lattice: np.ndarray
+    rotations: np.ndarray  # (k, 3, 3) int: all operations x' = W x + w, centring included
+    translations: np.ndarray  # (k, 3) float64
+    place: np.ndarray  # (m,) int: place of each atom; the atoms of a mixture share one
+    frac: np.ndarray  # (p, 3) float64, of each place
+    orbit: np.ndarray  # (p,) int: equivalent places have one value, the first of them
+    standard_lattice: np.ndarray  # (3, 3): rows a, b, c of a cell in the reference setting
 
 
 def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
@@ -74,14 +59,10 @@ def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
 def asymmetric_unit(
     found: Detected, lattice: np.ndarray, symprec: float = SYMPREC
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One place of each site, and how free it is.
+    """Of s sites: a place of each, the places of its orbit and its free coordinates, (s,) int each.
 
-    Returns
-    -------
-    places, multiplicity : ndarray, (s,) int
-        First place of each orbit, and the places of the orbit in the crystal's own cell.
-    freedom : ndarray, (s,) int
-        Free coordinates 0..3: the dimension of what all operations that keep the place leave.
+    The free coordinates, 0..3, are the dimension of what all operations that keep the place leave;
+    `lattice` has rows in angstrom, as has the crystal's own cell, in which places are counted.
     """
     places, multiplicity = np.unique(found.orbit, return_counts=True)
     images = np.einsum("kij,sj->ski", found.rotations, found.frac[places]) + found.translations

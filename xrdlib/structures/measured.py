@@ -22,32 +22,16 @@ OTHER = "measured_other.npz"
 
 @dataclass
 class Measured:
-    """n measured patterns.
+    """n measured patterns."""
 
-    Attributes
-    ----------
-    intensity : ndarray, (n, grid.size) float32
-        As measured, on `grid`; not normalised.
-    space_group : ndarray, (n,) int16
-        1..230, as published for the specimen.
-    group : ndarray, (n,) int16
-        Extinction group 1..99.
-    family : ndarray, (n,) str
-        Specimens of one mineral, or re-measured ones; never on both sides of a split.
-    source : ndarray, (n,) str
-        Identifies the pattern in its collection.
-    grid : patterns.Grid
-    skipped : dict
-        Patterns of the collection that could not be used, counted by reason.
-    """
-
-    intensity: np.ndarray
-    space_group: np.ndarray
-    group: np.ndarray
+    intensity: np.ndarray  # (n, grid.size) float32, as measured; not normalised
+    space_group: np.ndarray  # (n,) int16: 1..230, as published for the specimen
+    group: np.ndarray  # (n,) int16: extinction group 1..99
+    # (n,) str: of specimens of one mineral, or re-measured ones; never on both sides of a split
     family: np.ndarray
-    source: np.ndarray
+    source: np.ndarray  # (n,) str: identifies the pattern in its collection
     grid: Grid = GRID
-    skipped: dict = field(default_factory=dict)
+    skipped: dict = field(default_factory=dict)  # patterns of no use, counted by reason
 
     def __len__(self) -> int:
         return len(self.group)
@@ -59,7 +43,7 @@ class Measured:
 
 
 def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
-    """Measured patterns, from the bundle or else from the official archives.
+    """Measured patterns, from a bundle or else from the official archives.
 
     Parameters
     ----------
@@ -160,7 +144,7 @@ def _record(intensity, space_group, family, source, grid, skipped=()):
 def load_archives(
     patterns: str | os.PathLike, cells: str | os.PathLike, grid: Grid = GRID
 ) -> Measured:
-    """Read the zip archives of the RRUFF Project.
+    """Read the zip archives of the RRUFF Project; `source` is the specimen as in "R050336-1".
 
     Parameters
     ----------
@@ -170,11 +154,6 @@ def load_archives(
     cells : path-like
         DIF.zip: the refined cell and space group of each specimen; what has none is skipped.
     grid : patterns.Grid
-
-    Returns
-    -------
-    Measured
-        `family` is the mineral's name, `source` the specimen as in "R050336-1".
 
     Raises
     ------

@@ -107,16 +107,17 @@ def fill(
     rows, lattice, counts, number, frac, occupancy = map(np.concatenate, zip(*parts, strict=True))
     done = np.zeros(len(chosen), dtype=bool)
     done[rows] = True
+    rotations, symbols = _symmetries()
     crystals = Crystals(
         lattice=lattice,
         start=offsets(counts),
         number=number.astype(np.int16),
         frac=frac,
         occupancy=occupancy,
-        rotations=_half_rotations()[numbers[rows]],
+        rotations=rotations[numbers[rows]],
         space_group=numbers[rows].astype(np.int16),
         group=group_of_space_group()[numbers[rows]],
-        name=_names(numbers[rows], index[rows]),
+        name=np.char.add(symbols[numbers[rows]], index[rows].astype(str)),
     )
     return crystals.take(np.argsort(rows)), done
 
@@ -255,11 +256,8 @@ def _padded(recipes, chosen):
 
 
 @cache
-def _half_rotations():
-    groups = [half_rotations(operations(number)[0]) for number in range(1, 231)]
-    return np.stack([np.zeros_like(groups[0]), *groups])
-
-
-def _names(numbers, index):
-    symbols = np.array(["", *(f"random {reference_symbol(n)} " for n in range(1, 231))])
-    return np.char.add(symbols[numbers], index.astype(str))
+def _symmetries():
+    """By space group (row 0 unused): rotations modulo inversion, and how crystals are called."""
+    half = [half_rotations(operations(n)[0]) for n in range(1, 231)]
+    names = [f"random {reference_symbol(n)} " for n in range(1, 231)]
+    return np.stack([half[0], *half]), np.array(["", *names])

@@ -21,33 +21,16 @@ NAME = "RRUFF-325"
 
 @dataclass(frozen=True)
 class Published:
-    """n cases with what was published of each.
+    """n cases with what was published of each."""
 
-    Attributes
-    ----------
-    case_id, mineral : ndarray, (n,) str
-    family : ndarray, (n,) str
-        Patterns that are alike share one: here the mineral's name.
-    label : ndarray, (n,) int64
-        True class 0..98.
-    rwp : ndarray, (n,) float64
-        Weighted-profile residual of the published fit, a fraction; small is a good fit.
-    severity : ndarray, (n,) str
-        Published grade of the fit, of `SEVERITIES`.
-    top : ndarray, (n, 5) int64
-        Classes 0..98 in the published order.
-    probability : ndarray, (n, 5) float64
-        Their probabilities, not increasing along a row.
-    """
-
-    case_id: np.ndarray
-    mineral: np.ndarray
-    family: np.ndarray
-    label: np.ndarray
-    rwp: np.ndarray
-    severity: np.ndarray
-    top: np.ndarray
-    probability: np.ndarray
+    case_id: np.ndarray  # (n,) str
+    mineral: np.ndarray  # (n,) str
+    family: np.ndarray  # (n,) str: patterns that are alike share one; here the mineral's name
+    label: np.ndarray  # (n,) int64: true class 0..98
+    rwp: np.ndarray  # (n,) float64: weighted-profile residual of the fit, a fraction; small is good
+    severity: np.ndarray  # (n,) str: published grade of the fit, of `SEVERITIES`
+    top: np.ndarray  # (n, 5) int64: classes 0..98 in the published order
+    probability: np.ndarray  # (n, 5) float64: of these, not increasing along a row
 
     def __len__(self) -> int:
         return len(self.label)

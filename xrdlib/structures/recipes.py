@@ -21,26 +21,14 @@ MAX_ATOMS = 250  # of the cell; 192 would do for every position of every group
 
 @dataclass
 class Recipes(records.Ragged):
-    """Ragged record of r recipes; `records.concatenate` joins several.
+    """Ragged record of r recipes; `records.concatenate` joins several."""
 
-    Attributes
-    ----------
-    space_group : ndarray, (r,) int16
-    start : ndarray, (r + 1,) int64
-        Offsets of each recipe's sites.
-    position : ndarray, (m,) int16
-        Index of `wyckoff.positions` of each site; those without free coordinates come first.
-    label : ndarray, (m,) int8
-        Sites of one label hold one element; label 0 has the most atoms.
-    weight : ndarray, (r,) int32
-        How often it was proposed, and so is used beside others of its space group.
-    """
-
-    space_group: np.ndarray
-    start: np.ndarray
+    space_group: np.ndarray  # (r,) int16
+    start: np.ndarray  # (r + 1,) int64: offsets of each recipe's sites
+    # (m,) int16: index of `wyckoff.positions` of each site; those without freedom come first
     position: np.ndarray
-    label: np.ndarray
-    weight: np.ndarray
+    label: np.ndarray  # (m,) int8: sites of one label hold one element; label 0 has most atoms
+    weight: np.ndarray  # (r,) int32: how often proposed, and so used beside others of its group
 
     ROWS = ("position", "label")
 

@@ -27,13 +27,9 @@ def stated_space_group(symbol: str, operators: tuple[str, ...]) -> int:
     rotations, translations = _parsed(operators)
     kind = spglib.get_spacegroup_type_from_symmetry(rotations, translations, symprec=1e-4)
     # A list of operators that is no group is matched to one of its subgroups.
-    if kind and _order(rotations) == _order(operations(kind.number)[0]):
+    if kind and len({*map(bytes, rotations)}) == len({*map(bytes, operations(kind.number)[0])}):
         return kind.number
     return 0
-
-
-def _order(rotations):
-    return len(np.unique(rotations, axis=0))
 
 
 def expand(
