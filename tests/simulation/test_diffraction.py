@@ -10,11 +10,9 @@ import torch
 from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
 from pymatgen.core import Element
 
-from xrdlib.base import records
 from xrdlib.base.errors import XrdlibError
 from xrdlib.simulation import diffraction, structure_factors
 from xrdlib.simulation.diffraction import reflections
-from xrdlib.symmetry import groups
 
 WAVELENGTH = 1.540593
 D_STAR_MAX = 2 * np.sin(np.radians(45)) / WAVELENGTH
@@ -61,27 +59,6 @@ def test_every_reflection_of_the_sphere_is_counted_once(known, i):
     assert covered >= {x for x, value in present.items() if value > 1e-7 * f2.max()}
 
 
-def test_f2_against_gemmi(known):
-    for i, structure in enumerate(samples.structures().values()):
-        small = gemmi.SmallStructure()
-        small.cell.set(*structure.lattice.parameters)
-        for site in structure:
-            for species, amount in site.species.items():
-                atom = gemmi.SmallStructure.Site()
-                atom.element = gemmi.Element(species.symbol)
-                atom.fract = gemmi.Fractional(*site.frac_coords)
-                atom.occ = amount
-                small.add_site(atom)
-        calculator = gemmi.StructureFactorCalculatorX(small.cell)
-        a, b = known.start[i : i + 2]
-        theirs = [
-            abs(calculator.calculate_sf_from_small_structure(small, h.tolist())) ** 2
-            for h in known.hkl[a:b]
-        ]
-        assert np.corrcoef(theirs, known.f2[a:b])[0, 1] > 0.999999
-        np.testing.assert_allclose(theirs, known.f2[a:b], atol=1e-5 * max(theirs))
-
-
 def pymatgen_factors(s_max, device):
     """Form factors as pymatgen has them, in the layout of the product's own table."""
     s = np.linspace(0, s_max, structure_factors._FACTOR_STEPS + 1)
@@ -107,42 +84,6 @@ def test_powder_lines_against_pymatgen(known, monkeypatch, own_factors, least):
         np.testing.assert_allclose(angle[strong], theirs.x[nearest[strong]], atol=1e-4)
         ours = np.bincount(nearest, intensity, len(theirs.x))
         assert np.corrcoef(ours, theirs.y)[0, 1] > least
-
-
-def test_absences_of_all_space_groups_without_being_told_the_symmetry():
-    rng = np.random.default_rng(5)
-    lattices, frac, count = [], [], []
-    for number in range(1, 231):
-        rotations, translations = groups.operations(number)
-        w = rotations.astype(float)
-        root = np.eye(3) * 6 + rng.normal(0, 0.7, (3, 3))
-        metric = np.einsum("kji,jl,klm->im", w, root @ root.T, w) / len(w)
-        lattices.append(np.linalg.cholesky(metric))
-        atoms = np.concatenate([w @ x + translations for x in rng.random((2, 3))])
-        frac.append(atoms % 1)
-        count.append(len(atoms))
-    n, total = 230, sum(count)
-    number = np.concatenate([np.repeat([26, 8], c // 2) for c in count])
-    crystals = records.Crystals(
-        lattice=np.array(lattices),
-        start=np.concatenate([[0], np.cumsum(count)]),
-        number=number.astype(np.int16),
-        frac=np.concatenate(frac).astype(np.float32),
-        occupancy=np.ones(total, np.float32),
-        rotations=np.broadcast_to(np.eye(3, dtype=np.int8), (n, 24, 3, 3)),
-        space_group=np.arange(1, 231, dtype=np.int16),
-        group=np.zeros(n, np.int16),
-        name=np.arange(1, 231).astype(str),
-    )
-    known = reflections(crystals, two_theta_max=60)
-    for i in range(n):
-        a, b = known.start[i : i + 2]
-        absent = groups.absent(i + 1, known.hkl[a:b])
-        assert (known.f2[a:b][absent] < 1e-6 * known.f2[a:b].max()).all()
-        # Nearly every reflection that may be there is: the absences did not come for nothing.
-        hkl = samples.sphere(crystals.lattice[i], 2 * np.sin(np.radians(30)) / WAVELENGTH)
-        allowed = (~groups.absent(i + 1, hkl)).sum() / 2
-        assert (known.f2[a:b] > 1e-6 * known.f2[a:b].max()).sum() >= 0.9 * allowed - 4
 
 
 def test_a_crystal_is_the_same_in_any_batch(known):

@@ -1,7 +1,6 @@
 """The simulator does not depend on the precision that training chose."""
 
 import numpy as np
-import pytest
 import samples
 import torch
 
@@ -10,23 +9,18 @@ from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism, measured_like
 
 
-@pytest.fixture
-def low_precision():
+def test_patterns_do_not_change():
+    known = samples.known()
+    found = []
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    yield
-    torch.set_float32_matmul_precision(before)
-
-
-def simulated():
-    known = reflections(samples.crystals())
-    index = torch.arange(len(known))
-    return known.f2, measured_like(known, Realism(), 0, index, GRID).numpy()
-
-
-def test_patterns_do_not_change(low_precision):
-    f2, patterns = simulated()
-    assert torch.get_float32_matmul_precision() == "medium"
-    torch.set_float32_matmul_precision("highest")
-    for low, high in zip((f2, patterns), simulated(), strict=True):
+    try:
+        for precision in ("medium", "highest"):
+            torch.set_float32_matmul_precision(precision)
+            index = torch.arange(len(known))
+            patterns = measured_like(known, Realism(), 0, index, GRID).numpy()
+            assert torch.get_float32_matmul_precision() == precision
+            found.append((reflections(samples.crystals()).f2, patterns))
+    finally:
+        torch.set_float32_matmul_precision(before)
+    for low, high in zip(*found, strict=True):
         np.testing.assert_allclose(low, high, rtol=1e-6)

@@ -42,25 +42,13 @@ def background(draws: dict[str, Tensor], grid: Grid, device: str | torch.device)
 def measure(
     signal: Tensor, draws: dict[str, Tensor], grid: Grid, seed: int, index: Tensor, slot: int
 ) -> Tensor:
-    """Counted pattern from lines of maximum 1: background, counting noise, then subtraction.
+    """Counts (B, n_points) from lines of maximum 1: background, noise, then subtraction.
 
-    Parameters
-    ----------
-    signal : (B, n_points) tensor
-        Sum of the profiles, scaled to maximum 1.
-    draws : dict
-        `realism.draw`.
-    grid : patterns.Grid
-    seed, index, slot
-        Coordinates of the noise in `counter`.
-
-    Returns
-    -------
-    (B, n_points) tensor
-        Counts, at least 0. Where the background is subtracted, its estimate lies a little below
-        the truth, as that of automatic procedures does: the noise then stands on a pedestal of
-        about one standard deviation and what is left below zero is folded up or cut. That is done
-        to a scan in steps of 0.01 degree; a point of a coarser grid is an average of its points.
+    Where the background is subtracted, its estimate lies a little below the truth, as that of
+    automatic procedures does: the noise then stands on a pedestal of about one standard deviation
+    and what is left below zero is folded up or cut. That is done to a scan in steps of 0.01 degree;
+    a point of a coarser grid is an average of its points. `draws` are those of `realism.draw`;
+    `seed`, `index` (B,) and `slot` name the noise, see `counter`.
     """
     shares, shared, skewness = _binning(grid)
     counts = draws["counts"] * (grid.step / 0.02)

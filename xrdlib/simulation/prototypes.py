@@ -64,14 +64,10 @@ def decorate(
     device: str | torch.device = "cpu",
     decoration: Decoration | None = None,
 ) -> Crystals:
-    """New crystals from prototypes.
+    """New crystals, `index` (n,) int64, from the prototypes `chosen` (n,) int.
 
     Parameters
     ----------
-    prototypes : Prototypes
-    chosen, index : array_like, (n,) int
-        Which prototype each crystal is made from, and the crystals' numbers.
-    seed : int
     device : str or torch.device
         Where to compute; the result is always in NumPy arrays.
     decoration : Decoration, optional

@@ -53,8 +53,7 @@ def generate(
     Returns
     -------
     records.Crystals
-        All atoms of the conventional cell, in the reference setting of the space group; named
-        like "random P21/c 17".
+        All atoms of the conventional cell, in the reference setting; named like "random P21/c 17".
 
     Raises
     ------

@@ -43,14 +43,10 @@ class Measured:
 
 
 def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
-    """Measured patterns, from a bundle or else from the official archives.
+    """Measured patterns, from a bundle of the layout of rruff.npz or else from the archives.
 
-    Parameters
-    ----------
-    path : path-like, optional
-        A bundle of the layout of rruff.npz; by default the one in the data folder, and if there
-        is none, the archives `rruff-processed` and `rruff-dif`.
-    grid : patterns.Grid
+    By default the bundle in the data folder, and if there is none, the archives `rruff-processed`
+    and `rruff-dif`.
 
     Raises
     ------

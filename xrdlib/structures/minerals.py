@@ -161,22 +161,12 @@ def widths(lattice: Tensor) -> Tensor:
 def draw_lattices(
     space_groups: Tensor, volume: Tensor, min_width: float, seed: int, index: Tensor, slot: int
 ) -> Tensor:
-    """One random lattice for each crystal.
+    """One random lattice for each crystal, (n, 3, 3) float64, rows in angstrom; b is unique.
 
     Of several draws, the first is taken whose cell is nowhere narrower than `min_width` (angstrom).
     If none is wide enough, the widest is enlarged to it, the one case where the volume grows.
-
-    Parameters
-    ----------
-    space_groups, volume : tensors, (n,)
-        Numbers 1..230; volume of the conventional cell in cubic angstrom.
-    seed, index, slot
-        Names of the random numbers, see `counter`.
-
-    Returns
-    -------
-    float64 tensor, (n, 3, 3)
-        Rows a, b, c in angstrom; b is unique in the monoclinic system.
+    `space_groups` and `volume` (n,) are numbers 1..230 and cubic angstrom of the conventional cell;
+    the others name the random numbers, see `counter`.
 
     Raises
     ------

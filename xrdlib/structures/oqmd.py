@@ -38,12 +38,8 @@ def build_oqmd(database: str | os.PathLike) -> tuple[records.Crystals, pd.DataFr
 
     Left out are metals, compounds far from stability, cells of more than `MAX_ATOMS` atoms, and
     structures whose atoms leave their extinction group in doubt: spglib finds another space group
-    than the one stated, and another one again at a smaller tolerance. Takes a minute or two.
-
-    Parameters
-    ----------
-    database : path-like
-        The SQLite file, ``datasets.path("oqmd")``.
+    than the one stated, and another one again at a smaller tolerance. Takes a minute or two;
+    `database` is the SQLite file, ``datasets.path("oqmd")``.
 
     Returns
     -------
