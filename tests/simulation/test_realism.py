@@ -8,6 +8,7 @@ import torch
 from xrdlib.base import paths
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import GRID, to_grid
+from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.powder import calculated
 from xrdlib.simulation.realism import Realism, draw, measured_like
 
@@ -184,3 +185,20 @@ def test_gpu_gives_the_same(known):
     gpu = measured_like(main, Realism(), 0, index.cuda(), GRID, second).cpu()
     scale = cpu.amax(1, keepdim=True)
     torch.testing.assert_close(gpu / scale, cpu / scale, rtol=0, atol=1e-3)
+
+
+def test_patterns_do_not_depend_on_the_precision_of_training():
+    known = samples.known()
+    found = []
+    before = torch.get_float32_matmul_precision()
+    try:
+        for precision in ("medium", "highest"):
+            torch.set_float32_matmul_precision(precision)
+            index = torch.arange(len(known))
+            patterns = measured_like(known, Realism(), 0, index, GRID).numpy()
+            assert torch.get_float32_matmul_precision() == precision
+            found.append((reflections(samples.crystals()).f2, patterns))
+    finally:
+        torch.set_float32_matmul_precision(before)
+    for low, high in zip(*found, strict=True):
+        np.testing.assert_allclose(low, high, rtol=1e-6)
