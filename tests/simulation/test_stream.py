@@ -155,23 +155,16 @@ def test_the_configuration_is_json_and_tells_streams_apart(bank):
     assert json.dumps(mixed(bank, 16).config, sort_keys=True) == texts[0]
 
 
-def test_each_mineral_has_one_vote():
-    group = np.array([1, 1, 1, 2, 7, 7])
-    mineral = np.array(["a", "a", "b", "c", "d", "d"])
-    assert np.allclose(mineral_weights(group, mineral, 1), np.array([1, 1, 2, 2, 1, 1]) / 8)
-    uniform = np.array([0.25, 0.25, 0.5, 1, 0.5, 0.5]) / 3
-    assert np.allclose(mineral_weights(group, mineral, 0), uniform)
-
-
-def test_tempering_raises_class_frequencies_to_a_power_and_keeps_minerals_equal():
+@pytest.mark.parametrize("temper", [0, 0.5, 1])
+def test_tempering_raises_class_frequencies_to_a_power_and_keeps_minerals_equal(temper):
     rng = np.random.default_rng(1)
     mineral = rng.integers(40, size=300)
     group = 1 + mineral % 7  # each mineral in one class
-    weight = mineral_weights(group, mineral.astype(str), 0.5)
+    weight = mineral_weights(group, mineral.astype(str), temper)
     assert np.isclose(weight.sum(), 1)
     votes = np.array([len(set(mineral[group == g])) for g in range(1, 8)])
     share = np.array([weight[group == g].sum() for g in range(1, 8)])
-    assert np.allclose(share, votes**0.5 / (votes**0.5).sum())
+    assert np.allclose(share, votes**temper / (votes**temper).sum())
     for g in range(1, 8):
         per_mineral = [weight[mineral == m].sum() for m in set(mineral[group == g])]
         assert np.allclose(per_mineral, per_mineral[0])

@@ -212,14 +212,16 @@ def reflections(
     keep = chosen.f2 > _NEGLIGIBLE * strongest[chosen.crystal]
     counts = torch.bincount(chosen.crystal[keep], minlength=n).cpu().numpy()
     _refuse(counts == 0, crystals, "has no reflection in the range; its cell is too small")
-    about = ("rotations", "space_group", "group", "name")
     return Reflections(
         lattice=np.asarray(crystals.lattice, dtype=np.float64),
         start=offsets(counts),
         hkl=chosen.hkl[keep].to(torch.int16).cpu().numpy(),
         multiplicity=chosen.multiplicity[keep].to(torch.float32).cpu().numpy(),
         f2=chosen.f2[keep].cpu().numpy(),
-        **{name: getattr(crystals, name) for name in about},
+        rotations=crystals.rotations,
+        space_group=crystals.space_group,
+        group=crystals.group,
+        name=crystals.name,
     )
 
 

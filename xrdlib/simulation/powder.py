@@ -87,22 +87,16 @@ def simulate(
 
 @full_precision()
 def calculated(
-    reflections: Reflections,
-    wavelength: float,
-    fwhm: float,
-    eta: float,
-    grid: Grid,
-    device: str | torch.device = "cpu",
+    reflections: Reflections, wavelength: float, fwhm: float, eta: float, grid: Grid
 ) -> Tensor:
     """Clean patterns of known reflections, (n, grid.size) tensor with maxima of 100."""
-    phase = as_phase(reflections, device)
-    n = len(reflections)
+    phase, n = as_phase(reflections, "cpu"), len(reflections)
     metric = torch.linalg.inv(phase.lattice @ phase.lattice.transpose(1, 2))
     sine = squared_lengths(metric, phase.hkl, phase.owner).sqrt() * (wavelength / 2)
     sine = sine.clamp(max=0.99999)
     angle = torch.rad2deg(2 * torch.asin(sine))
     strength = phase.strength * lorentz_polarisation(sine)
-    width, share = (torch.full((1, 1), float(value), device=device) for value in (fwhm, eta))
+    width, share = (torch.full((1, 1), float(value)) for value in (fwhm, eta))
     pattern = render(angle, strength, phase.owner, n, grid, width, width, share).clamp_(min=0)
     return pattern * (100 / pattern.amax(1, keepdim=True))
 

@@ -100,14 +100,12 @@ class Realism:
             value = getattr(self, field.name)
             pair = isinstance(field.default, tuple)
             numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-            good = len(numbers) == 1 + pair and all(
-                isinstance(x, (int, float)) and math.isfinite(x) and x >= 0 for x in numbers
-            )
-            if not good or (field.name in _PROBABILITIES and value > 1):
+            most = 1 if field.name in _PROBABILITIES else math.inf
+            good = all(isinstance(x, (int, float)) and 0 <= x <= most for x in numbers)
+            if len(numbers) != 1 + pair or not good or math.inf in numbers:
                 raise XrdlibError(
-                    f"Realism field {field.name} is {value!r}; give "
-                    + ("two numbers" if pair else "a number")
-                    + " of at least 0, at most 1 where it is a probability."
+                    f"Realism field {field.name} is {value!r}; give {1 + pair} of at least "
+                    "0, at most 1 where it is a probability."
                 )
             # Lists, as YAML gives them, become tuples.
             object.__setattr__(self, field.name, numbers if pair else value)

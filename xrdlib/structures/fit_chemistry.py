@@ -10,7 +10,6 @@ import gemmi
 import numpy as np
 
 SIZES = 4  # numbers of elements that are told apart, the last standing for more
-_LEAST = 15  # phases that an element must occur in
 _PSEUDO = 4.0  # structures added to every observed and expected number of a pair
 _SWEEPS, _DRAWN = 40, 60_000  # of the fit of the pair weights, and sets drawn in each
 _LEAST_SHARED = 5  # phases in which two elements must share a site
@@ -20,12 +19,6 @@ _RIDGE = 1e-3
 _NONMETALS = {"C", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"}
 _METALLOIDS = {"B", "Si", "Ge", "Sb"}
 _OUTLIER = 0.02  # relative errors far above count by their size, not by its square
-
-
-def frequent(sets: list[set[int]]) -> list[int]:
-    """Atomic numbers of the elements in enough of the sets, rising."""
-    counts = Counter(z for held in sets for z in held)
-    return sorted(z for z, n in counts.items() if n >= _LEAST)
 
 
 def volumes(
@@ -148,11 +141,9 @@ def substitutes(
 
 def _exchanged_ions(symbols):
     """Logarithm of the pair correlation of two elements, the largest over ions of one charge."""
-    from pymatgen.core.structure_prediction.substitution_probability import (
-        SubstitutionProbability,
-    )
+    from pymatgen.core.structure_prediction import substitution_probability
 
-    model, scores = SubstitutionProbability(), {}
+    model, scores = substitution_probability.SubstitutionProbability(), {}
     ions = [ion for ion in model.species if ion.symbol in symbols]
     for a, b in combinations(ions, 2):
         alike = a.symbol != b.symbol and a.oxi_state == b.oxi_state
@@ -170,9 +161,9 @@ def _shared_sites(shared):
     """Logarithm of observed over expected numbers of structures in which elements share a site."""
     pairs = Counter(pair for found in shared for pair in found)
     single = Counter(z for found in shared for z in set().union(*found))
-    total = sum(bool(found) for found in shared)
+    total, name = sum(map(bool, shared)), {z: gemmi.Element(z).name for z in single}
     return {
-        frozenset(gemmi.Element(z).name for z in pair): float(
+        frozenset(map(name.get, pair)): float(
             np.log(n * total / np.prod([single[z] for z in pair]))
         )
         for pair, n in pairs.items()

@@ -23,12 +23,13 @@ from . import banks, datasets
 from .banks import one_of_each, ordinary
 from .detection import asymmetric_unit, detect
 from .entries import amcsd_entries
-from .fit_chemistry import abundances, frequent, pair_weights, substitutes, volumes
+from .fit_chemistry import abundances, pair_weights, substitutes, volumes
 
 MAX_ATOMS = 600
 
 # The selection holds structures of up to 9 sites, so that the fit must know of the cut.
 _MOST_SITES = 9
+_LEAST = 15  # phases that an element must occur in
 _FEWEST = 80  # structures of a centring or space group that is fitted apart
 
 
@@ -178,7 +179,8 @@ def derive() -> str:
     rows = describe_structures(training_structures())
     sets = [{z for *_, z in row["sites"]} for row in rows]
     contents = [{z: n for z, n in row["content"].items() if z > 1} for row in rows]
-    numbers = frequent(sets)
+    phases = Counter(z for held in sets for z in held)
+    numbers = sorted(z for z, n in phases.items() if n >= _LEAST)
     volume = volumes([row["content"] for row in rows], [row["volume"] for row in rows], numbers)
     abundance, abundance_spread = abundances(contents, numbers)
     weights, pairs = pair_weights(sets, numbers)

@@ -104,17 +104,6 @@ def split(measured: Measured, collection: str = "rruff") -> tuple[Measured, Meas
     return measured.take(np.flatnonzero(side == 0)), measured.take(np.flatnonzero(side == 1))
 
 
-def _arrays(path, names):
-    """Arrays of a bundle."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return [file[name] for name in names]
-    except FileNotFoundError:
-        raise datasets.MissingData(f"{path} does not exist.") from None
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise XrdlibError(f"{path} is not a readable bundle of patterns: {error}.") from None
-
-
 def _bundle(path, grid):
     names = ("two_theta", "intensity", "space_group", "family", "source_index")
     two_theta, intensity, *about = _arrays(path, names)
@@ -124,6 +113,17 @@ def _bundle(path, grid):
     if number.min() < 1 or number.max() > 230:
         raise XrdlibError(f"{path}: space-group numbers must lie between 1 and 230.")
     return _record(to_grid(two_theta, intensity, grid=grid), *about, grid)
+
+
+def _arrays(path, names):
+    """Arrays of a bundle."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in names]
+    except FileNotFoundError:
+        raise datasets.MissingData(f"{path} does not exist.") from None
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise XrdlibError(f"{path} is not a readable bundle of patterns: {error}.") from None
 
 
 def _strong(wavelength):
