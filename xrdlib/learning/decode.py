@@ -92,9 +92,7 @@ def positive_weights(frequencies: ArrayLike | None = None) -> torch.Tensor:
     return torch.tensor(np.minimum(weight, MAX_POSITIVE_WEIGHT), dtype=torch.float32)
 
 
-def loss(
-    outputs: dict, labels: torch.Tensor, positive_weights: torch.Tensor, smoothing: float = 0.0
-) -> tuple:
+def loss(outputs: dict, labels: torch.Tensor, positive_weights: torch.Tensor) -> tuple:
     """Multi-task loss: CE(system) + CE(centring) + BCE(operators) + CE(99 groups).
 
     Parameters
@@ -105,8 +103,6 @@ def loss(
         Class indices 0..98.
     positive_weights : Tensor, (25,)
         As `positive_weights` gives them; the BCE is a mean over patterns and operators.
-    smoothing : float
-        Label smoothing of the cross-entropies.
 
     Returns
     -------
@@ -120,15 +116,11 @@ def loss(
             rule = outputs["rule"].float()
             target = _templates(rule.device)[labels]
             for name, bits in (("system", SYSTEM), ("centring", CENTRING)):
-                terms[name] = F.cross_entropy(
-                    rule[:, bits], target[:, bits].argmax(-1), label_smoothing=smoothing
-                )
+                terms[name] = F.cross_entropy(rule[:, bits], target[:, bits].argmax(-1))
             terms["operators"] = F.binary_cross_entropy_with_logits(
-                rule[:, OPERATORS],
-                target[:, OPERATORS],
-                pos_weight=positive_weights.to(rule.device),
+                rule[:, OPERATORS], target[:, OPERATORS], pos_weight=positive_weights
             )
-        terms["aux"] = F.cross_entropy(outputs["aux"].float(), labels, label_smoothing=smoothing)
+        terms["aux"] = F.cross_entropy(outputs["aux"].float(), labels)
         total = torch.stack(list(terms.values())).sum()
     return total, {name: term.detach() for name, term in terms.items()}
 

@@ -27,15 +27,9 @@ def join(device: str | torch.device) -> "Alone":
     return Several(device) if _world() > 1 else Alone(device)
 
 
-def place() -> tuple[int, int]:
-    """Rank of this process and how many there are, (0, 1) without a launcher."""
-    count = _world()
-    return (int(os.environ["RANK"]), count) if count > 1 else (0, 1)
-
-
 def is_first() -> bool:
     """Whether this is the process that writes: the first one, or the only one."""
-    return place()[0] == 0
+    return _world() == 1 or os.environ["RANK"] == "0"
 
 
 def leave() -> None:

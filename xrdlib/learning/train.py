@@ -66,12 +66,9 @@ def train(
     max_minutes: float | None = None,
     lr: float = 1e-3,
     optimiser: str = "adamw",
-    weight_decay: float = 1e-4,
     warmup: float = 0.02,
     schedule: str = "cosine",
-    smoothing: float = 0.0,
     class_probabilities: ArrayLike | None = None,
-    clip: float = 1.0,
     ema: float = 0.0,
     seed: int = 0,
     precision: str = "float32",
@@ -79,10 +76,8 @@ def train(
     folder: str | Path | None = None,
     every_minutes: float = 1.0,
     config: dict | None = None,
-    validate: tuple | Callable | None = None,
-    fusion: float = 0.5,
+    validate: Callable | None = None,
     rows: int | Collection[int] = 40,
-    prefetch: bool = True,
     progress: bool = True,
     look: bool = False,
 ) -> History:
@@ -101,18 +96,14 @@ def train(
     lr : float
         Highest learning rate.
     optimiser : str
-        "adamw" or "adam" (whose weight decay is added to the gradient).
+        "adamw" or "adam".
     warmup : float
         Steps over which the learning rate rises linearly from 0; below 1, a share of the run.
     schedule : str
         "cosine" (to 0), "step" (to a tenth at 60 and again at 85 % of the run) or "constant",
         after the warm-up.
-    smoothing : float
-        Label smoothing.
     class_probabilities : array_like, (99,), optional
         Of the stream, for the operators' positive weights; uniform by default.
-    clip : float
-        Largest norm of the gradient.
     ema : float
         Decay of an exponential moving average of the weights, below 1; if not 0, validation and
         the trained model use the average.
@@ -131,14 +122,10 @@ def train(
         Time between checkpoints.
     config : dict, optional
         More of the run's identity, of JSON values: data hashes, for instance.
-    validate : (x, labels) or callable, optional
-        Tensors to score, or model -> dict of numbers; runs at each row of the history.
-    fusion : float
-        Weight of the rule head in the scores.
+    validate : callable, optional
+        Model -> dict of numbers; runs at each row of the history.
     rows : int or collection of int
         Rows of the history, evenly spread over the run; or the steps after which there is one.
-    prefetch : bool
-        Draw the next batch in a thread while the model works on this one.
     progress : bool
         Show a progress bar.
     look : bool
@@ -163,9 +150,8 @@ def train(
         raise XrdlibError(
             f"Choose optimiser adamw or adam, schedule {', '.join(SCHEDULES)}, ema below 1."
         )
-    numbers = dict(steps=steps, max_minutes=max_minutes, lr=lr, weight_decay=weight_decay)
-    numbers |= dict(warmup=warmup, smoothing=smoothing, clip=clip, ema=ema, seed=seed)
-    settings = numbers | dict(optimiser=optimiser, schedule=schedule)
+    settings = dict(steps=steps, max_minutes=max_minutes, lr=lr, warmup=warmup, ema=ema, seed=seed)
+    settings |= dict(optimiser=optimiser, schedule=schedule)
     settings["precision"] = processor.precision(precision, device)
     path = own = None
     if folder is not None:
@@ -181,15 +167,17 @@ def train(
             files.sweep(path)
         stream = ranks.part(stream)
         run = Run(model, SimpleNamespace(**settings), ranks, operators)
-        history = run.history
         cuda = [run.device] if run.device.type == "cuda" else []
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         torch.manual_seed(seed)
-        if path is not None and not run.resume(path, own) and ranks.first and not look:
+        if path is not None and not run.resume(path) and ranks.first and not look:
             _mention_other_code(path, own)
-        batches = stack.enter_context(closing(_batches(stream, history.step, prefetch)))
+        history = run.history
+        batches = stack.enter_context(closing(_batches(stream, history.step)))
         caught = stack.enter_context(_deferred_signals())
-        bar = stack.enter_context(_bar(steps, history.step, progress and ranks.first and not look))
+        interval = 0.5 if sys.stderr.isatty() else LOG_SECONDS
+        look_on = dict(mininterval=interval, disable=not (progress and ranks.first and not look))
+        bar = stack.enter_context(tqdm(total=steps, initial=history.step, unit="step", **look_on))
         first, started = history.patterns, time.monotonic()
         begun, saved = started - history.seconds, started
         while not (history.complete or look):
@@ -203,7 +191,7 @@ def train(
                 speed = (history.patterns - first) / (time.monotonic() - started)
                 _report(bar, history, run.finite(ranks.mean(loss)), speed, max_minutes)
             if history.complete or _has_row(rows, before, now, history.step):
-                run.add_row(validate, fusion)
+                run.add_row(validate)
                 history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
             due = ranks.first and time.monotonic() - saved >= 60 * every_minutes
             if path is not None and ranks.first and (history.complete or due or stop):
@@ -219,11 +207,6 @@ def train(
             stacklevel=2,
         )
     return history
-
-
-def _bar(steps, step, shown):
-    interval = 0.5 if sys.stderr.isatty() else LOG_SECONDS
-    return tqdm(total=steps, initial=step, unit="step", mininterval=interval, disable=not shown)
 
 
 def _report(bar, history, loss, speed, minutes):
@@ -246,12 +229,8 @@ def _has_row(rows, before, now, step):
     return step in rows
 
 
-def _batches(stream, step, prefetch):
-    """Batches from `step` on; with `prefetch` each is drawn while the one before is in use."""
-    if not prefetch:
-        while True:
-            yield stream.batch(step)
-            step += 1
+def _batches(stream, step):
+    """Batches from `step` on; each is drawn in a thread while the one before is in use."""
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(stream.batch, step)
         while True:
