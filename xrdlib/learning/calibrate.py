@@ -21,9 +21,7 @@ from ..base.errors import XrdlibError
 from .metrics import check, ece, logsumexp, nll, top_k
 
 T_RANGE = (0.1, 100.0)
-
 W_RANGE = (0.0, 2.0)
-
 FUSION_GRID = tuple(np.linspace(0, 1, 11).tolist())
 
 
@@ -87,11 +85,11 @@ def fit(
     Parameters
     ----------
     rule_logp, aux_logp : array_like, (n, 99), or None
-        Log-probabilities of the two heads; None for a head that the model lacks.
+        As for `Calibration.apply`.
     labels : array_like, (n,)
         True classes 0..98.
     log_ratio : array_like, (99,)
-        log pi_target - log pi_train; where it is constant w has no effect and stays 1.
+        Where it is constant w has no effect and stays 1.
 
     Returns
     -------
@@ -127,7 +125,7 @@ def temperature_curve(
     labels: ArrayLike,
     w: float,
     log_ratio: ArrayLike,
-    temperatures: Iterable[float] | None = None,
+    temperatures: Iterable[float] = tuple(np.geomspace(0.5, 50, 25).tolist()),
 ) -> dict:
     """Scores against temperature, up to the limit where only the prior ratio is left.
 
@@ -137,8 +135,6 @@ def temperature_curve(
         Fused log-probabilities before scaling.
     w : float
         Weight of the prior ratio.
-    temperatures : sequence of float, optional
-        By default 25 from 0.5 to 50, evenly spaced in logarithm.
 
     Returns
     -------
@@ -146,20 +142,13 @@ def temperature_curve(
         Lists "temperature", "nll" (nats), "top1", "top5", "ece" (percent), and "limit", the same
         four scores at infinite temperature.
     """
-    if temperatures is None:
-        temperatures = np.geomspace(0.5, 50, 25)
-    rows = [_scores(rescale(logp, T, w, log_ratio), labels) for T in (*temperatures, np.inf)]
+    rows = []
+    for T in (*temperatures, np.inf):
+        s = rescale(logp, T, w, log_ratio)
+        hits = {f"top{k}": 100 * top_k(s, labels, k) for k in (1, 5)}
+        rows.append({"nll": nll(s, labels), **hits, "ece": 100 * ece(s, labels)})
     curve = {key: [row[key] for row in rows[:-1]] for key in rows[0]}
-    return {"temperature": [float(T) for T in temperatures], **curve, "limit": rows[-1]}
-
-
-def _scores(logp, labels):
-    return {
-        "nll": nll(logp, labels),
-        "top1": 100 * top_k(logp, labels, 1),
-        "top5": 100 * top_k(logp, labels, 5),
-        "ece": 100 * ece(logp, labels),
-    }
+    return {"temperature": list(temperatures), **curve, "limit": rows[-1]}
 
 
 def _fit_scale(rule_logp, aux_logp, labels, ratio, a):

@@ -52,14 +52,9 @@ def fuse(rule_logp: torch.Tensor, aux_logp: torch.Tensor, a: float) -> torch.Ten
 
 
 def log_probs(outputs: dict, fusion: float) -> torch.Tensor:
-    """Fused log-probabilities of the groups, (B, 99).
+    """Fused log-probabilities of the groups, (B, 99), of a model's outputs.
 
-    Parameters
-    ----------
-    outputs : dict
-        A model's: "aux" (B, 99) logits and, from a model with a rule head, "rule" (B, 37).
-    fusion : float
-        Weight of the rule head, 0..1; without effect on a model that has none.
+    The weight of the rule head, `fusion`, has no effect on a model that has none.
     """
     aux = F.log_softmax(outputs["aux"].float(), -1)
     if "rule" not in outputs:
