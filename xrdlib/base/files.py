@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 
 from .errors import XrdlibError
 
+NAME = "lock"
 _UNFINISHED = ".tmp"
-
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some network file systems
 
 
@@ -85,9 +85,6 @@ def _flush_folder(folder):
         os.close(handle)
 
 
-NAME = "lock"
-
-
 class FolderInUse(XrdlibError):
     """A folder that another process is working in."""
 
@@ -142,6 +139,7 @@ def _sign(file):
 
 
 def _holder(path):
+    told = ""
     with suppress(OSError):  # elsewhere than on POSIX systems a locked file may not be readable
-        return path.read_text(errors="replace") or "another process"
-    return "another process"
+        told = path.read_text(errors="replace")
+    return told or "another process"

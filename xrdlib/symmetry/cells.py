@@ -235,16 +235,11 @@ def metric_basis(cell: Sequence[float]) -> np.ndarray:
 # --- settings --------------------------------------------------------------------------------
 
 
-def _cell_choices():
-    """Unimodular changes of a and c, which act on absences modulo 2 only; the first is none."""
-    every = (
-        np.array([[a, 0, b], [0, 1, 0], [c, 0, d]]) for a, b, c, d in product((1, 0), repeat=4)
-    )
-    choices = [change for change in every if abs(round(np.linalg.det(change))) == 1]
-    return sorted(choices, key=lambda change: (change != np.eye(3)).sum())
-
-
-_CELL_CHOICES = _cell_choices()
+# Unimodular changes of a and c, which act on absences modulo 2 only; the first is none.
+_CELL_CHOICES = [
+    np.array([[a, 0, b], [0, 1, 0], [c, 0, d]])
+    for a, b, c, d in (map(int, x) for x in ("1001", "1101", "1011", "1110", "0111", "0110"))
+]
 
 
 def relabellings(system: str) -> list[np.ndarray]:
@@ -280,7 +275,7 @@ def settings(label: int, cell: Sequence[float]) -> list[np.ndarray]:
         if not permits(cell, order, system):
             continue
         axes = np.eye(3, dtype=np.int64)[:, list(order)]
-        for choice in _CELL_CHOICES if system == "monoclinic" else _CELL_CHOICES[:1]:
+        for choice in _CELL_CHOICES[: None if system == "monoclinic" else 1]:
             change = axes @ choice
             found.setdefault(groups.absent(number, parity @ change).tobytes(), change)
     return list(found.values())

@@ -9,7 +9,6 @@ import numpy as np
 from . import groups
 
 _REACH = 6  # largest index at which a condition modulo 2, 3, 4 or 6 shows itself
-
 _HKL = np.array(list(product(range(-_REACH, _REACH + 1), repeat=3)))
 
 # General zones first: a condition is stated for the largest zone that it holds in. The matrices

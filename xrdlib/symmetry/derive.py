@@ -19,15 +19,10 @@ from .groups import SYSTEMS, systematically_absent
 
 HKL = np.array(list(itertools.product(range(-6, 7), repeat=3)))
 
-
 # Order of extinction symbols: crystal system, centring, glide planes by position, screw axes.
 SYSTEM_ORDER = (*SYSTEMS[1:], SYSTEMS[0])
-
 CENTRING_ORDER = "PCBAIFR"
-
 GLIDE_ORDER = ("", "a", "b", "c", "d", "n", "ab", "ac", "bc", "1")
-
-
 # Cell axis along which each position of a symbol looks, where it can show a screw axis.
 AXES = {"triclinic": "", "tetragonal": "ca", "trigonal": "c", "hexagonal": "c", "cubic": "a"}
 
@@ -198,7 +193,7 @@ def maximal_subgroups(elements: tuple) -> list[frozenset[int]]:
 
     # Grow every subgroup by one element at a time; maximal is what grows only into the whole.
     whole, maximal = frozenset(range(len(elements))), []
-    todo = [closure([index[_flat([np.eye(3, dtype=int)])[0]]])]
+    todo = [closure([index[(1, 0, 0, 0, 1, 0, 0, 0, 1)]])]
     known = set(todo)
     while todo:
         subgroup = todo.pop()
@@ -213,14 +208,7 @@ def maximal_subgroups(elements: tuple) -> list[frozenset[int]]:
 def space_group_type(
     sg: gemmi.SpaceGroup, rotations: set[tuple] | None = None
 ) -> spglib.SpaceGroupType:
-    """spglib's type of a space group, or of the subgroup that keeps only some rotations.
-
-    Parameters
-    ----------
-    sg : gemmi.SpaceGroup
-    rotations : set of tuples, optional
-        The rotation parts kept, flattened; all translations of the lattice are kept.
-    """
+    """spglib's type of a space group, or of the t-subgroup that keeps some flattened rotations."""
     own, shifts = exact_operations(sg)
     keys = _flat(own)
     rows = [i for i, key in enumerate(keys) if rotations is None or key in rotations]

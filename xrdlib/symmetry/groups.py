@@ -17,32 +17,24 @@ if TYPE_CHECKING:
 
 N_SPACE_GROUPS = 230
 N_GROUPS = 99
-
 N_CLASSES = 97
-
 
 SYSTEMS = tuple("triclinic monoclinic orthorhombic tetragonal trigonal hexagonal cubic".split())
 
 CENTRINGS = ("P", "I", "F", "C", "R")
-
 # Symmetry elements that an extinction symbol can show, by its three positions.
 OPERATOR_POSITIONS = (
     ("21", "31", "41", "42", "61", "62", "63", "a", "b", "c", "d", "n"),
     ("21", "a", "b", "c", "d", "n"),
     ("21", "a", "b", "c", "d", "n", "ab"),
 )
-
 TEMPLATE_BITS = (
     *SYSTEMS,
     *CENTRINGS,
     *(f"{i}:{name}" for i, names in enumerate(OPERATOR_POSITIONS, 1) for name in names),
 )
 
-SYSTEM = slice(0, 7)
-
-CENTRING = slice(7, 12)
-
-OPERATORS = slice(12, 37)
+SYSTEM, CENTRING, OPERATORS = slice(0, 7), slice(7, 12), slice(12, 37)  # of the bits
 
 
 @cache
