@@ -21,7 +21,7 @@ def sampled(scores, seed=0):
 
 @pytest.fixture(scope="module")
 def logits():
-    return np.random.default_rng(1).normal(size=(4000, 99)) * 3
+    return np.random.default_rng(1).normal(size=(2500, 99)) * 3
 
 
 def test_fit_recovers_temperature_and_prior_weight(logits):
