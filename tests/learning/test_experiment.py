@@ -11,7 +11,7 @@ from xrdlib.learning import experiment
 from xrdlib.learning.experiment import PatternSet
 from xrdlib.simulation import realism
 from xrdlib.simulation.diffraction import reflections
-from xrdlib.simulation.prototype_bank import aflow_bank
+from xrdlib.simulation.prototype_bank import prepare
 from xrdlib.simulation.stream import mineral_weights
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
@@ -89,9 +89,11 @@ def bank():
 
 
 @pytest.fixture(scope="module")
-def aflow():
-    """Some prototypes of the AFLOW library."""
-    return aflow_bank().take(slice(None, None, 9))
+def decorated():
+    """Random crystals that pose as prototypes."""
+    made = prepare(generate_balanced(shipped(), 99, seed=5))
+    made.name = np.array([f"prototype {i}" for i in range(len(made))])
+    return made
 
 
 def test_stage_1_shows_random_crystals_alone(cfg):
@@ -115,10 +117,10 @@ def test_stage_2_shows_minerals_and_a_share_of_random_crystals(cfg, bank):
     assert np.allclose(stream.class_probabilities, by_hand)
 
 
-def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, bank, aflow):
+def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, bank, decorated):
     more = bank.take(np.arange(25))
     more.name = np.array([f"compound {i}" for i in range(25)])
-    for name, record in (("train", bank), ("compounds", more), ("prototypes", aflow)):
+    for name, record in (("train", bank), ("compounds", more), ("prototypes", decorated)):
         records.save(record, experiment.folder(cfg, "bank") / f"{name}.npz")
     section = cfg.stage2
     section.random_share, section.prototype_share, section.compound_share = 0.2, 0.3, 0.4
@@ -135,8 +137,8 @@ def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, bank, aflow):
     assert np.allclose(stream.class_probabilities, by_hand)
 
 
-def test_prototypes_of_the_stages_are_decorated_differently(cfg, aflow):
-    records.save(aflow, experiment.folder(cfg, "bank") / "prototypes.npz")
+def test_prototypes_of_the_stages_are_decorated_differently(cfg, decorated):
+    records.save(decorated, experiment.folder(cfg, "bank") / "prototypes.npz")
     cfg.synthesis.chunk = 60
     index = np.arange(60)
     stages = ("stage1", "stage2", "stage1")
