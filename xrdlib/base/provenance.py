@@ -38,10 +38,7 @@ _APART = ("checkpoint", "errors", "files", "paths", "provenance", "tensorfile")
 def of_notebook(path: str | os.PathLike) -> list[str]:
     """Files of the package that a notebook uses, directly or through other modules.
 
-    Returns
-    -------
-    list of str
-        Sorted, relative to the project: modules, and the tables and templates that they name.
+    Sorted, relative to the project: modules, and the tables and templates that they name.
 
     Raises
     ------

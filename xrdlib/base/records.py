@@ -151,13 +151,7 @@ def save(record: Record, path: str | os.PathLike) -> None:
 
 
 def load(kind: type[Record], path: str | os.PathLike) -> Record:
-    """Read a record of class `kind` written by `save`.
-
-    Raises
-    ------
-    XrdlibError
-        If the file is missing, damaged, or lacks one of the record's arrays.
-    """
+    """Read a record of class `kind`; XrdlibError as `load_arrays`, or if an array is lacking."""
     arrays = load_arrays(path)
     if lacking := [f.name for f in fields(kind) if f.name not in arrays]:
         raise XrdlibError(f"{path} is no {kind.__name__} file: it lacks {', '.join(lacking)}.")

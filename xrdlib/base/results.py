@@ -25,20 +25,13 @@ _BEGUN = time.monotonic()
 def stamp(config: SimpleNamespace, precision: str | None = None) -> dict:
     """What makes a result, said by the process that makes it.
 
-    Parameters
-    ----------
-    config : namespace
-        As from `config.load`.
-    precision : str, optional
-        Of a training's forward passes, as its history records it; left out where there is none.
-
     Returns
     -------
     dict
         "version" of this package, "commit" of the checkout ("unknown" where there is none) with
         "dirty" (whether its code differs from the commit), "processor" (its model, and "gpu"
-        where one is used), "threads", "seconds" since the process began, "precision" and
-        "configuration".
+        where one is used), "threads", "seconds" since the process began, "configuration", and the
+        "precision" of a training's forward passes where one is given.
     """
     made = {"version": __version__, **_checkout(), "processor": _processor()}
     if config.device.startswith("cuda"):
@@ -58,8 +51,6 @@ def write(
 
     Parameters
     ----------
-    config : namespace
-    name : str
     content : dict or list
         Of JSON values, arrays and namespaces.
     made : dict, optional
