@@ -173,6 +173,8 @@ MODELS = {
 def build(name: str, config: dict | None = None, seed: int = 0) -> nn.Module:
     """A model with freshly drawn weights, the same for the same seed.
 
+    It has attributes `name` and `config`.
+
     Parameters
     ----------
     name : str
@@ -180,11 +182,6 @@ def build(name: str, config: dict | None = None, seed: int = 0) -> nn.Module:
     config : dict, optional
         Fields of `TransformerConfig`, `ResNetConfig` or `PlainConfig`; defaults for the rest.
         What `dataclasses.asdict(model.config)` gave, also after a trip through JSON.
-
-    Returns
-    -------
-    torch.nn.Module
-        With attributes `name` and `config`.
 
     Raises
     ------

@@ -52,11 +52,7 @@ def fuse(rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, a: float) -> n
     """log(a p_rule + (1 - a) p_aux), or the one head that there is.
 
     Heads are (n, 99) or None; the weight a of the rule head, 0..1, has no effect on a single one.
-
-    Raises
-    ------
-    XrdlibError
-        If both heads are missing or their shapes differ.
+    XrdlibError if both are missing or their shapes differ.
     """
     heads = [np.asarray(x, dtype=np.float64) for x in (rule_logp, aux_logp) if x is not None]
     if not heads or any(head.shape != heads[0].shape for head in heads):
@@ -101,16 +97,14 @@ def fit(
     if rule_logp is None or aux_logp is None:
         return _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(aux_logp is None))[1]
     grid = profile_fusion(rule_logp, aux_logp, labels, log_ratio)
-    best = min(grid, key=lambda point: point[0])
+    best, step = min(grid, key=lambda point: point[0]), FUSION_GRID[1]
 
-    def cost(a):
-        return _fit_scale(rule_logp, aux_logp, labels, log_ratio, a)[0]
+    def at(a):
+        return _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(a))
 
-    step = FUSION_GRID[1]
     bounds = (max(0.0, best[1].a - step), min(1.0, best[1].a + step))
-    found = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-3})
-    refined = _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(found.x))
-    return min(best, refined, key=lambda point: point[0])[1]
+    found = minimize_scalar(lambda a: at(a)[0], bounds=bounds, options={"xatol": 1e-3})
+    return min(best, at(found.x), key=lambda point: point[0])[1]
 
 
 def profile_fusion(
@@ -129,12 +123,7 @@ def temperature_curve(
 ) -> dict:
     """Scores against temperature, up to the limit where only the prior ratio is left.
 
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-        Fused log-probabilities before scaling.
-    w : float
-        Weight of the prior ratio.
+    Of fused log-probabilities (n, 99) before scaling; w is the weight of the prior ratio.
 
     Returns
     -------
@@ -176,12 +165,7 @@ def _fit_scale(rule_logp, aux_logp, labels, ratio, a):
 def scores(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
     """Probability of the groups above the true one, (n,) in [0, 1): 0 where it is ranked first.
 
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-        Log-probabilities that were not fitted on these patterns.
-    labels : array_like, (n,)
-        True classes 0..98.
+    Of log-probabilities (n, 99) that were not fitted on these patterns, and true classes 0..98.
     """
     logp, labels = check(logp, labels)
     p = np.exp(logp)
@@ -190,7 +174,7 @@ def scores(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
 
 
 def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
-    """Score up to which a set must go.
+    """Score up to which a set must go; 1, so that all groups are in it, of too few families.
 
     Parameters
     ----------
@@ -198,11 +182,6 @@ def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
         Scores as from `scores`, and the family of each pattern.
     coverage : float
         Frequency with which sets shall hold the true group, above 0 and below 1.
-
-    Returns
-    -------
-    float
-        1 where there are too few families for the coverage: all groups are then in the set.
 
     Raises
     ------

@@ -78,17 +78,8 @@ def save(
 ) -> None:
     """Write a checkpoint; the one it replaces is kept as `.previous` if it is whole.
 
-    Parameters
-    ----------
-    config, extra : dict
-        Of JSON values: what the run was started with, and more state of the caller's.
-    tensors : dict of Tensor
-        More state of the caller's.
-
-    Raises
-    ------
-    XrdlibError
-        If the file cannot be written; the files that were there are untouched.
+    `config` is what the run was started with, `extra` and `tensors` are more state of the caller's:
+    JSON values and tensors. XrdlibError if the file cannot be written; others are untouched.
     """
     state = optimiser.state_dict()
     everything = {f"model.{k}": v for k, v in model.state_dict().items()}
@@ -133,14 +124,9 @@ def previous(path: str | Path) -> Path:
 
 
 def save_weights(path: str | Path, model: torch.nn.Module, metadata: dict | None = None) -> None:
-    """Write a model for release: weights, and what rebuilds and describes it.
+    """Write a model that `baselines.build` made for release: weights, and what rebuilds it.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        With attributes `name` and `config`, as `baselines.build` makes it.
-    metadata : dict, optional
-        Of JSON values: temperature, fusion, prior, provenance.
+    `metadata` are JSON values that describe it: temperature, fusion, prior, provenance.
     """
     header = {"model": model.name, "config": asdict(model.config), "metadata": metadata or {}}
     tensorfile.write(path, model.state_dict(), header)

@@ -21,13 +21,9 @@ MAX_POSITIVE_WEIGHT = 100.0
 def rule_log_probs(rule: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of the groups by their templates.
 
-    log p(g) = log p_system[s(g)] + log p_centring[c(g)] + sum over the 25 operators of the
-    log-likelihood of the template's bit, normalised over the 99 groups.
-
-    Parameters
-    ----------
-    rule : Tensor, (B, 37)
-        Logits, ordered as `groups.TEMPLATE_BITS`.
+    Of logits (B, 37), ordered as `groups.TEMPLATE_BITS`: log p(g) = log p_system[s(g)] +
+    log p_centring[c(g)] + sum over the 25 operators of the log-likelihood of the template's bit,
+    normalised over the 99 groups.
     """
     with torch.autocast(rule.device.type, enabled=False):
         rule = rule.float()
@@ -63,21 +59,10 @@ def log_probs(outputs: dict, fusion: float) -> torch.Tensor:
 
 
 def positive_weights(frequencies: ArrayLike | None = None) -> torch.Tensor:
-    """Weight of an operator's presence in the loss: N_negative / N_positive, 100 at most.
+    """Weight (25,) of an operator's presence in the loss: N_negative / N_positive, 100 at most.
 
-    Parameters
-    ----------
-    frequencies : array_like, (99,), optional
-        Relative frequency of each class in the training stream; uniform by default.
-
-    Returns
-    -------
-    Tensor, (25,) float32
-
-    Raises
-    ------
-    XrdlibError
-        If the frequencies are not 99 non-negative numbers with a positive sum.
+    `frequencies` (99,) are those of the classes in the training stream, uniform by default.
+    XrdlibError if they are not 99 non-negative numbers with a positive sum.
     """
     p = np.ones(N_GROUPS) if frequencies is None else np.asarray(frequencies, dtype=np.float64)
     if p.shape != (N_GROUPS,) or not (p >= 0).all() or not 0 < p.sum() < np.inf:

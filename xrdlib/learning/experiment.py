@@ -89,13 +89,7 @@ def load_sets(
 
 
 def calibration_name(names: Iterable[str]) -> str:
-    """Set on which choices are made: measured if there is one, else held-out minerals.
-
-    Raises
-    ------
-    XrdlibError
-        If there is neither.
-    """
+    """Set on which choices are made: measured if there is one, else held-out minerals."""
     for name in (MEASURED[0], HELD_OUT[0]):
         if name in names:
             return name
@@ -119,17 +113,9 @@ def load_bank(config: SimpleNamespace, name: str, kind: type = Reflections) -> r
 
 
 def realism(config: SimpleNamespace, preset: str = "measured", **overrides: object) -> Realism:
-    """Nuisance ranges of the profile, with further overrides.
+    """Nuisance ranges of the profile, with further overrides of fields of `realism.Realism`.
 
-    Parameters
-    ----------
-    preset : str
-        "measured", laboratory patterns; or "mild", good ones, on which stage 1 learns the rules.
-
-    Raises
-    ------
-    XrdlibError
-        If a name is no field of `realism.Realism`.
+    The preset is "measured", laboratory patterns; or "mild", good ones, on which stage 1 learns.
     """
     return getattr(Realism, preset)(**{**vars(config.realism), **overrides})
 

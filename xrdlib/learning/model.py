@@ -148,22 +148,10 @@ class PhysicsTransformer(nn.Module):
         return torch.stack([x, self.coordinate.expand_as(x)], dim=1)
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Logits of each pattern.
+        """Logits of each pattern (B, size) float32, as `patterns.normalise` gives it.
 
-        Parameters
-        ----------
-        x : Tensor, (B, size) float32
-            As `patterns.normalise` gives it.
-
-        Returns
-        -------
-        dict
-            "aux": (B, classes); with a rule head "rule": (B, 37), as in `groups.TEMPLATE_BITS`.
-
-        Raises
-        ------
-        XrdlibError
-            If the patterns are not on the model's grid.
+        "aux": (B, classes); with a rule head "rule": (B, 37), as in `groups.TEMPLATE_BITS`.
+        XrdlibError if the patterns are not on the model's grid.
         """
         tokens = self.stem(self.channels(x)).transpose(1, 2)
         if self.config.physics_position:

@@ -91,11 +91,6 @@ def calibrated_ece(
     is right is drawn from its confidence; the patterns of a family, which are right and wrong
     together, share their draw.
 
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-    families : array_like, (n,)
-
     Returns
     -------
     list of float

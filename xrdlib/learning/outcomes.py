@@ -32,17 +32,9 @@ RECOGNISED = 0.7  # cosine from which a simulated mineral resembles a measured p
 
 
 def evidence(config: SimpleNamespace, title: str, names: Iterable[str]) -> dict[str, tuple]:
-    """Evidence of a model's two heads on sets; search-match has the auxiliary one alone.
+    """Evidence of one of `MODELS`, or of search-match, on sets.
 
-    Parameters
-    ----------
-    title : str
-        As in the tables: one of `MODELS`, or search-match.
-
-    Returns
-    -------
-    dict of str to (rule, aux)
-        By set, each (n, 99) log-probabilities, or None for a head that the model lacks.
+    By set (rule, aux), each (n, 99) log-probabilities, or None for a head that the model lacks.
     """
     if title == SEARCH:
         scores = {name: load_predictions(config, SEARCH, name)["scores"] for name in names}
@@ -86,14 +78,10 @@ def rows(
     logp_by_title: dict[str, np.ndarray],
     null: ArrayLike,
 ) -> list[dict]:
-    """Table rows of every model and null on one set.
+    """Table rows of every model, by its calibrated log-probabilities (n, 99), and null on a set.
 
-    Parameters
-    ----------
-    logp_by_title : dict of str to ndarray, (n, 99)
-        Calibrated log-probabilities. The physics transformer's are also shuffled.
-    null : array_like, (99,)
-        The prior-only prediction, over which bits are counted.
+    The physics transformer is also shuffled. `null` (99,) is the prior-only prediction, over which
+    bits are counted.
     """
     table = _rows(config, subset, patterns, logp_by_title, null)
     about = (patterns.label, patterns.family, np.log(null))

@@ -16,12 +16,7 @@ from ..base.errors import XrdlibError
 def join(device: str | torch.device) -> "Alone":
     """The processes of this run, as a launcher such as ``accelerate launch`` started them.
 
-    Several on "cuda" take one GPU each.
-
-    Raises
-    ------
-    XrdlibError
-        If there are several processes and Accelerate is not installed.
+    Several on "cuda" take one GPU each. XrdlibError if they are several without Accelerate.
     """
     return Several(device) if _world() > 1 else Alone(device)
 

@@ -51,9 +51,9 @@ def run(
     before: History | None = None,
     profile: SimpleNamespace | None = None,
 ) -> History:
-    """Train a model on a stage's stream and write its weights and its history.
+    """Train a model in place on a stage's stream and write its weights and its history.
 
-    Of several processes, see `ranks`, the first one writes.
+    Of several processes, see `ranks`, the first one writes. The history is that of this call alone.
 
     Parameters
     ----------
@@ -61,19 +61,12 @@ def run(
         Section with optimiser, lr, warmup, batch and the limits steps and max_minutes.
     name : str
         Under which weights and history are kept.
-    model : torch.nn.Module
-        Trained in place.
     validation : PatternSet
         Some of it is scored as training goes on.
     before : train.History, optional
         Of earlier rounds; it is kept together with this one's.
     profile : namespace, optional
         Configuration that the result names, where `config` is that of a round.
-
-    Returns
-    -------
-    train.History
-        Of this call alone.
     """
     torch.set_num_threads(config.threads)
     prior, section = training_prior(stream), vars(getattr(config, stage))
@@ -131,19 +124,9 @@ def run_rounds(
 ) -> History:
     """Train a stage in one or more rounds; each is a training of its own on patterns of its own.
 
-    A round starts from the weights of the one before, its learning rate rises and falls anew.
-
-    Parameters
-    ----------
-    config, stage, name, model, validation
-        As for `run`. The stage's section has `rounds`: changes of it, a dict for each round.
-    make_stream : callable
-        Configuration and batch size to the stream of a round.
-
-    Returns
-    -------
-    train.History
-        Of all rounds, one after the other, as it is also kept.
+    A round starts from the weights of the one before, its learning rate rises and falls anew. The
+    stage's section has `rounds`: changes of it, a dict for each. `make_stream` takes configuration
+    and batch size of a round. The history is of all rounds, one after the other.
     """
     whole = History()
     for number, changes in enumerate(getattr(config, stage).rounds or [{}]):
@@ -181,17 +164,9 @@ def load_model(config: SimpleNamespace, name: str) -> tuple[torch.nn.Module, dic
 
 @torch.inference_mode()
 def predict(model: torch.nn.Module, patterns: PatternSet) -> dict[str, np.ndarray]:
-    """Log-probabilities of a model's heads on a set.
+    """Log-probabilities of a model's heads, "aux" and maybe "rule", (n, 99) float32, on a set.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Left in evaluation mode.
-
-    Returns
-    -------
-    dict of ndarray, (n, 99) float32
-        "aux", and "rule" from a model with a rule head.
+    The model is left in evaluation mode.
     """
     model.eval()
     heads, device = {"aux": [], "rule": []}, next(model.parameters()).device
@@ -208,10 +183,7 @@ def quick_table(
 ) -> "pd.DataFrame":
     """Accuracy of predictions as they come, as from `predict`, before any calibration.
 
-    Returns
-    -------
-    pandas.DataFrame
-        n, top1, top5 (percent) and nll (nats), a row a set.
+    n, top1, top5 (percent) and nll (nats), a row a set.
     """
     import pandas as pd  # not needed, and not always there, where only training is done
 
@@ -228,12 +200,7 @@ def _scores(heads, patterns, fusion=0.5):
 
 
 def start(profile: str | None, stage: str) -> History:
-    """Train a stage, or finish its training.
-
-    Parameters
-    ----------
-    profile : str, optional
-        By default the one named in params.yaml.
+    """Train a stage of a profile, by default the one of params.yaml, or finish its training.
 
     Raises
     ------
