@@ -206,7 +206,7 @@ def write_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
 
 
 @dataclass
-class Cases:
+class Cases(records.Record):
     """n patterns, (n, GRID.size), with their conventional cells, six numbers each.
 
     `label` (0..98), `family` and `name` are those of rows `row` of the set they come from.
@@ -218,9 +218,6 @@ class Cases:
     family: np.ndarray
     name: np.ndarray
     row: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.label)
 
 
 def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,25 +36,6 @@ SCHEDULES = {
     "constant": lambda share: 1.0,
 }
 LOG_SECONDS = 10  # between lines of progress where nobody watches, as in a log
-
-
-@dataclass(frozen=True)
-class Limit:
-    """When training ends: after so many steps, so many minutes, or whichever comes first."""
-
-    steps: int | None
-    minutes: float | None
-
-    def __post_init__(self) -> None:
-        given = [v for v in (self.steps, self.minutes) if v is not None]
-        if not given or min(given) <= 0:
-            raise XrdlibError("Training needs a limit: give steps, max_minutes or both, above 0.")
-
-    def progress(self, history: History) -> float:
-        """Share of the limit used, 0 to 1 or a little more."""
-        by_steps = history.step / self.steps if self.steps else 0.0
-        by_time = history.seconds / (60 * self.minutes) if self.minutes else 0.0
-        return max(by_steps, by_time)
 
 
 def train(
@@ -109,11 +89,8 @@ def train(
         the trained model use the average.
     seed : int
         Of dropout.
-    precision : str
-        Of the forward pass: "float32"; "bfloat16" where that is safe; "auto", the faster one on
-        this processor. What it comes to is part of the run's identity and of its history.
-    device : str
-        "cpu" or "cuda"; of several processes each takes a GPU of its own.
+    precision, device : str
+        As for `processor.precision`; of several processes each takes a GPU of its own.
     folder : path-like, optional
         Checkpoints go to a subfolder named by the hash of the run's configuration: arguments,
         model, initial weights, stream, code of the training path. Another configuration thus
@@ -132,10 +109,6 @@ def train(
         Train no further than the checkpoint, which another process may be writing: to see how far
         a run is.
 
-    Returns
-    -------
-    History
-
     Raises
     ------
     XrdlibError
@@ -145,7 +118,9 @@ def train(
     KeyboardInterrupt, SystemExit
         On SIGINT and SIGTERM, after a checkpoint was written.
     """
-    limit = Limit(steps, max_minutes)
+    limits = [limit for limit in (steps, max_minutes) if limit is not None]
+    if not limits or min(limits) <= 0:
+        raise XrdlibError("Training needs a limit: give steps, max_minutes or both, above 0.")
     if optimiser not in OPTIMISERS or schedule not in SCHEDULES or not 0 <= ema < 1:
         raise XrdlibError(
             f"Choose optimiser adamw or adam, schedule {', '.join(SCHEDULES)}, ema below 1."
@@ -181,10 +156,10 @@ def train(
         first, started = history.patterns, time.monotonic()
         begun, saved = started - history.seconds, started
         while not (history.complete or look):
-            before = limit.progress(history)
+            before = _progress(history, steps, max_minutes)
             loss = run.step(*next(batches), lr * _factor(before, history.step, warmup, schedule))
             history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
-            now = limit.progress(history)
+            now = _progress(history, steps, max_minutes)
             history.complete = now >= 1
             # Reading a number back makes a GPU wait, so there it is done now and then.
             if run.device.type == "cpu" or history.step % 20 == 0:
@@ -215,6 +190,12 @@ def _report(bar, history, loss, speed, minutes):
         text += f", {history.seconds / 60:.1f} of {minutes:g} min"
     bar.set_postfix_str(text, refresh=False)
     bar.update(history.step - bar.n)
+
+
+def _progress(history, steps, minutes):
+    """Share used of the limit that is nearer, 0 to 1 or a little more."""
+    by_time = history.seconds / (60 * minutes) if minutes else 0.0
+    return max(by_time, history.step / steps if steps else 0.0)
 
 
 def _factor(progress, step, warmup, schedule):
