@@ -27,6 +27,7 @@ GLIDE_ORDER = ("", "a", "b", "c", "d", "n", "ab", "ac", "bc", "1")
 AXES = {"triclinic": "", "tetragonal": "ca", "trigonal": "c", "hexagonal": "c", "cubic": "a"}
 
 
+@cache
 def reference_settings() -> list[gemmi.SpaceGroup]:
     """gemmi's 230 space groups in the reference setting of International Tables A, by number."""
     settings = [sg for sg in gemmi.spacegroup_table() if sg.is_reference_setting()]
@@ -90,13 +91,13 @@ def names(numbers: list[int]) -> list[tuple]:
     reference = reference_settings()
     system = reference[numbers[0] - 1].crystal_system_str()
     found = {}
-    for sg in gemmi.spacegroup_table():
+    for sg in (sg for sg in gemmi.spacegroup_table() if sg.number in numbers):
         # A cell of another size is no mere relabelling; "-" marks, for the monoclinic cell
         # choices, the description by the other one of two coincident glide planes.
         same_cell = len(sg.operations()) == len(reference[sg.number - 1].operations())
         other_plane = system == "monoclinic" and sg.qualifier.startswith("-")
         other_origin = ")" in sg.hm
-        if sg.number in numbers and same_cell and not other_plane and not other_origin:
+        if same_cell and not other_plane and not other_origin:
             symbol = elements(sg)
             # The unique axis is known from the metric even where no absence shows it.
             unique = tuple(glide == "1" for _, glide in symbol[1])
