@@ -66,10 +66,7 @@ def test_stack_equals_single_patterns():
     rng = np.random.default_rng(2)
     angle = np.arange(5, 90, 0.013)
     stack = rng.random((3, len(angle)))
-    together = to_grid(angle, stack)
-    assert together.shape == (3, GRID.size)
-    for row, one in zip(together, stack, strict=True):
-        assert np.array_equal(row, to_grid(angle, one))
+    assert np.array_equal(to_grid(angle, stack), [to_grid(angle, one) for one in stack])
 
 
 def test_normalise_ranges_and_zero_rows():
