@@ -99,10 +99,7 @@ class _Cell(click.ParamType):
     "and the report shows which lines decide",
 )
 @click.option(
-    "--html",
-    type=click.Path(),
-    metavar="REPORT",
-    help="write one page with pictures to this file",
+    "--html", type=click.Path(), metavar="REPORT", help="write one page with pictures to this file"
 )
 @click.option(
     "--out",

@@ -54,11 +54,7 @@ def evidence(two_theta: ArrayLike, intensity: ArrayLike, found: Evidence) -> Fig
     """
     rows = len(found.candidates)
     fig, (ax, ticks) = plt.subplots(
-        2,
-        1,
-        figsize=(PAGE, 2.6 + 0.24 * rows),
-        sharex=True,
-        height_ratios=[2.2, 0.24 * rows + 0.1],
+        2, 1, figsize=(PAGE, 2.6 + 0.24 * rows), sharex=True, height_ratios=[2.2, 0.24 * rows + 0.1]
     )
     x, y = np.asarray(two_theta, dtype=float), np.asarray(intensity, dtype=float)
     last = found.two_theta[min(_LINES, len(found.two_theta)) - 1] + 0.5

@@ -294,10 +294,7 @@ READ = {
         COBALT,
     ),
     # GSAS.
-    "zero.gsa": (
-        "rutile \0\x13 CuKa\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(),
-        CU_KA1,
-    ),
+    "zero.gsa": ("rutile \0\x13 CuKa\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(), CU_KA1),
     "no_type.gsa": ("t\nBANK 1 151 16 CONS 1000.0 5.0 0 0\n" + block(), None),
     "detectors.gsa": (
         "t\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(DETECTORS, row="{}"),
@@ -377,16 +374,8 @@ READ = {
     "topas.xy": (table(row="{0!r} {1!r}   ' point"), None),
     "thousands.csv": (table(y=Y + 1000, sep=",", row='{0!r},"{1:,.0f}"'), None, {"y": Y + 1000}),
     "millions.csv": (table(y=Y + 1e6, row='{0!r},"{1:,.1f}"'), None, {"y": Y + 1e6}),
-    "swiss.csv": (
-        table(y=Y + 1000, row="{0!r};{1:,.0f}").replace(",", "'"),
-        None,
-        {"y": Y + 1000},
-    ),
-    "blank.txt": (
-        table(y=Y + 900, row="{0!r}\t{1:,.0f}").replace(",", " "),
-        None,
-        {"y": Y + 900},
-    ),
+    "swiss.csv": (table(y=Y + 1000, row="{0!r};{1:,.0f}").replace(",", "'"), None, {"y": Y + 1000}),
+    "blank.txt": (table(y=Y + 900, row="{0!r}\t{1:,.0f}").replace(",", " "), None, {"y": Y + 900}),
     "german.csv": (
         table(y=Y + 900, row="{0:.2f}|{1:,.0f}")
         .replace(",", "_")
@@ -445,10 +434,7 @@ READ = {
     "spec.dat": (table(header="#S 1 ascan\n#N 2\n#L Two Theta  Detector\n"), None),
     "pandas.csv": (
         "".join(
-            [
-                ",2theta,I\n",
-                *(f"{i},{a},{b}\n" for i, (a, b) in enumerate(zip(X, Y, strict=True))),
-            ]
+            [",2theta,I\n", *(f"{i},{a},{b}\n" for i, (a, b) in enumerate(zip(X, Y, strict=True)))]
         ),
         None,
     ),

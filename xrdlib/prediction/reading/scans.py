@@ -12,19 +12,7 @@ AXES = ("two_theta", "d", "q")
 MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180
 ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag", "Ga")  # that headers abbreviate
 # What programs write for a point that was not measured, beside NaN.
-_MASKS = (
-    -1.0,
-    -2.0,
-    -9.0,
-    -10.0,
-    -99.0,
-    -999.0,
-    -9999.0,
-    -99999.0,
-    -999999.0,
-    -32768.0,
-    -(2.0**31),
-)
+_MASKS = (-1, -2, -9, -10, -99, -999, -9999, -99999, -999999, -32768, -(2**31))
 _SATURATED = 2.0**32 - 1  # dead pixels of counting area detectors
 _BELOW_ZERO = 0.3  # of the points may have negative angles, as at neutron diffractometers
 _TAIL = 20  # zeros in a row at the end that no background leads to
@@ -46,7 +34,7 @@ class Scan:
     wavelength : float or None
         Angstrom, as the file states it.
     metadata : dict
-        What else the file says.
+        What else the file says; what is empty is left out later.
     """
 
     x: object
@@ -125,7 +113,8 @@ def checked(scan, wavelength=None):
     if len(x) != len(y):
         raise XrdlibError(f"{len(x)} positions and {len(y)} intensities; export the scan again")
     _check_number(len(x))
-    metadata = {"format": scan.format, "axis": scan.axis, **scan.metadata}
+    said = {key: value for key, value in scan.metadata.items() if value}
+    metadata = {"format": scan.format, "axis": scan.axis, **said}
     masked = np.isnan(x) | np.isnan(y) | (y == _SATURATED)
     negative = np.unique(y[y < 0])
     if len(negative) <= 2 and np.isin(negative, _MASKS).all():
