@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -55,6 +56,46 @@ class Commands(_Examples, click.Group):
             return complain(f"What was found cannot be written: {problem.strerror}; make room.")
 
 
+class Wavelength(click.ParamType):
+    """Angstrom, or the name of a line, which is looked up later."""
+
+    name = "wavelength"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | float:
+        try:
+            return float(value)
+        except ValueError:
+            return value
+
+
+def reading_options(function: Callable) -> Callable:
+    """Options of the commands that read a pattern file."""
+    for option in (
+        click.option(
+            "--scan", type=int, metavar="N", help="which scan of a file that holds several, from 1"
+        ),
+        click.option(
+            "--axis",
+            type=click.Choice(("two_theta", "d", "q")),
+            help="what the positions are; by default what the file says, else two_theta",
+        ),
+        click.option(
+            "--wavelength",
+            type=Wavelength(),
+            metavar="W",
+            help="a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else "
+            "CuKa",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+weights_option = click.option(
+    "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
+)
 profile_option = click.option(
     "--profile", type=click.Choice(PROFILES), help="by default the one named in params.yaml"
 )

@@ -18,11 +18,8 @@ from pathlib import Path
 from ..base import files
 
 _DVC = (sys.executable, "-m", "dvc")
-
 _EDGE = re.compile(r'"(.+)" -> "(.+)";')
-
 _NODE = re.compile(r'"([^"]+)";')
-
 _STAGE = re.compile(r"(Running s|S)tage '(.+?)'(:$| didn't change| is cached)")
 
 # What DVC says beside, of use to those who type its commands themselves.

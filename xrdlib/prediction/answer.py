@@ -15,9 +15,7 @@ from . import doubts
 from .attribution import match
 
 ASSUMED = "CuKa"  # radiation where neither the user nor the file names one
-
 COVERAGE = 0.9
-
 _UNLIKE = 0.5  # similarity to the nearest structure, below which few answers are right
 
 FLAGS = {

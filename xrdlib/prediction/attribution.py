@@ -21,7 +21,6 @@ from ..simulation.diffraction import WAVELENGTHS, strong_line
 from .predictor import Predictor
 
 STEPS = 64  # points on the way; Gauss-Legendre quadrature
-
 _BATCH = 16
 
 
@@ -168,9 +167,7 @@ def log_odds(
 
 
 NEAR = 0.2  # degrees; a peak this close to a calculated line is explained by it
-
 _STEP = 0.02  # degrees, of the pattern that peaks are sought in
-
 _ALPHA_2 = WAVELENGTHS["CuKa2"] / CU_KA1
 
 

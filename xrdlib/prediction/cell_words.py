@@ -8,7 +8,6 @@ from .indexing import COLUMNS, NOT_SOUGHT, FoundCell, Peaks
 # for proof. Chosen on simulated patterns of the Materials Project, where none that is not told is
 # right, and most that are not doubtful are.
 _MERIT, _SHARE = (10.0, 5.0), (0.9, 0.6)  # the latter of the peaks, that it indexes
-
 _LIKELY = 0.7  # probability among the cells found
 
 

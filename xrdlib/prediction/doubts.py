@@ -15,37 +15,24 @@ from .attribution import Match
 # Reviews of Modern Physics 39, 78 (1967).
 _BETA = {"Cr": 2.08487, "Fe": 1.75661, "Co": 1.62079, "Cu": 1.39222, "Mo": 0.632288, "Ag": 0.497069}
 _TUNGSTEN = 1.47639
-
 FEW = 5  # fewer peaks than this leave the symmetry open
 
 # Scans that begin later or end earlier, in degrees as seen with Cu K-alpha, were not trained on;
 # a few tenths more or less do not matter, nor does the end where there are peaks enough.
 LATEST, EARLIEST = 15.5, 60.0
 _ENOUGH = 15
-
 _LEAST_SPAN = 5.0  # degrees of a scan that can be compared
-
 COARSE, BROAD = 0.049, 0.2  # degrees, of steps and of the full width at half maximum
-
 _SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
-
 _CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
-
 _STATED = 0.7  # of the peaks; a cell that explains fewer is hardly the right one
-
 _NEAR, _NEAR_STRUCTURE, _NEAR_BETA = 0.12, 0.15, 0.06  # degrees
-
 _WITH_COPPER = " (as with Cu radiation)"
-
 _MOST = 24  # clear peaks; further up a cell has reflections everywhere
-
 _ALONE, _UNEVEN = 0.35, 1.6  # degrees between single reflections; ratio of widths
-
 _BETA_SHARE = (0.005, 0.35)  # height of a K-beta peak over that of its K-alpha peak
 _BETA_MATTERS = 0.02  # of the highest peak
-
 _SPIKE, _SPIKE_NOISE = 0.1, 10  # of the highest point; standard deviations
-
 _LONGEST_FIRST = 1.7  # angstrom; every crystal has a reflection above this spacing
 
 

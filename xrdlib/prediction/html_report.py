@@ -22,13 +22,9 @@ from .style import in_style
 from .text import named_groups, percent, sentences, warnings, write_text
 
 _TEMPLATES = Path(__file__).with_name("templates")
-
 _ON_ONE_PAGE = 10  # files; more get a page each
-
 _COMPARED = 5  # groups of each prior that the effect of the prior is shown for
-
 _CANDIDATES = 5  # groups whose lines are compared
-
 _LISTED = 25  # decisive lines in the table
 
 

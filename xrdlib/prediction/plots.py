@@ -11,9 +11,7 @@ from .attribution import Attribution, Match
 from .style import COLOURS, PAGE, styled, typeset
 
 _COLUMNS = 1000  # a pattern is drawn with two points for each
-
 _LINES = 70  # more than this many lines of a cell cannot be told apart in one figure
-
 _NAMED = 14  # decisive lines with their hkl
 
 
@@ -140,11 +138,8 @@ def _spread(found, lines, apart):
 
 
 _LEAST = 0.04  # height at which the weakest sticks can still be seen
-
 _LONGEST = 60  # letters of a structure's name
-
 _BIN = 0.3  # degrees; attributions are added up over about the width of a line
-
 _FINEST = 1200  # ticks closer than this part of the axis are drawn as one
 
 _BARS_NAMED, _WORTH = (

@@ -19,7 +19,6 @@ from . import cell_words
 from .answer import FLAGS
 
 _COLUMNS = "file rank group symbol crystal_system space_groups probability in_set set flags".split()
-
 _SHOWN = 12  # groups of a set that are named
 
 

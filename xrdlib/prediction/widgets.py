@@ -21,7 +21,6 @@ from .reading.scans import AXES
 
 # a and c in angstrom; Levien, Prewitt & Weidner, American Mineralogist 65, 920 (1980).
 _QUARTZ = (4.9160, 4.9160, 5.4054, 90.0, 90.0, 120.0)
-
 _SIMULATED = "quartz (simulated)"
 
 # An exported page cannot run widgets; where they run, the picture that stands for them is hidden.
