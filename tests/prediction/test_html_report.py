@@ -171,7 +171,7 @@ def test_the_promise_of_the_set_is_that_of_its_prior(made, monkeypatch):
         pytest.skip("the bundled predictor has no conformal sets")
     assert promise in asked(predictor, sample, coverage=0.8)
     other = asked(predictor, sample, coverage=0.8, prior="uniform")
-    assert promise not in other and "is not promised under this one" in other
+    assert promise not in other and "is not promised under this prior" in other
     empty = asked(predictor, noise, coverage=0.8)
     assert "conformal" not in empty and "80 % of the prior" in empty
     bare = {k: v for k, v in predictor.metadata.items() if k != "conformal"}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import click
 
 from ..base.config import PROFILES
-from ..base.errors import XrdlibError
+from ..base.errors import XrdlibError, printable
 
 _FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
@@ -57,17 +57,16 @@ class Commands(_Examples, click.Group):
 
 
 class Wavelength(click.ParamType):
-    """Angstrom, or the name of a line, which is looked up later."""
+    """Angstrom unless a unit is named, or the name of a line, which is looked up later."""
 
     name = "wavelength"
 
     def convert(
         self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
     ) -> str | float:
-        try:
-            return float(value)
-        except ValueError:
-            return value
+        from ..prediction.reading.scans import typed_wavelength
+
+        return typed_wavelength(str(value))
 
 
 def reading_options(function: Callable) -> Callable:
@@ -103,10 +102,8 @@ profile_option = click.option(
 
 def complain(problem: object) -> int:
     """One line on stderr, which calls options as they are typed here; the exit code."""
-    printable = "".join(c if c.isprintable() else "?" for c in str(problem))
-    printable = re.sub(
-        r"\b(axis|scan|wavelength)=(?=(\S?))", lambda m: f"--{m[1]}{m[2] and ' '}", printable
-    )
+    said = printable(problem)
+    said = re.sub(r"\b(axis|scan|wavelength)=(?=(\S?))", lambda m: f"--{m[1]}{m[2] and ' '}", said)
     # At once: a launcher that lost one of its processes soon ends the others.
-    print(f"xrdlib: {printable}", file=sys.stderr, flush=True)
+    print(f"xrdlib: {said}", file=sys.stderr, flush=True)
     return 2

@@ -110,7 +110,7 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     )
     for line in text.understood(options["prior"]):
         click.echo(line, err=True)
-    found, problems = _expanded(files)
+    found, problems = _expanded(files, [Path(path).resolve() for path in (out, html) if path])
     jobs = options["jobs"] or max(1, min(os.cpu_count() or 1, len(found) // _FEW))
     answered = []
     for problem in problems:
@@ -136,8 +136,12 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     return 2 if problems else 0
 
 
-def _expanded(arguments):
-    """Files that arguments name, and sentences about those that name none."""
+def _expanded(arguments, results):
+    """Files that arguments name, and sentences about those that name none.
+
+    What an earlier run wrote to the same place, or beside it as pages, is no file in a folder.
+    """
+    results = [*results, *(path.with_name(f"{path.stem}_files") for path in results)]
     files, problems = [], []
     for name in arguments:
         path = Path(name)
@@ -148,6 +152,8 @@ def _expanded(arguments):
             own = [p for p in sorted(glob(name, recursive=True)) if Path(p).is_file()]
         else:
             own = [name]
+        if own != [name]:
+            own = [p for p in own if not {(q := Path(p).resolve()), *q.parents} & {*results}]
         files += own
         if not own:
             problems.append(f"{name}: there is no file; check the name.")

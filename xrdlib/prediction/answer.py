@@ -16,6 +16,9 @@ from .attribution import match
 
 ASSUMED = "CuKa"  # radiation where neither the user nor the file names one
 COVERAGE = 0.9
+# Share of a prior above which a group is named in it; of the probability, below which it is
+# excluded by the pattern.
+_NAMED, _EXCLUDED = 2e-5, 0.01
 _UNLIKE = 0.5  # similarity to the nearest structure, below which few answers are right
 
 FLAGS = {
@@ -41,12 +44,14 @@ FLAGS = {
     "range_cut": "Of the few peaks some lie outside 5 to 90 degrees (as with Cu radiation), where "
     "nothing is used.",
     "wavelength_assumed": f"Neither you nor the file names the wavelength; {ASSUMED} is assumed.",
+    "prior_contradicted": "The pattern contradicts the prior that you stated, which excludes what "
+    "its peaks speak for.",
     "scans_averaged": "The file holds several scans of one range that agree: they were averaged; "
     "choose one with --scan.",
     "scans_joined": "The file holds several ranges: they were joined; choose one with --scan.",
     "scans_left": "The file holds further scans, which differ or cannot be read: they were left "
     "out; choose one with --scan.",
-    "aborted": "The file holds fewer points than it says, as of a scan that was aborted.",
+    "aborted": "The scan was aborted: the file says so, or holds fewer points than it should.",
     "neutrons": "The pattern was measured with neutrons, or at least not with X-rays, which the "
     "models know alone: the positions of its peaks count, their intensities mislead.",
 }
@@ -142,6 +147,7 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
     if "no_peaks" not in found:
         near = nearest and match(predictor.retrieval, *scan)
         found |= doubts.of_answer(*scan, lattice, near, predictor.grid, request.cell is not None)
+        found |= _contradiction(predictor, probability, request.prior)
     found |= {"wavelength_assumed": ""} if assumed else {}
     found |= {"neutrons": ""} if not_x_rays(pattern) else {}
     found |= dict.fromkeys(getattr(pattern, "metadata", {}).get("notes", ()), "")
@@ -187,6 +193,21 @@ def reweighed(predictor, probability: np.ndarray, prior, other) -> np.ndarray:
     )
     scores = np.log(np.maximum(probability, 1e-300)) + second - first
     return np.exp(scores - logsumexp(scores[None])[0])
+
+
+def _contradiction(predictor, probability, prior):
+    """The flag of a stated prior against which the pattern speaks, if it does."""
+    if isinstance(prior, str) and prior in ("minerals", "uniform"):
+        return {}
+    named = priors.resolve_prior(prior, predictor.metadata["minerals"]) > _NAMED
+    alike = reweighed(predictor, probability, prior, "uniform")
+    best = int(alike.argmax())
+    if named[best] or alike[named].sum() > _EXCLUDED or alike[best] < 0.5:
+        return {}
+    row = groups.table()["extinction_groups"][best]
+    names = ", ".join(groups.reference_symbol(number) for number in row["space_groups"][:3])
+    told = f"With all groups alike, {names} (eg{best + 1}) would have {100 * alike[best]:.0f} %"
+    return {"prior_contradicted": f"{told}, those of the prior {100 * alike[named].sum():.1g} %."}
 
 
 def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None):

@@ -69,10 +69,6 @@ def attribute(
     first, second : int
         Groups 1..99.
 
-    Returns
-    -------
-    Attribution
-
     Raises
     ------
     XrdlibError
@@ -83,20 +79,14 @@ def attribute(
     x = normalise(torch.from_numpy(on_grid))
     share = background(on_grid, grid.step).clip(min=0) / on_grid.max()
     baseline = torch.from_numpy(np.sqrt(share)).to(x)  # on the scale of the pattern's own lines
-    function = log_odds(
-        predictor.model,
-        first,
-        second,
-        predictor.calibration.a,
-        predictor.metadata["training_prior"],
-    )
+    prior = predictor.metadata["training_prior"]
+    function = log_odds(predictor.model, first, second, predictor.calibration.a, prior)
     with torch.no_grad():
         ends = function(torch.stack([x, baseline])).tolist()
     values = integrated_gradients(function, x, baseline).numpy()
-    sine = np.sin(np.radians(grid.two_theta) / 2) * wavelength / CU_KA1
-    seen = sine < 1
-    angle = 2 * np.degrees(np.arcsin(sine[seen]))
-    return Attribution(first, second, angle, values[seen], *ends)
+    angle = rescaled(grid.two_theta, wavelength / CU_KA1)
+    seen = angle < 180
+    return Attribution(first, second, angle[seen], values[seen], *ends)
 
 
 def integrated_gradients(
@@ -214,14 +204,8 @@ def match(
 
     Parameters
     ----------
-    two_theta, intensity : array_like, (m,)
-        Degrees and any linear scale.
-    wavelength : str or float
-        A named anode or line, or angstrom.
-
-    Returns
-    -------
-    Match
+    two_theta, intensity, wavelength
+        As for `attribute`.
 
     Raises
     ------
@@ -234,14 +218,14 @@ def match(
     row = int(rows[0])
     stretch = retrieval.stretch(on_grid, row)
     angle, height = retrieval.lines(row)
-    # sin(theta) of each line over the wavelength: a larger cell has its lines at lower angles.
-    reciprocal = np.sin(np.radians(angle) / 2) / CU_KA1 / (1 + stretch)
-    lines = _angles(reciprocal * wavelength)
+    # A larger cell has its lines at lower angles.
+    ratio = wavelength / CU_KA1 / (1 + stretch)
+    lines = rescaled(angle, ratio)
     peaks = _peaks(two_theta, intensity)
     # Calculated lines go no further than the grid does.
-    with_copper = _angles(np.sin(np.radians(peaks) / 2) * CU_KA1 / wavelength)
+    with_copper = rescaled(peaks, CU_KA1 / wavelength)
     peaks = peaks[(with_copper >= GRID.start) & (with_copper <= GRID.stop)]
-    places = np.concatenate([lines, _angles(reciprocal * wavelength * _ALPHA_2)])
+    places = np.concatenate([lines, rescaled(angle, ratio * _ALPHA_2)])
     shown = (lines >= np.min(two_theta)) & (lines <= np.max(two_theta))
     return Match(
         name=str(retrieval.name[row]),
@@ -256,8 +240,9 @@ def match(
     )
 
 
-def _angles(sine):
-    """2theta in degrees; 180 where there is no reflection."""
+def rescaled(two_theta: ArrayLike, ratio: float) -> np.ndarray:
+    """Angles in degrees at `ratio` times the wavelength; 180 where nothing is reflected."""
+    sine = np.sin(np.radians(two_theta) / 2) * ratio
     return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))
 
 

@@ -9,7 +9,7 @@ from ..identification.peaks import background, profile
 from ..simulation.diffraction import WAVELENGTHS
 from ..symmetry import groups
 from ..symmetry.cells import settings
-from .attribution import Match
+from .attribution import Match, rescaled
 
 # K-beta1 of the usual anodes, and the L-alpha1 of tungsten that ages tubes, in angstrom; Bearden,
 # Reviews of Modern Physics 39, 78 (1967).
@@ -60,19 +60,16 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
     XrdlibError
         If it is no pattern, see `patterns.to_grid`, or too little of it lies on the grid.
     """
-    on_grid = to_grid(two_theta, intensity, wavelength, grid)
+    inside, found, places = _measured(two_theta, intensity, wavelength, grid)
     order = np.argsort(two_theta, kind="stable")
-    angle = _as_with_copper(np.asarray(two_theta, dtype=np.float64)[order], wavelength)
+    angle = rescaled(np.asarray(two_theta, dtype=np.float64)[order], CU_KA1 / wavelength)
     first, last = angle[0], angle[-1]
-    span = np.flatnonzero(on_grid)
-    if (span[-1] - span[0]) * grid.step < _LEAST_SPAN:
+    if (len(inside) - 1) * grid.step < _LEAST_SPAN:
         raise XrdlibError(
             f"Less than {_LEAST_SPAN:g} degrees of the scan lie between {grid.start:g} and "
             f"{grid.stop:g} degrees (as seen with Cu radiation) if its wavelength is "
             f"{wavelength:.5g} angstrom; most likely it is another one, which --wavelength states."
         )
-    inside = on_grid[span[0] : span[-1] + 1]
-    places = grid.two_theta[span[0]] + grid.step * (found := profile(inside, grid.step)).peaks
     number = len(places)
     doubts = {}
     if number < FEW:
@@ -128,20 +125,16 @@ def of_answer(
     dict of str to str
         As from `of_pattern`.
     """
-    on_grid = to_grid(two_theta, intensity, wavelength, grid)
-    span = np.flatnonzero(on_grid)
-    inside = on_grid[span[0] : span[-1] + 1]
-    found = profile(inside, grid.step)
+    inside, found, place = _measured(two_theta, intensity, wavelength, grid)
     index = found.peaks
-    place = grid.two_theta[span[0]] + grid.step * index
     height = found.height[index] / found.height[index].max(initial=1e-30)
     by_lattice = by_structure = np.zeros(len(place), dtype=bool)
     reflections = np.zeros(0)
     if lattice:
-        reflections = _reflections(lattice["cell"], grid.start, place[-1] + 1)
+        reflections = _reflections(lattice["cell"], grid.start, place[-1] + 1)[2]
         by_lattice = _explained(place, reflections)
     if near:
-        lines = _as_with_copper(near.two_theta, wavelength)
+        lines = rescaled(near.two_theta, CU_KA1 / wavelength)
         by_structure = (np.abs(place[:, None] - lines) < _NEAR_STRUCTURE).any(1)
     doubts = {}
     beta, name = _beta(place, height, ~by_lattice | ~by_structure, wavelength)
@@ -172,24 +165,30 @@ def of_answer(
     return doubts
 
 
+def _measured(two_theta, intensity, wavelength, grid):
+    """The part of the grid that was measured, its profile, and the angles of its peaks."""
+    on_grid = to_grid(two_theta, intensity, wavelength, grid)
+    span = np.flatnonzero(on_grid)
+    inside = on_grid[span[0] : span[-1] + 1]
+    found = profile(inside, grid.step)
+    return inside, found, grid.two_theta[span[0]] + grid.step * found.peaks
+
+
 def hidden_start(lattice: dict, two_theta, wavelength: float, grid: Grid = GRID) -> bool:
     """Whether the group of a lattice allows reflections on the grid before a scan begins."""
-    first = float(_as_with_copper(np.min(two_theta), wavelength))
-    try:
-        hkl = cell_lines(lattice["cell"], CU_KA1, grid.start, first)[0]
-    except XrdlibError:  # no reflection in the range
-        return False
+    first = float(rescaled(np.min(two_theta), CU_KA1 / wavelength))
+    hkl = _reflections(lattice["cell"], grid.start, first)[0]
     number = groups.table()["extinction_groups"][lattice["group"] - 1]["space_groups"][0]
     choices = settings(lattice["group"], lattice["cell"])
     return any((~groups.absent(number, hkl @ change)).any() for change in choices)
 
 
 def _reflections(cell, first, last):
-    """Cu K-alpha1 angles of all reflections of a primitive cell; none where there are none."""
+    """All reflections of a primitive cell within angles of Cu K-alpha1, see `cell_lines`."""
     try:
-        return cell_lines(cell, CU_KA1, first, last)[2]
+        return cell_lines(cell, CU_KA1, first, last)
     except XrdlibError:  # no reflection in the range
-        return np.zeros(0)
+        return np.zeros((0, 3), dtype=int), None, np.zeros(0), None
 
 
 def _explained(place, reflections):
@@ -215,7 +214,7 @@ def _beta(place, height, left, wavelength):
     companions = {f"K-beta of {anode}": _BETA[anode], "L-alpha of tungsten": _TUNGSTEN}
     for name, other in companions.items():
         ratio = other / WAVELENGTHS[f"{anode}Ka1"]
-        at = 2 * np.degrees(np.arcsin(np.minimum(np.sin(np.radians(place / 2)) * ratio, 1)))
+        at = rescaled(place, ratio)
         part = height[:, None] / height
         low, high = _BETA_SHARE
         pair = (np.abs(place[:, None] - at) < _NEAR_BETA) & (part > low) & (part < high)
@@ -274,11 +273,4 @@ def _peaks_outside(angle, intensity, grid):
 
 def _places(with_copper, wavelength):
     """Angles at the wavelength of the measurement, as text."""
-    sine = np.sin(np.radians(np.asarray(with_copper) / 2)) * wavelength / CU_KA1
-    return ", ".join(f"{x:.2f}" for x in 2 * np.degrees(np.arcsin(np.minimum(sine, 1))))
-
-
-def _as_with_copper(two_theta, wavelength):
-    """Angles at which Cu K-alpha1 would show the same spacings; 180 where it cannot."""
-    sine = np.sin(np.radians(two_theta) / 2) * (CU_KA1 / wavelength)
-    return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))
+    return ", ".join(f"{x:.2f}" for x in rescaled(with_copper, wavelength / CU_KA1))
