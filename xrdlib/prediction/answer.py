@@ -146,7 +146,7 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
             del found["short_range"]
     if "no_peaks" not in found:
         near = nearest and match(predictor.retrieval, *scan)
-        found |= doubts.of_answer(*scan, lattice, near, predictor.grid, request.cell is not None)
+        found |= doubts.of_answer(*scan, lattice, near, predictor.grid, request.cell)
         found |= _contradiction(predictor, probability, request.prior)
     found |= {"wavelength_assumed": ""} if assumed else {}
     found |= {"neutrons": ""} if not_x_rays(pattern) else {}
@@ -207,7 +207,7 @@ def _contradiction(predictor, probability, prior):
     row = groups.table()["extinction_groups"][best]
     names = ", ".join(groups.reference_symbol(number) for number in row["space_groups"][:3])
     told = f"With all groups alike, {names} (eg{best + 1}) would have {100 * alike[best]:.0f} %"
-    return {"prior_contradicted": f"{told}, those of the prior {100 * alike[named].sum():.1g} %."}
+    return {"prior_contradicted": f"{told}, those of the prior less than 1 %."}
 
 
 def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None):

@@ -1,5 +1,7 @@
 """What a pattern and its answer give reason to doubt; each doubt is a key of `answer.FLAGS`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..base.errors import XrdlibError
@@ -26,6 +28,9 @@ COARSE, BROAD = 0.049, 0.2  # degrees, of steps and of the full width at half ma
 _SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
 _CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
 _STATED = 0.7  # of the peaks; a cell that explains fewer is hardly the right one
+# First peaks that a stated cell is held against, and fewest; standard deviations from chance, which
+# random crystals' own cells exceed and nine of ten other cells do not.
+_FIRST, _JUDGED, _CHANCE = 20, 8, 3.0
 _NEAR, _NEAR_STRUCTURE, _NEAR_BETA = 0.12, 0.15, 0.06  # degrees
 _WITH_COPPER = " (as with Cu radiation)"
 _MOST = 24  # clear peaks; further up a cell has reflections everywhere
@@ -105,7 +110,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
 
 def of_answer(
     two_theta, intensity, wavelength: float, lattice: dict | None, near: Match | None,
-    grid: Grid = GRID, stated: bool = False,
+    grid: Grid = GRID, stated: Sequence[float] | None = None,
 ) -> dict[str, str]:  # fmt: skip
     """Doubts that arise beside what was found: peaks left over, K-beta peaks, uneven widths.
 
@@ -117,8 +122,8 @@ def of_answer(
         With its "cell", see `predictor.Predictor.recognise`.
     near : attribution.Match or None
         The structure that is most like the pattern.
-    stated : bool
-        Whether the lattice is the user's: it alone has to explain the peaks.
+    stated : sequence of 6 floats, optional
+        The cell that the user gave: it alone has to explain the peaks.
 
     Returns
     -------
@@ -152,10 +157,15 @@ def of_answer(
                 + (f" and the most similar structure {strange.sum()}" if near else "")
                 + f", for instance at {_places(place[shown], wavelength)} degrees."
             )
-    if stated and lattice and lattice["explained"] < _STATED * lattice["lines"]:
+    if stated is not None and lattice and lattice["explained"] < _STATED * lattice["lines"]:
         doubts["left_over"] = (
             f"The cell that you gave explains {lattice['explained']} of the first "
             f"{lattice['lines']} peaks only."
+        )
+    elif stated is not None and _by_chance(first := place[clear][:_FIRST], stated):
+        doubts["left_over"] = (
+            f"The first {len(first)} peaks lie no nearer to reflections of the cell that you gave "
+            "than chance would put them."
         )
     alone = (np.abs(place[:, None] - reflections) < _ALONE).sum(1) == 1
     alone &= (height > 3 * _CLEAR) & (place < 50)
@@ -200,6 +210,28 @@ def _explained(place, reflections):
     near = np.abs(off) < _NEAR_STRUCTURE
     shift = np.median(off[near][:_MOST]) if near.any() else 0.0
     return np.abs(off - shift) < _NEAR
+
+
+def _by_chance(place, cell):
+    """Whether peaks lie no nearer to the reflections of a cell than chance would put them.
+
+    By chance a peak is off by any share of half the gap between two reflections alike, so that the
+    mean of n shares is 1/2 with a variance of 1/(12 n). The cell may be a little larger or smaller,
+    and the zero shifted.
+    """
+    if len(place) < _JUDGED:
+        return False
+    lines = _reflections(cell, 1.0, place[-1] + 10)[2]
+    least = 1.0
+    for scale in np.linspace(0.995, 1.005, 21) if len(lines) else ():
+        at = rescaled(lines, scale)
+        at = np.concatenate([[0], at, [at[-1] + 2]])
+        for x in (place - 0.04, place, place + 0.04):
+            above = np.clip(np.searchsorted(at, x), 1, len(at) - 1)
+            low, high = at[above - 1], at[above]
+            share = np.minimum(np.abs(x - low), np.abs(high - x)) / np.maximum(high - low, 1e-9)
+            least = min(least, 2 * share.mean())
+    return (0.5 - least) * np.sqrt(12 * len(place)) < _CHANCE
 
 
 def _beta(place, height, left, wavelength):
