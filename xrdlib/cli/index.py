@@ -46,7 +46,7 @@ def index(
     from .. import read_pattern
     from ..base.errors import XrdlibError
     from ..base.files import write_text
-    from ..prediction import answer, cell_table, cell_words, doubts, peak_positions
+    from ..prediction import answer, cell_table, cell_words, doubts, flags, peak_positions
     from ..prediction.predictor import load_predictor
 
     predictor = load_predictor(weights)
@@ -55,7 +55,7 @@ def index(
     scan = pattern.two_theta, pattern.intensity, used
     found = doubts.of_pattern(*scan, assumed, predictor.grid)
     found |= {"wavelength_assumed": ""} if assumed else {}
-    notes = [answer.FLAGS[flag] for flag in found if flag not in ("no_peaks", "few_peaks")]
+    notes = [flags.FLAGS[flag] for flag in found if flag not in ("no_peaks", "few_peaks")]
     peaks, cells = cell_table.find_cells(predictor, *scan)
     cells = cells[:top]
     form = cell_words.document if as_json else cell_words.listing

@@ -1,4 +1,4 @@
-"""What a pattern and its answer give reason to doubt; each doubt is a key of `answer.FLAGS`."""
+"""What a pattern and its answer give reason to doubt; each doubt is a key of `flags.FLAGS`."""
 
 from collections.abc import Sequence
 
@@ -58,7 +58,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
     Returns
     -------
     dict of str to str
-        Keys of `answer.FLAGS`, and what is to be added to their sentences.
+        Keys of `flags.FLAGS`, and what is to be added to their sentences.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from ..symmetry import groups
 from ..symmetry.conditions import conditions
 from ..symmetry.lookup import named, standard_symbol
 from . import cell_words
-from .answer import FLAGS
+from .flags import FLAGS
 
 _COLUMNS = "file rank group symbol crystal_system space_groups probability in_set set flags".split()
 _SHOWN = 12  # groups of a set that are named

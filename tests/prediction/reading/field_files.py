@@ -168,6 +168,18 @@ HEAD_WAVELENGTHS = {
     "# synchrotron 30 keV\n": 0.413280661,
     "# pixel size 0.172 mm, distance 1.25 m\n": None,
     "# filter thickness 0.02 mm, Ni\n": None,
+    "##NAMES=Quartz\n##X-RAY WAVELENGTH=0.7093\n": 0.7093,
+    "# Calibrated wavelength = 0.413909\n": 0.413909,
+    "lambda=0.05 nm\n": 0.5,
+    "K-Alpha2 wavelength,1.5444260\nK-Alpha1 wavelength,1.5405980\n": 1.540598,
+    "_WL_UNIT='A'\n_WL2=1.54439\n_WL1=1.54060\n": 1.5406,
+    "Wavelength (mean): 1.2345\nK-Alpha1: 1.2300\n": 1.23,
+    "Anode material,Cu\n": CU_KA1,
+    "# radiation: MoKa\n": 0.709319,
+    "# X-ray Instruments Co. Ltd\n": None,
+    "# tube current 40 mA\n": None,
+    "Wavelength Range=15\n": None,
+    "": None,
 }
 AXIS_NAMES = {
     # name of the column: (axis, positions)
@@ -200,6 +212,9 @@ AXIS_NAMES = {
     "Degrees 2-Theta": ("two_theta", X),
     "Pos. [\u00b02Th.]": ("two_theta", X),
     "diffraction angle": ("two_theta", X),
+    **dict.fromkeys(("2Theta", "TwoTheta", "2th", "Angle", "tth"), ("two_theta", X)),
+    **dict.fromkeys(("d", "d-spacing", "d [\u00c5]", "d_spacing", "dspacing"), ("d", D)),
+    **dict.fromkeys(("Q", "Q (1/A)", "q [\u00c5-1]", "q(A^-1)", "Q_vector"), ("q", Q)),
 }
 # Names of positions that are no angle, or in a unit that nobody knows.
 AXES_REFUSED = (
@@ -384,6 +399,18 @@ READ = {
         .replace("|", ";"),
         None,
         {"y": Y + 900},
+    ),
+    "quoted.csv": (
+        table(row='"{0!r}","{1!r}"').replace(".", ","),
+        None,
+    ),
+    "panalytical.csv": (
+        table(
+            sep=",",
+            header="[Measurement conditions]\nAnode material,Cu\nK-Alpha1 wavelength,1.5405980\n"
+            "K-Alpha2 wavelength,1.5444260\n\n[Scan points]\nAngle,Intensity\n",
+        ),
+        1.540598,
     ),
     "trailing.csv": (table(header="2theta,intensity,,\n", row="{0!r},{1!r},,"), None),
     "trailing.tsv": (table(header="2theta\tI\t\t\n", row="{0!r}\t{1!r}\t\t"), None),

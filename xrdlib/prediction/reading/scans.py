@@ -82,10 +82,9 @@ def typed_wavelength(text):
     except (TypeError, ValueError, KeyError):
         return text
     if not found[2] and (anode := _in_nanometres(value)):
-        raise XrdlibError(
-            f"The wavelength {value:g} is {anode} K-alpha in nanometres; give {10 * value:g}, or "
-            f'"{value:g} A" if it is angstrom.'
-        )
+        meant = f', or "{value:g} A" if it is angstrom' if value >= 0.1 else ""
+        what = f"is {anode} K-alpha in nanometres; give {10 * value:g}{meant}"
+        raise XrdlibError(f"The wavelength {value:g} {what}.")
     return value
 
 
