@@ -56,11 +56,10 @@ def simulator(comparison: dict) -> Figure:
         ax.set(ylim=(0, 1), yticks=[0, 0.5, 1])
     axes[-1, -1].legend(loc="lower right")
     fig.supylabel("share of patterns below", fontsize=8)
-    found = comparison["two_sample"]
-    network = f", {found['network']['auc']:.2f} by a network" if found["network"] else ""
+    auc = comparison["two_sample"]["features"]["auc"]
     fig.suptitle(
         f"{comparison['n']} pairs of {comparison['families']} mineral families, told apart with "
-        f"AUC {found['features']['auc']:.2f} by all features{network} (0.50: not at all)",
+        f"AUC {auc:.2f} by all features (0.50: not at all)",
         fontsize=8,
     )
     return fig

@@ -20,10 +20,12 @@ from ..learning import calibrate
 from ..learning.experiment import MEASURED
 from ..learning.metrics import credit, log_likelihood, means
 from ..learning.priors import log_ratio
+from ..prediction.evaluate import search_match
 from ..prediction.predictor import Predictor
 from ..simulation.realism import Realism, measured_like
 from ..structures.measured import Measured
 from ..symmetry.groups import N_GROUPS
+from .comparison import changes, corrected, per_pattern
 from .simulator import COLLECTION
 from .specimens import own_structure
 
@@ -107,13 +109,13 @@ def simulate(
 
 def read(predictors: dict[str, Predictor], intensity: ndarray) -> dict[str, ndarray]:
     """Calibrated log-probabilities of networks without retrieval, by name, (m, 99) each."""
-    found = {}
+    logp = {}
     for title, predictor in predictors.items():
         evidence = predictor.evidence(GRID.two_theta, intensity).evidence
         ratio = log_ratio(predictor.metadata["minerals"], np.full(N_GROUPS, 1 / N_GROUPS))
         fit = predictor.calibration
-        found[title] = calibrate.rescale(evidence, fit.T, fit.w, ratio)
-    return found
+        logp[title] = calibrate.rescale(evidence, fit.T, fit.w, ratio)
+    return logp
 
 
 def gains(logp: ndarray, labels: ndarray, null: ndarray) -> dict[str, ndarray]:
@@ -126,12 +128,12 @@ def gains(logp: ndarray, labels: ndarray, null: ndarray) -> dict[str, ndarray]:
     """
     draws = len(logp) // len(labels)
     truth = np.tile(labels, draws)
-    told = log_likelihood(logp, truth)
+    likelihood = log_likelihood(logp, truth)
     values = {
         "top1": 100 * credit(logp, truth, 1),
         "top5": 100 * credit(logp, truth, 5),
-        "nll": -told,
-        "bits": (told - np.log(null)[truth]) / np.log(2),
+        "nll": -likelihood,
+        "bits": (likelihood - np.log(null)[truth]) / np.log(2),
     }
     return {key: value.reshape(draws, -1).mean(0) for key, value in values.items()}
 
@@ -160,7 +162,8 @@ def study(
     unseen, one structure each.
 
     Gives, for JSON, "note" (None, or why there is no comparison with measured patterns), "order"
-    (nuisances), "draws", "parts" (by measured set), "held_out" (by network).
+    (nuisances), "draws", "parts" (by measured set), "held_out" (by network) and "search"
+    (`beside_search`).
     """
     parts = {}
     for name, patterns in measured_sets.items():
@@ -176,8 +179,41 @@ def study(
         "order": list(NUISANCES),
         "draws": draws,
         "held_out": _held_out(predictors, banks, minerals, seed),
+        "search": beside_search(predictors, measured_sets, banks["library"], null, seed=seed)
+        if measured_sets
+        else [],
         "parts": parts,
     }
+
+
+def beside_search(
+    predictors: dict[str, Predictor],
+    measured_sets: dict[str, Measured],
+    library: Reflections,
+    null: ndarray,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> list[dict]:
+    """Networks less search-match, which learns nothing, on the same measured test patterns.
+
+    Rows have "network", "subset", "n", "n_families", "top1" (percent) and "bits" of the network,
+    "search_top1" and "search_bits", and `comparison.changes`, in bits corrected for the number of
+    networks.
+    """
+    subset, rows = MEASURED[1], []
+    patterns = measured_sets[subset]
+    labels, families = patterns.group.astype(int) - 1, patterns.family
+    minerals = next(iter(predictors.values())).metadata["minerals"]
+    search = per_pattern(search_match(library, measured_sets, minerals)[0][subset], labels, null)
+    for title, logp in read(predictors, patterns.intensity).items():
+        own = per_pattern(logp, labels, null)
+        means_of = {key: float(own[key].mean()) for key in ("top1", "bits")}
+        means_of |= {f"search_{key}": float(search[key].mean()) for key in ("top1", "bits")}
+        counts = {"n": len(labels), "n_families": len(np.unique(families))}
+        row = {"network": title, "subset": subset, **counts, **means_of}
+        rows.append(row | changes(own, search, families, n_boot, seed))
+    corrected(rows)
+    return rows
 
 
 def _part(predictors, patterns, draw, null, whole):
@@ -240,8 +276,8 @@ def _nuisances(own, families):
 def _held_out(predictors, banks, minerals, seed):
     """Simulated minerals that were trained on beside those kept from training, by network."""
     every = conditions()
-    found = {title: {} for title in predictors}
-    # No class is told to be commoner: bits are over the uniform distribution here.
+    table = {title: {} for title in predictors}
+    # No class is taken to be commoner: bits are over the uniform distribution here.
     null = np.full(N_GROUPS, 1 / N_GROUPS)
     for kind, bank in ((SEEN, banks["train"]), (UNSEEN, banks["holdout"])):
         chosen = bank.take(one_of_each(bank.name, minerals, seed))
@@ -252,9 +288,9 @@ def _held_out(predictors, banks, minerals, seed):
         ):
             x = simulate(chosen, banks["train"], realism, 1, seed)
             for title, logp in read(predictors, x).items():
-                rows = found[title].setdefault(kind, {"n": len(labels)})
+                rows = table[title].setdefault(kind, {"n": len(labels)})
                 rows[condition] = means(gains(logp, labels, null), chosen.name)
-    return found
+    return table
 
 
 def one_of_each(name: ndarray, most: int, seed: int = 0) -> ndarray:

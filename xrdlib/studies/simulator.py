@@ -20,9 +20,8 @@ from ..structures import banks
 from ..structures.banks import load_amcsd
 from ..structures.crystals import generate
 from ..structures.recipes import shipped
-from .pattern_features import features
+from .pattern_features import features, two_sample
 from .specimens import own_structure
-from .two_sample import two_sample
 
 # What decides about a pattern of the measured collection, and varies in training.
 COLLECTION = {"subtracted": 1.0, "cropped": 0.0, "coarse": 0.0}
@@ -42,7 +41,7 @@ def compare(config: SimpleNamespace) -> dict:
     collection.
 
     Gives "n", "families", "note" (None, or why there is no comparison), and unless there is none
-    "two_sample" (see `two_sample.two_sample`), "as_trained_auc" (features, with all that training
+    "two_sample" (see `pattern_features.two_sample`), "as_trained_auc" (with all that training
     draws) and "features": {name: {"measured", "simulated": quantiles, "auc"}}.
     """
     patterns = load_set(config, MEASURED[0])
@@ -58,18 +57,18 @@ def compare(config: SimpleNamespace) -> dict:
     main = library.take(nearest)
     simulated = simulate_like(config, main, library, **COLLECTION)
     trained = simulate_like(config, main, library)
-    told = (family, config.seed, _FOLDS)
-    found = two_sample(measured, simulated, *told, grid=points)
-    as_trained = two_sample(measured, trained, *told, permutations=0, epochs=0, grid=points)
+    about = (family, config.seed, _FOLDS)
+    test = two_sample(measured, simulated, *about, grid=points)
+    as_trained = two_sample(measured, trained, *about, permutations=0, grid=points)
     tables = {
         kind: {name: _quantiles(column) for name, column in features(x, points).items()}
         for kind, x in (("measured", measured), ("simulated", simulated))
     }
-    single = found["features"].pop("single")
+    single = test["features"].pop("single")
     return {
         **counts,
         "note": None,
-        "two_sample": found,
+        "two_sample": test,
         "as_trained_auc": as_trained["features"]["auc"],
         "features": {
             name: {**{kind: table[name] for kind, table in tables.items()}, "auc": value}
