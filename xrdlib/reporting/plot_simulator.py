@@ -81,12 +81,10 @@ def simulator_cost(rows: list[dict]) -> Figure:
             look = {"color": COLOURS[colour], "marker": marker}
             own = sorted((row[by], row[work]) for row in rows if row["by"] == by)
             ax.plot(*zip(*own, strict=True), label=label, linestyle="-", **look)
-            large = [(row[by], row[work]) for row in rows if row["by"] == "supercell"]
-            ax.plot(*zip(*large, strict=True), mfc="white", linestyle=":", **look)
         ax.set(xscale="log", yscale="log", xlabel=title)
     axes[0].set_ylabel("ms of one core, each")
     axes[0].legend()
-    axes[1].set_title("filled: minerals, open: supercells of one")
+    axes[1].set_title("minerals of the library")
     return fig
 
 

@@ -10,7 +10,7 @@ would mind the first and not the others.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -58,8 +58,6 @@ class Places:
     allowed: ndarray  # all lines that the true group allows
     absent: ndarray  # those it forbids
     width: float  # of a token, degrees
-    empty: ndarray  # tokens without any reflection of the cell, allowed or not
-    gap: ndarray  # (tokens,) from each centre to the nearest visible line, `FAR` at most
 
     def __len__(self) -> int:
         return len(self.diagnostic)
@@ -148,7 +146,7 @@ def places(
     if not by_token:
         return None
     *columns, who = zip(*by_token.values(), strict=True)
-    rest = (list(who), angle[there], angle[~there], width, empty, gap)
+    rest = (list(who), angle[there], angle[~there], width)
     return Places(*map(np.array, columns), *rest)
 
 
@@ -156,7 +154,8 @@ def matched(token: int, empty: ndarray, gap: ndarray, width: float) -> tuple | N
     """Empty tokens below and above a token, about as far from a visible line, and their weights.
 
     ((below, above), (weight, weight)), or None where there is none on one of the sides within
-    `REACH`; `empty`, `gap` and `width` as in `Places`.
+    `REACH`. `empty` are tokens without any reflection of the cell, `gap` (tokens,) goes from each
+    centre to the nearest visible line, `width` is that of a token, in degrees.
     """
     reach = (np.abs(empty - token) * width <= REACH) & (empty != token)
     alike = empty[reach & (np.abs(gap[empty] - gap[token]) <= SIMILAR_GAP)]
@@ -166,35 +165,6 @@ def matched(token: int, empty: ndarray, gap: ndarray, width: float) -> tuple | N
     low, high = int(below[-1]), int(above[0])
     share = (token - low) / (high - low)
     return (low, high), (1 - share, share)
-
-
-def swapped(here: Places, other: Places) -> Places | None:
-    """The absences of another crystal looked for in this pattern: places that mean nothing in it.
-
-    With the other one's diagnostic tokens, those of them that are empty here and have controls
-    here; None where there are none. Both on the same tokens.
-    """
-    rows = []
-    for j, token in enumerate(other.diagnostic):
-        if token in here.empty and (match := matched(token, here.empty, here.gap, here.width)):
-            nearest = np.abs(here.diagnostic - token).argmin()
-            lit = here.line[nearest], here.line_angle[nearest]
-            rows.append((token, other.angle[j], other.hkl[j], *match, *lit))
-    if not rows:
-        return None
-    names = ("diagnostic", "angle", "hkl", "controls", "weights", "line", "line_angle")
-    columns = map(np.array, zip(*rows, strict=True))
-    return replace(
-        here, rivals=[here.rivals[0]] * len(rows), **dict(zip(names, columns, strict=True))
-    )
-
-
-def exchanged(every: list[Places], seed: int = 0) -> tuple[ndarray, list[Places]]:
-    """Absences looked for in other patterns, a null: rows that have places for some, and those."""
-    order = np.random.default_rng(seed).permutation(len(every))
-    pairs = [(i, swapped(every[i], every[j])) for i, j in enumerate(order) if i != j]
-    kept = [(i, here) for i, here in pairs if here is not None]
-    return np.array([i for i, _ in kept], dtype=np.int64), [here for _, here in kept]
 
 
 def reader(

@@ -11,7 +11,7 @@ from ..learning.baselines import build
 from ..learning.model import Block, PhysicsTransformer
 from ..learning.statistics import compare, holm
 from ..symmetry import groups
-from .absences import Places, exchanged, intervened, located, reader, tokens
+from .absences import Places, intervened, located, reader, tokens
 from .specimens import Specimens
 
 SOURCES = ("class token", "all tokens")
@@ -134,20 +134,15 @@ def study(
     the null.
 
     Gives "network", "subset", "n" patterns, "n_families" and "n_absences"; "heads" (`head_rows`);
-    "exchanged" (those of the class token, for absences of other patterns); "untrained" (the
-    "largest" mean of a class token, a dict a seed); "intervention" and "intervention_untrained"
-    (`absences.intervened`) and "verdict". None where fewer than two families have diagnostic
-    absences.
+    "untrained" (of each, the "largest" mean of a class token and how many heads are "more");
+    "intervention" and "intervention_untrained" (`absences.intervened`) and "verdict". None where
+    fewer than two families have diagnostic absences.
     """
     subjects, places = located(subjects, model, metadata["minerals"], measured)
     if len(np.unique(subjects.family)) < 2:
         return None
     decoding = metadata["calibration"]["a"], metadata["training_prior"]
     fresh = [build("physics", asdict(model.config), seed + k).eval() for k in range(seeds)]
-    index, others = exchanged(places, seed)
-    null, of_others = subjects.take(index), []
-    if len(np.unique(null.family)) > 1:
-        of_others = _class_token(head_rows(model, null, others, seed))
     some = np.unique(np.linspace(0, len(places) - 1, most).astype(int))
     part = subjects.take(some), [places[i] for i in some]
     result = {
@@ -157,8 +152,7 @@ def study(
         "n_families": len(np.unique(subjects.family)),
         "n_absences": sum(map(len, places)),
         "heads": head_rows(model, subjects, places, seed),
-        "exchanged": of_others,
-        "untrained": [{"largest": _largest(net, subjects, places, seed)} for net in fresh],
+        "untrained": [_null(net, subjects, places, seed) for net in fresh],
         "intervention": intervened(reader(model, *decoding), *part, seed=seed),
         "intervention_untrained": intervened(reader(fresh[0], *decoding), *part, seed=seed),
     }
@@ -205,22 +199,20 @@ def verdict(result: dict) -> dict:
     """What one network's tests say together.
 
     Gives "more" and "less": heads whose class token gives absences significantly more or less
-    weight than empty places; "heads" of them in all; "exchanged" with significant differences;
-    "largest_ratio" and "line_ratio" (largest ratio of weights to empty places, of an absence and of
+    weight than empty places; "heads" of them in all; "untrained", the most that are `more` in a
+    network that has learned nothing; "largest_ratio" and "line_ratio" (largest ratio of weights to empty places, of an absence and of
     a line); "answer_minds" (a line at an absence costs the true group significantly more than one
     at an empty place); "word".
     """
     own = _class_token(result["heads"])
-    sure = [row["absences"] for row in own if row["absences_p"] < SURE]
     largest = _highest_line(result)
     minds = largest["p"] < SURE and largest["difference"] < 0
-    more = sum(x > 0 for x in sure)
-    chance = sum(row["absences_p"] < SURE for row in result["exchanged"])
+    more, chance = _sure(own, 1), max((net["more"] for net in result["untrained"]), default=0)
     return {
         "heads": len(own),
         "more": more,
-        "less": sum(x < 0 for x in sure),
-        "exchanged": chance,
+        "less": _sure(own, -1),
+        "untrained": chance,
         "largest_ratio": float(np.exp(max(row["absences"] for row in own))),
         "line_ratio": float(np.exp(max(row["lines"] for row in own))),
         "answer_minds": bool(minds),
@@ -240,7 +232,7 @@ def together(tests: list[dict]) -> dict:
     holm(rows)
     minded = [row["p_holm"] < SURE and row["difference"] < 0 for row in rows]
     verdicts = [test["verdict"] for test in tests]
-    yes = [a or own["more"] > own["exchanged"] for a, own in zip(minded, verdicts, strict=True)]
+    yes = [a or own["more"] > own["untrained"] for a, own in zip(minded, verdicts, strict=True)]
     sums = {
         "tests": len(tests),
         "heads": sum(own["heads"] for own in verdicts),
@@ -267,6 +259,11 @@ def _class_token(rows):
     return [row for row in rows if row["source"] == SOURCES[0]]
 
 
-def _largest(model, subjects, places, seed):
+def _sure(rows, sign):
+    """Heads that significantly prefer absences to empty places (1), or the other way (-1)."""
+    return sum(row["absences_p"] < SURE and sign * row["absences"] > 0 for row in rows)
+
+
+def _null(model, subjects, places, seed):
     rows = _class_token(head_rows(model, subjects, places, seed))
-    return max(abs(row["absences"]) for row in rows)
+    return {"largest": max(abs(row["absences"]) for row in rows), "more": _sure(rows, 1)}

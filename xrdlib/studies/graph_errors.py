@@ -12,13 +12,12 @@ from numpy import ndarray
 from ..base.errors import XrdlibError
 from ..learning import priors
 from ..learning.metrics import check, means, resamples
-from ..learning.statistics import block_permutation, holm
+from ..learning.statistics import block_permutation
 from ..structures import published
 from ..structures.datasets import MissingData
 from ..symmetry import dag, groups
 
 ALPHA = 0.05
-LEAST = 5  # errors of a crystal system, below which it is not tested
 PUBLISHED = "published champion"
 STATISTICS = ("mean_distance", "within_two", "descendant", "ancestor", "branch")
 SHUFFLES = ("shuffled", "shuffled errors", "shuffled within system")
@@ -115,7 +114,7 @@ def study(
 
     Gives "model", "subset", what `analyse` gives, "n_families", "n_predicted" (groups predicted at
     all), "most_predicted" ("group" and "share" in percent), "ci95" of each statistic (bootstrap
-    over families), "system" (see `by_system`), and "summary" (see `summary`).
+    over families), and "summary" (see `summary`).
     """
     labels, families = np.asarray(labels), np.asarray(families)
     analysis = analyse(logp, labels, families, prior, n_permutations, seed)
@@ -134,7 +133,6 @@ def study(
             "share": 100 * float(counts.max() / counts.sum()),
         },
         "ci95": {key: spread[f"{key}_ci95"] for key in STATISTICS},
-        "system": by_system(predicted, labels, families, n_permutations, seed),
     }
     return {**result, "summary": summary(result)}
 
@@ -200,53 +198,6 @@ def as_log_probs(classes: ndarray, p: float = 0.9) -> ndarray:
     rows = np.full((len(classes), groups.N_GROUPS), (1 - p) / (groups.N_GROUPS - 1))
     rows[np.arange(len(classes)), classes] = p
     return np.log(rows)
-
-
-def by_system(
-    guess: ndarray, labels: ndarray, families: ndarray, n_permutations: int = 1000, seed: int = 0
-) -> list[dict]:
-    """Distance of errors inside each true crystal system, against shuffling inside it.
-
-    A row a system that occurs, in order of symmetry: "system", "n", "n_errors",
-    "distance" (mean hops of an error), "null" and "null_ci95" (the same for predictions shuffled
-    inside the system), "p" (one-sided, errors nearer than shuffled ones) and "p_holm" (corrected
-    for the number of systems tested, Holm 1979), both null with fewer than `LEAST` errors.
-
-    Raises
-    ------
-    XrdlibError
-        If lengths differ.
-    """
-    guess, labels, families = map(np.asarray, (guess, labels, families))
-    if not guess.shape == labels.shape == families.shape:
-        raise XrdlibError("Predictions, labels and families must be of one length.")
-    system = np.array(groups.crystal_systems())[labels]
-    rng, rows = np.random.default_rng(seed), []
-    for name in groups.SYSTEMS:
-        mine = system == name
-        if not mine.any():
-            continue
-        true, own = labels[mine], guess[mine]
-        _, family = np.unique(families[mine], return_inverse=True)
-        dealt = _dealt(own, family, np.zeros_like(family), n_permutations, rng)
-        seen, null = (_values(g, true)["mean_distance"] for g in (own[None], dealt))
-        null, n_errors = null[np.isfinite(null)], int((true != own).sum())
-        p = None
-        if n_errors >= LEAST and len(null):
-            p = float((1 + (null <= seen + _ROUNDING).sum()) / (1 + len(null)))
-        rows.append(
-            {
-                "system": name,
-                "n": len(true),
-                "n_errors": n_errors,
-                "distance": _mean(seen),
-                "null": _mean(null),
-                "null_ci95": np.percentile(null, [2.5, 97.5]).tolist() if len(null) else None,
-                "p": p,
-            }
-        )
-    holm([row for row in rows if row["p"] is not None])
-    return [{"p_holm": None, **row} for row in rows]
 
 
 def summary(result: dict) -> dict[str, str]:

@@ -150,16 +150,14 @@ def without_lattice_symmetry(bank: Reflections, seed: int, size: float = 0.05) -
 
 @dataclass(frozen=True)
 class Answers:
-    """What readers say, by their name, (n, 99) log-probabilities each.
+    """What readers answer, by their name, (n, 99) log-probabilities each.
 
-    Weights of evidence and prior are `refitted` on other families of the same intervention
-    (`fusion.cross_fitted`), so that a reader is not charged for trusting what was destroyed, or
-    `kept` from the untouched patterns.
+    Weights of evidence and prior are fitted on other families of the same intervention
+    (`fusion.cross_fitted`), so that a reader is not charged for trusting what was destroyed.
     """
 
     votes: Votes  # the right answers
-    refitted: dict[str, ndarray]
-    kept: dict[str, ndarray]
+    logp: dict[str, ndarray]
 
 
 def minerals(config: SimpleNamespace, most: int = 400) -> tuple[Reflections, Reflections, dict]:
@@ -255,15 +253,12 @@ def predictions(
 ) -> dict[str, Answers]:
     """Log-probabilities of every reader (`readers`) on `interventions`, by their title."""
     ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
-    answers, weights = {}, {}
+    answers = {}
     for name, bank in altered.items():
         votes, terms = votes_of(bank), read(simulate(config, bank))
         about = votes.label, ratio, votes.family
-        if not weights:
-            weights = {reader: fusion.fit(*own, *about) for reader, own in terms.items()}
-        refitted = {k: fusion.cross_fitted(*own, *about) for k, own in terms.items()}
-        kept = {k: weights[k].apply(*own, ratio) for k, own in terms.items()}
-        answers[name] = Answers(votes, refitted, kept)
+        logp = {reader: fusion.cross_fitted(*own, *about) for reader, own in terms.items()}
+        answers[name] = Answers(votes, logp)
     return answers
 
 
@@ -284,16 +279,13 @@ def rows(
     Answers as from `predictions`; bits are counted over a prior (99,). `bootstrap` are `n_boot` and
     `seed` of `information.score`, here and below.
 
-    Rows have "patterns", "reader" and a `information.score` each, of weights fitted anew; "_kept"
-    are scores of weights as for untouched patterns.
+    Rows have "patterns", "reader" and a `information.score` each.
     """
-    table = []
-    for name, own in answers.items():
-        for reader, logp in own.refitted.items():
-            row = {"patterns": name, "reader": reader, **score(logp, prior, own.votes, **bootstrap)}
-            kept = score(own.kept[reader], prior, own.votes, **bootstrap)
-            keys = ("top1", "top1_ci95", "bits", "bits_ci95")
-            table.append(row | {f"{key}_kept": kept[key] for key in keys})
+    table = [
+        {"patterns": name, "reader": reader, **score(logp, prior, own.votes, **bootstrap)}
+        for name, own in answers.items()
+        for reader, logp in own.logp.items()
+    ]
     votes = answers[UNTOUCHED].votes
     n = len(votes.label)
     constant = score(np.tile(np.log(prior), (n, 1)), prior, votes, **bootstrap)
@@ -301,7 +293,7 @@ def rows(
     rng = np.random.default_rng(bootstrap.get("seed", 0))
     dealt = np.concatenate([rng.permutation(n) for _ in range(n_shuffles)])
     copies = Votes(*(np.tile(x, n_shuffles) for x in (votes.label, votes.family, votes.vote)))
-    shuffled = score(answers[UNTOUCHED].refitted[RELEASED][dealt], prior, copies, **bootstrap)
+    shuffled = score(answers[UNTOUCHED].logp[RELEASED][dealt], prior, copies, **bootstrap)
     nulls = zip(NULLS, (constant, shuffled | {"n": n}), strict=True)
     return table + [{"patterns": UNTOUCHED, "reader": name, **null} for name, null in nulls]
 
@@ -322,11 +314,11 @@ def shares(
     keep = np.ones(len(votes.label), dtype=bool) if keep is None else keep
     label, family = votes.label[keep], votes.family[keep]
     table, orders = [], list(permutations(KINDS))
-    for reader in answers[UNTOUCHED].refitted:
+    for reader in answers[UNTOUCHED].logp:
 
         def bits(kept, reader=reader):
             name = title([kind for kind in KINDS if kind not in kept])
-            logp = answers[name].refitted[reader][keep]
+            logp = answers[name].logp[reader][keep]
             return (log_likelihood(logp, label) - np.log(prior)[label]) / np.log(2)
 
         owed = dict.fromkeys(KINDS, 0)

@@ -2,7 +2,6 @@
 
 import json
 import timeit
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy import ndarray
 
 from ..base import paths
 from ..base.patterns import normalise
-from ..base.records import N_ROTATIONS, Crystals, Reflections, concatenate
+from ..base.records import Reflections
 from ..learning.experiment import MEASURED, folder, grid, load_bank, load_set, realism
 from ..simulation import crystal_statistics
 from ..simulation.diffraction import reflections
@@ -29,8 +28,6 @@ COLLECTION = {"subtracted": 1.0, "cropped": 0.0, "coarse": 0.0}
 _LEVELS = np.linspace(0, 1, 41)  # of the quantiles that stand for a distribution
 _FOLDS = 5
 _GROUP = 48  # structures timed together
-_COPIES = 16  # of a supercell, which is large enough to hide what a call costs
-_REPEATS = ((1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (3, 2, 2), (3, 3, 2), (3, 3, 3))
 
 
 def compare(config: SimpleNamespace) -> dict:
@@ -104,7 +101,7 @@ def compare_crystals(config: SimpleNamespace, most: int = 600) -> dict:
 def costs(config: SimpleNamespace) -> list[dict]:
     """Seconds of one core for structures and patterns of growing size, measured here and now.
 
-    Rows have "by" (volume, atoms, reflections, or supercell), mean "volume" (cubic angstrom),
+    Rows have "by" (volume, atoms, or reflections), mean "volume" (cubic angstrom),
     "atoms", "reflections", and "structure_ms" and "pattern_ms": milliseconds from crystal to
     reflections, and from those to a measured-looking pattern.
     """
@@ -123,34 +120,8 @@ def costs(config: SimpleNamespace) -> list[dict]:
         for part in np.array_split(order, 10):
             part = part[:: max(1, len(part) // _GROUP)][:_GROUP]
             rows.append({"by": by, **_cost(config, crystals.take(part))})
-    middle = np.argsort(size["volume"])[len(crystals) // 2]
-    for repeats in _REPEATS:
-        large = supercell(crystals.take([middle]), repeats, config.seed)
-        rows.append({"by": "supercell", **_cost(config, concatenate([large] * _COPIES))})
     torch.set_num_threads(threads)
     return rows
-
-
-def supercell(crystals: Crystals, repeats: tuple[int, int, int], seed: int) -> Crystals:
-    """The one crystal of a record with its cell repeated along a, b and c, and no symmetry left.
-
-    Atoms are displaced a little (0.05 angstrom), so that all reflections of the cell are there.
-    """
-    shift = np.indices(repeats).reshape(3, -1).T
-    frac = (crystals.frac[None] + shift[:, None]) / repeats
-    copies = len(shift)
-    lattice = crystals.lattice * np.array(repeats)[:, None]
-    moves = np.random.default_rng(seed).normal(scale=0.05, size=frac.shape)
-    frac = frac + moves @ np.linalg.inv(lattice[0])
-    return replace(
-        crystals,
-        lattice=lattice,
-        start=crystals.start * copies,
-        number=np.tile(crystals.number, copies),
-        frac=frac.reshape(-1, 3).astype(np.float32),
-        occupancy=np.tile(crystals.occupancy, copies),
-        rotations=np.tile(np.eye(3, dtype=np.int8), (1, N_ROTATIONS, 1, 1)),
-    )
 
 
 def benchmark() -> dict | None:

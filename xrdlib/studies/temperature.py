@@ -17,7 +17,7 @@ from ..learning import calibrate, outcomes, priors, stages
 from ..learning.calibrate import rescale
 from ..learning.experiment import HELD_OUT, MEASURED, load_predictions, load_sets
 from ..learning.metrics import (
-    check,
+    credit,
     log_likelihood,
     logsumexp,
     means,
@@ -37,7 +37,7 @@ SHOWN = tuple(np.geomspace(0.5, 50, 21).tolist())
 RATIO, TWICE, NONE = WAYS = "prior as a ratio", "training prior twice", "no prior"
 RELEASED, FIRST = "released network", "stage 1 alone"
 
-_SCORES = ("nll", "ece", "top1", "top5")
+_SCORES = ("nll", "ece", "top1", "top5", "bits_over_prior")
 _STRENGTH = 5.0  # pseudo-patterns of the label prior
 
 
@@ -117,14 +117,15 @@ def model(
     gains = {
         "won": likelihood["chosen"] - likelihood["T = 1"],
         "left": likelihood["chosen"] - likelihood["limit"],
-        "won_top1": 100.0 * (_hits(logp["chosen"], labels) - _hits(logp["T = 1"], labels)),
+        "won_top1": 100 * (credit(logp["chosen"], labels, 1) - credit(logp["T = 1"], labels, 1)),
     }
     return {
         "chosen": chosen,
         "best_on_test": hindsight,
         "curve": curve(base, added, labels),
         "rows": {
-            key: _scores(p, labels, null, (*_SCORES, "bits_over_prior")) for key, p in logp.items()
+            key: {score: values[score] for score in _SCORES}
+            for key, values in ((key, measure(p, labels, np.log(null))) for key, p in logp.items())
         },
         **means(gains, families, n_boot, seed),
         "reliability": {key: reliability(logp[key], labels) for key in ("T = 1", "chosen")},
@@ -133,10 +134,8 @@ def model(
 
 def curve(base: ndarray, added: ndarray, labels: ndarray) -> dict:
     """Scores against temperature: lists "T", "nll", "ece", "top1", "top5", and "limit"."""
-    flat = np.full(N_GROUPS, 1 / N_GROUPS)
-    rows = [_scores(rescale(base, T, 1, added), labels, flat) for T in (*SHOWN, np.inf)]
-    lists = {key: [round(row[key], 4) for row in rows[:-1]] for key in _SCORES}
-    return {"T": [round(T, 4) for T in SHOWN], **lists, "limit": rows[-1]}
+    scores = calibrate.temperature_curve(base, labels, 1, added, SHOWN)
+    return {"T": scores.pop("temperature"), **scores}
 
 
 def study(
@@ -262,15 +261,6 @@ def _costs(base, added, labels):
     """NLL of each pattern at `FINE` temperatures and infinity, (n, len(FINE) + 1)."""
     tried = (*FINE, np.inf)
     return np.stack([-log_likelihood(rescale(base, T, 1, added), labels) for T in tried], 1)
-
-
-def _hits(logp, labels):
-    return (logp.argmax(axis=1) == labels).astype(float)
-
-
-def _scores(logp, labels, null, keys=_SCORES):
-    values = measure(*check(logp, labels), np.log(null))
-    return {key: float(values[key]) for key in keys}
 
 
 def _finite(T):
