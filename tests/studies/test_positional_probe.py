@@ -1,4 +1,4 @@
-"""Linear probes: exact where a ruler is, blind where there is none, honest about both."""
+"""Linear probes: exact where a position is, blind where there is none, honest about both."""
 
 import json
 from dataclasses import asdict
@@ -50,10 +50,12 @@ def test_representations_are_what_the_blocks_pass_on(x):
         made = model.blocks[1](model.blocks[0](tokens))[:, 1:].numpy()
     assert found["input"] == pytest.approx(stem + found["both embeddings"], abs=1e-5)
     assert found["block 2"] == pytest.approx(made, abs=1e-5)
-    assert "physics embedding" not in positional_probe.representations(net(physics_position=False), x)
+    assert "physics embedding" not in positional_probe.representations(
+        net(physics_position=False), x
+    )
 
 
-def test_a_linear_ruler_is_read_exactly_and_noise_is_not():
+def test_a_linear_scale_is_read_exactly_and_noise_is_not():
     rng = np.random.default_rng(0)
     wanted = np.linspace(-1, 1, 80)[:, None]
     hidden = wanted @ rng.normal(size=(1, 20)) + 3
@@ -83,7 +85,7 @@ def test_too_few_tokens_are_refused():
         positional_probe.probe(np.zeros((1, 20, 4)), np.zeros((20, 1)))
 
 
-def test_untrained_networks_have_their_ruler_from_the_construction(x):
+def test_untrained_networks_know_positions_from_the_construction(x):
     model = build("physics", asdict(net().config), 1)
     result = positional_probe.compare("made up", model, x, seeds=2, variant_seeds=2)
     at = {
@@ -98,14 +100,20 @@ def test_untrained_networks_have_their_ruler_from_the_construction(x):
     assert not any(v["better_than_untrained"] for v in result["verdict"].values())
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     content = {"subset": "random", "networks": [result]}
-    figure = plot_trainings.positional_ruler(content)
+    figure = plot_trainings.positional_probe(content)
     shown = texts(figure)
     assert "n = 4 patterns" in shown and "untrained, neither" in shown
-    assert gallery.STUDIES["positional_ruler"] == ("ruler", plot_trainings.positional_ruler)
+    assert gallery.STUDIES["positional_probe"] == (
+        "positional_probe",
+        plot_trainings.positional_probe,
+    )
 
 
-def test_a_better_ruler_than_any_untrained_one_is_called_so():
-    null = [{"target": t, "r2": 0.5, "rmse_range": [0.4, 0.6], "seeds": 3} for t in positional_probe.TARGETS]
+def test_better_positions_than_of_any_untrained_one_is_called_so():
+    null = [
+        {"target": t, "r2": 0.5, "rmse_range": [0.4, 0.6], "seeds": 3}
+        for t in positional_probe.TARGETS
+    ]
     for rmse, word in ((0.1, "better than"), (0.9, "worse than"), (0.5, "not shown to be better")):
         last = {"r2": 1 - rmse, "rmse_ci95": [rmse - 0.02, rmse + 0.02]}
         trained = [{"target": target, **last} for target in positional_probe.TARGETS]

@@ -200,9 +200,9 @@ def verdict(result: dict) -> dict:
 
     Gives "more" and "less": heads whose class token gives absences significantly more or less
     weight than empty places; "heads" of them in all; "untrained", the most that are `more` in a
-    network that has learned nothing; "largest_ratio" and "line_ratio" (largest ratio of weights to empty places, of an absence and of
-    a line); "answer_minds" (a line at an absence costs the true group significantly more than one
-    at an empty place); "word".
+    network that has learned nothing; "largest_ratio" and "line_ratio" (largest ratio of weights to
+    empty places, of an absence and of a line); "answer_minds" (a line at an absence costs the true
+    group significantly more than one at an empty place); "word".
     """
     own = _class_token(result["heads"])
     largest = _highest_line(result)

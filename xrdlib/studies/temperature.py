@@ -15,7 +15,13 @@ from ..base.errors import XrdlibError
 from ..base.patterns import GRID
 from ..learning import calibrate, outcomes, priors, stages
 from ..learning.calibrate import rescale
-from ..learning.experiment import HELD_OUT, MEASURED, load_predictions, load_sets
+from ..learning.experiment import (
+    HELD_OUT,
+    MEASURED,
+    PatternSet,
+    load_predictions,
+    load_sets,
+)
 from ..learning.metrics import (
     credit,
     log_likelihood,
@@ -36,6 +42,7 @@ FINE = tuple(np.geomspace(0.5, 500, 151).tolist())
 SHOWN = tuple(np.geomspace(0.5, 50, 21).tolist())
 RATIO, TWICE, NONE = WAYS = "prior as a ratio", "training prior twice", "no prior"
 RELEASED, FIRST = "released network", "stage 1 alone"
+UNCALIBRATED = "as it comes"
 
 _SCORES = ("nll", "ece", "top1", "top5", "bits_over_prior")
 _STRENGTH = 5.0  # pseudo-patterns of the label prior
@@ -138,6 +145,27 @@ def curve(base: ndarray, added: ndarray, labels: ndarray) -> dict:
     return {"T": scores.pop("temperature"), **scores}
 
 
+def decodings(
+    config: SimpleNamespace, sets: dict[str, PatternSet], prior: dict, subset: str
+) -> dict[str, ndarray]:
+    """Predictions of the profile's stage 2 on a set, as they come, and calibrated in two ways.
+
+    `prior` is results/PROFILE/prior.json; temperatures are chosen on its set of calibration
+    patterns. By `UNCALIBRATED`, `TWICE` and `RATIO`, (n, 99) each.
+    """
+    names = (prior["chosen_on"], subset)
+    some = {name: sets[name] for name in names}
+    evidence, train = _of_model(config, results.MAIN, some)
+    target = outcomes.told_of(subset, prior)[0]
+    known, own = (ways(evidence[name], train, target) for name in names)
+    logp = {UNCALIBRATED: rescale(own[NONE][0], 1, 1, own[NONE][1])}
+    for way in (TWICE, RATIO):
+        costs = _costs(*known[way], some[names[0]].label)
+        T = np.array([*FINE, np.inf])[costs.mean(0).argmin()]
+        logp[way] = rescale(own[way][0], T, 1, own[way][1])
+    return logp
+
+
 def study(
     config: SimpleNamespace, predictor: Predictor, measured_sets: dict[str, Measured]
 ) -> dict:
@@ -182,16 +210,20 @@ def _evidence(config, predictor, measured_sets, sets):
             for name, patterns in measured_sets.items()
         }
         evidence[RELEASED] = own, np.array(predictor.metadata["training_prior"])
-    weight = results.read(config, "calibration")["models"][results.MAIN]["a"]
-    for title, name in outcomes.MODELS.items():
-        heads = outcomes.evidence(config, title, sets)
-        train = np.array(stages.load_model(config, name)[1]["training_prior"])
-        evidence[title] = {key: calibrate.fuse(*h, weight) for key, h in heads.items()}, train
+    evidence |= {title: _of_model(config, title, sets) for title in outcomes.MODELS}
     # Trained on balanced random crystals of good quality: what realism is worth to the sharpness.
     train = np.array(stages.load_model(config, "stage1")[1]["training_prior"])
     own = {name: load_predictions(config, "stage1", name)["aux"] for name in sets}
     evidence[FIRST] = {name: priors.divide_out(p, train) for name, p in own.items()}, train
     return evidence
+
+
+def _of_model(config, title, sets):
+    """Fused evidence by set, and training prior, of one of the profile's models."""
+    weight = results.read(config, "calibration")["models"][results.MAIN]["a"]
+    heads = outcomes.evidence(config, title, sets)
+    train = stages.load_model(config, outcomes.MODELS[title])[1]["training_prior"]
+    return {name: calibrate.fuse(*h, weight) for name, h in heads.items()}, np.array(train)
 
 
 def published_study(cases: Published, n_boot: int = 1000, seed: int = 0) -> dict:
