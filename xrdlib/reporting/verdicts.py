@@ -78,7 +78,7 @@ def shown(rows: dict[str, dict], sign: int = 1) -> str:
         parts.append(f"{sign * row['bits_change']:+.2f} bits{span} on {subset} (n = {row['n']}{p})")
     pairs = {row["pairs"] for row in rows.values() if "pairs" in row}
     seeds = f" over {'/'.join(map(str, sorted(pairs)))} pairs of trainings" if pairs else ""
-    return ", ".join(parts) + seeds if parts else "nothing: too few trainings left the plateau"
+    return ", ".join(parts) + seeds if parts else "what is not known: too few left the plateau"
 
 
 def apart(
