@@ -85,9 +85,8 @@ def test_weights_are_those_that_the_network_uses():
         assert torch.allclose(mixed, own, atol=1e-5)
     hook.remove()
     heads, rolled = attention.maps(model, x)
-    assert heads.shape == (3, 2, 4, 2, model.tokens)
-    assert torch.allclose(heads[:, 1, :, 0], weights[:, :, 0, 1:], atol=1e-6)
-    assert torch.allclose(heads[:, 1, :, 1], weights[:, :, 1:, 1:].mean(2), atol=1e-6)
+    assert heads.shape == (3, 2, 4, model.tokens)
+    assert torch.allclose(heads[:, 1], weights[:, :, 0, 1:], atol=1e-6)
     assert (rolled > 0).all() and (rolled.sum(1) < 1).all()
 
 
@@ -173,9 +172,7 @@ def test_the_study_runs_and_is_drawn():
     model = net()
     metadata = {"calibration": {"a": 0.4}, "training_prior": PRIOR, "minerals": PRIOR}
     test = attention.study("made up", model, metadata, subjects, True, 3, seeds=1)
-    assert test["n"] == 4 and test["n_absences"] >= 8 and len(test["heads"]) == 2 * 4 * 2 + 1
-    sources = {row["source"] for row in test["heads"]}
-    assert sources == {"class token", "all tokens", "rollout"}
+    assert test["n"] == 4 and test["n_absences"] >= 8 and len(test["heads"]) == 2 * 4
     assert test["verdict"]["heads"] == 8
     shown = attention.examples(model, subjects, PRIOR)
     assert [np.mean(shown[0]["rollout"])] == pytest.approx([1], abs=0.01)
@@ -185,13 +182,13 @@ def test_the_study_runs_and_is_drawn():
     assert "made up" in shown and f"{test['n_absences']} absences, 4 patterns" in shown
 
 
-def head(mean, p, source="class token"):
-    return {"source": source, "absences": mean, "absences_p": p, "lines": 1.0}
+def head(mean, p):
+    return {"absences": mean, "absences_p": p, "lines": 1.0}
 
 
 def test_verdict_counts_heads_beyond_the_null():
     added = {"height": 0.1, "difference": -0.5, "p": 0.01}
-    heads = [head(0.5, 0.01), head(-0.5, 0.01), head(0.5, 0.2), head(3.0, 0.001, "all tokens")]
+    heads = [head(0.5, 0.01), head(-0.5, 0.01), head(0.5, 0.2)]
     result = {"heads": heads, "untrained": [{"more": 0}], "intervention": [added]}
     found = attention.verdict(result)
     assert (found["more"], found["less"], found["untrained"]) == (1, 1, 0)

@@ -84,13 +84,6 @@ def test_the_shuffled_null_is_the_mean_over_all_permutations():
         assert value == pytest.approx(np.mean([one[key] for one in drawn], axis=0)), key
 
 
-def test_one_structure_is_taken_of_each_mineral():
-    name = np.array(list("abbbc") * 3)
-    rows = gap.one_of_each(name, 9, 1)
-    assert sorted(name[rows]) == ["a", "b", "c"]
-    assert len(gap.one_of_each(name, 2)) == 2
-
-
 def made_up(real, nuisances, clean=80.0):
     """One network's tables with given losses of top-1 and bits."""
 
@@ -134,8 +127,8 @@ def test_the_nuisance_that_costs_most_is_told_from_those_that_do_not():
 
 
 def test_without_measured_patterns_a_note_stands_for_the_comparison(bank):
-    found = gap.study({}, {}, {"train": bank, "holdout": bank}, None, minerals=1)
-    assert found["note"] and found["parts"] == {}
+    found = gap.study({}, {}, bank, None)
+    assert found["note"] and found["parts"] == {} and found["search"] == []
     assert len(plot_measured.gap(found).axes) == 1
 
 

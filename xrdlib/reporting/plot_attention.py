@@ -78,7 +78,7 @@ def _indices(hkl):
 
 def _heads(ax, test):
     """Log-ratio of the class token's weight at absences to empty places, a point a head."""
-    own = [row for row in test["heads"] if row["source"] == "class token"]
+    own = test["heads"]
     x, values = np.arange(len(own)), [row["absences"] for row in own]
     style = {"color": COLOURS["vermillion"], "marker": "o", "ls": "none", "ms": 3}
     error = spans(values, [row["absences_ci95"] for row in own])

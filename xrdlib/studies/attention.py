@@ -14,7 +14,6 @@ from ..symmetry import groups
 from .absences import Places, intervened, located, reader, tokens
 from .specimens import Specimens
 
-SOURCES = ("class token", "all tokens")
 SURE = 0.05
 WORDS = ("does not hold", "holds in part", "holds")
 
@@ -42,9 +41,8 @@ def maps(model: PhysicsTransformer, x: torch.Tensor) -> tuple[torch.Tensor, torc
 
     Returns
     -------
-    heads : Tensor, (B, depth, heads, 2, tokens)
-        Weight that each token of the pattern receives in each head: from the class token, and
-        from all tokens on average (`SOURCES`).
+    heads : Tensor, (B, depth, heads, tokens)
+        Weight that each token of the pattern receives from the class token in each head.
     rolled : Tensor, (B, tokens)
         Attention rollout: the product over blocks of half the mean over heads and half the
         identity, seen from the class token (Abnar & Zuidema, ACL 2020, section 3).
@@ -62,7 +60,7 @@ def maps(model: PhysicsTransformer, x: torch.Tensor) -> tuple[torch.Tensor, torc
     heads, rolled = [], None
     for block, given in zip(model.blocks, inputs, strict=True):
         weight = weights(block, given)
-        heads.append(torch.stack([weight[:, :, 0, 1:], weight[:, :, 1:, 1:].mean(2)], dim=2))
+        heads.append(weight[:, :, 0, 1:])
         step = (weight.mean(1) + torch.eye(weight.shape[-1])) / 2
         rolled = step if rolled is None else step @ rolled
     return torch.stack(heads, dim=1), rolled[:, 0, 1:]
@@ -104,7 +102,7 @@ def _example(model, one, here):
         "first_edge": float(edges[0]),
         "width": width,
         "rollout": _of_even(rolled[0]),
-        "blocks": _of_even(heads[0, :, :, 0].mean(dim=1)),
+        "blocks": _of_even(heads[0].mean(dim=1)),
         "allowed": here.allowed.round(2),
         "absent": here.angle.round(2),
         "hkl": here.hkl,
@@ -162,16 +160,15 @@ def study(
 def head_rows(
     model: PhysicsTransformer, subjects: Specimens, places: list[Places], seed: int = 0
 ) -> list[dict]:
-    """A row a head: log-ratio of attention at absences, and at lines, to matched empty tokens.
+    """A row a head: log-ratio of the class token's attention at absences, and at lines, to that
+    at matched empty tokens.
 
-    Subjects and places as from `absences.located`. Rows have "source" (of `SOURCES`, or
-    "rollout"), "block" and "head" (from 1; null for the rollout), and for "absences" and "lines"
-    the mean, "_ci95" and "_p" that holds for all heads together.
+    Subjects and places as from `absences.located`. Rows have "block" and "head" (from 1), and for
+    "absences" and "lines" the mean, "_ci95" and "_p" that holds for all heads together.
     """
     parts = []
     for part in normalise(torch.from_numpy(subjects.intensity)).split(_BATCH):
-        heads, rolled = maps(model, part)
-        parts.append(torch.cat([heads.flatten(1, 3), rolled[:, None]], dim=1).log())
+        parts.append(maps(model, part)[0].flatten(1, 2).log())
     differences = {"absences": [], "lines": []}
     for weight, here in zip(torch.cat(parts).double().numpy(), places, strict=True):
         for j, token in enumerate(here.diagnostic):
@@ -180,12 +177,10 @@ def head_rows(
             differences["lines"].append(weight[:, here.line[j]] - empty)
     family = np.repeat(subjects.family, [len(here) for here in places])
     rows = [
-        {"source": source, "block": block + 1, "head": head + 1}
+        {"block": block + 1, "head": head + 1}
         for block in range(model.config.depth)
         for head in range(model.config.heads)
-        for source in SOURCES
     ]
-    rows.append({"source": "rollout", "block": None, "head": None})
     for name, values in differences.items():
         test = compare(np.array(values), family, seed=seed)
         for k, row in enumerate(rows):
@@ -204,7 +199,7 @@ def verdict(result: dict) -> dict:
     empty places, of an absence and of a line); "answer_minds" (a line at an absence costs the true
     group significantly more than one at an empty place); "word".
     """
-    own = _class_token(result["heads"])
+    own = result["heads"]
     largest = _highest_line(result)
     minds = largest["p"] < SURE and largest["difference"] < 0
     more, chance = _sure(own, 1), max((net["more"] for net in result["untrained"]), default=0)
@@ -255,15 +250,11 @@ def _highest_line(result):
     return max(result["intervention"], key=lambda row: row["height"])
 
 
-def _class_token(rows):
-    return [row for row in rows if row["source"] == SOURCES[0]]
-
-
 def _sure(rows, sign):
     """Heads that significantly prefer absences to empty places (1), or the other way (-1)."""
     return sum(row["absences_p"] < SURE and sign * row["absences"] > 0 for row in rows)
 
 
 def _null(model, subjects, places, seed):
-    rows = _class_token(head_rows(model, subjects, places, seed))
+    rows = head_rows(model, subjects, places, seed)
     return {"largest": max(abs(row["absences"]) for row in rows), "more": _sure(rows, 1)}
