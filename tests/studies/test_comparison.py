@@ -75,6 +75,17 @@ def test_p_of_a_difference_that_is_not_there_is_uniform():
     assert 0.4 < p.mean() < 0.6 and 0.02 < (p < 0.05).mean() < 0.1
 
 
+def test_two_seeds_are_given_the_spread_that_they_have():
+    """Seeds whose difference varies with unit variance, on patterns that all agree."""
+    rng = np.random.default_rng(3)
+    zero, p = {"bits": np.zeros((5, 40))}, []
+    for _ in range(200):
+        values = {"bits": rng.normal(size=(5, 1)) + 1e-3 * rng.normal(size=(5, 40))}
+        p.append(comparison.changes(values, zero, np.arange(40), 300)["bits_change_p"])
+    # Of five numbers a normal test says too often, at most a little, that they differ from nought.
+    assert (np.array(p) < 0.05).mean() < 0.2
+
+
 def test_the_decoder_that_knows_is_found_best():
     labels = np.arange(198) % 99
     rng = np.random.default_rng(0)

@@ -7,6 +7,7 @@ out zero and its p-value, corrected for the number of comparisons that were made
 """
 
 from ..base.results import MAIN
+from ..studies.ablations import LONGER
 from ..studies.comparison import AUXILIARY, BEST, direction
 from ..studies.scaling import CONVOLUTION, TARGET_SUFFIX
 from ..studies.scaling_table import LEARNED
@@ -106,15 +107,16 @@ def rule_head(ablations: dict, calibration: dict, calibration_study: dict) -> Ju
 
 
 def curriculum(ablations: dict) -> Judgement:
-    """Stage 2 after stage 1 against stage 2 alone, and texture against none."""
-    pretrained = compared(ablations["tables"], "after stage 1: mixed")
+    """Stage 2 after stage 1 against as many patterns of stage 2 alone, and texture against none."""
+    pretrained = compared(ablations["tables"], "after stage 1: mixed", LONGER)
     bare = compared(ablations["tables"], "after stage 1: no texture", "after stage 1: mixed")
     parts = [gain(pretrained), gain(bare, -1)]
     verdict = parts[0] if parts[0] == parts[1] else IN_PART
     if set(parts) == {NOT, OPEN}:
         verdict = NOT
     text = (
-        f"Stage 1 first: {parts[0]}; it brings {shown(pretrained)}, by more patterns in all. "
+        f"Stage 1 first: {parts[0]}; against as many patterns of stage 2 alone it brings "
+        f"{shown(pretrained)}. "
         f"Texture in stage 2: {parts[1]}; it brings {shown(bare, -1)}."
     )
     return Judgement(verdict, text)

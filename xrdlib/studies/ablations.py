@@ -31,17 +31,16 @@ PHYSICS = {
     "neither": {"model": {"coordinate_channel": False, "physics_position": False}},
     "no rule head": {"model": {"rule_head": False}},
 }
-SHAPE = {
-    "patches of 1 degree": {"model": {"stem": "patch", "patch": 25}},
-    "half the width": {"model": {"width": 48}},
-}
 DATA = {
     "random crystals alone": {"changes": {"stage2": {"random_share": 1.0}}},
     "minerals alone": {"changes": {"stage2": {"random_share": 0.0}}},
     "no texture": {"changes": {"stage2": {"realism": {"no_texture": 1.0}}}},
 }
-# The paper's second stage starts from the balanced first one.
+# The paper's second stage starts from the balanced first one; the first of these sees as many
+# patterns in all, without a first stage.
+LONGER = "stage 2 alone, as many patterns"
 CURRICULUM = {
+    LONGER: {},
     "after stage 1: no texture": {"start": "stage1", **DATA["no texture"]},
     "after stage 1: all textured": {
         "start": "stage1",
@@ -49,11 +48,12 @@ CURRICULUM = {
     },
     "after stage 1: mixed": {"start": "stage1"},
 }
-VARIANTS = PHYSICS | SHAPE | DATA | CURRICULUM
+VARIANTS = PHYSICS | DATA | CURRICULUM
 # Variants that are also compared with another than the base.
 PAIRS = {
     "after stage 1: no texture": "after stage 1: mixed",
     "after stage 1: all textured": "after stage 1: mixed",
+    "after stage 1: mixed": LONGER,
 }
 # The paper's table 5, so far as size allows: no texture, texture alone, two mixtures.
 TEXTURE = ("after stage 1: no texture", "after stage 1: all textured", "after stage 1: mixed", BASE)
@@ -75,12 +75,13 @@ def collapse(logp: ndarray) -> ndarray:
 
 def trainings(config: SimpleNamespace) -> list[Training]:
     """All trainings of the study, seed by seed."""
-    section = config.studies.ablations
-    every = []
+    section, every = config.studies.ablations, []
+    before = config.stage1.steps * config.stage1.batch
     for number in range(section.seeds):
         for name in VARIANTS if number < _FEWER else PHYSICS:
             change = VARIANTS[name]
-            every.append(Training(name, number, section.patterns, stage2_stream, **change))
+            patterns = section.patterns + (before if name == LONGER else 0)
+            every.append(Training(name, number, patterns, stage2_stream, **change))
     return every
 
 

@@ -66,7 +66,8 @@ def changes(
     """Paired differences of scores, values less others, of (seeds, n) by name each.
 
     Gives by score NAME_change, NAME_change_ci95 and NAME_change_p (two-sided, normal with the
-    spread of the resamples; None with fewer than two families), all None without a seed.
+    spread of the resamples, which of few seeds show less than there is; None with fewer than two
+    families), all None without a seed.
     """
     row = {}
     for score in values:
@@ -76,8 +77,10 @@ def changes(
             mean, drawn = float(change.mean()), drawn_means(change, families, n_boot, seed)
             if drawn is not None:
                 ends = np.percentile(drawn, [2.5, 97.5]).tolist()
-                spread = max(float(drawn.std()), 1e-12)
-                p = float(2 * norm.sf(abs(mean) / spread))
+                variance = drawn.var()
+                if len(change) > 1:  # n - 1 of n: what resampling n seeds shows of their variance
+                    variance += change.mean(axis=1).var(ddof=1) / len(change) ** 2
+                p = float(2 * norm.sf(abs(mean) / max(np.sqrt(variance), 1e-12)))
         row |= {f"{score}_change": mean, f"{score}_change_ci95": ends, f"{score}_change_p": p}
     return row
 
@@ -85,11 +88,10 @@ def changes(
 def corrected(rows: Iterable[dict], score: str = "bits") -> None:
     """Write SCORE_change_p_holm into rows as from `changes`: p-values that hold for all of them."""
     key = f"{score}_change_p"
-    some = [row for row in rows if row.get(key) is not None]
-    tests = [{"p": row[key]} for row in some]
-    holm(tests)
-    for row, test in zip(some, tests, strict=True):
-        row[f"{key}_holm"] = test["p_holm"]
+    tests = [{"p": row.get(key), "row": row} for row in rows]
+    holm([test for test in tests if test["p"] is not None])
+    for test in tests:
+        test["row"][f"{key}_holm"] = test.get("p_holm")
 
 
 def direction(row: dict, score: str = "bits") -> int:
