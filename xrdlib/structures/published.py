@@ -1,7 +1,7 @@
 """What the paper's authors published of their 325 measured cases: a grade and five predictions.
 
 The patterns themselves and the other 94 probabilities were not published, so nothing that needs a
-whole distribution can be computed exactly; see `studies.published_temperature` for what can.
+whole distribution can be computed exactly; see `studies.temperature` for what can.
 """
 
 import os

@@ -21,7 +21,7 @@ TARGETS = ("two_theta", "sin2_theta", "d")
 RUN = 4  # neighbouring tokens that are held back together
 FOLDS = 5
 
-# Where a network may have its ruler from; the last one has none but its random embedding.
+# Where a network may know positions from; the last one has nothing but its random embedding.
 VARIANTS = {
     "as built": {},
     "no physics embedding": {"physics_position": False},
@@ -57,10 +57,10 @@ def representations(model: PhysicsTransformer, x: torch.Tensor) -> dict[str, nda
     made of the pattern), "block 1", "block 2", ...
     """
     model.eval()
-    found = {"learned embedding": model.position[:, 1:]}
+    vectors = {"learned embedding": model.position[:, 1:]}
     if model.config.physics_position:
-        found["physics embedding"] = model.position_mlp(model.ruler)[None]
-        found["both embeddings"] = found["learned embedding"] + found["physics embedding"]
+        vectors["physics embedding"] = model.position_mlp(model.ruler)[None]
+        vectors["both embeddings"] = vectors["learned embedding"] + vectors["physics embedding"]
     streams = []
     hooks = [model.blocks[0].register_forward_pre_hook(lambda _, taken: streams.append(taken[0]))]
     for block in model.blocks:
@@ -71,8 +71,8 @@ def representations(model: PhysicsTransformer, x: torch.Tensor) -> dict[str, nda
         for hook in hooks:
             hook.remove()
     names = ["input", *(f"block {k}" for k in range(1, len(streams)))]
-    found |= {name: stream[:, 1:] for name, stream in zip(names, streams, strict=True)}
-    return {name: value.double().numpy() for name, value in found.items()}
+    vectors |= {name: stream[:, 1:] for name, stream in zip(names, streams, strict=True)}
+    return {name: value.double().numpy() for name, value in vectors.items()}
 
 
 def probe(features: ndarray, wanted: ndarray, folds: int = FOLDS, run: int = RUN) -> ndarray:
@@ -122,11 +122,12 @@ def score(
     spread = np.square(wanted - wanted.mean())
     drawn = resamples(np.arange(len(wanted)) // run, n_boot, seed)
     weight = np.vstack([np.ones(len(wanted)), *drawn])
-    rmse = np.sqrt(weight @ square / weight.sum(axis=1))
-    r2 = 1 - weight @ square / (weight @ spread)
-    found = {"r2": float(r2[0]), "rmse": float(rmse[0])}
-    ends = {"r2_ci95": np.percentile(r2[1:], [2.5, 97.5]).tolist()}
-    return found | ends | {"rmse_ci95": np.percentile(rmse[1:], [2.5, 97.5]).tolist()}
+    values = {
+        "r2": 1 - weight @ square / (weight @ spread),
+        "rmse": np.sqrt(weight @ square / weight.sum(axis=1)),
+    }
+    ends = {f"{k}_ci95": np.percentile(v[1:], [2.5, 97.5]).tolist() for k, v in values.items()}
+    return {key: float(value[0]) for key, value in values.items()} | ends
 
 
 def measure(
@@ -140,8 +141,8 @@ def measure(
     for place, features in representations(model, x).items():
         made = mean + spread * probe(features, (values - mean) / spread)
         for j, name in enumerate(wanted):
-            found = score(made[..., j], values[:, j], n_boot, seed)
-            rows.append({"place": place, "target": name, **found})
+            rows.append({"place": place, "target": name})
+            rows[-1] |= score(made[..., j], values[:, j], n_boot, seed)
     return rows
 
 
@@ -181,12 +182,12 @@ def compare(
 
 
 def verdict(trained: list[dict], untrained: list[dict]) -> dict[str, dict]:
-    """Does training make the ruler? By target, after the last block.
+    """Does training make positions readable? By target, after the last block.
 
-    Gives By target: "readable" (R2 above 0.9), "better_than_untrained" (error below that of every
+    Gives by target: "readable" (R2 above 0.9), "better_than_untrained" (error below that of every
     untrained network, and their range outside the interval), and "text".
     """
-    found = {}
+    verdicts = {}
     for target in TARGETS:
         last, fresh = (
             [row for row in rows if row["target"] == target][-1] for rows in (trained, untrained)
@@ -194,16 +195,14 @@ def verdict(trained: list[dict], untrained: list[dict]) -> dict[str, dict]:
         better = last["rmse_ci95"][1] < fresh["rmse_range"][0]
         worse = last["rmse_ci95"][0] > fresh["rmse_range"][1]
         same = "worse than" if worse else "not shown to be better than"
-        found[target] = {
-            "readable": last["r2"] > 0.9,
-            "better_than_untrained": bool(better),
-            "text": (
-                f"After the last block R2 is {last['r2']:.3f} in the trained network and "
-                f"{fresh['r2']:.3f} in {fresh['seeds']} untrained ones: "
-                f"{'better than' if better else same} what the construction gives."
-            ),
-        }
-    return found
+        text = (
+            f"After the last block R2 is {last['r2']:.3f} in the trained network and "
+            f"{fresh['r2']:.3f} in {fresh['seeds']} untrained ones: "
+            f"{'better than' if better else same} what the construction gives."
+        )
+        about = {"readable": last["r2"] > 0.9, "better_than_untrained": bool(better)}
+        verdicts[target] = about | {"text": text}
+    return verdicts
 
 
 def _over_seeds(runs):

@@ -1,4 +1,4 @@
-"""Linear probes: exact where a ruler is, blind where there is none, honest about both."""
+"""Linear probes: exact where a position is, blind where there is none, honest about both."""
 
 import json
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.learning.baselines import build
 from xrdlib.learning.model import PhysicsTransformer, TransformerConfig
 from xrdlib.reporting import gallery, plot_trainings
-from xrdlib.studies import ruler
+from xrdlib.studies import positional_probe
 
 
 def net(seed=0, **changes):
@@ -28,7 +28,7 @@ def x():
 
 
 def test_targets_follow_bragg():
-    found = ruler.targets(net())
+    found = positional_probe.targets(net())
     assert found["two_theta"][0] == pytest.approx(5 + 0.05 * 15.5)
     assert np.diff(found["two_theta"]) == pytest.approx(32 * 0.05)
     theta = np.radians(found["two_theta"] / 2)
@@ -38,7 +38,7 @@ def test_targets_follow_bragg():
 
 def test_representations_are_what_the_blocks_pass_on(x):
     model = net()
-    found = ruler.representations(model, x)
+    found = positional_probe.representations(model, x)
     assert list(found) == [
         *("learned embedding", "physics embedding", "both embeddings"),
         *("input", "block 1", "block 2"),
@@ -50,42 +50,44 @@ def test_representations_are_what_the_blocks_pass_on(x):
         made = model.blocks[1](model.blocks[0](tokens))[:, 1:].numpy()
     assert found["input"] == pytest.approx(stem + found["both embeddings"], abs=1e-5)
     assert found["block 2"] == pytest.approx(made, abs=1e-5)
-    assert "physics embedding" not in ruler.representations(net(physics_position=False), x)
+    assert "physics embedding" not in positional_probe.representations(
+        net(physics_position=False), x
+    )
 
 
-def test_a_linear_ruler_is_read_exactly_and_noise_is_not():
+def test_a_linear_scale_is_read_exactly_and_noise_is_not():
     rng = np.random.default_rng(0)
     wanted = np.linspace(-1, 1, 80)[:, None]
     hidden = wanted @ rng.normal(size=(1, 20)) + 3
-    made = ruler.probe(hidden[None], wanted)
-    assert ruler.score(made[..., 0], wanted[:, 0], 50)["r2"] > 0.9999
-    noise = ruler.probe(rng.normal(size=(1, 80, 20)), wanted)
-    assert ruler.score(noise[..., 0], wanted[:, 0], 50)["r2"] < 0.2
+    made = positional_probe.probe(hidden[None], wanted)
+    assert positional_probe.score(made[..., 0], wanted[:, 0], 50)["r2"] > 0.9999
+    noise = positional_probe.probe(rng.normal(size=(1, 80, 20)), wanted)
+    assert positional_probe.score(noise[..., 0], wanted[:, 0], 50)["r2"] < 0.2
 
 
 def test_nothing_is_learned_by_heart():
     """One feature a token, so every token is known, and yet none that is held back is read."""
     wanted = np.linspace(-1, 1, 60)[:, None]
-    made = ruler.probe(np.eye(60)[None], wanted)
-    assert ruler.score(made[..., 0], wanted[:, 0], 50)["r2"] < 0.05
+    made = positional_probe.probe(np.eye(60)[None], wanted)
+    assert positional_probe.score(made[..., 0], wanted[:, 0], 50)["r2"] < 0.05
 
 
 def test_score_by_hand():
     wanted = np.arange(8.0)
-    perfect = ruler.score(wanted[None], wanted, 50)
+    perfect = positional_probe.score(wanted[None], wanted, 50)
     assert perfect["r2"] == 1 and perfect["rmse_ci95"] == [0, 0]
-    mean = ruler.score(np.full((3, 8), 3.5), wanted, 50)
+    mean = positional_probe.score(np.full((3, 8), 3.5), wanted, 50)
     assert mean["r2"] == pytest.approx(0) and mean["rmse"] == pytest.approx(wanted.std())
 
 
 def test_too_few_tokens_are_refused():
     with pytest.raises(XrdlibError, match="needs 40 tokens or more"):
-        ruler.probe(np.zeros((1, 20, 4)), np.zeros((20, 1)))
+        positional_probe.probe(np.zeros((1, 20, 4)), np.zeros((20, 1)))
 
 
-def test_untrained_networks_have_their_ruler_from_the_construction(x):
+def test_untrained_networks_know_positions_from_the_construction(x):
     model = build("physics", asdict(net().config), 1)
-    result = ruler.compare("made up", model, x, seeds=2, variant_seeds=2)
+    result = positional_probe.compare("made up", model, x, seeds=2, variant_seeds=2)
     at = {
         (name, row["place"], row["target"]): row
         for name, rows in result["untrained"].items()
@@ -98,18 +100,24 @@ def test_untrained_networks_have_their_ruler_from_the_construction(x):
     assert not any(v["better_than_untrained"] for v in result["verdict"].values())
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     content = {"subset": "random", "networks": [result]}
-    figure = plot_trainings.positional_ruler(content)
+    figure = plot_trainings.positional_probe(content)
     shown = texts(figure)
     assert "n = 4 patterns" in shown and "untrained, neither" in shown
-    assert gallery.STUDIES["positional_ruler"] == ("ruler", plot_trainings.positional_ruler)
+    assert gallery.STUDIES["positional_probe"] == (
+        "positional_probe",
+        plot_trainings.positional_probe,
+    )
 
 
-def test_a_better_ruler_than_any_untrained_one_is_called_so():
-    null = [{"target": t, "r2": 0.5, "rmse_range": [0.4, 0.6], "seeds": 3} for t in ruler.TARGETS]
+def test_better_positions_than_of_any_untrained_one_is_called_so():
+    null = [
+        {"target": t, "r2": 0.5, "rmse_range": [0.4, 0.6], "seeds": 3}
+        for t in positional_probe.TARGETS
+    ]
     for rmse, word in ((0.1, "better than"), (0.9, "worse than"), (0.5, "not shown to be better")):
         last = {"r2": 1 - rmse, "rmse_ci95": [rmse - 0.02, rmse + 0.02]}
-        trained = [{"target": target, **last} for target in ruler.TARGETS]
-        found = ruler.verdict(trained, null)["two_theta"]
+        trained = [{"target": target, **last} for target in positional_probe.TARGETS]
+        found = positional_probe.verdict(trained, null)["two_theta"]
         assert f": {word}" in found["text"]
         assert found["better_than_untrained"] == (rmse == 0.1)
         assert found["readable"] == (1 - rmse > 0.9)
