@@ -52,11 +52,11 @@ def text(answers: list[dict]) -> str:
 def _one(answer):
     name = "".join(c if c.isprintable() else "?" for c in answer["file"])
     lines = [name, ""]
-    lines.append("  rank  group  symbol           system        probability  space groups")
+    lines.append("  rank  group  symbol           system                 probability  space groups")
     for rank, row in enumerate(answer["predictions"], 1):
         label = f"eg{row['group']}"
         lines.append(
-            f"  {rank:4}  {label:5}  {row['symbol']:15}  {row['crystal_system']:12}"
+            f"  {rank:4}  {label:5}  {row['symbol']:15}  {row['crystal_system']:21}"
             f"  {percent(row['probability']):>11}  {members(row['space_groups'])}"
         )
     lines += ["", *(f"  {sentence}" for sentence in sentences(answer)), ""]
@@ -107,9 +107,9 @@ def named_groups(labels: Sequence[int]) -> str:
     Examples
     --------
     >>> named_groups([40, 71])
-    'P - - - (eg40, tetragonal), P - - - (eg71, trigonal)'
+    'P - - - (eg40, tetragonal), P - - - (eg71, trigonal or hexagonal)'
     """
-    symbols, systems = groups.symbols(), groups.crystal_systems()
+    symbols, systems = groups.symbols(), groups.system_names()
     return ", ".join(f"{symbols[k - 1]} (eg{k}, {systems[k - 1]})" for k in labels)
 
 
@@ -146,7 +146,7 @@ def in_common(answer: dict) -> str:
     >>> in_common({"set": [4, 6], "at_least": [99], "at_most": []})
     'All of them are monoclinic (Laue class 2/m).'
     """
-    labels, systems = answer["set"], groups.crystal_systems()
+    labels, systems = answer["set"], groups.system_names()
     own = dict.fromkeys(systems[k - 1] for k in labels)
     rows = [groups.table()["extinction_groups"][k - 1]["space_groups"] for k in labels]
     laue = dict.fromkeys(
@@ -185,11 +185,11 @@ P 21/b 1 1']
 
 def overview() -> str:
     """One line for each of the 99 groups."""
-    lines = ["group  symbol           system        space groups"]
+    lines = ["group  symbol           system                 space groups"]
     for row in groups.table()["extinction_groups"]:
         numbers = " ".join(map(str, row["space_groups"]))
-        label = f"eg{row['label']}"
-        lines.append(f"{label:5}  {row['symbol']:15}  {row['crystal_system']:12}  {numbers}")
+        label, system = row["label"], groups.system_names()[row["label"] - 1]
+        lines.append(f"eg{label:<3}  {row['symbol']:15}  {system:21}  {numbers}")
     return "\n".join(lines) + "\n"
 
 
@@ -237,7 +237,7 @@ def group(key: int | str) -> str:
     paper = "" if own == row["symbol"] else f" (in the paper {row['symbol']})"
     blocks = [
         f"{key}: {found}.",
-        f"Extinction group eg{label}: {own}{paper}, {row['crystal_system']}",
+        f"Extinction group eg{label}: {own}{paper}, {groups.system_names()[label - 1]}",
     ]
     for name, value in facts.items():
         wrapped = textwrap.wrap(value, 76, break_on_hyphens=False)

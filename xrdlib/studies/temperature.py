@@ -14,9 +14,10 @@ from ..base import results
 from ..base.errors import XrdlibError
 from ..base.patterns import GRID
 from ..learning import calibrate, outcomes, priors, stages
+from ..learning.breakdown import reliability
 from ..learning.calibrate import rescale
 from ..learning.experiment import HELD_OUT, MEASURED, load_predictions, load_sets
-from ..learning.metrics import check, log_likelihood, means, measure, reliability, resamples
+from ..learning.metrics import check, log_likelihood, means, measure, resamples
 from ..prediction.predictor import Predictor
 from ..structures.measured import Measured
 from ..symmetry.groups import N_GROUPS
