@@ -112,6 +112,7 @@ def test_the_document_of_results_shows_every_table():
         "coverage": [
             {
                 "subset": "all",
+                "threshold": "one",
                 "n": 9,
                 "n_families": 3,
                 "promised": 0.9,
@@ -125,6 +126,6 @@ def test_the_document_of_results_shows_every_table():
     }
     text = documents.tables({"rows": [], "notes": [], "released": found})
     assert "| cubic | 9 | 3 | 50.0 [40.0, 60.0] | 80.0 | 4.0 | 1.25 | 2.00 |" in text
-    assert "| all | 9 | 3 | 90 % | 88 % | 90 % | 4.20 | 50 % |" in text
+    assert "| all | 9 | 3 | one | 90 % | 88 % | 90 % | 4.20 | 50 % |" in text
     assert "a\\|b" in text and "| P - | 9 | 1 |" in text
     assert "By crystal system" not in documents.tables({"rows": [], "notes": []})

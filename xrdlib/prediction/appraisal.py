@@ -20,8 +20,6 @@ SIMILAR = (-1.0, 0.5, 0.6, 0.7, 0.8, 1.01)  # edges of similarity to the nearest
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
-RARE = 0.01  # share of minerals below which a group is rare
-
 
 def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: ArrayLike) -> dict:
     """All that is asked of the released predictor, from the measured patterns.
@@ -46,7 +44,6 @@ def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: Arr
     logp, similarity, _ = _read(predictor, test)
     labels = test.group.astype(int) - 1
     edges = np.quantile(noise(calibration.intensity), (1 / 3, 2 / 3))
-    told = predictor.metadata["conformal"]
     own, own_similarity, nearest = _read(predictor, calibration)
     parts = by_frequency(labels, predictor.metadata["minerals"])
     return {
@@ -57,13 +54,7 @@ def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: Arr
         "groups": per_class(logp, labels),
         "reliability": reliability(logp, labels),
         "confusion": confusion_by_system(logp, labels),
-        "coverage": [
-            row | {"subset": name}
-            for name, part in parts.items()
-            for row in coverage(
-                told["scores"], told["families"], logp[part], labels[part], test.family[part]
-            )
-        ],
+        "coverage": coverage_of_parts(predictor, calibration, logp, test, parts),
         "answered": answered(logp, labels),
         "mistakes": mistakes(own, calibration, own_similarity, nearest),
     }
@@ -163,13 +154,51 @@ def by_frequency(labels: ArrayLike, minerals: ArrayLike) -> dict[str, np.ndarray
     minerals : array_like, (99,)
         Share of minerals in each group.
     """
-    rare = np.asarray(minerals)[labels] < RARE
+    rare = np.asarray(minerals)[labels] < calibrate.RARE
     parts = {
         "all": np.ones(len(rare), dtype=bool),
-        f"groups of {100 * RARE:g} % of minerals or more": ~rare,
-        f"rarer groups (< {100 * RARE:g} %)": rare,
+        f"groups of {100 * calibrate.RARE:g} % of minerals or more": ~rare,
+        "rarer groups": rare,
     }
     return {name: np.flatnonzero(mask) for name, mask in parts.items() if mask.any()}
+
+
+def coverage_of_parts(
+    predictor: Predictor,
+    calibration: Measured,
+    logp: ArrayLike,
+    patterns: Measured,
+    parts: dict[str, np.ndarray],
+) -> list[dict]:
+    """Rows of `coverage` on parts of a set, for both ways of calibrating.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        With conformal scores.
+    calibration : Measured
+        Patterns that its scores are of.
+    logp : array_like, (n, 99)
+        Of `patterns`.
+    parts : dict of str to ndarray of int
+        Name -> rows of `patterns`.
+
+    Returns
+    -------
+    list of dict
+        With "subset", the part, and "threshold": "one" for all groups, or "by frequency" of the
+        groups (`calibrate.thresholds`).
+    """
+    told, labels = predictor.metadata["conformal"], patterns.group.astype(int) - 1
+    ways = {"one": (), "by frequency": (calibration.group.astype(int) - 1,
+                                        predictor.metadata["minerals"])}  # fmt: skip
+    rows = []
+    for name, part in parts.items():
+        tested = logp[part], labels[part], patterns.family[part]
+        for way, more in ways.items():
+            found = coverage(told["scores"], told["families"], *tested, COVERAGES, *more)
+            rows += [{"subset": name, "threshold": way, **row} for row in found]
+    return rows
 
 
 def coverage(
@@ -179,6 +208,8 @@ def coverage(
     labels: ArrayLike,
     test_families: ArrayLike,
     levels: Sequence[float] = COVERAGES,
+    classes: ArrayLike | None = None,
+    minerals: ArrayLike | None = None,
 ) -> list[dict]:
     """Conformal sets on test patterns: promised and met coverage, size of the sets.
 
@@ -190,6 +221,8 @@ def coverage(
         Of the test patterns.
     levels : sequence of float
         Promised coverages.
+    classes, minerals : array_like, optional
+        See `calibrate.thresholds`.
 
     Returns
     -------
@@ -203,7 +236,8 @@ def coverage(
     weight = 1 / size[member] / len(size)
     rows = []
     for level in levels:
-        inside = calibrate.members(np.exp(logp), calibrate.quantile(values, families, level))
+        limit = calibrate.thresholds(values, families, level, classes, minerals)
+        inside = calibrate.members(np.exp(logp), limit)
         hit = inside[np.arange(len(labels)), labels]
         rows.append(
             {

@@ -11,6 +11,7 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
 from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
 from ..learning.metrics import means
+from ..structures.measured import Measured
 from . import appraisal, benchmark_sets
 from .benchmark_sets import BenchmarkSet
 from .evaluate import (
@@ -69,7 +70,8 @@ def run(
         found = {"rows": table(settings, predictor, measured_sets, mineral_bank(settings))}
     else:
         known = null_priors(settings, predictor, measured_sets)
-        found = judged(settings, predictor, benchmark_sets.load_set(name), known)
+        about = benchmark_sets.load_set(name), measured_sets[MEASURED[0]]
+        found = judged(settings, predictor, *about, known)
     found = {"set": name, **found, "made_with": results.stamp(settings)}
     if path:
         text = json.dumps(found, indent=1, allow_nan=False, default=vars)
@@ -81,6 +83,7 @@ def judged(
     settings: SimpleNamespace,
     predictor: Predictor,
     chosen: BenchmarkSet,
+    calibration: Measured,
     known: dict[str, np.ndarray],
 ) -> dict:
     """Scores of a predictor, of its parts and of the nulls on each part of a set.
@@ -93,15 +96,12 @@ def judged(
         with and without its library also have "cell_found", the percentage of patterns whose most
         probable cell is, reduced, within 5 % and 3 degrees of the true one, with its interval.
     """
-    patterns, rows, sets = chosen.patterns, [], []
+    patterns, rows = chosen.patterns, []
     seen = predictor.evidence(GRID.two_theta, patterns.intensity)
     logp, labels = weighed(predictor, seen), patterns.group.astype(int) - 1
-    told, chances = predictor.metadata["conformal"], chance(settings)
+    chances = chance(settings)
     for subset, index in chosen.parts.items():
         rows += score_rows(logp, subset, patterns, index, known, *chances)
-        part = logp[FUSED][index], labels[index], patterns.family[index]
-        covered = appraisal.coverage(told["scores"], told["families"], *part)
-        sets += [{"subset": subset, **row} for row in covered]
     for row in rows if chosen.cells else ():
         if row["model"] in (FUSED, NO_LIBRARY):
             index = chosen.parts[row["subset"]]
@@ -110,6 +110,8 @@ def judged(
     systems = benchmark_sets.crystal_systems(patterns)
     about = labels, patterns.family, systems, next(iter(known.values()))
     kinds = appraisal.breakdown(logp[FUSED], *about, chances[0], chances[2], subset="all")
+    about = predictor, calibration, logp[FUSED], patterns, chosen.parts
+    sets = appraisal.coverage_of_parts(*about)
     return {"rows": rows, "kinds": {"crystal system": kinds}, "coverage": sets}
 
 

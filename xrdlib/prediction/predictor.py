@@ -277,7 +277,8 @@ class Predictor:
         told = self.metadata.get("conformal", {})
         name = "scores" if self.parts == "fusion" else self.parts
         if name in told:
-            threshold = calibrate.quantile(told[name], told["families"], coverage)
+            about = told.get("classes"), self.metadata["minerals"]
+            threshold = calibrate.thresholds(told[name], told["families"], coverage, *about)
         else:
             threshold = coverage
         return calibrate.members(probability, threshold)

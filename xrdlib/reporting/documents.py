@@ -49,7 +49,17 @@ _INDEXING = (
     *_RATES,
 )
 
-_COVERAGE = ("subset", "n", "n_families", "promised", "families", "patterns", "size", "single")
+_COVERAGE = (
+    "subset",
+    "n",
+    "n_families",
+    "threshold",
+    "promised",
+    "families",
+    "patterns",
+    "size",
+    "single",
+)
 
 _MISTAKES = ("source", "true", "predicted", "probability", "nearest", "similarity", "why")
 
@@ -121,7 +131,8 @@ def _appraisal(found, name):
         parts += [
             f"### Sets of groups ({name})",
             "Coverage that was promised, and that was met over families and over patterns; mean "
-            "number of groups; share of sets of one group.",
+            "number of groups; share of sets of one group. Calibrated with one threshold for all "
+            "groups, or with one for those of 1 % of minerals or more and one for rarer ones.",
             _table(_COVERAGE, rows),
         ]
     return parts
