@@ -69,7 +69,8 @@ def test_rare_and_frequent_groups_are_each_covered_as_promised():
             hits[way].append([inside[rare].mean(), inside[~rare].mean()])
     one, two = np.mean(hits["one"], axis=0), np.mean(hits["two"], axis=0)
     assert one[0] < 0.7 < 0.85 < one[1]
-    assert np.allclose(two, 0.8, atol=0.03)
+    # Where most are right at the first place, no threshold covers less than those.
+    assert two[0] == pytest.approx(0.8, abs=0.03) and two[1] > 0.79
 
 
 def test_a_set_holds_the_true_group_whose_score_is_within_the_threshold():
