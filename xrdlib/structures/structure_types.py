@@ -40,13 +40,13 @@ def structure_types(
     lattices : array_like, (n, 3, 3)
         Conventional, rows a, b, c in angstrom.
     n_atoms : array_like, (n,)
-        In the conventional cell.
+        In the conventional cell; fractions where positions are not full.
     families : array_like, (n,) of str
 
     Returns
     -------
     list of str
-        The first of a type's families in the order of the alphabet; "... type" for more than one.
+        One of a type's families, a mineral's name where there is any; "... type" for more than one.
     """
     families, n = np.asarray(families, dtype=str), len(families)
     told = [_primitive(*row) for row in zip(symbols, lattices, n_atoms, strict=True)]
@@ -63,8 +63,10 @@ def structure_types(
         columns.append(mine[right])
     row, column = np.concatenate(rows), np.concatenate(columns)
     graph = coo_array((np.ones(len(row), dtype=bool), (row, column)), shape=(n, n))
-    member = pd.Series(families).groupby(connected_components(graph, directed=False)[1])
-    several, first = member.transform("nunique") > 1, member.transform("min")
+    # Formulas have blanks, names of minerals have none and go first.
+    keys = pd.Series([f"{' ' in name:d}{name}" for name in families])
+    member = keys.groupby(connected_components(graph, directed=False)[1])
+    several, first = member.transform("nunique") > 1, member.transform("min").str[1:]
     return first.where(~several, first + " type").tolist()
 
 
