@@ -9,7 +9,7 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import GRID, normalise, to_grid
 from xrdlib.identification import index_sets, lattice_evidence, library
 from xrdlib.identification.retrieval import Retrieval
-from xrdlib.learning import calibrate, checkpoint, experiment
+from xrdlib.learning import calibrate, checkpoint, experiment, nulls
 from xrdlib.learning.baselines import build
 from xrdlib.learning.calibrate import Calibration
 from xrdlib.learning.experiment import MEASURED
@@ -298,7 +298,8 @@ def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank
     table = evaluate.table(cfg, made, measured_sets, bank)
     name = MEASURED[1]
     parts = {evaluate.FUSED, evaluate.NETWORK, evaluate.RETRIEVAL, evaluate.LATTICES}
-    parts |= {"prior only", "shuffled"}
+    parts |= {evaluate.NO_LIBRARY, evaluate.NO_INDEXING, "shuffled"}
+    parts |= {nulls.PRIOR, nulls.BY_PATTERNS, nulls.ORACLE}
     by_subset = {}
     for row in table:
         by_subset.setdefault(row["subset"], {})[row["model"]] = row

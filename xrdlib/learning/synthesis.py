@@ -50,8 +50,9 @@ def verify_random_crystals(config: SimpleNamespace) -> pd.DataFrame:
 def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     """Reflections of the mineral structures, in the files train, holdout and library.
 
-    `train` and `holdout` hold structures whose stated and detected groups agree, apart by mineral
-    family; `library` all with a known group, for search-match. The name of each is its family.
+    `train` and `holdout` hold structures whose stated and detected groups agree, apart by structure
+    type, so that no isotype of a held-out mineral is trained on; `library` all with a known group,
+    for search-match. The name of each is its family, of a held-out one its type.
     """
     crystals, table = load_amcsd(folder(config, "amcsd"))
     lines = reflections(crystals)
@@ -60,6 +61,7 @@ def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     agrees, holdout = table["agrees"].to_numpy(), table["holdout"].to_numpy()
     chosen = {"train": agrees & ~holdout, "holdout": agrees & holdout, "library": lines.group > 0}
     banks = {name: lines.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
+    banks["holdout"].name = table["type"].to_numpy(dtype=str)[chosen["holdout"]]
     return {name: _save_bank(config, name, bank) for name, bank in banks.items()}
 
 

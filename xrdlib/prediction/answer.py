@@ -275,7 +275,9 @@ def ranking(probability: np.ndarray, top_k: int) -> list[dict]:
     return [
         {
             "group": int(i) + 1,
-            **{key: rows[i][key] for key in ("symbol", "crystal_system", "space_groups")},
+            "symbol": rows[i]["symbol"],
+            "crystal_system": groups.system_names()[i],
+            "space_groups": rows[i]["space_groups"],
             "probability": float(probability[i]),
         }
         for i in order

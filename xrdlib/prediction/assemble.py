@@ -120,8 +120,8 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
     -------
     dict
         By the names of `predictor.FUSIONS`, and for "retrieval_alone" and "lattices_alone": fields
-        of `fusion.Fusion`; "conformal": families, and scores for each of `FUSIONS` ("scores" for
-        the whole), predicted with weights of other families.
+        of `fusion.Fusion`; "conformal": families, classes, and scores for each of `FUSIONS`
+        ("scores" for the whole), predicted with weights of other families.
     """
     ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
     labels = patterns.group.astype(int) - 1
@@ -134,7 +134,8 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
         "retrieval_alone": (silent, seen.similarity, None, None),
         "lattices_alone": (silent, silent, places, whole),
     }
-    found = {"conformal": {"families": patterns.family.astype(str).tolist()}}
+    about = {"families": patterns.family.astype(str).tolist(), "classes": labels.tolist()}
+    found = {"conformal": about}
     for name, (network, similarity, *more) in parts.items():
         found[name] = asdict(fusion.fit(network, similarity, *told, *more))
         if name in FUSIONS.values():

@@ -324,11 +324,16 @@ def example(
     return None
 
 
-def same_lattice(cell: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two cells are, reduced, the same within 1 % and 1 degree."""
+def same_lattice(
+    cell: Sequence[float],
+    other: Sequence[float],
+    lengths: float = _LENGTH,
+    angles: float = _ANGLE,
+) -> bool:
+    """Whether two cells are, reduced, the same within 1 % and 1 degree, or what is given."""
     a, b = (np.array(_reduced(x)) for x in (cell, other))
-    near = np.abs(a[:3] / b[:3] - 1).max() < _LENGTH
-    return bool(near and np.abs(a[3:] - b[3:]).max() < _ANGLE)
+    near = np.abs(a[:3] / b[:3] - 1).max() < lengths
+    return bool(near and np.abs(a[3:] - b[3:]).max() < angles)
 
 
 def _reduced(cell):

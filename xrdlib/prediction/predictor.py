@@ -172,6 +172,7 @@ class Predictor:
         probability = self.predict_proba(two_theta, [intensity], wavelength, prior, cell)[0]
         order = np.argsort(-probability, kind="stable")[:top_k]
         table = groups.extinction_groups().iloc[order]
+        table = table.assign(crystal_system=np.array(groups.system_names())[order])
         table = table[["symbol", "crystal_system", "space_groups"]].reset_index(names="group")
         table.insert(0, "rank", np.arange(1, top_k + 1))
         return table.assign(probability=probability[order])
@@ -276,7 +277,8 @@ class Predictor:
         told = self.metadata.get("conformal", {})
         name = "scores" if self.parts == "fusion" else self.parts
         if name in told:
-            threshold = calibrate.quantile(told[name], told["families"], coverage)
+            about = told.get("classes"), self.metadata["minerals"]
+            threshold = calibrate.thresholds(told[name], told["families"], coverage, *about)
         else:
             threshold = coverage
         return calibrate.members(probability, threshold)
