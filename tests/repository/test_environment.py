@@ -117,7 +117,8 @@ def make(*arguments, cwd=ROOT):
     return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True)
 
 
-def test_setup_installs_once_again_after_a_change_and_afresh_after_a_failure(tmp_path):
+def test_setup_starts_afresh_after_one_that_was_cut_short(tmp_path):
+    """Otherwise it installs once, and again after a change."""
     for name in ("Makefile", "params.yaml", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "fake").write_text(FAKE_PYTHON)
