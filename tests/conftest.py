@@ -12,15 +12,27 @@ import pytest
 from xrdlib.base import paths
 from xrdlib.base.config import load
 
+# Two processes share the cores, so that each has one thread, as have the programs that it starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Reference and measured data may lie in a shared folder beside the checkout.
 SHARED = paths.ROOT.parent / "shared" / "data"
 if not os.environ.get("XRDLIB_DATA") and SHARED.is_dir():
     os.environ["XRDLIB_DATA"] = str(SHARED)
 
 
+# Files that take longest, and about how many seconds.
+DEAREST = {"test_pipeline": 200}
+
+
 def pytest_configure(config):
     about = "pipeline: runs the tiny pipeline, some minutes; -m 'not pipeline' leaves it out"
     config.addinivalue_line("markers", about)
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long goes first, so that no process is left with it at the end."""
+    items.sort(key=lambda item: DEAREST.get(item.path.stem, 0), reverse=True)
 
 
 @pytest.fixture
