@@ -25,53 +25,83 @@ def trained(**changes):
 
 
 @pytest.mark.parametrize(
-    "change, missed, target",
+    "change, verdict",
     [
-        (DOWN, judges.HOLDS, judges.HOLDS),
-        (NONE, judges.OPEN, judges.IN_PART),
-        (UP, judges.NOT, judges.NOT),
-        ([DOWN, NONE], judges.IN_PART, judges.IN_PART),
-        ([DOWN, UP], judges.IN_PART, judges.NOT),
-        ([NONE, UP], judges.NOT, judges.NOT),
+        (DOWN, judges.HOLDS),
+        (NONE, judges.OPEN),
+        (UP, judges.NOT),
+        ([DOWN, NONE], judges.IN_PART),
+        ([DOWN, UP], judges.IN_PART),
+        ([NONE, UP], judges.NOT),
     ],
 )
-def test_a_part_helps_where_it_is_missed(change, missed, target):
+def test_a_part_helps_where_it_is_missed(change, verdict):
+    found = judges.coordinate_channel(trained(no_coordinate_channel=change))
+    assert found.verdict == verdict and "n = 9" in found.evidence
+    assert judges.physics_position(trained(no_physics_position=change)).verdict == verdict
     calibration = {"chosen_on": "here", "models": {results.MAIN: {"a": 0.25}}}
-    told = {"no_coordinate_channel", "no_physics_position", "no_rule_head", "230_space_groups"}
-    content = trained(**dict.fromkeys(told, change))
-    assert judges.coordinate_channel(content).verdict == missed
-    assert judges.physics_position(content).verdict == missed
-    assert judges.rule_head(content, calibration).verdict == missed
+    found = judges.rule_head(trained(no_rule_head=change), calibration)
+    assert found.verdict == verdict and "0.25" in found.evidence
+
+
+@pytest.mark.parametrize(
+    "change, verdict",
+    [(DOWN, judges.HOLDS), (NONE, judges.IN_PART), (UP, judges.NOT)],
+)
+def test_the_target_by_symmetry_and_by_training(change, verdict):
     symmetry = {"space_groups": 230, "extinction_groups": 99, "diffraction_classes": 97}
-    assert judges.target(content, symmetry).verdict == target
+    content = trained(**{"230_space_groups": change})
+    assert judges.target(content, symmetry).verdict == verdict
 
 
-def test_both_steps_of_the_curriculum_count():
-    for pretrained, without_texture, verdict in (
+@pytest.mark.parametrize(
+    "pretrained, without_texture, verdict",
+    [
         (UP, DOWN, judges.HOLDS),
         (UP, NONE, judges.IN_PART),
         (NONE, DOWN, judges.IN_PART),
         (NONE, NONE, judges.OPEN),
         (DOWN, NONE, judges.NOT),
-    ):
-        stages = {"after_stage_1_mixed": pretrained, "after_stage_1_no_texture": without_texture}
-        assert judges.curriculum(trained(**stages)).verdict == verdict
+    ],
+)
+def test_both_steps_of_the_curriculum_count(pretrained, without_texture, verdict):
+    content = trained(
+        after_stage_1_mixed=pretrained,
+        after_stage_1_no_texture=without_texture,
+    )
+    assert judges.curriculum(content).verdict == verdict
+
+
+def test_attention_as_its_study_says():
+    content = {"fits": {"resnet": {"b": 0.1, "b_range": [0.0, 0.2]}}, "null": {"top1": 1.0}, "n": 5}
+    for holds, verdict in (("yes", judges.HOLDS), ("no", judges.NOT), ("?", judges.OPEN)):
+        content["verdict"] = {"holds": holds, "text": "Text."}
+        assert judges.attention(content).verdict == verdict
 
 
 def measured(network, search, best=60.0):
-    rows = []
+    def row(model, top1):
+        return {
+            "model": model,
+            "subset": "rruff-test",
+            "n": 9,
+            "top1": top1,
+            "top1_ci95": [top1 - 5, top1 + 5],
+            "bits_over_prior": top1 / 20,
+            "bits_ci95": [top1 / 20 - 0.2, top1 / 20 + 0.2],
+        }
+
     models = {"released, network alone": network, "search-match": search, "released": best}
-    for model, top1 in (models | {"prior only": 9.0}).items():
-        bits = {"bits_over_prior": top1 / 20, "bits_ci95": [top1 / 20 - 0.2, top1 / 20 + 0.2]}
-        row = {"model": model, "subset": "rruff-test", "n": 9, "top1": top1, **bits}
-        rows.append(row | {"top1_ci95": [top1 - 5, top1 + 5]})
-    return {"rows": rows}
+    return {"rows": [row(*pair) for pair in (models | {"prior only": 9.0}).items()]}
 
 
-def test_measured_patterns_judge_networks_and_limits():
+def test_a_network_alone_beside_search_match():
     assert judges.not_enough(measured(20, 50)).verdict == judges.HOLDS
     assert judges.not_enough(measured(60, 50)).verdict == judges.NOT
     assert judges.not_enough({"rows": []}).verdict == judges.OPEN
+
+
+def test_a_limit_is_refuted_by_an_interval_above_it():
     information = {"verdict": {"ceiling": "Text."}}
     graph = {"models": [{"model": graph_errors.PUBLISHED, "accuracy": 10, "subset": "x", "n": 325}]}
     assert judges.ceiling(information, measured(1, 1, 60), graph).verdict == judges.NOT
@@ -79,21 +109,21 @@ def test_measured_patterns_judge_networks_and_limits():
     assert judges.ceiling(information, measured(1, 1), {"models": []}).verdict == judges.OPEN
 
 
-def test_models_must_agree_on_the_direction_of_errors():
-    def graph(*verdicts):
-        about = {"subset": "s", "n": 9, "n_errors": 3}
-        about["verdict"] = {"errors flow to lower symmetry": "Text."}
-        models = enumerate(verdicts)
-        return {
-            "models": [
-                {"model": f"m{k}", **about, "summary": {"flow to lower symmetry": v}}
-                for k, v in models
-            ]
-        }
+def graph(*verdicts):
+    key, name = "flow to lower symmetry", "errors flow to lower symmetry"
+    about = {"subset": "s", "n": 9, "n_errors": 3}
+    return {
+        "models": [
+            {"model": f"m{k}", **about, "summary": {key: v}, "verdict": {name: "Text."}}
+            for k, v in enumerate(verdicts)
+        ]
+    }
 
+
+def test_models_must_agree_on_the_direction_of_errors():
     assert judges.direction(graph(judges.NOT, judges.NOT)).verdict == judges.NOT
     assert judges.direction(graph(judges.HOLDS, judges.NOT)).verdict == judges.IN_PART
-    assert judges.direction(graph()).verdict == judges.OPEN
+    assert judges.direction({"models": []}).verdict == judges.OPEN
 
 
 def test_what_was_not_run_is_said_and_not_judged(cfg):
@@ -108,17 +138,15 @@ def test_what_was_not_run_is_said_and_not_judged(cfg):
     assert "**Holds.**" in text and "NOTEBOOK=15_ablations" in text
 
 
-def test_table_and_companion_have_every_claim(cfg, tmp_path, capsys):
-    page, companion = tmp_path / "README.md", tmp_path / "companion.md"
+def test_the_table_goes_between_its_marks(cfg, tmp_path, capsys):
+    page = tmp_path / "README.md"
     page.write_text("before\n{}\nold\n{}\nafter\n".format(*claims.MARKS))
-    into = ["--into", str(page), "--companion", str(companion)]
-    assert cli.main(["claims", "--profile", "tiny", *into]) == 0
+    assert cli.main(["claims", "--profile", "tiny", "--into", str(page)]) == 0
     text = page.read_text()
     assert "old" not in text and text.startswith("before") and text.endswith("after\n")
     assert text.count("not run") == len(judges.CLAIMS)
-    text = companion.read_text()
-    assert text.count("\n## ") == text.count("](../figures/tiny/") == len(judges.CLAIMS)
-    assert all(claim.text in text for claim in judges.CLAIMS)
+    assert cli.main(["claims", "--profile", "tiny"]) == 0
+    assert "attention and convolution: not run" in capsys.readouterr().out
     page.write_text("no marks")
     assert cli.main(["claims", "--profile", "tiny", "--into", str(page)]) == 2
     assert "needs the lines" in capsys.readouterr().err
@@ -140,11 +168,20 @@ def test_the_documents_say_what_the_committed_results_say(from_results):
         rows = claims.table(cfg)
         return claims.as_markdown(rows), claims.document(rows)
 
-    readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme.split(claims.MARKS[0])[1].split(claims.MARKS[1])[0].strip()
-    companion = (paths.ROOT / "docs/companion.md").read_text(encoding="utf-8")
-    assert (table, companion) in from_results(render)
-    assert claims.NOT_RUN not in table
+    tables, documents = zip(*from_results(render), strict=True)
+    text = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    begin, end = claims.MARKS
+    assert text.split(begin)[1].split(end)[0].strip() in tables
+    assert (paths.ROOT / "docs/companion.md").read_text(encoding="utf-8") in documents
+    assert claims.NOT_RUN not in tables[-1]
+
+
+def test_the_companion_has_every_claim_with_its_figure(cfg, tmp_path):
+    page = tmp_path / "companion.md"
+    assert cli.main(["claims", "--profile", "tiny", "--companion", str(page)]) == 0
+    text = page.read_text()
+    assert text.count("\n## ") == text.count("](../figures/tiny/") == len(judges.CLAIMS)
+    assert all(claim.text in text for claim in judges.CLAIMS)
 
 
 def test_results_of_different_runs_are_not_mixed_silently(cfg, capsys):
