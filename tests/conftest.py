@@ -21,18 +21,14 @@ if not os.environ.get("XRDLIB_DATA") and SHARED.is_dir():
     os.environ["XRDLIB_DATA"] = str(SHARED)
 
 
-# Files that take longest, and about how many seconds.
-DEAREST = {"test_pipeline": 200}
-
-
 def pytest_configure(config):
     about = "pipeline: runs the tiny pipeline, some minutes; -m 'not pipeline' leaves it out"
     config.addinivalue_line("markers", about)
 
 
 def pytest_collection_modifyitems(items):
-    """What takes long goes first, so that no process is left with it at the end."""
-    items.sort(key=lambda item: DEAREST.get(item.path.stem, 0), reverse=True)
+    """The pipeline goes first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
 
 
 @pytest.fixture
