@@ -67,7 +67,7 @@ def cases(
         whole = config.synthesis.amcsd_limit is None
         limits = LIMITS if whole else dict.fromkeys(LIMITS, _FEW)
     found, without = {}, {}
-    patterns = measured_sets(config)
+    patterns = measured_sets()
     if patterns:
         bank = experiment.load_bank(config, "library")
         for name, own in patterns.items():
