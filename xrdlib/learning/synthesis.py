@@ -22,7 +22,7 @@ from ..structures.banks import build, load_amcsd
 from ..structures.bgmn import bgmn_entries
 from ..structures.crystals import detected_space_groups, generate_balanced
 from ..structures.datasets import MissingData
-from ..structures.measured import load, split
+from ..structures.measured import halves
 from ..structures.oqmd import build_oqmd
 from ..structures.recipes import shipped
 from ..symmetry.cells import conventional
@@ -194,12 +194,12 @@ def write_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
     points = grid(config)
     folder(config, "sets/rruff")
     try:
-        measured = load(grid=points)
+        measured = halves(config.measured, points)
     except MissingData as missing:
         print(f"No measured patterns: {missing}")
         return {}
     sets = {}
-    for name, part in zip(MEASURED, split(measured), strict=True):
+    for name, part in zip(MEASURED, measured, strict=True):
         x = normalise(torch.from_numpy(part.intensity)).half().numpy()
         label = part.group.astype(np.int64) - 1
         sets[name] = PatternSet(x, label, part.family, part.source)

@@ -17,7 +17,7 @@ from ..learning.outcomes import RECOGNISED, SEARCH
 from ..simulation.diffraction import reflections
 from ..structures import banks, datasets
 from ..structures.datasets import MissingData
-from ..structures.measured import Measured, load, split
+from ..structures.measured import Measured, halves
 from ..symmetry.groups import N_GROUPS
 from .fusion import Fusion
 from .predictor import Predictor, Seen
@@ -36,8 +36,13 @@ CROPPED = "10 to 80 degrees"  # of the subset whose patterns are cut to that
 _CROP = (10.0, 80.0)
 
 
-def measured() -> dict[str, Measured]:
+def measured(settings: SimpleNamespace | None = None) -> dict[str, Measured]:
     """Measured patterns on `patterns.GRID`, split by family.
+
+    Parameters
+    ----------
+    settings : SimpleNamespace, optional
+        A configuration, whose `measured` limits the patterns of each half; by default all.
 
     Returns
     -------
@@ -45,7 +50,7 @@ def measured() -> dict[str, Measured]:
         Empty where there are none at hand.
     """
     try:
-        return dict(zip(MEASURED, split(load()), strict=True))
+        return dict(zip(MEASURED, halves(settings and settings.measured), strict=True))
     except MissingData:
         return {}
 
