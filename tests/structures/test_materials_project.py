@@ -22,7 +22,7 @@ def file(tmp_path):
         "id": "mp-1", "formula": "Ti2O4", "space_group": 136, "hall_number": 419, "cell": CELL,
         "element": (22, 8), "position": (0.0, 0.0, 0.0, 0.305, 0.305, 0.0),
     }  # fmt: skip
-    path = tmp_path / materials_project.FILE
+    path = tmp_path / "mp_structures.parquet"
     pd.DataFrame([row, row | {"id": "mp-2", "formula": "Sn2O4"}]).to_parquet(path)
     return path
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from xrdlib.base.patterns import CU_KA1, GRID
+from xrdlib.base.records import concatenate
 from xrdlib.identification import library
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism, measured_like
@@ -23,7 +24,7 @@ def small_bank():
 def small_library(bank):
     """Half of the bank as measured structures, half as computed ones."""
     halves = bank.take(slice(0, N // 2)), bank.take(slice(N // 2, N))
-    return library.join(
+    return concatenate(
         [library.from_reflections(halves[0]), library.from_reflections(halves[1], computed=True)]
     )
 

@@ -47,7 +47,7 @@ class Page:
         What to display.
     answer : dict or None
         As from `answer.answer`; None where there is none.
-    upload, shown_file, wavelength, axis, prior, stated, cell : ipywidgets.Widget
+    upload, shown_file, wavelength, axis, prior, stated, cell, elements : ipywidgets.Widget
         The controls.
     plot, shown : ipywidgets.HTML
         The pattern, and the answer.
@@ -83,8 +83,13 @@ class Page:
             description="Cell, if known", placeholder="a, b, c, alpha, beta, gamma",
             continuous_update=False, **wide,
         )  # fmt: skip
+        self.elements = ipywidgets.Text(
+            description="Elements, if known", placeholder="Ca, Mg, Si, O; or: Si O ...",
+            continuous_update=False, **wide,
+        )  # fmt: skip
         self.plot, self.shown = ipywidgets.HTML(), ipywidgets.HTML()
-        controls = [self.shown_file, self.wavelength, self.axis, self.prior, self.stated, self.cell]
+        controls = [self.shown_file, self.wavelength, self.axis, self.prior, self.stated]
+        controls += [self.cell, self.elements]
         self.box = ipywidgets.VBox([self.upload, *controls, self.plot, self.shown])
         self.box.add_class("xrdlib-live")
         self._contents, self._drawn = {}, None
@@ -112,14 +117,15 @@ class Page:
         if not change["new"]:
             return
         self._contents = {given["name"]: bytes(given["content"]) for given in change["new"]}
+        changed = self.shown_file, self.cell, self.elements
         with self.box.hold_sync():
-            self.shown_file.unobserve(self._update, "value")
-            self.cell.unobserve(self._update, "value")
-            self.cell.value = ""  # that of another specimen
+            for control in changed:
+                control.unobserve(self._update, "value")
+            self.cell.value = self.elements.value = ""  # those of another specimen
             self.shown_file.options = tuple(self._contents)
             self.shown_file.value = next(iter(self._contents))
-            self.cell.observe(self._update, "value")
-            self.shown_file.observe(self._update, "value")
+            for control in changed:
+                control.observe(self._update, "value")
         self._update()
 
     def _pattern(self, file, wavelength):
@@ -171,7 +177,8 @@ class Page:
             except ValueError:
                 raise XrdlibError(f"The cell {self.cell.value!r} is not six numbers.") from None
         prior = self.stated.value.strip() or self.prior.value
-        return Request(wavelength=wavelength, prior=prior, top_k=8, cell=cell)
+        elements = self.elements.value.strip() or None
+        return Request(wavelength, prior, top_k=8, cell=cell, elements=elements)
 
 
 def interactive(two_theta, intensity) -> str:
