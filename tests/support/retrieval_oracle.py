@@ -90,8 +90,8 @@ def correlation(a, b):
 
 
 def by_class(known, cosines):
-    """Largest cosine of each class; the smallest of all where there is none."""
+    """Largest cosine of each class; the smallest of all, or 0, where there is none."""
     scores = np.full(99, np.nan)
     for group, cosine in zip(known.group, cosines, strict=True):
         scores[group - 1] = np.nanmax([scores[group - 1], cosine])
-    return np.where(np.isnan(scores), np.nanmin(scores), scores)
+    return np.where(np.isnan(scores), min(np.nanmin(scores), 0), scores)

@@ -66,12 +66,12 @@ def elements(stated: str | Iterable[str]) -> Elements:
     symbols = text.removesuffix("...").replace(",", " ").split()
     numbers = set()
     for symbol in symbols:
-        z = gemmi.Element(symbol).atomic_number
-        if not z or gemmi.Element(symbol).name != symbol:
+        element = gemmi.Element(symbol)
+        if not element.atomic_number or symbol not in (element.name, element.name.lower()):
             raise XrdlibError(
                 f"{symbol!r} is not the symbol of an element; give them as in Ca,Mg,Si,O."
             )
-        numbers.add(z)
+        numbers.add(element.atomic_number)
     if not numbers - {1}:
         raise XrdlibError(f"{text!r} names no element beside hydrogen; give them as in Ca,Si,O.")
     return Elements(frozenset(numbers - {1}), text.endswith("..."))
@@ -90,7 +90,7 @@ def narrowed(library: Library, minerals: np.ndarray, known: Elements) -> tuple[L
     library : Library
         Empty where no structure has the elements; a warning is then logged.
     prior : ndarray, (99,)
-        Each formula or mineral has one vote in a group; drawn towards the general prior by `STRENGTH` votes.
+        Each formula or mineral has a vote in a group, the general prior has `STRENGTH` votes.
     """
     library = library.take(known.hold(library))
     if not len(library):

@@ -28,7 +28,7 @@ _FROM_EXPERIMENT = "_filtered_info_"  # in the names of lists of the package
 _NEWER = 3_000_000  # ids from which on structures are under other terms
 _SYMPRECS = (0.1, 0.01)  # angstrom; the first that gives a space group known from experiment
 _SAME_PLACE = 0.02  # angstrom; atoms on special positions repeat within this
-_SAME_SIZE = 0.01  # relative difference of edges and volumes
+_SAME_SIZE = 0.01  # relative difference of edges
 _HOLDOUT_PERCENT = 8
 _COLUMNS = ["id", "formula", "space_group", "hall_number", "cell", "element", "position"]
 
@@ -110,10 +110,8 @@ def _known(lists):
         with zipfile.ZipFile(lists) as archive:
             for name in archive.namelist():
                 if _FROM_EXPERIMENT in name:
-                    systems = json.loads(gzip.decompress(archive.read(name)))
-                    known |= {
-                        (_ratios(row[0]), row[2]) for rows in systems.values() for row in rows
-                    }
+                    for rows in json.loads(gzip.decompress(archive.read(name))).values():
+                        known |= {(_ratios(formula), number) for formula, _, number, _ in rows}
     except (OSError, ValueError, LookupError, AttributeError, zipfile.BadZipFile) as problem:
         raise XrdlibError(f"{lists} is not the package with lists ({problem}).") from None
     return {(formula, number) for formula, number in known if formula}
@@ -193,12 +191,13 @@ def names(rows: pd.DataFrame) -> np.ndarray:
 def repeated(crystals: records.Crystals, known: list[records.Reflections]) -> np.ndarray:
     """Which crystals are known already, or are there again, (n,) bool.
 
-    Those of one space group and the same elements, whose edges and volume differ by less than 1 %.
+    Those of one space group and the same elements, whose edges differ by less than 1 %, and so
+    does the edge of a cube of their volume.
     """
     seen = {}
     for record in (*known, crystals):
         edges = np.sort(np.linalg.norm(record.lattice, axis=2), axis=1)
-        sizes = np.column_stack([edges, np.abs(np.linalg.det(record.lattice))])
+        sizes = np.column_stack([edges, np.cbrt(np.abs(np.linalg.det(record.lattice)))])
         again = []
         for group, elements, size in zip(record.space_group, record.elements, sizes, strict=True):
             alike = seen.setdefault((int(group), *elements.tolist()), [])
