@@ -218,9 +218,11 @@ def test_known_elements_and_structures_of_ones_own_are_used(run, files, tmp_path
     assert code == 0 and "Quartz" not in json.loads(out)[0]["nearest"]["name"]
     folder = tmp_path / "own"
     folder.mkdir()
-    CifWriter(samples.structures()["quartz"], symprec=0.01).write_file(folder / "my own.cif")
+    oxide = samples.structures()["quartz"].copy()
+    oxide.replace_species({"Si": "Ge"})
+    CifWriter(oxide, symprec=0.01).write_file(folder / "my own.cif")
     (folder / "bad.cif").write_text("no CIF file")
-    told = ("--library", folder, "--elements", "Si,O", "--json")
+    told = ("--library", folder, "--elements", "Ge,O", "--json")
     code, out, _ = run("predict", *files[:2], *told)
     nearest = [answer["nearest"] for answer in json.loads(out)]
     assert code == 0 and len(caplog.records) == 1 and "bad.cif cannot be used" in caplog.text

@@ -16,7 +16,7 @@ from ..symmetry.groups import N_GROUPS
 
 # Structures that the general prior weighs as much as, beside those of the elements. Chosen on the
 # calibration half of the measured patterns of other laboratories (`benchmarks/known_elements.py`).
-STRENGTH = 10.0
+STRENGTH = 100.0
 
 
 class Elements(NamedTuple):
