@@ -194,7 +194,9 @@ def test_balanced_patterns_come_from_no_training_stream(cfg):
 def test_the_histogram_counts_space_groups_minerals_and_labels():
     group = np.array([5, 5, 5, 9, 9], dtype=np.int16)
     name = np.array(["a", "a", "b", "a", "c"])
-    empty = {f: np.zeros(0) for f in ("lattice", "hkl", "multiplicity", "f2", "rotations")}
+    empty = {
+        f: np.zeros(0) for f in ("lattice", "hkl", "multiplicity", "f2", "rotations", "elements")
+    }
     bank = Reflections(**empty, start=np.zeros(6), space_group=group, group=group, name=name)
     labels = np.array([0, 98, 98])
     counts = synthesis.class_histogram(bank, {"some": PatternSet(None, labels, name, name)})

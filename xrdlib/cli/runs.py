@@ -109,23 +109,36 @@ def reweigh(weights: str | None, fits: int | None, threads: int) -> None:
     Its network stays; the library and the lattices beside it may be newer than the file. With
     --fits the weights of fitted lattices are learned on compounds of the Materials Project.
     """
-    from ..base import paths
     from ..base.errors import XrdlibError
     from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
     from ..prediction import assemble
     from ..prediction.benchmark_sets import measured
     from ..prediction.pattern_training import compounds
     from ..prediction.predictor import DEFAULT
-    from ..structures.materials_project import FILE
+    from ..structures import datasets, materials_project
 
     sets = measured()
     if not sets:
         raise XrdlibError(f"No measured patterns: {HOW_TO_GET_MEASURED}.")
     simulated = None
     if fits:
-        simulated = compounds(paths.data_dir() / FILE, fits)
+        simulated = compounds(datasets.path(materials_project.NAME), fits)
     predictor = assemble.reweigh(weights or DEFAULT, sets[MEASURED[0]], simulated, threads)
     click.echo(str(predictor.fusion))
+
+
+@click.command(cls=Command, short_help="build the structure library anew")
+@profile_option
+def library(profile: str | None) -> None:
+    """Build the library of the released predictor anew, from what a profile's run has prepared.
+
+    The weights stay as they are; `xrdlib reweigh` fits them to the new one.
+    """
+    from ..base.config import load
+    from ..prediction.known_structures import renew_library
+    from ..prediction.predictor import DEFAULT
+
+    click.echo(f"{len(renew_library(DEFAULT, load(profile)))} structures")
 
 
 @click.command(cls=Command, short_help="print the results of a profile")
@@ -215,4 +228,4 @@ def repro(target: str, times: Path | None) -> int:
     return progress.repro(target, times)
 
 
-COMMANDS = [train, study, evaluate, reweigh, report, gallery, claims, digests, repro]
+COMMANDS = [train, study, evaluate, reweigh, library, report, gallery, claims, digests, repro]
