@@ -2,7 +2,7 @@
 
 import json
 
-from .indexing import COLUMNS, NOT_SOUGHT, FoundCell, Peaks
+from .indexing import COLUMNS, FoundCell, Peaks
 
 # Below the first a cell is doubtful, below the second it is not told. M: de Wolff (1968) takes 10
 # for proof. Chosen on simulated patterns of the Materials Project, where none that is not told is
@@ -58,7 +58,7 @@ def sentence(lattice: dict, symbol: str) -> str:
     angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])
     over = lattice["lines"] - lattice["explained"]
     left = f"{over or 'none'} of the first {lattice['lines']} peaks unexplained"
-    doubt = f" It is doubtful. {NOT_SOUGHT}" if lattice["doubtful"] else ""
+    doubt = " It is doubtful." if lattice["doubtful"] else ""
     return (
         f"Cell ({lattice['crystal_system']} {lattice['centring']}, with {symbol} "
         f"({lattice['group']})): {edges} angstrom, {angles} degrees; M{lattice['peaks']} = "
@@ -101,11 +101,11 @@ def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -
 def verdict(cells: list[FoundCell]) -> list[str]:
     """What to make of the first cell, in sentences."""
     if not cells:
-        return ["No cell was found.", NOT_SOUGHT]
+        return ["No cell was found."]
     if not is_good(cells[0]):
-        return ["None of these cells is good: the pattern is not indexed.", NOT_SOUGHT]
+        return ["None of these cells is good: the pattern is not indexed."]
     if is_doubtful(cells[0]):
-        return ["The first cell is doubtful.", NOT_SOUGHT]
+        return ["The first cell is doubtful."]
     return []
 
 
