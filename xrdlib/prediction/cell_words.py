@@ -52,7 +52,7 @@ def sentence(lattice: dict, group: str) -> str:
     if "M" in lattice:
         kind = f"{lattice['crystal_system']} {lattice['centring']}, "
         merit = f"M{lattice['peaks']} = {lattice['M']:.0f}, "
-        doubt = f" It is doubtful." if lattice["doubtful"] else ""
+        doubt = " It is doubtful." if lattice["doubtful"] else ""
     over = lattice["lines"] - lattice["explained"]
     return (
         f"Cell ({kind}with {group}): {edges} angstrom, {angles} degrees; {merit}it leaves "
