@@ -147,7 +147,7 @@ def test_a_figure_is_written_and_legible(drawn, name):
 
 
 def test_the_pipeline_declares_exactly_these_pictures():
-    stage = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["13_figures"]
+    stage = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["figures"]
     declared = {key.rsplit("/", 1)[1] for plot in stage["do"]["plots"] for key in plot}
     assert declared == {f"{name}.png" for name in gallery.FIGURES}
 
