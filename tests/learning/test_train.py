@@ -1,5 +1,6 @@
 import os
 import random
+import re
 import signal
 import time
 import warnings
@@ -39,7 +40,9 @@ def test_a_tiny_model_learns_a_tiny_task():
     assert score(model, 1)["top1"] > 25
 
 
-def test_rows_hold_means_of_what_the_loss_gives():
+def test_rows_come_after_the_steps_that_are_named_and_hold_means_of_what_the_loss_gives():
+    history = run(tiny(), Stream(), steps=9, rows=[2, 5])
+    assert [row["step"] for row in history.rows] == [2, 5, 9]
     stream, model = Stream(), tiny()
     x, labels = stream.batch(0)
     total, parts = decode.loss(model(x), labels, decode.positive_weights())
@@ -61,11 +64,6 @@ def test_the_learning_rate_follows_its_schedule(schedule, warmup):
         expected[12:] *= 0.1
         expected[17:] *= 0.1
     np.testing.assert_allclose([row["lr"] for row in history.rows], expected)
-
-
-def test_rows_come_after_the_steps_that_are_named_and_at_the_end():
-    history = run(tiny(), Stream(), steps=9, rows=[2, 5])
-    assert [row["step"] for row in history.rows] == [2, 5, 9]
 
 
 def test_to_look_at_a_run_changes_nothing(tmp_path):
@@ -103,8 +101,7 @@ def test_a_log_says_how_long_training_takes_yet(capsys, monkeypatch):
     monkeypatch.setattr("xrdlib.learning.train.LOG_SECONDS", 0.2)
     run(tiny(), Stream(pause=0.05), steps=20, progress=True)
     lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
-    told = [line for line in lines if "patterns/s" in line and "00:00<00:0" in line]
-    assert 1 <= len(told) and all("/20" in line for line in told)
+    assert any(re.search("/20.*00:00<00:0.*patterns/s", line) for line in lines)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
@@ -231,22 +228,18 @@ def test_time_is_counted_over_resumptions(tmp_path):
     assert 0 < history.step - before["step"] <= (2 - before["seconds"]) / 0.1 + 2
 
 
-def test_another_configuration_starts_afresh_in_its_own_folder(tmp_path):
+def test_another_configuration_starts_afresh_in_its_own_folder(tmp_path, monkeypatch):
     run(tiny(), Stream(), steps=4, folder=tmp_path)
     stream = Stream()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert run(tiny(), stream, steps=4, lr=1e-4, folder=tmp_path).step == 4
-    assert {0, 1, 2, 3} <= set(stream.calls)
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_other_code_starts_afresh_and_says_so(tmp_path, monkeypatch):
-    run(tiny(), Stream(), steps=4, folder=tmp_path)
+    assert {0, 1, 2, 3} <= set(stream.calls) and len(list(tmp_path.iterdir())) == 2
+    # So does a run under other code, and says so.
     monkeypatch.setattr(provenance, "code_digest", lambda files: "other")
     with pytest.warns(UserWarning, match="under other code"):
         run(tiny(), Stream(), steps=4, folder=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_divergence_is_an_error_and_the_last_good_checkpoint_stays(tmp_path):
