@@ -178,7 +178,7 @@ HEAD_WAVELENGTHS = {
     "_WL_UNIT='A'\n_WL2=1.54439\n_WL1=1.54060\n": 1.5406,
     "Wavelength (mean): 1.2345\nK-Alpha1: 1.2300\n": 1.23,
     "Anode material,Cu\n": CU_KA1,
-    "# radiation: MoKa\n": 0.709319,
+    "# radiation: MoKa\n": 0.7093,
     "# X-ray Instruments Co. Ltd\n": None,
     "# tube current 40 mA\n": None,
     "Wavelength Range=15\n": None,
