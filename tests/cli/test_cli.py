@@ -109,6 +109,10 @@ def test_folders_and_wildcards_name_files_and_processes_keep_their_order(run, fi
     for named in (tmp_path, f"{tmp_path}/*.*", f"{tmp_path}/**/*[!.]*"):
         code, out, err = run("predict", named, "--json", "--jobs", 1)
         assert (code, err) == (0, []) and json.loads(out) == expected
+    for _ in range(2):  # the second run meets what the first one wrote
+        assert run("predict", tmp_path, "--jobs", 1, "--out", tmp_path / "a.json") == (0, "", [])
+        assert json.loads((tmp_path / "a.json").read_text()) == expected
+    (tmp_path / "a.json").unlink()
     code, out, err = run("predict", f"{tmp_path}/*.raw")
     assert code == 2 and "there is no file" in err[0]
     answers = json.loads(run("predict", tmp_path, "--json", "--jobs", 2)[1])
@@ -147,6 +151,7 @@ def test_nothing_but_bad_files_prints_no_answer(run, tmp_path):
         (("--prior", "system=cube"), "not a crystal system"),
         (("--wavelength", "CuKb"), "Unknown radiation"),
         (("--wavelength", "15"), "from 0.1 to 5"),
+        (("--wavelength", "0.15406"), 'is Cu K-alpha in nanometres; give 1.5406, or "0.15406 A"'),
         (("--top", "100"), "1 to 99"),
         (("--coverage", "90"), "between 0 and 1"),
         (("--cell", "5,5,-5,90,90,90"), "is impossible"),
@@ -234,7 +239,7 @@ def test_groups_lists_all_and_explains_each(run):
     for key in ("eg4", "14", "sg14", "P 1 21/n 1", "-P 2ybc"):
         assert run("groups", key)[1].splitlines()[1:] == out.splitlines()[1:]
     words = " ".join(run("groups", "eg78")[1].split())
-    assert words.count("P 31 - - (eg72, trigonal)") == 2  # neighbour, twin
+    assert words.count("(eg72 P 31 - -, trigonal)") == 2  # neighbour, twin
     # Symbol and conditions are those of one setting, that of the space group asked for.
     assert "P n - a" in run("groups", "Pbnm")[1] and "P n a -" in run("groups", "Pna21")[1]
 

@@ -67,14 +67,11 @@ def test_sets_are_never_empty_and_grow_with_the_threshold():
     assert calibrate.members(p, 1.0).all()
 
 
-@pytest.mark.parametrize("coverage", [0, 1, -0.1, float("nan")])
-def test_an_impossible_coverage_is_refused(coverage):
-    with pytest.raises(XrdlibError, match="coverage"):
-        calibrate.quantile([0.5], ["a"], coverage)
-
-
-def test_scores_need_their_families():
-    with pytest.raises(XrdlibError, match="family"):
-        calibrate.quantile([0.5, 0.6], ["a"], 0.9)
-    with pytest.raises(XrdlibError, match="family"):
-        calibrate.quantile([], [], 0.9)
+@pytest.mark.parametrize(
+    ("values", "families", "coverage", "message"),
+    [([0.5], ["a"], bad, "coverage") for bad in (0, 1, -0.1, float("nan"))]
+    + [([0.5, 0.6], ["a"], 0.9, "family"), ([], [], 0.9, "family")],
+)
+def test_impossible_requests_are_refused(values, families, coverage, message):
+    with pytest.raises(XrdlibError, match=message):
+        calibrate.quantile(values, families, coverage)

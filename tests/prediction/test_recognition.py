@@ -6,7 +6,7 @@ import torch
 
 from xrdlib.base import config, paths, records
 from xrdlib.base.errors import XrdlibError
-from xrdlib.base.patterns import GRID, preprocess
+from xrdlib.base.patterns import GRID, normalise, to_grid
 from xrdlib.identification import index_sets, lattice_evidence, library
 from xrdlib.identification.retrieval import Retrieval
 from xrdlib.learning import calibrate, checkpoint, experiment
@@ -173,9 +173,9 @@ def test_the_network_reads_what_it_was_trained_on(cfg, made, measured_sets):
     x = measured_sets[MEASURED[1]].intensity[:4]
     evidence = made.evidence(GRID.two_theta, x).evidence
     model = checkpoint.load_weights(experiment.folder(cfg, "models") / "stage2.safetensors")
-    inputs = preprocess(GRID.two_theta, x, grid=made.grid)
+    inputs = normalise(torch.from_numpy(to_grid(GRID.two_theta, x, grid=made.grid)))
     with torch.inference_mode():
-        p = torch.softmax(model.eval()(torch.from_numpy(inputs))["aux"], -1).numpy() / TRAIN
+        p = torch.softmax(model.eval()(inputs)["aux"], -1).numpy() / TRAIN
     assert np.allclose(np.exp(evidence), p / p.sum(1, keepdims=True), atol=1e-5)
 
 

@@ -38,10 +38,7 @@ _APART = ("checkpoint", "errors", "files", "paths", "provenance", "tensorfile")
 def of_notebook(path: str | os.PathLike) -> list[str]:
     """Files of the package that a notebook uses, directly or through other modules.
 
-    Returns
-    -------
-    list of str
-        Sorted, relative to the project: modules, and the tables and templates that they name.
+    Sorted, relative to the project: modules, and the tables and templates that they name.
 
     Raises
     ------
@@ -188,16 +185,12 @@ def _data():
 def _digest(path):
     content = path.read_bytes()
     if path.suffix == ".py":
+        for node in ast.walk(tree := ast.parse(content)):
+            if isinstance(body := getattr(node, "body", None), list):
+                body[:] = [statement for statement in body if not _is_text(statement)]
         # Source again and not a dump of the tree, whose form changes with Python's version.
-        content = ast.unparse(_without_texts(ast.parse(content))).encode()
+        content = ast.unparse(tree).encode()
     return hashlib.sha256(content).hexdigest()
-
-
-def _without_texts(tree):
-    for node in ast.walk(tree):
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [statement for statement in body if not _is_text(statement)]
-    return tree
 
 
 def _is_text(statement):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..base.errors import XrdlibError
-from .frame import Command, complain
+from .frame import Command, complain, reading_options, weights_option
 
 _FEW = 8  # files a process, below which starting another takes longer than it saves
 
@@ -27,20 +27,6 @@ EXAMPLES = """examples:
 Many files are shared among all cores; --jobs 1 keeps to one. A file that cannot be answered gets
 one sentence on stderr and does not stop the others; the exit code is then 2.
 """
-
-
-class Wavelength(click.ParamType):
-    """Angstrom, or the name of a line, which is looked up later."""
-
-    name = "wavelength"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | float:
-        try:
-            return float(value)
-        except ValueError:
-            return value
 
 
 class _Cell(click.ParamType):
@@ -62,20 +48,7 @@ class _Cell(click.ParamType):
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="print JSON, for machines")
 @click.option("--csv", "as_csv", is_flag=True, help="print CSV, for machines")
-@click.option(
-    "--wavelength",
-    type=Wavelength(),
-    metavar="W",
-    help="a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else CuKa",
-)
-@click.option(
-    "--axis",
-    type=click.Choice(("two_theta", "d", "q")),
-    help="what the positions are; by default what the file says, else two_theta",
-)
-@click.option(
-    "--scan", type=int, metavar="N", help="which scan of a file that holds several, from 1"
-)
+@reading_options
 @click.option(
     "--prior",
     default="minerals",
@@ -99,10 +72,7 @@ class _Cell(click.ParamType):
     "and the report shows which lines decide",
 )
 @click.option(
-    "--html",
-    type=click.Path(),
-    metavar="REPORT",
-    help="write one page with pictures to this file",
+    "--html", type=click.Path(), metavar="REPORT", help="write one page with pictures to this file"
 )
 @click.option(
     "--out",
@@ -116,9 +86,7 @@ class _Cell(click.ParamType):
     metavar="N",
     help="processes; by default one, and as many as there are cores for many files",
 )
-@click.option(
-    "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
-)
+@weights_option
 def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: object) -> int:
     """Rank the extinction groups of measured powder patterns: FILES, folders, quoted wildcards.
 
@@ -142,7 +110,7 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     )
     for line in text.understood(options["prior"]):
         click.echo(line, err=True)
-    found, problems = _expanded(files)
+    found, problems = _expanded(files, [Path(path).resolve() for path in (out, html) if path])
     jobs = options["jobs"] or max(1, min(os.cpu_count() or 1, len(found) // _FEW))
     answered = []
     for problem in problems:
@@ -168,8 +136,12 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     return 2 if problems else 0
 
 
-def _expanded(arguments):
-    """Files that arguments name, and sentences about those that name none."""
+def _expanded(arguments, results):
+    """Files that arguments name, and sentences about those that name none.
+
+    What an earlier run wrote to the same place, or beside it as pages, is no file in a folder.
+    """
+    results = [*results, *(path.with_name(f"{path.stem}_files") for path in results)]
     files, problems = [], []
     for name in arguments:
         path = Path(name)
@@ -180,6 +152,8 @@ def _expanded(arguments):
             own = [p for p in sorted(glob(name, recursive=True)) if Path(p).is_file()]
         else:
             own = [name]
+        if own != [name]:
+            own = [p for p in own if not {(q := Path(p).resolve()), *q.parents} & {*results}]
         files += own
         if not own:
             problems.append(f"{name}: there is no file; check the name.")

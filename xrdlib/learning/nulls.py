@@ -26,10 +26,8 @@ def prior_only(
     ----------
     prior : array_like, (99,)
         Positive probabilities, predicted for each pattern.
-    prior_logp : array_like, (99,)
-        The prior that bits are counted over; log(prior) itself gives 0 bits.
-    bootstrap
-        `n_boot` and `seed` of `metrics.evaluate`.
+    labels, families, prior_logp, bootstrap
+        As for `metrics.evaluate`; a `prior_logp` of log(prior) gives 0 bits.
     """
     prior = np.asarray(prior, dtype=np.float64)
     if prior.shape != (N_GROUPS,) or not (prior > 0).all():
@@ -92,11 +90,6 @@ def calibrated_ece(
     Few patterns fall into each bin of confidence, so even it is not at zero. Whether each answer
     is right is drawn from its confidence; the patterns of a family, which are right and wrong
     together, share their draw.
-
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-    families : array_like, (n,)
 
     Returns
     -------

@@ -77,10 +77,9 @@ def write_compounds(config: SimpleNamespace) -> Reflections | None:
         return None
     compounds, about = build_oqmd(datasets.path("oqmd"))
     crystals, table = load_amcsd(folder(config, "amcsd"))
-    kept_back = np.flatnonzero(table["holdout"])
     held_out = {
         (int(crystals.group[i]), *np.unique(crystals.number[slice(*crystals.start[i : i + 2])]))
-        for i in kept_back
+        for i in np.flatnonzero(table["holdout"])
     }
     alike = [(g, *z) in held_out for g, z in zip(about["group"], about["elements"], strict=True)]
     bank = reflections(compounds.take(~np.array(alike)))
@@ -207,19 +206,10 @@ def write_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
 
 
 @dataclass
-class Cases:
-    """n patterns with their cells.
+class Cases(records.Record):
+    """n patterns, (n, GRID.size), with their conventional cells, six numbers each.
 
-    Attributes
-    ----------
-    intensity : ndarray, (n, GRID.size)
-    cell : list of tuple of 6 floats
-        Conventional cells, angstrom and degrees.
-    label : ndarray, (n,) int
-        Class 0..98.
-    family, name : ndarray, (n,) str
-    row : ndarray, (n,) int
-        Of the set that the patterns come from.
+    `label` (0..98), `family` and `name` are those of rows `row` of the set they come from.
     """
 
     intensity: np.ndarray
@@ -228,12 +218,6 @@ class Cases:
     family: np.ndarray
     name: np.ndarray
     row: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-
-_COLUMNS = ("label", "family", "name")
 
 
 def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
@@ -250,7 +234,7 @@ def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
     bank = load_bank(config, "holdout").take(number[row] // config.synthesis.holdout_patterns)
     about = realism(config), seed(config, "holdout"), index
     counts, cells = measured_like(bank, *about, GRID).numpy(), specimen_cells(bank, *about)
-    return Cases(counts, cells, *(getattr(patterns, k)[row] for k in _COLUMNS), row)
+    return Cases(counts, cells, patterns.label[row], patterns.family[row], patterns.name[row], row)
 
 
 def specimen_cells(

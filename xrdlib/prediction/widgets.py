@@ -17,11 +17,10 @@ from . import html_report
 from .answer import Request, examine
 from .predictor import load_predictor
 from .reading.pattern import read_pattern
-from .reading.scans import AXES
+from .reading.scans import AXES, typed_wavelength
 
 # a and c in angstrom; Levien, Prewitt & Weidner, American Mineralogist 65, 920 (1980).
 _QUARTZ = (4.9160, 4.9160, 5.4054, 90.0, 90.0, 120.0)
-
 _SIMULATED = "quartz (simulated)"
 
 # An exported page cannot run widgets; where they run, the picture that stands for them is hidden.
@@ -60,29 +59,27 @@ class Page:
 
     def __init__(self, path: str | Path | None = None, weights: str | Path | None = None):
         self.predictor, self.answer = load_predictor(weights), None
-        wide = {"style": {"description_width": "9em"}, "layout": {"width": "34em"}}
+
+        def control(kind, description, **options):
+            wide = {"style": {"description_width": "9em"}, "layout": {"width": "34em"}}
+            return kind(description=description, **wide, **options)
+
+        def field(description, placeholder, kind=ipywidgets.Text, **options):
+            options |= {"continuous_update": False, "placeholder": placeholder}
+            return control(kind, description, **options)
+
         self.upload = ipywidgets.FileUpload(
             description="Choose files", multiple=True, layout={"width": "14em"}
         )
-        self.shown_file = ipywidgets.Dropdown(description="File", **wide)
-        self.wavelength = ipywidgets.Combobox(
-            options=tuple(WAVELENGTHS), description="Wavelength", continuous_update=False,
-            placeholder="as the file says, else CuKa; a line or angstrom", **wide,
-        )  # fmt: skip
-        self.axis = ipywidgets.Dropdown(
-            options=[("as the file says, else two_theta", None), *((name, name) for name in AXES)],
-            description="Positions are", **wide,
-        )  # fmt: skip
+        self.shown_file = control(ipywidgets.Dropdown, "File")
+        told = "as the file says, else CuKa; a line or angstrom"
+        self.wavelength = field("Wavelength", told, ipywidgets.Combobox, options=[*WAVELENGTHS])
+        axes = [("as the file says, else two_theta", None), *((name, name) for name in AXES)]
+        self.axis = control(ipywidgets.Dropdown, "Positions are", options=axes)
         priors = ["minerals", "uniform", *(f"system={name}" for name in SYSTEMS)]
-        self.prior = ipywidgets.Dropdown(options=priors, description="Prior", **wide)
-        self.stated = ipywidgets.Text(
-            description="or your own", placeholder="sg=14,15 or P21/c=3,C2/c=1",
-            continuous_update=False, **wide,
-        )  # fmt: skip
-        self.cell = ipywidgets.Text(
-            description="Cell, if known", placeholder="a, b, c, alpha, beta, gamma",
-            continuous_update=False, **wide,
-        )  # fmt: skip
+        self.prior = control(ipywidgets.Dropdown, "Prior", options=priors)
+        self.stated = field("or your own", "sg=14,15 or P21/c=3,C2/c=1")
+        self.cell = field("Cell, if known", "a, b, c, alpha, beta, gamma")
         self.plot, self.shown = ipywidgets.HTML(), ipywidgets.HTML()
         controls = [self.shown_file, self.wavelength, self.axis, self.prior, self.stated, self.cell]
         self.box = ipywidgets.VBox([self.upload, *controls, self.plot, self.shown])
@@ -159,11 +156,8 @@ class Page:
         XrdlibError
             If the cell is not six numbers.
         """
-        named = self.wavelength.value.strip()
-        try:
-            wavelength = float(named.replace(",", ".")) if named else None
-        except ValueError:
-            wavelength = named
+        typed = self.wavelength.value.strip()
+        wavelength = typed_wavelength(typed) if typed else None
         cell = None
         if self.cell.value.strip():
             try:
@@ -179,10 +173,6 @@ def interactive(two_theta, intensity) -> str:
 
     Some hundred kilobytes: notebook servers drop updates of widgets above a megabyte a second,
     so that no plotting library can travel with it.
-
-    Parameters
-    ----------
-    two_theta, intensity : array_like, (m,)
 
     Returns
     -------

@@ -16,18 +16,14 @@ from .entries import Entry, Unreadable, amcsd_entries, or_reason
 from .unit_cells import fill, stated_space_group
 
 HOLDOUT_PERCENT = 8
-
 NOBLE_GASES = (2, 10, 18, 36, 54, 86)
-
 CRYSTALS, TABLE = "amcsd.npz", "amcsd.parquet"
 
 
 def build_amcsd(
     database: str | os.PathLike, folder: str | os.PathLike, limit: int | None = None
 ) -> tuple[records.Crystals, pd.DataFrame]:
-    """Turn the AMCSD file into crystals and a table, and write both.
-
-    Takes about a minute; returns what `build` does.
+    """Turn the AMCSD file into crystals and a table as `build` does, and write both; a minute.
 
     Parameters
     ----------
@@ -56,13 +52,7 @@ def build_amcsd(
 
 
 def load_amcsd(folder: str | os.PathLike) -> tuple[records.Crystals, pd.DataFrame]:
-    """Read what `build_amcsd` wrote: (Crystals, table).
-
-    Raises
-    ------
-    XrdlibError
-        If a file is missing, or the two do not belong together.
-    """
+    """Read what `build_amcsd` wrote, or say what is missing or does not belong together."""
     folder = Path(folder)
     crystals = records.load(records.Crystals, folder / CRYSTALS)
     if not (folder / TABLE).is_file():
@@ -75,10 +65,6 @@ def load_amcsd(folder: str | os.PathLike) -> tuple[records.Crystals, pd.DataFram
 
 def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataFrame]:
     """Fill the unit cells of published structures and check their stated symmetry.
-
-    Parameters
-    ----------
-    entries : list of entries.Entry or entries.Unreadable
 
     Returns
     -------
@@ -104,19 +90,15 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
             skipped[str(cell)] += 1
             continue
         cells.append(cell)
-        rows.append(
-            {
-                "id": entry.id,
-                "mineral": entry.mineral,
-                "formula": entry.formula,
-                "symbol": entry.symbol,
-                "stated": stated_space_group(entry.symbol, entry.operators),
-                "detected": cell["detected"],
-                "n_atoms": len(cell["number"]),
-                "volume": abs(np.linalg.det(cell["lattice"])),
-                "density": entry.density,
-            }
-        )
+        stated = {name: getattr(entry, name) for name in ("id", "mineral", "formula", "symbol")}
+        found = {
+            "stated": stated_space_group(entry.symbol, entry.operators),
+            "detected": cell["detected"],
+            "n_atoms": len(cell["number"]),
+            "volume": abs(np.linalg.det(cell["lattice"])),
+            "density": entry.density,
+        }
+        rows.append(stated | found)
     if not rows:
         raise XrdlibError(f"None of {len(entries)} structures can be used: {dict(skipped)}.")
     table = pd.DataFrame(rows)
@@ -153,10 +135,8 @@ def families(table: pd.DataFrame) -> list[str]:
     """
     named = table[table["mineral"] != ""].sort_values("mineral", ascending=False)
     alike = named.set_index(["formula", "symbol"])["mineral"].to_dict()
-    return [
-        row.mineral or alike.get((row.formula, row.symbol), row.formula)
-        for row in table.itertuples()
-    ]
+    columns = (table[name] for name in ("mineral", "formula", "symbol"))
+    return [m or alike.get((f, s), f) for m, f, s in zip(*columns, strict=True)]
 
 
 def assembled(cells: list[dict], space_group: np.ndarray, name: np.ndarray) -> records.Crystals:

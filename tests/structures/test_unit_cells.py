@@ -1,10 +1,10 @@
-import gemmi
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xrdlib.structures.unit_cells import crowded, difference, formula_amounts
+from xrdlib.symmetry.groups import operations
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,6 @@ def test_difference_of_compositions_is_a_distance_of_fractions(first, second, sc
     assert (apart > 1 - 1e-9) == (not first.keys() & second.keys())
 
 
-def operations(name):
-    found = list(gemmi.find_spacegroup_by_name(name).operations())
-    rotations = np.array([op.rot for op in found]) // gemmi.Op.DEN
-    return rotations, np.array([op.tran for op in found]) / gemmi.Op.DEN
-
-
 @pytest.mark.parametrize(
     ("sites", "expected"),
     [
@@ -57,4 +51,4 @@ def test_atoms_too_close_are_seen_across_symmetry_and_cell_edges(sites, expected
     elements, frac, occupancy = zip(*sites, strict=True)
     lattice = np.diag([6.0, 6.0, 6.0])
     given_sites = (list(elements), np.array(frac, dtype=float), np.array(occupancy, dtype=float))
-    assert crowded(*given_sites, *operations("P 1 2 1"), lattice) is expected
+    assert crowded(*given_sites, *operations(3), lattice) is expected
