@@ -12,6 +12,9 @@ import pytest
 from xrdlib.base import paths
 from xrdlib.base.config import load
 
+# Two processes share the cores, so that each has one thread, as have the programs that it starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Reference and measured data may lie in a shared folder beside the checkout.
 SHARED = paths.ROOT.parent / "shared" / "data"
 if not os.environ.get("XRDLIB_DATA") and SHARED.is_dir():
@@ -23,6 +26,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", about)
 
 
+def pytest_collection_modifyitems(items):
+    """The pipeline goes first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+
+
 @pytest.fixture
 def cfg(tmp_path, monkeypatch):
     """Configuration of the tiny profile, whose files go to a temporary project."""
@@ -32,25 +40,27 @@ def cfg(tmp_path, monkeypatch):
 
 @pytest.fixture
 def from_results(monkeypatch, tmp_path):
-    """Function that makes a text from `results` twice: as they are here and as last committed.
+    """Function that yields what a function makes of `results` as last committed, then as they are.
 
-    `make repro` writes results of its own into the working tree. Until somebody commits those, the
-    documents are still about the committed ones. In a fresh clone the two are the same.
+    The documents are about the committed ones; `make repro` writes others into the working tree.
+    Only where the documents were just made anew, and nobody has committed yet, do those count.
     """
 
-    def texts(render):
-        here = render()
-        command = ["git", "archive", "HEAD", "results"]
-        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True)
+    def made(render):
+        done = subprocess.run(
+            ["git", "archive", "HEAD", "results"], cwd=paths.ROOT, capture_output=True
+        )
         if done.returncode:
             pytest.skip("the project is not a git checkout, so nothing says what was committed")
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             archive.extractall(tmp_path, filter="data")
         with monkeypatch.context() as patch:
             patch.setattr(paths, "ROOT", tmp_path)
-            return here, render()
+            committed = render()
+        yield committed
+        yield render()
 
-    return texts
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,11 @@ def test_a_file_that_is_no_params_file_is_refused_by_name(tmp_path, text):
         config.load("tiny", path)
 
 
+def test_results_that_are_shown_rest_on_all_measured_patterns():
+    found = {name: config.load(name).measured for name in config.PROFILES}
+    assert found.pop("tiny") and set(found.values()) == {None}
+
+
 def test_every_profile_has_the_sections_that_the_pipeline_asks_for():
     """DVC stops at a stage whose parameters are missing, be it after half an hour."""
     load = YAML(typ="safe", pure=True).load

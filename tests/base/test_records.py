@@ -29,6 +29,7 @@ def make(kind, counts, seed=0):
         return Crystals(**shared, **rows, occupancy=rng.random(m, np.float32))
     rows = {"hkl": np.arange(3 * m, dtype=np.int16).reshape(m, 3)}
     rows |= {"multiplicity": rng.random(m, np.float32), "f2": rng.random(m, np.float32)}
+    shared["elements"] = rng.integers(0, 9, (n, 2)).astype(np.uint64)
     return Reflections(**shared, **rows)
 
 

@@ -15,7 +15,7 @@ from xrdlib.simulation.diffraction import reflections
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
 
-NOTEBOOKS = {"stage1": "03_stage1", "stage2": "04_stage2", "resnet": "07_baselines"}
+NOTEBOOKS = {"stage1": "04_stage1", "stage2": "05_stage2", "resnet": "08_baselines"}
 NOTEBOOKS["plain"] = NOTEBOOKS["resnet"]
 SOURCES = paths.ROOT / "notebooks"
 

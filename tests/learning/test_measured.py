@@ -7,6 +7,7 @@ import torch
 from xrdlib.base import config, paths, patterns
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import experiment, synthesis
+from xrdlib.prediction import evaluate
 from xrdlib.structures import measured
 from xrdlib.symmetry.groups import group_of_space_group
 
@@ -40,6 +41,7 @@ def bundle(cfg):
 
 
 def test_every_pattern_is_in_one_set_and_every_family_on_one_side(cfg, bundle):
+    cfg.measured = None
     sets = synthesis.write_sets(cfg)
     assert list(sets) == list(experiment.MEASURED)
     calibration, test = sets.values()
@@ -48,6 +50,17 @@ def test_every_pattern_is_in_one_set_and_every_family_on_one_side(cfg, bundle):
     assert len({*calibration.name, *test.name}) == 42
     for name, kept in experiment.load_sets(cfg).items():
         assert np.array_equal(kept.x, sets[name].x) and list(kept.name) == list(sets[name].name)
+
+
+def test_a_profile_that_limits_them_takes_some_of_each_half(cfg, bundle):
+    cfg.measured = 5
+    sets, whole = synthesis.write_sets(cfg), measured.halves()
+    for (name, some), half, released in zip(
+        sets.items(), whole, evaluate.measured(cfg).values(), strict=True
+    ):
+        assert list(some.name) == list(released.source) == list(experiment.load_set(cfg, name).name)
+        assert len(set(some.name)) == 5 and set(some.name) < set(half.source)
+    assert len(evaluate.measured()["rruff-test"]) == len(whole[1])
 
 
 def test_patterns_are_prepared_as_in_inference_and_labelled_by_extinction_group(cfg, bundle):

@@ -122,7 +122,8 @@ def test_trainings_that_a_clock_cut_short_are_named(cfg):
 
 def test_the_table_has_every_model_and_null(cfg, sets):
     logp = {t: s["rruff-test"] for t, s in outcomes.calibrated(cfg, sets, TITLES, PRIOR).items()}
-    table = outcomes.rows(cfg, "rruff-test", sets["rruff-test"], logp, NULL)
+    constants = outcomes.constants_of("rruff-test", PRIOR)
+    table = outcomes.rows(cfg, "rruff-test", sets["rruff-test"], logp, constants)
     by_name = {row["model"]: row for row in table}
     assert {*by_name, evaluate.FUSED} == set(report.MODELS) and len(table) == len(by_name)
     about = {(row["subset"], row["n"], row["n_families"]) for row in table}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.prediction.answer import FLAGS, Request, answer, common, ranking
-from xrdlib.prediction.predictor import _shown
+from xrdlib.prediction.told_cells import shown
 from xrdlib.prediction.widgets import quartz
 from xrdlib.symmetry import dag, groups, lookup
 
@@ -163,9 +163,9 @@ def test_theta_in_place_of_two_theta_is_told(predictor):
 
 
 def test_beta_is_shown_obtuse():
-    assert _shown((5, 6, 7, 90, 80.5, 90)) == [5, 6, 7, 90, 99.5, 90]
-    assert _shown((5, 6, 7, 90, 99.5, 90)) == [5, 6, 7, 90, 99.5, 90]
-    assert _shown((5, 6, 7, 70, 80.5, 90)) == [5, 6, 7, 70, 80.5, 90]
+    assert shown((5, 6, 7, 90, 80.5, 90)) == [5, 6, 7, 90, 99.5, 90]
+    assert shown((5, 6, 7, 90, 99.5, 90)) == [5, 6, 7, 90, 99.5, 90]
+    assert shown((5, 6, 7, 70, 80.5, 90)) == [5, 6, 7, 70, 80.5, 90]
 
 
 @pytest.mark.parametrize("wavelength", [1.540593, 1.788996])

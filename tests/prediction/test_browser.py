@@ -54,7 +54,7 @@ def report(tmp_path_factory):
     return folder / "report.html"
 
 
-def test_the_report_shows_everything_and_asks_for_nothing(page, report, tmp_path):
+def test_the_report_shows_everything_and_asks_for_nothing(page, report):
     page.open(report.as_uri())
     assert all(local(url) for url in page.requests), page.requests
     assert [urlsplit(url).scheme for url in page.requests if not url.startswith("data:")] == [
@@ -67,8 +67,6 @@ def test_the_report_shows_everything_and_asks_for_nothing(page, report, tmp_path
     text = page.evaluate("document.body.innerText")
     assert "<img src=x onerror=alert(1)>.xy" in text and "none: does not exist" in text
     assert page.evaluate("document.querySelectorAll('table').length") >= 4
-    page.screenshot(tmp_path / "report.png")
-    assert (tmp_path / "report.png").stat().st_size > 20_000
 
 
 @pytest.mark.parametrize("width", [400, 1100])
@@ -112,7 +110,7 @@ def reachable(address, seconds=60):
     pytest.fail(f"nothing answers at {address}")
 
 
-def test_the_voila_page_answers_and_asks_for_nothing_elsewhere(page, served, tmp_path, request):
+def test_the_voila_page_answers_and_asks_for_nothing_elsewhere(page, served, request):
     reachable(served)
     page.open(served)
     page.wait("document.querySelectorAll('.xrdlib table').length >= 3", 120)
@@ -135,8 +133,6 @@ def test_the_voila_page_answers_and_asks_for_nothing_elsewhere(page, served, tmp
         })()"""
     )
     page.wait("document.querySelector('.xrdlib').innerText.includes('prior: uniform')")
-    page.screenshot(tmp_path / "voila.png")
-    assert (tmp_path / "voila.png").stat().st_size > 20_000
     assert any(url.startswith("ws:") for url in page.requests)
     assert all(local(url) for url in page.requests), page.requests
     if "make page" in request.node.name:

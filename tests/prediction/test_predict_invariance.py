@@ -13,7 +13,7 @@ from xrdlib.symmetry import groups
 
 # Indexing looks at lines above a threshold: one that is near it may come or go with the points.
 LITTLE = 0.15
-FEW = settings(max_examples=12, deadline=None, derandomize=True)
+FEW = settings(max_examples=8, deadline=None, derandomize=True)
 ANGLES = np.linspace(4.0, 95.0, 4551)  # 0.02 degrees
 
 
@@ -49,7 +49,7 @@ def distance(a, b):
     return np.abs(a - b).sum() / 2
 
 
-SEEDS = st.integers(0, 10**6)
+SEEDS = st.integers(0, 5)  # few patterns, each of which the predictor sees once as it is
 
 
 @FEW

@@ -1,5 +1,7 @@
 """A predictor with retrieval and indexing, from tiny banks and models, and its tables."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import GRID, normalise, to_grid
 from xrdlib.identification import index_sets, lattice_evidence, library
 from xrdlib.identification.retrieval import Retrieval
-from xrdlib.learning import calibrate, checkpoint, experiment
+from xrdlib.learning import calibrate, checkpoint, experiment, nulls
 from xrdlib.learning.baselines import build
 from xrdlib.learning.calibrate import Calibration
 from xrdlib.learning.experiment import MEASURED
@@ -51,13 +53,26 @@ def measured_sets(bank):
     return sets
 
 
-@pytest.fixture
-def cfg(tmp_path, monkeypatch, bank):
-    """A temporary project with banks and a network that was trained, in a manner of speaking."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+def settings():
     cfg = config.load("tiny")
     cfg.synthesis.compounds = cfg.synthesis.refinements = True
     cfg.evaluate.bootstrap, cfg.evaluate.shuffles = 40, 4
+    return cfg
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, bank, measured_sets):
+    """A project with banks and a network that was trained, in a manner of speaking; predictor."""
+    folder = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "ROOT", folder)
+        cfg = settings()
+        prepare(cfg, bank)
+        assemble.build(cfg, measured_sets, MINERALS, CHOSEN)
+    return folder
+
+
+def prepare(cfg, bank):
     for name, rows in (("library", (0, 20)), ("refinements", (20, 26)), ("compounds", (26, 40))):
         folder = experiment.folder(cfg, "bank")
         records.save(bank.take(slice(*rows)), folder / f"{name}.npz")
@@ -70,12 +85,23 @@ def cfg(tmp_path, monkeypatch, bank):
     )
     path = experiment.folder(cfg, LATTICES_FOLDER) / LATTICES_FILE
     lattice_evidence.save(path, lattices, {"patterns": 0})
-    return cfg
 
 
 @pytest.fixture
-def made(cfg, measured_sets):
-    return assemble.build(cfg, measured_sets, MINERALS, CHOSEN)
+def cfg(tmp_path, monkeypatch, built):
+    """That project without its predictor, for a test to change."""
+    without = shutil.ignore_patterns(assemble.FOLDER)
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True, ignore=without)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    return settings()
+
+
+@pytest.fixture
+def made(cfg, built):
+    """Its predictor."""
+    folder = experiment.folder(cfg, assemble.FOLDER)
+    shutil.copytree(built / folder.relative_to(paths.ROOT), folder, dirs_exist_ok=True)
+    return predictor.load_predictor(file(cfg, assemble.PREDICTOR))
 
 
 def file(cfg, name):
@@ -298,7 +324,8 @@ def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank
     table = evaluate.table(cfg, made, measured_sets, bank)
     name = MEASURED[1]
     parts = {evaluate.FUSED, evaluate.NETWORK, evaluate.RETRIEVAL, evaluate.LATTICES}
-    parts |= {"prior only", "shuffled"}
+    parts |= {evaluate.NO_LIBRARY, evaluate.NO_INDEXING, "shuffled"}
+    parts |= {nulls.PRIOR, nulls.BY_PATTERNS, nulls.ORACLE}
     by_subset = {}
     for row in table:
         by_subset.setdefault(row["subset"], {})[row["model"]] = row

@@ -287,7 +287,7 @@ def test_what_was_not_run_is_said_and_not_judged(cfg):
     assert rows.verdict["rule head"] == claims.NOT_RUN
     assert "calibration.json" in rows.evidence["rule head"]
     text = claims.section(rows, "coordinate channel").data
-    assert "**Holds.**" in text and "NOTEBOOK=15_ablations" in text
+    assert "**Holds.**" in text and "NOTEBOOK=21_ablations" in text
 
 
 def test_architectures_are_judged_where_they_were_compared_at_the_papers_sizes(cfg):

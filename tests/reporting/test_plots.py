@@ -46,19 +46,15 @@ def test_graph_shows_every_group_and_reduced_edge_downwards():
     assert len(colours) == len(set(groups.crystal_systems()))
 
 
-def test_histogram_bars_are_shares():
+def test_bars_are_shares_and_cells_are_counts():
     counts = np.arange(99)
     fig = plot_symmetry.class_histogram({"all": counts})
     heights = [bar.get_height() for bar in fig.axes[0].patches]
     assert np.allclose(heights, 100 * counts / counts.sum())
-
-
-def test_confusion_shows_the_counts():
     table = {"systems": list(groups.SYSTEMS), "counts": (np.arange(49).reshape(7, 7)).tolist()}
     fig = plot_errors.confusion(table)
     assert [int(t.get_text()) for t in fig.axes[0].texts] == list(range(49))
-    image = fig.axes[0].images[0].get_array()
-    assert np.allclose(image.sum(axis=1), 100)
+    assert np.allclose(fig.axes[0].images[0].get_array().sum(axis=1), 100)
 
 
 def test_temperature_curve_ends_at_its_limit():
@@ -93,22 +89,21 @@ def test_marks_that_share_a_place_lie_evenly_around_it():
     assert np.allclose(shifts, [-0.3, -0.1, 0.1, 0.3])
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda: plot_symmetry.class_histogram({}),
-        lambda: plot_symmetry.example_patterns([]),
-        lambda: plot_scores.curriculum([{"model": "m", "subset": "s", "top1": None}]),
-        lambda: plot_scores.nulls([{"model": "m", "subset": "s", "top1": None}]),
-        lambda: plot_scores.learning_curves({}),
-        lambda: plot_scores.reliability({}),
-        lambda: plot_errors.confusion({"systems": groups.SYSTEMS, "counts": np.zeros((7, 7))}),
-        lambda: plot_errors.dag_errors({"nulls": {}, "observed": {}}),
-    ],
-)
-def test_nothing_to_draw_is_refused(draw):
-    with pytest.raises(XrdlibError, match="nothing to draw"):
-        draw()
+def test_nothing_to_draw_is_refused():
+    empty = [{"model": "m", "subset": "s", "top1": None}]
+    zeros = {"systems": groups.SYSTEMS, "counts": np.zeros((7, 7))}
+    for draw, content in (
+        (plot_symmetry.class_histogram, {}),
+        (plot_symmetry.example_patterns, []),
+        (plot_scores.curriculum, empty),
+        (plot_scores.nulls, empty),
+        (plot_scores.learning_curves, {}),
+        (plot_scores.reliability, {}),
+        (plot_errors.confusion, zeros),
+        (plot_errors.dag_errors, {"nulls": {}, "observed": {}}),
+    ):
+        with pytest.raises(XrdlibError, match="nothing to draw"):
+            draw(content)
 
 
 def test_impossible_data_are_refused():

@@ -3,25 +3,18 @@
 import doctest
 import importlib
 
-import pytest
-
 import xrdlib
 from xrdlib.base.paths import ROOT
 
-FILES = [
-    file.relative_to(ROOT)
-    for file in sorted((ROOT / "xrdlib").rglob("*.py"))
-    if ">>> " in file.read_text(encoding="utf-8")
-]
 
-
-@pytest.mark.parametrize("file", FILES, ids=str)
-def test_examples_give_what_they_show(file):
-    module = importlib.import_module(".".join(file.with_suffix("").parts))
-    found = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
-    assert found.attempted and not found.failed
-
-
-@pytest.mark.parametrize("name", ["extinction_groups", "index", "simulate", "subgroup_dag"])
-def test_public_names_have_an_example(name):
-    assert ">>> " in getattr(xrdlib, name).__doc__
+def test_examples_give_what_they_show():
+    ran = 0
+    for file in sorted((ROOT / "xrdlib").rglob("*.py")):
+        if ">>> " in file.read_text(encoding="utf-8"):
+            name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+            found = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+            assert found.attempted and not found.failed, name
+            ran += found.attempted
+    assert ran > 50
+    for name in ("extinction_groups", "index", "simulate", "subgroup_dag"):
+        assert ">>> " in getattr(xrdlib, name).__doc__

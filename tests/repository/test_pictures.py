@@ -1,7 +1,6 @@
 """Every plot of a notebook is seen: pictures in the outputs against calls of plot functions."""
 
 import nbformat
-import pytest
 from nbclient import NotebookClient
 
 from xrdlib.base.paths import ROOT
@@ -22,21 +21,13 @@ CELLS = (
 )
 
 
-def pictures(cell):
-    return sum("image/png" in output.get("data", {}) for output in cell.outputs)
-
-
-@pytest.fixture(scope="module")
-def executed():
-    """The cells above, run in a kernel of this environment as papermill and JupyterLab would."""
+def test_a_cell_shows_each_of_its_plots():
+    """Run in a kernel of this environment, as papermill and JupyterLab would."""
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(code) for code, _ in CELLS]
     )
     folder = {"metadata": {"path": str(ROOT)}}
     NotebookClient(notebook, kernel_name="python3", timeout=120, resources=folder).execute()
-    return notebook.cells
-
-
-@pytest.mark.parametrize("index", range(len(CELLS)))
-def test_a_cell_shows_each_of_its_plots(executed, index):
-    assert pictures(executed[index]) == CELLS[index][1], CELLS[index][0]
+    for cell, (code, count) in zip(notebook.cells, CELLS, strict=True):
+        shown = sum("image/png" in output.get("data", {}) for output in cell.outputs)
+        assert shown == count, code

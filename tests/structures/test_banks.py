@@ -140,7 +140,7 @@ def test_families_join_an_unnamed_structure_to_its_mineral():
     other_form = replace(HALITE, mineral="", symbol="P m -3 m")
     _, table = banks.build([HALITE, unnamed, other_form, QUARTZ])
     assert list(table["family"]) == ["Halite", "Halite", "Na Cl", "Quartz"]
-    assert table["holdout"][0] == table["holdout"][1]
+    assert table["type"][0] == table["type"][1] == "Halite"
 
 
 def test_prior_gives_each_mineral_one_vote():

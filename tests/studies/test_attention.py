@@ -44,6 +44,7 @@ def body_centred(edge=EDGE):
         rotations=np.tile(np.eye(3, dtype=np.int8), (1, 24, 1, 1)),
         space_group=np.array([229], dtype=np.int16),
         group=np.array([label], dtype=np.int16),
+        elements=np.array([[1 << 26, 0]], dtype=np.uint64),
         name=np.array(["made up"]),
     )
 

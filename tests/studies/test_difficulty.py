@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from xrdlib.base.patterns import GRID
-from xrdlib.prediction.predictor import Seen
+from xrdlib.prediction.evidence import Seen
 from xrdlib.reporting import judges_measured, plot_measured
 from xrdlib.structures.published import SEVERITIES, Published
 from xrdlib.studies import difficulty

@@ -20,77 +20,33 @@ def setting(number, symbol, lattice, positions, setting="1", **keys):
 
 
 SPINEL = [
-    setting(
-        227,
-        "F4_1/d-32/m",
-        "Cubic",
-        {"a": (8, "0 0 0"), "d": (16, "5/8 5/8 5/8"), "e": (32, "x x x")},
-        OriginChoice="1",
-    ),
-    setting(
-        227,
-        "F4_1/d-32/m",
-        "Cubic",
-        {"a": (8, "1/8 1/8 1/8"), "d": (16, "1/2 1/2 1/2"), "e": (32, "x x x")},
-        setting="2",
-        OriginChoice="2",
-    ),
-]
+    setting(227, "F4_1/d-32/m", "Cubic", {"a": (8, "0 0 0"), "d": (16, "5/8 5/8 5/8"),
+            "e": (32, "x x x")}, OriginChoice="1"),
+    setting(227, "F4_1/d-32/m", "Cubic", {"a": (8, "1/8 1/8 1/8"), "d": (16, "1/2 1/2 1/2"),
+            "e": (32, "x x x")}, setting="2", OriginChoice="2"),
+]  # fmt: skip
 CALCITE = [
-    setting(
-        167,
-        "R-32/c",
-        "Trigonal",
-        {"a": (6, "0 0 1/4"), "b": (6, "0 0 0"), "e": (18, "x 0 1/4")},
-        UniqueAxis="c",
-    ),
-    setting(
-        167,
-        "R-32/c",
-        "Rhombohedral",
-        {"a": (2, "1/4 1/4 1/4"), "b": (2, "0 0 0"), "e": (6, "x -x+1/2 1/4")},
-        setting="2",
-    ),
-]
+    setting(167, "R-32/c", "Trigonal", {"a": (6, "0 0 1/4"), "b": (6, "0 0 0"),
+            "e": (18, "x 0 1/4")}, UniqueAxis="c"),
+    setting(167, "R-32/c", "Rhombohedral", {"a": (2, "1/4 1/4 1/4"), "b": (2, "0 0 0"),
+            "e": (6, "x -x+1/2 1/4")}, setting="2"),
+]  # fmt: skip
 _SETTINGS = {  # as in the package: both origins, and both axes of R lattices, under either symbol
     "2": ("-P 1", [setting(2, "C-1", "Triclinic", {"i": (4, "x y z")}, setting="2")]),
     "81": ("-P 2ybc", [setting(14, "P12_1/c1", "Monoclinic", {"e": (4, "x y z")}, UniqueAxis="b")]),
-    "292": (
-        "-P 2ac 2n",
-        [
-            setting(
-                62,
-                "P2_1/n2_1/m2_1/a",
-                "Orthorhombic",
-                {"a": (4, "0 0 0"), "c": (4, "x 1/4 z"), "d": (8, "x y z")},
-            )
-        ],
-    ),
-    "294": (
-        "-P 2c 2ab",
-        [
-            setting(
-                62,
-                "P2_1/b2_1/n2_1/m",
-                "Orthorhombic",
-                {"a": (4, "0 0 0"), "c": (4, "x y 1/4"), "d": (8, "x y z")},
-                setting="3",
-            )
-        ],
-    ),
-    "443": (
-        'P 32 2"',
-        [setting(154, "P3_221", "Trigonal", {"a": (3, "x 0 2/3"), "c": (6, "x y z")})],
-    ),
+    "292": ("-P 2ac 2n", [setting(62, "P2_1/n2_1/m2_1/a", "Orthorhombic",
+            {"a": (4, "0 0 0"), "c": (4, "x 1/4 z"), "d": (8, "x y z")})]),
+    "294": ("-P 2c 2ab", [setting(62, "P2_1/b2_1/n2_1/m", "Orthorhombic",
+            {"a": (4, "0 0 0"), "c": (4, "x y 1/4"), "d": (8, "x y z")}, setting="3")]),
+    "443": ('P 32 2"', [setting(154, "P3_221", "Trigonal",
+            {"a": (3, "x 0 2/3"), "c": (6, "x y z")})]),
     "460": ("-R 3 2=c", CALCITE),
     "461": ("-P 3* 2n", CALCITE),
-    "523": (
-        "-F 4 2 3",
-        [setting(225, "F4/m-32/m", "Cubic", {"a": (4, "0 0 0"), "b": (4, "1/2 1/2 1/2")})],
-    ),
+    "523": ("-F 4 2 3", [setting(225, "F4/m-32/m", "Cubic",
+            {"a": (4, "0 0 0"), "b": (4, "1/2 1/2 1/2")})]),
     "525": ("F 4d 2 3 -1d", SPINEL),
     "526": ("-F 4vw 2vw 3", SPINEL),
-}
+}  # fmt: skip
 TABLE = json.dumps({k: {"hall_symb": hall, "settings": s} for k, (hall, s) in _SETTINGS.items()})
 CATALOGUE = Catalogue(TABLE)
 

@@ -1,6 +1,5 @@
 """Headless Chromium, driven through its own debugging protocol; says what a page asks for."""
 
-import base64
 import itertools
 import json
 import os
@@ -108,11 +107,6 @@ class Page:
     def wait(self, expression, seconds=60):
         """Wait until an expression is true."""
         return _wait(lambda: self.evaluate(expression), expression, seconds)
-
-    def screenshot(self, path):
-        """Save the whole page as PNG."""
-        taken = self.command("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(taken["data"]))
 
 
 def _port(file):

@@ -1,6 +1,6 @@
 """Which code a result comes from: what a notebook uses, and what makes a training run this one.
 
-    xrdlib digests build/code notebooks/03_stage1.ipynb
+    xrdlib digests build/code notebooks/04_stage1.ipynb
 
 writes a digest of all code behind a notebook, which its stage in dvc.yaml depends on. Imports are
 followed statically, through every module and into functions. `xrdlib/__init__.py` only forwards
@@ -113,13 +113,19 @@ def code_digest(files: Iterable[str | os.PathLike]) -> str:
 def write(folder: str | os.PathLike, notebooks: Iterable[str | os.PathLike]) -> None:
     """Write into a folder for each notebook the digests of the files that it uses, one a line.
 
-    A file there is named as its notebook, without suffix; errors are those of `of_notebook`.
+    A file there is named as its notebook, or as a module of the package (.py), without suffix;
+    errors are those of `of_notebook`.
     """
     digest = cache(_digest)
     for path in map(Path, notebooks):
-        lines = [f"{digest(ROOT / name)}  {name}\n" for name in of_notebook(path)]
+        files = of_source(f"import {_dotted(path)}") if path.suffix == ".py" else of_notebook(path)
+        lines = [f"{digest(ROOT / name)}  {name}\n" for name in files]
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / path.stem).write_text("".join(lines), encoding="utf-8")
+
+
+def _dotted(path):
+    return ".".join(path.with_suffix("").parts)
 
 
 def _code(path):

@@ -98,6 +98,14 @@ class Crystals(Ragged):
 
     ROWS = ("number", "frac", "occupancy")
 
+    @property
+    def elements(self) -> np.ndarray:
+        """Elements of each crystal, (n, 2) uint64: bit z % 64 of number z // 64 for element z."""
+        bits = np.zeros((len(self.number), 2), dtype=np.uint64)
+        z = self.number.astype(np.uint64)
+        bits[np.arange(len(z)), z // 64] = np.uint64(1) << z % 64
+        return np.bitwise_or.reduceat(bits, self.start[:-1])
+
 
 @dataclass
 class Reflections(Ragged):
@@ -111,6 +119,8 @@ class Reflections(Ragged):
         Number of equivalents, Friedel opposites included.
     f2 : ndarray, (m,) float32
         |F|^2 in electrons squared, no Debye-Waller factor.
+    elements : ndarray, (n, 2) uint64
+        Whose atoms each crystal holds, see `Crystals.elements`.
     lattice, start, rotations, space_group, group, name
         As in `Crystals`.
     """
@@ -123,6 +133,7 @@ class Reflections(Ragged):
     rotations: np.ndarray
     space_group: np.ndarray
     group: np.ndarray
+    elements: np.ndarray
     name: np.ndarray
 
     ROWS = ("hkl", "multiplicity", "f2")

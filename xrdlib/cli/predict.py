@@ -19,6 +19,8 @@ EXAMPLES = """examples:
   xrdlib predict pattern.xy --prior system=monoclinic   the system is known beforehand
   xrdlib predict pattern.xy --prior sg=14,15            one of these space groups
   xrdlib predict pattern.xy --prior "P21/c=3,C2/c=1"    odds of three to one
+  xrdlib predict pattern.xy --elements Ca,Mg,Si,O       known structures of these alone
+  xrdlib predict pattern.xy --library my_structures     a folder of CIF files joins them
   xrdlib predict measured "more/*.xrdml" --out answers.json   folders, quoted wildcards
   xrdlib predict measured --html report.html            a page with a table, and one a file
   xrdlib predict pattern.xy --html report.html --cell 9.85,18.05,5.30,90,104.7,90
@@ -72,6 +74,17 @@ class _Cell(click.ParamType):
     "and the report shows which lines decide",
 )
 @click.option(
+    "--elements",
+    metavar="E",
+    help='as Ca,Mg,Si,O: the specimen has no others (but H); "Si O ...": it has at least these',
+)
+@click.option(
+    "--library",
+    type=click.Path(),
+    metavar="FOLDER",
+    help="CIF files that join the known structures",
+)
+@click.option(
     "--html", type=click.Path(), metavar="REPORT", help="write one page with pictures to this file"
 )
 @click.option(
@@ -102,7 +115,7 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     from ..prediction import many, text
     from ..prediction.answer import Request
 
-    names = ("wavelength", "prior", "top", "coverage", "cell")
+    names = ("wavelength", "prior", "top", "coverage", "cell", "elements", "library")
     task = many.Task(
         Request(*(options[name] for name in names)),
         *(options[name] for name in ("axis", "scan", "weights")),

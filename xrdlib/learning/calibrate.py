@@ -22,6 +22,9 @@ from .metrics import check, ece, logsumexp, nll, top_k
 
 T_RANGE = (0.1, 100.0)
 W_RANGE = (0.0, 2.0)
+
+RARE = 0.01  # share of minerals below which a group is rare
+
 FUSION_GRID = tuple(np.linspace(0, 1, 11).tolist())
 
 
@@ -202,9 +205,46 @@ def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
     return float(values[order[at]]) if at < len(values) else 1.0
 
 
-def members(probability: ArrayLike, threshold: float) -> np.ndarray:
+def thresholds(
+    values: ArrayLike,
+    families: ArrayLike,
+    coverage: float,
+    labels: ArrayLike | None = None,
+    minerals: ArrayLike | None = None,
+) -> float | np.ndarray:
+    """Score up to which a set must go, for rare and for frequent groups of their own.
+
+    One quantile for all holds on average, and rare groups pay for frequent ones. So each of the two
+    kinds gets the quantile of its own calibration families (Mondrian prediction sets, Vovk 2013).
+
+    Parameters
+    ----------
+    values, families, coverage
+        As for `quantile`.
+    labels : array_like, (n,), optional
+        True classes 0..98 of the calibration patterns; without them there is one score for all.
+    minerals : array_like, (99,), optional
+        Share of each group; below `RARE` it is rare.
+
+    Returns
+    -------
+    float, or ndarray, (99,)
+        Of each group.
+    """
+    if labels is None:
+        return quantile(values, families, coverage)
+    values, families, rare = np.asarray(values), np.asarray(families), np.asarray(minerals) < RARE
+    own, found = rare[np.asarray(labels)], np.ones(len(rare))
+    for kind in (False, True):
+        if (own == kind).any():
+            mine = own == kind
+            found[rare == kind] = quantile(values[mine], families[mine], coverage)
+    return found
+
+
+def members(probability: ArrayLike, threshold: float | np.ndarray) -> np.ndarray:
     """Groups of the sets, (n, 99) bool: those above which no more probability (n, 99) lies than
-    the threshold, as from `quantile`.
+    the threshold of each, as from `thresholds`.
     """
     probability = np.asarray(probability, dtype=np.float64)
     order = np.argsort(-probability, axis=1, kind="stable")
@@ -212,5 +252,6 @@ def members(probability: ArrayLike, threshold: float) -> np.ndarray:
     before = np.cumsum(ranked, axis=1) - ranked
     inside = np.zeros(probability.shape, dtype=bool)
     # Rounding must not leave out a group that a score of the same sum let in.
-    np.put_along_axis(inside, order, before <= threshold + 1e-9, axis=1)
+    limit = np.broadcast_to(threshold, probability.shape[1:])[order]
+    np.put_along_axis(inside, order, before <= limit + 1e-9, axis=1)
     return inside

@@ -60,9 +60,12 @@ def prior_ratio(target: ArrayLike) -> np.ndarray:
     return priors.log_ratio(target, np.full(len(target), 1 / len(target)))
 
 
-def null_prior(config: SimpleNamespace, labels: ArrayLike, minerals: ArrayLike) -> np.ndarray:
-    """The best constant: class frequencies of the calibration set, smoothed by the minerals'."""
-    return priors.fit_prior(labels, config.evaluate.prior_strength, minerals)
+def null_priors(
+    config: SimpleNamespace, patterns: PatternSet, minerals: ArrayLike
+) -> dict[str, np.ndarray]:
+    """The best constants: class frequencies of a calibration set, see `nulls.constants`."""
+    strength = config.evaluate.prior_strength
+    return nulls.constants(patterns.label, patterns.family, strength, minerals)
 
 
 def _rows(config, subset, patterns, logp_by_name, null):
@@ -76,19 +79,17 @@ def rows(
     subset: str,
     patterns: PatternSet,
     logp_by_title: dict[str, np.ndarray],
-    null: ArrayLike,
+    known: dict[str, np.ndarray],
 ) -> list[dict]:
     """Table rows of every model, by its calibrated log-probabilities (n, 99), and null on a set.
 
-    The physics transformer is also shuffled. `null` (99,) is the prior-only prediction, over which
-    bits are counted.
+    The physics transformer is also shuffled. Bits are counted over the first of `known`, constant
+    predictions (99,) by name.
     """
-    table = _rows(config, subset, patterns, logp_by_title, null)
-    about = (patterns.label, patterns.family, np.log(null))
-    options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
-    table.append(nulls.prior_only(subset, null, *about, **options))
-    options["n_shuffles"] = config.evaluate.shuffles
-    return [*table, nulls.shuffled(subset, logp_by_title[MAIN], *about, **options)]
+    table = _rows(config, subset, patterns, logp_by_title, next(iter(known.values())))
+    about = (logp_by_title[MAIN], patterns.label, patterns.family, known)
+    chance = config.evaluate.bootstrap, config.evaluate.shuffles, config.seed
+    return [*table, *nulls.beside(subset, *about, *chance)]
 
 
 def prior_rows(
@@ -198,8 +199,20 @@ def told_of(name: str, prior: dict) -> tuple[np.ndarray, np.ndarray]:
     if name == BALANCED:
         uniform = np.full(len(prior["null"]), 1 / len(prior["null"]))
         return uniform, uniform
-    null = prior["null_held_out" if name in HELD_OUT else "null"]
-    return np.array(prior["minerals"]), np.array(null)
+    return np.array(prior["minerals"]), np.array(prior[_counted(name)])
+
+
+def _counted(name):
+    """Key of prior.json where the constant of a set of minerals is."""
+    return "null_held_out" if name in HELD_OUT else "null"
+
+
+def constants_of(name: str, prior: dict) -> dict[str, np.ndarray]:
+    """Constant predictions of a set, that of `told_of` first, see `nulls.constants`."""
+    found = {nulls.PRIOR: told_of(name, prior)[1]}
+    if name != BALANCED:
+        found[nulls.BY_PATTERNS] = np.array(prior[f"{_counted(name)}_by_patterns"])
+    return found
 
 
 def calibrated(

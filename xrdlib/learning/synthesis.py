@@ -22,7 +22,7 @@ from ..structures.banks import build, load_amcsd
 from ..structures.bgmn import bgmn_entries
 from ..structures.crystals import detected_space_groups, generate_balanced
 from ..structures.datasets import MissingData
-from ..structures.measured import load, split
+from ..structures.measured import halves
 from ..structures.oqmd import build_oqmd
 from ..structures.recipes import shipped
 from ..symmetry.cells import conventional
@@ -50,8 +50,9 @@ def verify_random_crystals(config: SimpleNamespace) -> pd.DataFrame:
 def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     """Reflections of the mineral structures, in the files train, holdout and library.
 
-    `train` and `holdout` hold structures whose stated and detected groups agree, apart by mineral
-    family; `library` all with a known group, for search-match. The name of each is its family.
+    `train` and `holdout` hold structures whose stated and detected groups agree, apart by structure
+    type, so that no isotype of a held-out mineral is trained on; `library` all with a known group,
+    for search-match. The name of each is its family, of a held-out one its type.
     """
     crystals, table = load_amcsd(folder(config, "amcsd"))
     lines = reflections(crystals)
@@ -60,6 +61,7 @@ def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     agrees, holdout = table["agrees"].to_numpy(), table["holdout"].to_numpy()
     chosen = {"train": agrees & ~holdout, "holdout": agrees & holdout, "library": lines.group > 0}
     banks = {name: lines.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
+    banks["holdout"].name = table["type"].to_numpy(dtype=str)[chosen["holdout"]]
     return {name: _save_bank(config, name, bank) for name, bank in banks.items()}
 
 
@@ -192,12 +194,12 @@ def write_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
     points = grid(config)
     folder(config, "sets/rruff")
     try:
-        measured = load(grid=points)
+        measured = halves(config.measured, points)
     except MissingData as missing:
         print(f"No measured patterns: {missing}")
         return {}
     sets = {}
-    for name, part in zip(MEASURED, split(measured), strict=True):
+    for name, part in zip(MEASURED, measured, strict=True):
         x = normalise(torch.from_numpy(part.intensity)).half().numpy()
         label = part.group.astype(np.int64) - 1
         sets[name] = PatternSet(x, label, part.family, part.source)

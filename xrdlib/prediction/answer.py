@@ -38,6 +38,8 @@ class Request:
         Probability with which the set is to hold the true group, above 0 and below 1.
     cell : sequence of 6 floats, optional
         a, b, c in angstrom, alpha, beta, gamma in degrees, where the cell is known.
+    elements, library : optional
+        As for `predictor.Predictor.knowing`.
     """
 
     wavelength: str | float | None = None
@@ -45,6 +47,8 @@ class Request:
     top_k: int = 5
     coverage: float = COVERAGE
     cell: tuple | None = None
+    elements: str | Sequence | None = None
+    library: str | None = None
 
     def check(self, predictor) -> None:
         """Refuse what makes no sense, before any file is read.
@@ -53,6 +57,7 @@ class Request:
         ------
         XrdlibError
         """
+        predictor.knowing(self.elements, self.library)
         if self.wavelength is not None:
             resolve_wavelength(self.wavelength)
         priors.resolve_prior(self.prior, predictor.metadata["minerals"])
@@ -98,6 +103,7 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
     """As `answer`, with the probabilities of all 99 groups, which `reweighed` can start from."""
     request = request or Request()
     request.check(predictor)
+    predictor = predictor.knowing(request.elements, request.library)
     wavelength, assumed = used_wavelength(pattern, request)
     scan = pattern.two_theta, pattern.intensity, wavelength
     found = doubts.of_pattern(*scan, assumed, predictor.grid)
@@ -206,13 +212,16 @@ def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None)
 
 
 def _named_structure(retrieval, nearest):
-    """Name and database of a structure; those of OQMD are called by formula and space group."""
+    """Name and database of a structure; computed ones are called by formula and space group."""
+    if nearest["name"].lower().endswith(".cif"):
+        return {"source": "your own"}
     alike = (retrieval.name == nearest["name"]) & (retrieval.group == nearest["group"])
     if not retrieval.computed(int(np.flatnonzero(alike)[0])):
         return {"source": "AMCSD or BGMN"}
-    formula, _, number = nearest["name"].rpartition(" ")
-    symbol = groups.reference_symbol(int(number))
-    return {"name": f"{formula}, {symbol}", "source": "Open Quantum Materials Database, computed"}
+    formula, number, *identifier = nearest["name"].split(" ")
+    name = ", ".join([formula, groups.reference_symbol(int(number)), *identifier])
+    database = "Materials Project" if identifier else "Open Quantum Materials Database"
+    return {"name": name, "source": f"{database}, computed"}
 
 
 def used_wavelength(pattern, request: Request) -> tuple[float, bool]:
@@ -275,7 +284,9 @@ def ranking(probability: np.ndarray, top_k: int) -> list[dict]:
     return [
         {
             "group": int(i) + 1,
-            **{key: rows[i][key] for key in ("symbol", "crystal_system", "space_groups")},
+            "symbol": rows[i]["symbol"],
+            "crystal_system": groups.system_names()[i],
+            "space_groups": rows[i]["space_groups"],
             "probability": float(probability[i]),
         }
         for i in order

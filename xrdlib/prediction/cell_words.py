@@ -3,7 +3,7 @@
 import json
 
 from ..base.errors import printable
-from .indexing import COLUMNS, NOT_SOUGHT, FoundCell, Peaks
+from .indexing import COLUMNS, FoundCell, Peaks
 
 # Below the first a cell is doubtful, below the second it is not told. M: de Wolff (1968) takes 10
 # for proof. Chosen on simulated patterns of the Materials Project, where none that is not told is
@@ -52,7 +52,7 @@ def sentence(lattice: dict, group: str) -> str:
     if "M" in lattice:
         kind = f"{lattice['crystal_system']} {lattice['centring']}, "
         merit = f"M{lattice['peaks']} = {lattice['M']:.0f}, "
-        doubt = f" It is doubtful. {NOT_SOUGHT}" if lattice["doubtful"] else ""
+        doubt = " It is doubtful." if lattice["doubtful"] else ""
     over = lattice["lines"] - lattice["explained"]
     return (
         f"Cell ({kind}with {group}): {edges} angstrom, {angles} degrees; {merit}it leaves "
@@ -86,11 +86,11 @@ def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -
 def verdict(cells: list[FoundCell]) -> list[str]:
     """What to make of the first cell, in sentences."""
     if not cells:
-        return ["No cell was found.", NOT_SOUGHT]
+        return ["No cell was found."]
     if not is_good(cells[0]):
-        return ["None of these cells is good: the pattern is not indexed.", NOT_SOUGHT]
+        return ["None of these cells is good: the pattern is not indexed."]
     if is_doubtful(cells[0]):
-        return ["The first cell is doubtful.", NOT_SOUGHT]
+        return ["The first cell is doubtful."]
     return []
 
 

@@ -84,6 +84,7 @@ def section(predictor, found: dict, probability: np.ndarray, pattern, request: R
     """
     from markupsafe import Markup
 
+    predictor = predictor.knowing(request.elements, request.library)
     two_theta, intensity = (np.asarray(x) for x in (pattern.two_theta, pattern.intensity))
     flags = warnings(found)
     first, *others = (sentence for sentence in sentences(found) if sentence not in flags)

@@ -99,7 +99,7 @@ def named_groups(labels: Sequence[int]) -> str:
     >>> named_groups([4, 51])
     'P21/c (eg4 P 21/b 1 1, monoclinic); P42mc, P-42c, P42/mmc (eg51 P - - c, tetragonal)'
     """
-    symbols, systems = groups.symbols(), groups.crystal_systems()
+    symbols, systems = groups.symbols(), groups.system_names()
     rows = groups.table()["extinction_groups"]
     own = {k: members(rows[k - 1]["space_groups"], 3) for k in labels}
     return "; ".join(f"{own[k]} (eg{k} {symbols[k - 1]}, {systems[k - 1]})" for k in own)
@@ -138,7 +138,7 @@ def in_common(answer: dict) -> str:
     >>> in_common({"set": [4, 6], "at_least": [99], "at_most": []})
     'All of them are monoclinic (Laue class 2/m).'
     """
-    labels, systems = answer["set"], groups.crystal_systems()
+    labels, systems = answer["set"], groups.system_names()
     own = dict.fromkeys(systems[k - 1] for k in labels)
     rows = [groups.table()["extinction_groups"][k - 1]["space_groups"] for k in labels]
     laue = dict.fromkeys(
@@ -177,11 +177,11 @@ P 21/b 1 1']
 
 def overview() -> str:
     """One line for each of the 99 groups."""
-    lines = ["group  symbol           system        space groups"]
+    lines = ["group  symbol           system                 space groups"]
     for row in groups.table()["extinction_groups"]:
         numbers = " ".join(map(str, row["space_groups"]))
-        label = f"eg{row['label']}"
-        lines.append(f"{label:5}  {row['symbol']:15}  {row['crystal_system']:12}  {numbers}")
+        label, system = row["label"], groups.system_names()[row["label"] - 1]
+        lines.append(f"eg{label:<3}  {row['symbol']:15}  {system:21}  {numbers}")
     return "\n".join(lines) + "\n"
 
 
@@ -229,7 +229,7 @@ def group(key: int | str) -> str:
     paper = "" if own == row["symbol"] else f" (in the paper {row['symbol']})"
     blocks = [
         f"{key}: {found}.",
-        f"Extinction group eg{label}: {own}{paper}, {row['crystal_system']}",
+        f"Extinction group eg{label}: {own}{paper}, {groups.system_names()[label - 1]}",
     ]
     for name, value in facts.items():
         wrapped = textwrap.wrap(value, 76, break_on_hyphens=False)

@@ -46,7 +46,7 @@ class Page:
         What to display.
     answer : dict or None
         As from `answer.answer`; None where there is none.
-    upload, shown_file, wavelength, axis, prior, stated, cell : ipywidgets.Widget
+    upload, shown_file, wavelength, axis, prior, stated, cell, elements : ipywidgets.Widget
         The controls.
     plot, shown : ipywidgets.HTML
         The pattern, and the answer.
@@ -80,8 +80,10 @@ class Page:
         self.prior = control(ipywidgets.Dropdown, "Prior", options=priors)
         self.stated = field("or your own", "sg=14,15 or P21/c=3,C2/c=1")
         self.cell = field("Cell, if known", "a, b, c, alpha, beta, gamma")
+        self.elements = field("Elements, if known", "Ca, Mg, Si, O; or: Si O ...")
         self.plot, self.shown = ipywidgets.HTML(), ipywidgets.HTML()
-        controls = [self.shown_file, self.wavelength, self.axis, self.prior, self.stated, self.cell]
+        controls = [self.shown_file, self.wavelength, self.axis, self.prior, self.stated]
+        controls += [self.cell, self.elements]
         self.box = ipywidgets.VBox([self.upload, *controls, self.plot, self.shown])
         self.box.add_class("xrdlib-live")
         self._contents, self._drawn = {}, None
@@ -109,14 +111,15 @@ class Page:
         if not change["new"]:
             return
         self._contents = {given["name"]: bytes(given["content"]) for given in change["new"]}
+        changed = self.shown_file, self.cell, self.elements
         with self.box.hold_sync():
-            self.shown_file.unobserve(self._update, "value")
-            self.cell.unobserve(self._update, "value")
-            self.cell.value = ""  # that of another specimen
+            for control in changed:
+                control.unobserve(self._update, "value")
+            self.cell.value = self.elements.value = ""  # those of another specimen
             self.shown_file.options = tuple(self._contents)
             self.shown_file.value = next(iter(self._contents))
-            self.cell.observe(self._update, "value")
-            self.shown_file.observe(self._update, "value")
+            for control in changed:
+                control.observe(self._update, "value")
         self._update()
 
     def _pattern(self, file, wavelength):
@@ -165,7 +168,8 @@ class Page:
             except ValueError:
                 raise XrdlibError(f"The cell {self.cell.value!r} is not six numbers.") from None
         prior = self.stated.value.strip() or self.prior.value
-        return Request(wavelength=wavelength, prior=prior, top_k=8, cell=cell)
+        elements = self.elements.value.strip() or None
+        return Request(wavelength, prior, top_k=8, cell=cell, elements=elements)
 
 
 def interactive(two_theta, intensity) -> str:

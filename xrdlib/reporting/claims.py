@@ -37,62 +37,62 @@ class Claim:
 
 CLAIMS = [
     Claim(
-        *("attention and convolution", "scaling", "14_scaling"),
+        *("attention and convolution", "scaling", "20_scaling"),
         "Attention beats convolution on this task (tested on far fewer patterns than the paper's).",
         judges.attention,
     ),
     Claim(
-        *("attention is not enough", "nulls", "16_gap"),
+        *("attention is not enough", "nulls", "22_gap"),
         "A transformer trained on simulated patterns alone does not solve measured ones.",
         judges.not_enough,
     ),
     Claim(
-        *("99 groups, not 230", "space_group_control", "14_scaling"),
+        *("99 groups, not 230", "space_group_control", "20_scaling"),
         "The target to train on is the 99 extinction groups, not the 230 space groups.",
         judges.target,
     ),
     Claim(
-        *("coordinate channel", "positional", "15_ablations"),
+        *("coordinate channel", "positional", "21_ablations"),
         "A channel of sin^2(theta) beside the intensity helps.",
         judges.coordinate_channel,
     ),
     Claim(
-        *("physics position", "positional", "15_ablations"),
+        *("physics position", "positional", "21_ablations"),
         "A positional encoding computed from sin^2(theta) helps.",
         judges.physics_position,
     ),
     Claim(
-        *("rule head", "decoders", "15_ablations"),
+        *("rule head", "decoders", "21_ablations"),
         "A head that learns crystal system, centring and symmetry elements helps the other.",
         judges.rule_head,
     ),
     Claim(
-        *("curriculum", "curriculum_study", "15_ablations"),
+        *("curriculum", "curriculum_study", "21_ablations"),
         "Balanced pretraining first, then realistic patterns with preferred orientation.",
         judges.curriculum,
     ),
     Claim(
-        *("temperature", "calibration_study", "17_calibration"),
+        *("temperature", "calibration_study", "23_temperature"),
         "Temperature scaling is the key remaining ingredient.",
         judges_measured.temperature,
     ),
     Claim(
-        *("local errors", "dag_study", "23_published_errors"),
+        *("local errors", "dag_study", "28_graph_errors"),
         "Errors are local on the graph of symmetry lowering.",
         judges_measured.local_errors,
     ),
     Claim(
-        *("errors flow to lower symmetry", "dag_study", "23_published_errors"),
+        *("errors flow to lower symmetry", "dag_study", "28_graph_errors"),
         "Errors go to subgroups rather than elsewhere.",
         judges_measured.flow,
     ),
     Claim(
-        *("fit quality and difficulty", "fit_quality", "21_difficulty"),
+        *("fit quality and difficulty", "fit_quality", "27_difficulty"),
         "How well a structure fits a pattern does not say how hard the pattern is to classify.",
         judges_measured.difficulty,
     ),
     Claim(
-        *("ceiling", "information", "18_information"),
+        *("ceiling", "information", "24_information"),
         "About ten percent top-1 on measured patterns is a limit set by information.",
         judges_measured.ceiling,
     ),
@@ -104,7 +104,7 @@ _COMPANION = """# Companion: the paper's claims, one by one
 
 Written by `xrdlib claims --companion docs/companion.md` from the files in results/. The same with
 more explanation, and with the pictures drawn anew, is in the notebook
-[24_companion](../notebooks/24_companion.ipynb).
+[30_claims](../notebooks/30_claims.ipynb).
 
 - **top-1** is the share of patterns whose most probable group is the true one.
 - **Bits over the prior** say what the pattern told the model beyond the frequencies of the groups.

@@ -59,7 +59,7 @@ def confusion(table: dict) -> Figure:
     Parameters
     ----------
     table : dict
-        As `metrics.confusion_by_system` gives it.
+        As `breakdown.confusion_by_system` gives it.
     """
     counts = np.array(table["counts"], dtype=float)
     need(counts[counts > 0], "at least one pattern")

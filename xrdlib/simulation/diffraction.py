@@ -221,6 +221,7 @@ def reflections(
         rotations=crystals.rotations,
         space_group=crystals.space_group,
         group=crystals.group,
+        elements=crystals.elements,
         name=crystals.name,
     )
 

@@ -13,6 +13,7 @@ from ..base import files, records
 from ..base.errors import XrdlibError
 from ..symmetry.groups import group_of_space_group
 from .entries import Entry, Unreadable, amcsd_entries, or_reason
+from .structure_types import structure_types
 from .unit_cells import fill, stated_space_group
 
 HOLDOUT_PERCENT = 8
@@ -75,8 +76,9 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
         One row a crystal, in order: id, mineral ("" where unnamed), family (`families`), formula,
         symbol, stated and detected (space group, 0 where unknown), stated_group and
         detected_group (extinction group), agrees (extinction groups equal and known),
-        agrees_space_group, n_atoms, volume (cubic angstrom), density (g/cm^3, as stated),
-        holdout (kept from training). ``attrs["skipped"]`` counts the unusable ones by reason.
+        agrees_space_group, n_atoms, volume (cubic angstrom), density (g/cm^3, as stated), type
+        (`structure_types`), holdout (kept from training, whole types). ``attrs["skipped"]`` counts
+        the unusable ones by reason.
 
     Raises
     ------
@@ -109,7 +111,10 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
     table["agrees_space_group"] = known & (table["stated"] == table["detected"])
     table["agrees"] = known & (table["stated_group"] == table["detected_group"])
     table["family"] = families(table)
-    table["holdout"] = [zlib.crc32(f.encode()) % 100 < HOLDOUT_PERCENT for f in table["family"]]
+    lattices, atoms = zip(*((c["lattice"], c["occupancy"].sum()) for c in cells), strict=True)
+    about = table["symbol"], table["stated"], lattices, atoms, table["family"]
+    table["type"] = structure_types(*about)
+    table["holdout"] = [zlib.crc32(t.encode()) % 100 < HOLDOUT_PERCENT for t in table["type"]]
     table.attrs["skipped"] = dict(skipped)
     return assembled(cells, table["stated"], table["family"]), table
 

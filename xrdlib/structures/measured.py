@@ -104,6 +104,31 @@ def split(measured: Measured, collection: str = "rruff") -> tuple[Measured, Meas
     return measured.take(np.flatnonzero(side == 0)), measured.take(np.flatnonzero(side == 1))
 
 
+def halves(limit: int | None = None, grid: Grid = GRID) -> tuple[Measured, Measured]:
+    """Calibration and test patterns of `load`, all of them or some, spread evenly over each half.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Patterns of each half, where there are more.
+    grid : patterns.Grid
+
+    Returns
+    -------
+    calibration, test : Measured
+
+    Raises
+    ------
+    datasets.MissingData, XrdlibError
+        As by `load`.
+    """
+    whole = split(load(grid=grid))
+    if limit is None:
+        return whole
+    ends = (np.linspace(0, len(half) - 1, min(limit, len(half))).astype(int) for half in whole)
+    return tuple(half.take(index) for half, index in zip(whole, ends, strict=True))
+
+
 def _bundle(path, grid):
     names = ("two_theta", "intensity", "space_group", "family", "source_index")
     two_theta, intensity, *about = _arrays(path, names)

@@ -14,6 +14,7 @@ from ..base import results
 from ..base.errors import XrdlibError
 from ..base.patterns import GRID
 from ..learning import calibrate, outcomes, priors, stages
+from ..learning.breakdown import reliability
 from ..learning.calibrate import rescale
 from ..learning.experiment import (
     HELD_OUT,
@@ -22,15 +23,7 @@ from ..learning.experiment import (
     load_predictions,
     load_sets,
 )
-from ..learning.metrics import (
-    credit,
-    log_likelihood,
-    logsumexp,
-    means,
-    measure,
-    reliability,
-    resamples,
-)
+from ..learning.metrics import credit, log_likelihood, logsumexp, means, measure, resamples
 from ..learning.priors import fit_prior
 from ..prediction.predictor import Predictor
 from ..structures.measured import Measured

@@ -14,16 +14,19 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1
 from . import groups
 
-# The lattices that indexing seeks, by their free parameters (rows) among the factors (columns) of
-# 1/d^2 = A hh + B kk + C ll + 2 D hl + 2 E hk; triclinic ones are not sought.
+# Lattices that indexing seeks with sets of indices, and all.
 SYSTEMS = ("cubic", "tetragonal", "hexagonal", "orthorhombic", "monoclinic")
+LATTICES = (*SYSTEMS, "triclinic")
 
+# Their free parameters (rows) among the factors (columns) of
+# 1/d^2 = A hh + B kk + C ll + 2 D hl + 2 E hk + 2 F kl.
 EXPANSION = {
-    "cubic": np.array([[1, 1, 1, 0, 0.0]]),
-    "tetragonal": np.array([[1, 1, 0, 0, 0], [0, 0, 1, 0, 0.0]]),
-    "hexagonal": np.array([[1, 1, 0, 0, 0.5], [0, 0, 1, 0, 0]]),
-    "orthorhombic": np.eye(3, 5),
-    "monoclinic": np.eye(4, 5),
+    "cubic": np.array([[1, 1, 1, 0, 0, 0.0]]),
+    "tetragonal": np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0.0]]),
+    "hexagonal": np.array([[1, 1, 0, 0, 0.5, 0], [0, 0, 1, 0, 0, 0]]),
+    "orthorhombic": np.eye(3, 6),
+    "monoclinic": np.eye(4, 6),
+    "triclinic": np.eye(6),
 }
 
 _SAME_LENGTH, _SAME_ANGLE = 1e-3, 0.1  # relative; degrees
@@ -82,14 +85,19 @@ def cell_of_lattice(lattice: np.ndarray) -> np.ndarray:
 
 
 def free(system: str) -> int:
-    """Free parameters of a system's lattices, 1 to 4."""
+    """Free parameters of a system's lattices, 1 to 6."""
     return len(EXPANSION[system])
 
 
 def reciprocal_metric(system: str, parameters: Sequence[float]) -> np.ndarray:
     """Reciprocal metric tensor (3, 3), per square angstrom, of a system's free parameters."""
-    a, b, c, d, e = np.asarray(parameters) @ EXPANSION[system]
-    return np.array([[a, e, d], [e, b, 0], [d, 0, c]])
+    a, b, c, d, e, f = np.asarray(parameters) @ EXPANSION[system]
+    return np.array([[a, e, d], [e, b, f], [d, f, c]])
+
+
+def parameters_of(system: str, star: np.ndarray) -> np.ndarray:
+    """Free parameters of the reciprocal metric tensor (3, 3) of one of a system's lattices."""
+    return star[(0, 1, 2, 0, 0, 1), (0, 1, 2, 2, 1, 2)][EXPANSION[system].argmax(1)]
 
 
 def cell_of_parameters(system: str, parameters: Sequence[float]) -> tuple[float, ...]:
@@ -106,7 +114,8 @@ def products(hkl: np.ndarray, system: str | None = None) -> np.ndarray:
     h, k, l = np.asarray(hkl, dtype=np.float64).T  # noqa: E741
     if system is None:
         return np.stack([h * h, k * k, l * l, 2 * k * l, 2 * h * l, 2 * h * k], 1)
-    return np.stack([h * h, k * k, l * l, 2 * h * l, 2 * h * k], -1) @ EXPANSION[system].T
+    factors = [h * h, k * k, l * l, 2 * h * l, 2 * h * k, 2 * k * l]
+    return np.stack(factors, -1) @ EXPANSION[system].T
 
 
 def inverse_square(two_theta: np.ndarray) -> np.ndarray:

@@ -96,6 +96,22 @@ def crystal_systems() -> list[str]:
     return _column("crystal_system")
 
 
+@cache
+def system_names() -> tuple[str, ...]:
+    """Crystal systems of all space groups of each group, 99 names.
+
+    Three groups hold trigonal and hexagonal ones, which absences do not tell apart.
+
+    Examples
+    --------
+    >>> system_names()[4], system_names()[72]
+    ('monoclinic', 'trigonal or hexagonal')
+    """
+    rows = _column("space_groups")
+    own = [dict.fromkeys(space_group(n)["crystal_system"] for n in numbers) for numbers in rows]
+    return tuple(" or ".join(names) for names in own)
+
+
 def symbols() -> list[str]:
     """Extinction symbols of the 99 groups, in order of label."""
     return _column("symbol")
