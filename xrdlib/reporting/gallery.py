@@ -75,46 +75,48 @@ def _learning_curves(*histories):
 
 
 def _chosen(draw, curve, setting):
-    def from_content(found):
-        return draw(found[curve], found["models"][MAIN][setting])
+    def from_content(content):
+        return draw(content[curve], content["models"][MAIN][setting])
 
     return from_content
 
 
-def _main(found):
-    return [row for row in found["rows"] if row["subset"] == found["main_subset"]]
+def _main(content):
+    return [row for row in content["rows"] if row["subset"] == content["main_subset"]]
 
 
-def _curriculum(found):
-    prior = next(row for row in _main(found) if row["model"] == "prior only")
-    return plot_scores.curriculum(found["curriculum"], prior)
+def _curriculum(content):
+    prior = next(row for row in _main(content) if row["model"] == "prior only")
+    return plot_scores.curriculum(content["curriculum"], prior)
 
 
-def _dag_errors(found):
-    return plot_errors.dag_errors(found) if found["n_errors"] else style.note("There is no error.")
+def _dag_errors(content):
+    return (
+        plot_errors.dag_errors(content) if content["n_errors"] else style.note("There is no error.")
+    )
 
 
-def _simulator(found):
-    comparison = found["comparison"]
+def _simulator(content):
+    comparison = content["comparison"]
     note = comparison["note"]
     return style.note(note) if note else plot_simulator.simulator(comparison)
 
 
-def _retrieval(found):
-    rows = [row for row in found["rows"] if row["subset"] == found["rows"][0]["subset"]]
+def _retrieval(content):
+    rows = [row for row in content["rows"] if row["subset"] == content["rows"][0]["subset"]]
     return plot_scores.nulls(rows) if rows else style.note(_NOT_HERE)
 
 
 def _released(draw, *keys):
-    def from_content(found):
+    def from_content(content):
         # Without measured patterns the file has no rows.
-        return draw(*(found[key] for key in keys)) if found["rows"] else style.note(_NOT_HERE)
+        return draw(*(content[key] for key in keys)) if content["rows"] else style.note(_NOT_HERE)
 
     return from_content
 
 
-def _examples(found):
-    return plot_symmetry.example_patterns(found) if found else style.note(_NOT_HERE)
+def _examples(content):
+    return plot_symmetry.example_patterns(content) if content else style.note(_NOT_HERE)
 
 
 # Figure: the results whose contents a function takes, and that function.
@@ -126,19 +128,22 @@ FIGURES = {
     "temperature": ("calibration", _chosen(plot_scores.temperature, "temperature_curve", "T")),
     "decoders": ("calibration", _chosen(plot_scores.decoders, "fusion_curve", "a")),
     "curriculum": ("measured", _curriculum),
-    "nulls": ("measured", lambda found: plot_scores.nulls(_main(found))),
-    "reliability": ("measured", lambda found: plot_scores.reliability(found["reliability"])),
-    "confusion": ("measured", lambda found: plot_errors.confusion(found["confusion"])),
+    "nulls": ("measured", lambda content: plot_scores.nulls(_main(content))),
+    "reliability": ("measured", lambda content: plot_scores.reliability(content["reliability"])),
+    "confusion": ("measured", lambda content: plot_errors.confusion(content["confusion"])),
     "dag_errors": ("dag_errors", _dag_errors),
     "indexing": ("indexing", plot_released.indexing),
     "retrieval": ("retrieval", _retrieval),
     "released_coverage": ("released", _released(plot_released.coverage, "coverage", "answered")),
     "released_mistakes": ("released", _released(plot_released.mistakes, "mistakes")),
     "simulator": ("simulator", _simulator),
-    "simulator_cost": ("simulator", lambda found: plot_simulator.simulator_cost(found["costs"])),
+    "simulator_cost": (
+        "simulator",
+        lambda content: plot_simulator.simulator_cost(content["costs"]),
+    ),
     "crystal_statistics": (
         "simulator",
-        lambda found: plot_simulator.crystal_statistics(found["crystals"]),
+        lambda content: plot_simulator.crystal_statistics(content["crystals"]),
     ),
 }
 
