@@ -1,6 +1,8 @@
 """Trainings of a study: what differs between them, how they are divided, found again."""
 
+import os
 import re
+import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from xrdlib import cli
-from xrdlib.base import config, paths
+from xrdlib.base import config, paths, results
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.files import FolderInUse
 from xrdlib.learning import run as running
@@ -115,9 +117,10 @@ def test_one_training_of_each_network_and_seed_serves_every_size(name):
     chosen = [t for t in found if "lr" in t.options]
     assert len(chosen) == (len(section.rates) * len(networks) if len(section.rates) > 1 else 0)
     own = {(t.name, t.seed): t.patterns for t in found if "lr" not in t.options}
-    longest = max(section.sizes)
+    longest = section.longest or [max(section.sizes)] * section.seeds
     for network in networks:
-        assert [own.pop((network, k)) for k in range(section.seeds)] == [longest] * section.seeds
+        assert [own.pop((network, k)) for k in range(section.seeds)] == longest
+    assert max(longest) == max(section.sizes)
     assert {key[0] for key in own} == {"resnet, 230 space groups"} and len(own) == section.seeds
     assert len(section.sizes) >= 4 and section.seeds >= 3
     assert {t.seed for t in chosen} <= {section.seeds}  # no training sees the trials' patterns
@@ -164,6 +167,38 @@ def test_the_study_is_trained_once_and_then_looked_at(cfg, capsys, monkeypatch):
         for t in scaling.trials(cfg, "resnet")
     }
     assert scaling.learning_rate(cfg, "resnet") == min(cost, key=cost.get)
+
+
+def test_a_record_stands_for_its_training_and_no_other(cfg, monkeypatch):
+    cfg.studies.scaling.here = False
+    training = scaling.trials(cfg, "resnet")[0]
+    model, history = scaling.train_one(cfg, training)
+    assert model is not None and history.complete
+    monkeypatch.setattr(running.Run, "step", None)  # nothing is trained any more
+    paths.checkpoints(cfg.profile).rename(paths.checkpoints(cfg.profile).with_name("elsewhere"))
+    assert scaling.train_one(cfg, training) == (None, history)
+    made = results.made_with(cfg, "trainings/scaling/resnet_rate_0.001_64_seed1")
+    assert made["precision"] == history.precision and made["configuration"]["seed"] != cfg.seed
+    slower = replace(training, options=training.options | {"ema": 0.5})
+    for other in (slower, scaling.trainings(cfg)[0]):
+        assert not study.recorded(cfg, "scaling", other).rows
+
+
+def test_a_training_that_is_stopped_records_what_it_reached(cfg, monkeypatch):
+    cfg.studies.scaling.here, cfg.studies.scaling.rates = False, [1e-3]
+    (training,) = [t for t in scaling.trainings(cfg) if t.name == "plain transformer"]
+    step = running.Run.step
+
+    def stop(self, *arguments):
+        if self.history.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *arguments)
+
+    monkeypatch.setattr(running.Run, "step", stop)
+    with pytest.raises(SystemExit):
+        scaling.train_one(cfg, training)
+    paths.checkpoints(cfg.profile).rename(paths.checkpoints(cfg.profile).with_name("elsewhere"))
+    assert [row["patterns"] for row in scaling_table.rows(cfg, [training.name])] == [64]
 
 
 def test_a_size_on_the_way_is_what_a_shorter_training_ends_with(cfg):

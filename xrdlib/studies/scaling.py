@@ -11,7 +11,7 @@ that falls with the run, as the profile `paper` has for one network, takes a tra
 
 import time
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,9 +44,10 @@ def trainings(config: SimpleNamespace) -> list[study.Training]:
     for name in vars(section.networks):
         found += trials(config, name)
     for number in range(section.seeds):
+        longest = section.longest[number] if section.longest else max(section.sizes)
         for name in vars(section.networks):
             one, options = _network(config, name)
-            sizes = section.sizes
+            sizes = [size for size in section.sizes if size <= longest]
             if options["schedule"] == "constant":
                 sizes = [max(sizes)]
             found += [
@@ -172,9 +173,10 @@ def train_one(
 
     Returns
     -------
-    model : torch.nn.Module
+    model : torch.nn.Module or None
+        None if a record of the finished training is at hand.
     history : train.History
-        Empty if one only wants to `look` at a training that cannot begin yet; so is the model.
+        Empty if one only wants to `look` at a training that cannot begin yet.
     """
     section, steps = config.studies.scaling, 1
     if "lr" not in training.options:
@@ -184,7 +186,22 @@ def train_one(
         training = replace(training, options=training.options | {"lr": rate})
         if training.options["schedule"] == "constant":
             steps = [size // config.studies.batch for size in section.sizes]
-    return study.run(config, "scaling", training, _scorer(config, training), steps, look)[:2]
+    run = partial(study.run, config, "scaling", training, _scorer(config, training), steps)
+    if section.here:  # each run of the pipeline is to be one run of one commit
+        return run(look=look)[:2]
+    known = study.recorded(config, "scaling", training)
+    if known.complete:
+        return None, known
+    if look:
+        model, history = run(look=True)[:2]
+        return model, max(history, known, key=lambda one: one.patterns)
+    try:
+        model, history = run()[:2]
+    except (KeyboardInterrupt, SystemExit):
+        study.record(config, "scaling", training, run(look=True)[1])
+        raise
+    study.record(config, "scaling", training, history)
+    return model, history
 
 
 def _scorer(config, training):

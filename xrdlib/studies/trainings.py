@@ -4,16 +4,21 @@ A finished training is found again by its checkpoint, so a study that was cut sh
 it was, and parts of it can be trained beforehand by several processes:
 
     xrdlib study ablations --part 1/2
+
+What a long training reached is also recorded in results/PROFILE/trainings, small enough to be
+committed; a finished record stands for its training where nobody needs the model.
 """
 
 import copy
+import json
+import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import ModuleType, SimpleNamespace
 
 import torch
 
-from ..base import config, paths
+from ..base import config, paths, results
 from ..base.errors import XrdlibError
 from ..learning import checkpoint, stages
 from ..learning.experiment import folder
@@ -122,6 +127,36 @@ def run(
         **options,
     )
     return model.cpu().eval(), history, stream
+
+
+def record(base: SimpleNamespace, study: str, training: Training, history: History) -> None:
+    """Keep what a training reached, with its settings and stamp, in the profile's results."""
+    content = {"settings": _identity(base, training), **asdict(history)}
+    results.write(settings(base, training), _record(study, training), content)
+
+
+def recorded(base: SimpleNamespace, study: str, training: Training) -> History:
+    """What a record says of a training with these settings; empty if there is none."""
+    name = _record(study, training)
+    if not results.exists(base, name):
+        return History()
+    content = results.read(base, name)
+    same = content.pop("settings") == _identity(base, training)
+    return History(**content) if same else History()
+
+
+def _record(study, training):
+    words = re.sub(r"[^a-z0-9.]+", "_", training.name.lower())
+    return f"trainings/{study}/{words}_{training.patterns}_seed{training.seed}"
+
+
+def _identity(base, training):
+    """What decides a training, of JSON values, but for the code."""
+    own, common = settings(base, training), base.studies
+    options = {name: getattr(common, name) for name in ("lr", "warmup", "ema")} | training.options
+    stream = training.stream(own, common.batch).config
+    decided = {"model": vars(getattr(own, training.section)), "stream": stream, "options": options}
+    return json.loads(json.dumps(decided))
 
 
 def part(trainings: list[Training], which: str) -> list[Training]:
