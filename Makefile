@@ -1,6 +1,6 @@
 # `make repro` and `make test` are all that a newcomer types; each sets up what it needs.
 # Profiles: tiny (minutes), laptop (the default, under half an hour), released (hours), paper (a GPU),
-# regime (the scaling study, a day). NOTEBOOK=03_stage1 goes no further than that notebook.
+# regime (the scaling study, a day). NOTEBOOK=04_stage1 goes no further than that notebook.
 PROFILE ?= laptop
 STUDIES ?=
 NOTEBOOK ?=
@@ -91,7 +91,7 @@ studies: repro
 # Trains the predictor that models/ holds: hours on a CPU, resumed where it was when typed again.
 release: PROFILE := released
 release: setup choose
-	$(PROGRESS) 11_retrieval
+	$(PROGRESS) 10_retrieval
 	cp runs/released/retrieval/fused.safetensors models/released.safetensors
 	cp runs/released/retrieval/library.safetensors models/library.safetensors
 	cp runs/released/retrieval/lattices.safetensors models/lattices.safetensors

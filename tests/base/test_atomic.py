@@ -1,6 +1,7 @@
 """Files written in one step, and that all who keep arrays, tables and results write them so."""
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,6 @@ from full_disk import room_for
 
 from xrdlib.base import files, paths, records, results
 from xrdlib.base.errors import XrdlibError
-from xrdlib.base.records import Crystals
 from xrdlib.structures import banks
 
 
@@ -29,6 +29,11 @@ def test_what_comes_before_finds_the_old_file_and_the_whole_new_one(tmp_path):
         file.write(b"new")
         assert not seen
     assert [p.name for p in seen] == ["file", f"file.{os.getpid()}.tmp"]
+
+
+@dataclass
+class Numbers(records.Record):
+    x: np.ndarray
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -52,23 +57,15 @@ def test_sweeping_removes_unfinished_files_of_that_name_only(tmp_path):
 N = 500
 
 
-def crystals(value):
-    counted = np.arange(N + 1)
-    per_item = {"space_group": counted[1:], "group": counted[1:], "name": counted[1:].astype(str)}
-    lattice, rotations = np.full((N, 3, 3), value, float), np.zeros((N, 24, 3, 3), np.int8)
-    rows = {"number": counted[1:], "frac": np.zeros((N, 3)), "occupancy": np.ones(N)}
-    return Crystals(lattice=lattice, start=counted, rotations=rotations, **rows, **per_item)
-
-
 def save_record(cfg, value):
-    records.save(crystals(value), paths.ROOT / "bank.npz")
+    records.save_arrays(paths.ROOT / "bank.npz", {"x": np.full(N, value)})
 
 
 def save_bank(cfg, value):
     table = pd.DataFrame({"x": np.random.default_rng(value).random(20 * N)})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(banks, "amcsd_entries", lambda database: [])
-        patch.setattr(banks, "build", lambda entries: (crystals(1), table))
+        patch.setattr(banks, "build", lambda entries: (Numbers(np.arange(3)), table))
         banks.build_amcsd("database", paths.ROOT / "amcsd")
 
 

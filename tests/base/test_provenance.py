@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +6,6 @@ import torch
 
 from xrdlib.base import provenance
 from xrdlib.base.errors import XrdlibError
-from xrdlib.base.paths import ROOT
 from xrdlib.learning.baselines import build
 from xrdlib.learning.checkpoint import config_hash
 
@@ -39,17 +36,6 @@ def test_each_way_to_import_a_module_counts_with_its_tables(source):
 @pytest.mark.parametrize("source", ["", "import numpy", "import xrdlib", "xrdlib2.groups"])
 def test_other_source_uses_nothing(source):
     assert used(source) == set()
-
-
-def test_what_python_loads_is_among_what_is_found():
-    module = "xrdlib.learning.train"
-    code = (
-        f"import sys, {module}; names = [n for n in sys.modules if n.startswith('xrdlib.')];"
-        "print(*[sys.modules[n].__file__ for n in names], sep='\\n')"
-    )
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    names = {name.removeprefix(f"{ROOT}/") for name in loaded.stdout.splitlines()}
-    assert names and names <= used(f"import {module}")
 
 
 def notebook(path, *sources):

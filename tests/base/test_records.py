@@ -29,6 +29,7 @@ def make(kind, counts, seed=0):
         return Crystals(**shared, **rows, occupancy=rng.random(m, np.float32))
     rows = {"hkl": np.arange(3 * m, dtype=np.int16).reshape(m, 3)}
     rows |= {"multiplicity": rng.random(m, np.float32), "f2": rng.random(m, np.float32)}
+    shared["elements"] = rng.integers(0, 9, (n, 2)).astype(np.uint64)
     return Reflections(**shared, **rows)
 
 
@@ -103,10 +104,17 @@ def test_save_refuses_what_only_pickle_could_store(tmp_path):
     assert not (tmp_path / "x.npz").exists()
 
 
-@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b"text", lambda b: b[: len(b) // 2]])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "flipped"])
 def test_load_refuses_a_damaged_file(tmp_path, damage):
     path = tmp_path / "x.npz"
     records.save(make(Crystals, [3, 3]), path)
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(XrdlibError, match=r"x\.npz is not a readable Crystals"):
+    with pytest.raises(XrdlibError, match=r"x\.npz is no Reflections file: it lacks hkl"):
+        records.load(Reflections, path)
+    flipped = bytearray(content := path.read_bytes())
+    flipped[300] ^= 255  # within the first array, so that its checksum fails
+    kinds = {"truncated": content[:500], "empty": b"", "text": b"hello", "flipped": flipped}
+    path.write_bytes(kinds[damage])
+    with pytest.raises(XrdlibError, match=r"x\.npz is damaged .*; run the stage"):
         records.load(Crystals, path)
+    with pytest.raises(XrdlibError, match="does not exist; run the stage"):
+        records.load_arrays(tmp_path / "none.npz")

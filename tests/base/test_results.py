@@ -3,10 +3,12 @@
 import json
 import subprocess
 
+import numpy as np
 import pytest
 
 import xrdlib
 from xrdlib.base import paths, results
+from xrdlib.base.errors import XrdlibError
 
 
 def git(*arguments):
@@ -36,7 +38,31 @@ def test_a_result_says_what_made_it(cfg):
     assert made["commit"] == "unknown" and "dirty" not in made and "precision" not in made
 
 
-def test_a_file_without_a_stamp_gets_none(cfg):
+def test_json_comes_back_with_arrays_as_lists(cfg):
+    content = {"a": np.arange(3), "b": {"c": np.float32(0.5)}, "d": [np.int64(2), None, "x"]}
+    results.write(cfg, "made", content)
+    expected = {"a": [0, 1, 2], "b": {"c": 0.5}, "d": [2, None, "x"]}
+    assert results.read(cfg, "made") == expected
+    written = json.loads((paths.ROOT / "results/tiny/made.json").read_text())
+    assert {key: written[key] for key in expected} == expected
+    results.write(cfg, "listed", [1, 2])
+    assert results.read(cfg, "listed") == [1, 2]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), np.array([1.0, np.inf]), {1, 2}, object()])
+def test_what_json_cannot_hold_is_refused_and_the_old_file_stays(cfg, bad):
+    results.write(cfg, "made", {"kept": 1})
+    with pytest.raises(XrdlibError, match=r"made\.json cannot be written"):
+        results.write(cfg, "made", {"good": 1, "bad": bad})
+    assert results.read(cfg, "made") == {"kept": 1}
+
+
+def test_a_result_that_is_missing_or_damaged_is_named(cfg):
+    with pytest.raises(XrdlibError, match=r"absent\.json does not exist; run the stage"):
+        results.read(cfg, "absent")
+    (paths.results("tiny") / "half.json").write_text('{"rows": [')
+    with pytest.raises(XrdlibError, match=r"half\.json is not JSON"):
+        results.read(cfg, "half")
     (paths.results("tiny") / "old.json").write_text('{"a": 1}')
     assert results.made_with(cfg, "old") == {} and results.read(cfg, "old") == {"a": 1}
 

@@ -13,13 +13,15 @@ from pathlib import Path
 import bundled
 import click
 import pytest
+import samples
+from pymatgen.io.cif import CifWriter
 
 import xrdlib
 from xrdlib import cli
 from xrdlib.base.paths import ROOT
 from xrdlib.cli import frame
 from xrdlib.prediction.widgets import quartz
-from xrdlib.structures import datasets, registry
+from xrdlib.structures import datasets, materials_project, registry
 from xrdlib.symmetry import groups
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -109,6 +111,10 @@ def test_folders_and_wildcards_name_files_and_processes_keep_their_order(run, fi
     for named in (tmp_path, f"{tmp_path}/*.*", f"{tmp_path}/**/*[!.]*"):
         code, out, err = run("predict", named, "--json", "--jobs", 1)
         assert (code, err) == (0, []) and json.loads(out) == expected
+    for _ in range(2):  # the second run meets what the first one wrote
+        assert run("predict", tmp_path, "--jobs", 1, "--out", tmp_path / "a.json") == (0, "", [])
+        assert json.loads((tmp_path / "a.json").read_text()) == expected
+    (tmp_path / "a.json").unlink()
     code, out, err = run("predict", f"{tmp_path}/*.raw")
     assert code == 2 and "there is no file" in err[0]
     answers = json.loads(run("predict", tmp_path, "--json", "--jobs", 2)[1])
@@ -147,9 +153,12 @@ def test_nothing_but_bad_files_prints_no_answer(run, tmp_path):
         (("--prior", "system=cube"), "not a crystal system"),
         (("--wavelength", "CuKb"), "Unknown radiation"),
         (("--wavelength", "15"), "from 0.1 to 5"),
+        (("--wavelength", "0.15406"), 'is Cu K-alpha in nanometres; give 1.5406, or "0.15406 A"'),
         (("--top", "100"), "1 to 99"),
         (("--coverage", "90"), "between 0 and 1"),
         (("--cell", "5,5,-5,90,90,90"), "is impossible"),
+        (("--elements", "Si,Xx"), "'Xx' is not the symbol of an element"),
+        (("--library", "no/such/folder"), "it has no CIF file"),
         (("--html", "no/such/folder/report.html"), "cannot be written"),
         (("--out", "no/such/folder/answers.json"), "cannot be written"),
     ],
@@ -207,6 +216,24 @@ def test_a_prior_changes_the_ranking(run, files):
     assert {row["group"] for row in first("sg=14,15")[:2]} == {4, 6}
 
 
+def test_known_elements_and_structures_of_ones_own_are_used(run, files, tmp_path, caplog):
+    code, out, _ = run("predict", files[0], "--elements", "Si,O", "--json")
+    assert code == 0 and "Quartz" in json.loads(out)[0]["nearest"]["name"]
+    code, out, _ = run("predict", files[0], "--elements", "Na Cl ...", "--json")
+    assert code == 0 and "Quartz" not in json.loads(out)[0]["nearest"]["name"]
+    folder = tmp_path / "own"
+    folder.mkdir()
+    oxide = samples.structures()["quartz"].copy()
+    oxide.replace_species({"Si": "Ge"})
+    CifWriter(oxide, symprec=0.01).write_file(folder / "my own.cif")
+    (folder / "bad.cif").write_text("no CIF file")
+    told = ("--library", folder, "--elements", "Ge,O", "--json")
+    code, out, _ = run("predict", *files[:2], *told)
+    nearest = [answer["nearest"] for answer in json.loads(out)]
+    assert code == 0 and len(caplog.records) == 1 and "bad.cif cannot be used" in caplog.text
+    assert {near["name"] for near in nearest} == {"my own.cif"}
+
+
 def test_d_spacings_give_the_answer_of_their_angles(run, tmp_path):
     import numpy as np
 
@@ -234,7 +261,7 @@ def test_groups_lists_all_and_explains_each(run):
     for key in ("eg4", "14", "sg14", "P 1 21/n 1", "-P 2ybc"):
         assert run("groups", key)[1].splitlines()[1:] == out.splitlines()[1:]
     words = " ".join(run("groups", "eg78")[1].split())
-    assert words.count("P 31 - - (eg72, trigonal)") == 2  # neighbour, twin
+    assert words.count("(eg72 P 31 - -, trigonal)") == 2  # neighbour, twin
     # Symbol and conditions are those of one setting, that of the space group asked for.
     assert "P n - a" in run("groups", "Pbnm")[1] and "P n a -" in run("groups", "Pna21")[1]
 
@@ -279,6 +306,17 @@ def test_fetch_lists_and_fetches(run, monkeypatch, tmp_path):
     assert run("fetch", "amcsd")[:2] == (0, f"amcsd: {tmp_path / 'amcsd'}\n")
     code, out, _ = run("fetch")
     assert code == 0 and all(name in out for name in registry.REGISTRY)
+
+
+def test_a_set_is_made_from_a_clone(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "fetch", lambda name: name)
+    monkeypatch.setattr(materials_project, "collect", lambda clone, lists, _: len(clone + lists))
+    monkeypatch.setenv("XRDLIB_DATA", str(tmp_path))
+    code, out, _ = run("fetch", "materials-project", "--clone", "here")
+    path = tmp_path / "mp_structures.parquet"
+    assert code == 0 and out == f"materials-project: 18 structures in {path}\n"
+    code, _, err = run("fetch", "amcsd", "--clone", "here")
+    assert code == 2 and "--clone goes with materials-project alone" in err[0]
 
 
 def test_an_unknown_data_set_gets_one_sentence(run):

@@ -5,7 +5,7 @@ import pytest
 from xrdlib import cli
 from xrdlib.base import config, paths
 from xrdlib.cli import tables
-from xrdlib.prediction import evaluate
+from xrdlib.prediction import benchmarks
 from xrdlib.reporting import report
 
 
@@ -50,7 +50,7 @@ def test_what_cannot_be_done_is_one_sentence(project, capsys, arguments, message
 
 
 def test_an_evaluation_without_measured_patterns_says_how_to_get_them(capsys, monkeypatch):
-    monkeypatch.setattr(evaluate, "measured", dict)
+    monkeypatch.setattr(benchmarks, "measured", dict)
     assert cli.main(["evaluate"]) == 2
     assert "No measured patterns: set XRDLIB_DATA" in capsys.readouterr().err
 

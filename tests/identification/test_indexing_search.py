@@ -8,6 +8,7 @@ import samples
 from xrdlib.identification import index_cells, index_sets
 from xrdlib.identification.index_search import MOST_LINES, search
 from xrdlib.identification.line_finder import Lines
+from xrdlib.identification.triclinic_search import _lines, search_triclinic
 from xrdlib.prediction import lattices
 from xrdlib.symmetry import groups
 from xrdlib.symmetry.cells import (
@@ -16,10 +17,12 @@ from xrdlib.symmetry.cells import (
     cell_of_parameters,
     free,
     inverse_square,
+    parameters_of,
     products,
 )
 
 KA1 = 1.540593
+TRICLINIC = (7.12, 7.85, 5.57, 90.0, 101.1, 106.0), (8.16, 12.87, 7.11, 93.5, 116.4, 90.3)
 CELLS = {
     "cubic": (8.43, 8.43, 8.43, 90, 90, 90),
     "tetragonal": (6.61, 6.61, 5.98, 90, 90, 90),
@@ -46,14 +49,15 @@ def sets():
     return index_sets.learn([samples.random_bank(1980, 1)])
 
 
-@pytest.mark.parametrize("system", CELLS)
+@pytest.mark.parametrize("system", [*CELLS, "triclinic"])
 def test_products_and_cells_are_those_of_gemmi(system):
-    cell = CELLS[system]
+    cell = CELLS.get(system, TRICLINIC[0])
     star = np.linalg.inv(np.array(gemmi.UnitCell(*cell).metric_tensor().as_mat33().tolist()))
-    full = star[(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
+    full = star[(0, 1, 2, 0, 0, 1), (0, 1, 2, 2, 1, 2)]
     rows = EXPANSION[system]
     parameters = np.linalg.lstsq(rows.T, full)[0]
     assert np.allclose(parameters @ rows, full) and free(system) == len(rows)
+    assert np.allclose(parameters_of(system, star), parameters)
     assert np.allclose(cell_of_parameters(system, parameters), cell)
     hkl = np.random.default_rng(0).integers(-4, 5, size=(40, 3))
     hkl = hkl[np.abs(hkl).sum(1) > 0]
@@ -87,9 +91,7 @@ def test_first_lines_have_the_places_of_the_structures_lines(system):
             parameters = [lengths.min(), star[unique, unique], second @ flat @ second, d]
         else:
             order = np.argsort(np.diag(star)) if system == "orthorhombic" else [0, 1, 2]
-            full = star[np.ix_(order, order)][(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
-            rows = EXPANSION[system]
-            parameters = np.linalg.lstsq(rows.T, full)[0]
+            parameters = parameters_of(system, star[np.ix_(order, order)])
         found = lines @ parameters
         assert np.abs(own[:, None] - found).min(0).max() < 1e-4
         assert (np.diff(found) > 0).all() and found[0] < own[:8].max()
@@ -139,6 +141,45 @@ def test_a_known_lattice_is_found_from_its_lines(sets, system, symbol, seed):
     label = groups.group_of_space_group()[gemmi.SpaceGroup(symbol).number]
     assert found.looked_at == len(places) and found.explained[label - 1] >= 0.8 * len(places)
     assert lattices.same_lattice(found.cell[label], CELLS[system])
+
+
+@pytest.mark.parametrize("cell", TRICLINIC)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_triclinic_lattice_is_found_from_its_lines(sets, cell, seed):
+    """With errors of 0.01 degrees, a zero shift, and a quarter of the lines gone."""
+    rng = np.random.default_rng(seed)
+    symbol = "P -1" if cell is TRICLINIC[0] else "C -1"
+    places = two_theta(spacings(cell, symbol))[:36]
+    places = places[rng.random(len(places)) > 0.25][:MOST_LINES] + 0.02
+    places = np.sort(places + 0.01 * rng.normal(size=len(places)))
+    found = index_cells.index(Lines(places, np.ones(len(places))), sets).lattices
+    best = max(found, key=lambda lattice: lattice.score)
+    vector = gemmi.GruberVector(gemmi.UnitCell(*cell), symbol[0])
+    vector.niggli_reduce()
+    assert best.system == "triclinic"
+    assert lattices.same_lattice(cell_of_parameters(*best[:2]), vector.cell_parameters())
+
+
+def test_lines_of_a_triclinic_lattice_are_those_of_gemmi():
+    limit, rng = 0.25, np.random.default_rng(0)
+    for _ in range(20):
+        cell = *rng.uniform(4, 12, 3), *rng.uniform(70, 110, 3)
+        star = np.array(gemmi.UnitCell(*cell).reciprocal_metric_tensor().as_mat33().tolist())
+        near = np.zeros(int(limit / 2e-5) + 2, dtype=np.int64)
+        six = parameters_of("triclinic", star)
+        hkl = gemmi.make_miller_array(gemmi.UnitCell(*cell), gemmi.SpaceGroup("P 1"), 2.0)
+        count = len({min(tuple(x), tuple(-x)) for x in hkl})
+        wanted = int(rng.integers(count))
+        square = gemmi.UnitCell(*cell).calculate_1_d2(hkl[wanted].tolist())
+        near[int(square / 2e-5)] = 4
+        assert _lines(*six, np.linalg.det(star), limit, near, 10_000) == (4, count)
+
+
+def test_few_lines_and_lines_of_higher_lattices_have_no_triclinic_one(sets):
+    assert len(search_triclinic(np.linspace(10, 30, 8))) == 0
+    places = two_theta(spacings(CELLS["orthorhombic"], "P n m a"))[:MOST_LINES]
+    found = index_cells.index(Lines(places, np.ones(len(places))), sets).lattices
+    assert {lattice.system for lattice in found} <= {*CELLS}
 
 
 def test_refinement_ends_at_the_lattice_that_the_lines_were_made_from():

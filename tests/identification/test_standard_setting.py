@@ -8,7 +8,7 @@ from xrdlib.identification.index_cells import changes
 from xrdlib.identification.related_lattices import of_cell
 from xrdlib.identification.standard_setting import standard
 from xrdlib.symmetry import groups
-from xrdlib.symmetry.cells import cell_of_parameters, reciprocal_metric
+from xrdlib.symmetry.cells import cell_of_parameters, parameters_of, reciprocal_metric
 
 CELLS = {
     "monoclinic": (9.93, 18.05, 5.30, 90, 106.4, 90),
@@ -37,6 +37,16 @@ def test_visible_spacings_stay_what_they_are(system):
         told = np.unique(np.round([cell.calculate_1_d2(list(map(int, h))) for h in own], 7))
         few = 0.25  # beyond, the grid does not hold all reflections
         assert np.allclose(wanted[wanted < few], told[told < few], atol=2e-6), (system, label)
+
+
+def test_triclinic_cells_are_niggli_cells():
+    cell = gemmi.UnitCell(8.16, 12.87, 7.11, 93.5, 116.4, 90.3)
+    star = np.array(cell.reciprocal_metric_tensor().as_mat33().tolist())
+    found = standard("triclinic", parameters_of("triclinic", star), 0)
+    vector = gemmi.GruberVector(cell, "P")
+    vector.niggli_reduce()
+    assert np.allclose(found.cell, vector.cell_parameters())
+    assert found[1:] == ("P", "triclinic") and np.allclose(found.reduced(), found.cell)
 
 
 def test_monoclinic_cells_have_b_unique_and_an_obtuse_angle():

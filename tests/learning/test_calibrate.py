@@ -21,11 +21,7 @@ def sampled(scores, seed=0):
 
 @pytest.fixture(scope="module")
 def logits():
-    return np.random.default_rng(1).normal(size=(4000, 99)) * 3
-
-
-def uninformative(n):
-    return np.full((n, 99), -np.log(99))
+    return np.random.default_rng(1).normal(size=(2500, 99)) * 3
 
 
 def test_fit_recovers_temperature_and_prior_weight(logits):
@@ -47,8 +43,8 @@ def test_fit_recovers_the_mixture_of_heads(logits):
 
 
 def test_fit_trusts_the_head_that_knows(logits):
-    labels = sampled(logits)
-    good, empty = log_softmax(logits), uninformative(len(logits))
+    labels = sampled(logits[:500])
+    good, empty = log_softmax(logits[:500]), np.full((500, 99), -np.log(99))
     assert calibrate.fit(good, empty, labels, FLAT).a > 0.95
     assert calibrate.fit(empty, good, labels, FLAT).a < 0.05
 

@@ -51,6 +51,28 @@ def test_sets_cover_new_families_as_often_as_promised(coverage):
     assert np.mean(sizes) < 80  # and not by holding everything
 
 
+def test_rare_and_frequent_groups_are_each_covered_as_promised():
+    """A predictor that neglects rare groups: one threshold for all leaves them out."""
+    minerals = np.where(np.arange(99) < 10, 0.09, 0.1 / 89)
+    hits = {"one": [], "two": []}
+    for _ in range(80):
+        labels = np.where(
+            RNG.random(300) < 0.7, RNG.integers(0, 10, 300), RNG.integers(10, 99, 300)
+        )
+        logits = RNG.standard_normal((300, 99)) + 6 * (minerals > calibrate.RARE)
+        logits[np.arange(300), labels] += 3
+        logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        value, rare = calibrate.scores(logp[:150], labels[:150]), labels[150:] >= 10
+        for way, more in (("one", ()), ("two", (labels[:150], minerals))):
+            limit = calibrate.thresholds(value, np.arange(150), 0.8, *more)
+            inside = calibrate.members(np.exp(logp[150:]), limit)[np.arange(150), labels[150:]]
+            hits[way].append([inside[rare].mean(), inside[~rare].mean()])
+    one, two = np.mean(hits["one"], axis=0), np.mean(hits["two"], axis=0)
+    assert one[0] < 0.7 < 0.85 < one[1]
+    # Where most are right at the first place, no threshold covers less than those.
+    assert two[0] == pytest.approx(0.8, abs=0.03) and two[1] > 0.79
+
+
 def test_a_set_holds_the_true_group_whose_score_is_within_the_threshold():
     logp, labels = predictions(200)
     value = calibrate.scores(logp, labels)
@@ -67,14 +89,11 @@ def test_sets_are_never_empty_and_grow_with_the_threshold():
     assert calibrate.members(p, 1.0).all()
 
 
-@pytest.mark.parametrize("coverage", [0, 1, -0.1, float("nan")])
-def test_an_impossible_coverage_is_refused(coverage):
-    with pytest.raises(XrdlibError, match="coverage"):
-        calibrate.quantile([0.5], ["a"], coverage)
-
-
-def test_scores_need_their_families():
-    with pytest.raises(XrdlibError, match="family"):
-        calibrate.quantile([0.5, 0.6], ["a"], 0.9)
-    with pytest.raises(XrdlibError, match="family"):
-        calibrate.quantile([], [], 0.9)
+@pytest.mark.parametrize(
+    ("values", "families", "coverage", "message"),
+    [([0.5], ["a"], bad, "coverage") for bad in (0, 1, -0.1, float("nan"))]
+    + [([0.5, 0.6], ["a"], 0.9, "family"), ([], [], 0.9, "family")],
+)
+def test_impossible_requests_are_refused(values, families, coverage, message):
+    with pytest.raises(XrdlibError, match=message):
+        calibrate.quantile(values, families, coverage)

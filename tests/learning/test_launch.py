@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from xrdlib import cli
-from xrdlib.base import config, paths, records, tensorfile
+from xrdlib.base import paths, records, tensorfile
 from xrdlib.learning import checkpoint, experiment, stages
 from xrdlib.learning.experiment import PatternSet
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
 
-NOTEBOOKS = {"stage1": "03_stage1", "stage2": "04_stage2", "resnet": "07_baselines"}
+NOTEBOOKS = {"stage1": "04_stage1", "stage2": "05_stage2", "resnet": "08_baselines"}
 NOTEBOOKS["plain"] = NOTEBOOKS["resnet"]
 SOURCES = paths.ROOT / "notebooks"
 
@@ -24,16 +24,17 @@ class Reached(Exception):
     """The call of `stages.run` that a test waits for."""
 
 
+@pytest.fixture(scope="module")
+def bank():
+    return reflections(generate_balanced(shipped(), 20, seed=4))
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(cfg, bank):
     """A temporary project of the tiny profile, as it is when the stages before have run."""
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    cfg = config.load("tiny")
-    bank = reflections(generate_balanced(shipped(), 20, seed=4))
     records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
     for i, name in enumerate((*experiment.HELD_OUT, "random-crystals")):
         x = np.full((3, 4), i, np.float16)
-        (experiment.folder(cfg, "sets") / "synthetic").mkdir(exist_ok=True)
         patterns = PatternSet(x, np.arange(3), np.array(["f"] * 3), np.array(["n"] * 3))
         experiment.save_set(cfg, name, patterns)
     model = stages.new_model(cfg, "model")
@@ -84,11 +85,7 @@ def test_a_launched_stage_is_the_one_of_its_notebook(project, reached, stage):
 @pytest.mark.parametrize(
     ("stage", "missing", "message"),
     [
-        (
-            "stage1",
-            "sets/synthetic/random-crystals.npz",
-            "set random-crystals .*PROFILE=tiny NOTEBOOK=02_synthesis",
-        ),
+        ("stage1", "sets/synthetic/random-crystals.npz", "random-crystals .*NOTEBOOK=02_synth"),
         ("stage2", "models/stage1.safetensors", r"stage1\.safetensors does not exist"),
         ("plain", "bank/train.npz", "train"),
         ("stage3", "bank/train.npz", "choose one of stage1"),

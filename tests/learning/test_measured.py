@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from xrdlib.base import config, paths, patterns
 from xrdlib.base.errors import XrdlibError
@@ -68,7 +69,8 @@ def test_patterns_are_prepared_as_in_inference_and_labelled_by_extinction_group(
         assert patterns_set.x.dtype == np.float16 and patterns_set.label.dtype == np.int64
         for x, label, family, name in zip(*vars(patterns_set).values(), strict=True):
             i = kept[str(name)]
-            expected = patterns.preprocess(TWO_THETA, bundle["intensity"][i])
+            on_grid = patterns.to_grid(TWO_THETA, bundle["intensity"][i])
+            expected = patterns.normalise(torch.from_numpy(on_grid)).numpy()
             assert np.abs(x.astype(np.float32) - expected).max() < 6e-4  # of float16
             assert label == group_of_space_group()[bundle["space_group"][i]] - 1
             assert family == bundle["family"][i]

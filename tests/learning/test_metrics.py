@@ -5,7 +5,7 @@ import pytest
 from predictions import peaked
 
 from xrdlib.base.errors import XrdlibError
-from xrdlib.learning import metrics
+from xrdlib.learning import breakdown, metrics
 from xrdlib.symmetry import groups
 
 UNIFORM = np.full(99, -np.log(99))
@@ -149,7 +149,7 @@ def test_bad_input_is_refused(change, message):
 
 def test_reliability_adds_up_to_the_ece():
     logp, labels, _ = random_case()
-    table = metrics.reliability(logp, labels)
+    table = breakdown.reliability(logp, labels)
     count = np.array(table["count"])
     assert count.sum() == len(labels) and len(count) == 15
     gaps = [
@@ -164,8 +164,8 @@ def test_reliability_adds_up_to_the_ece():
 
 def test_confusion_rows_are_the_true_systems():
     logp, labels, _ = random_case()
-    result = metrics.confusion_by_system(logp, labels)
-    counts, systems = np.array(result["counts"]), groups.crystal_systems()
+    result = breakdown.confusion_by_system(logp, labels)
+    counts, systems = np.array(result["counts"]), groups.system_names()
     for name, row in zip(result["systems"], counts, strict=True):
         assert row.sum() == sum(systems[k] == name for k in labels)
     same = [systems[g] == systems[k] for g, k in zip(logp.argmax(1), labels, strict=True)]
@@ -174,7 +174,7 @@ def test_confusion_rows_are_the_true_systems():
 
 def test_classes_average_to_the_whole():
     logp, labels, _ = random_case()
-    table = metrics.per_class(logp, labels)
+    table = breakdown.per_class(logp, labels)
     n = np.array([row["n"] for row in table])
     top1 = np.array([row["top1"] for row in table])
     assert n.sum() == len(labels)

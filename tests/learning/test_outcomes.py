@@ -82,11 +82,10 @@ def test_calibrated_is_the_evidence_with_what_was_chosen_and_told(cfg, sets):
     (paths.results("tiny") / "baselines.json").unlink()  # which the main model does not need
     assert set(outcomes.calibrated(cfg, sets, [results.MAIN], PRIOR)[results.MAIN]) == set(NAMES)
     for title, name in ((results.MAIN, "rruff-test"), ("resnet", "random-crystals")):
-        evidence = outcomes.evidence(cfg, title, [name])[name]
-        a = 0.0 if evidence[0] is None else CHOSEN.a
-        rule = 0 if evidence[0] is None else np.exp(evidence[0])
-        mixed = a * rule + (1 - a) * np.exp(evidence[1])
-        prior = 1 if name == "random-crystals" else MINERALS
+        rule, aux = outcomes.evidence(cfg, title, [name])[name]
+        mixed, prior = np.exp(aux), 1 if name == "random-crystals" else MINERALS
+        if rule is not None:
+            mixed = CHOSEN.a * np.exp(rule) + (1 - CHOSEN.a) * mixed
         p = mixed ** (1 / CHOSEN.T) * prior**CHOSEN.w
         assert np.allclose(np.exp(found[title][name]), p / p.sum(1, keepdims=True))
 
@@ -116,18 +115,19 @@ def test_trainings_that_a_clock_cut_short_are_named(cfg):
     told = outcomes.cut_short(cfg)
     assert "stage2 after 13 of 4,500 steps, plain after 14 of 15 steps" in told
     assert "stage1" not in told and "resnet" not in told
-    results.write(cfg, "stage2", {"step": 4500, "planned": 4500, "patterns": 1})
-    results.write(cfg, "plain", {"step": 15, "planned": 15, "patterns": 1})
+    for name in ("stage2", "plain"):
+        results.write(cfg, name, {"step": 15, "planned": 15, "patterns": 1})
     assert outcomes.cut_short(cfg) is None
 
 
 def test_the_table_has_every_model_and_null(cfg, sets):
     logp = {t: s["rruff-test"] for t, s in outcomes.calibrated(cfg, sets, TITLES, PRIOR).items()}
-    table = outcomes.rows(cfg, "rruff-test", sets["rruff-test"], logp, NULL)
+    constants = outcomes.constants_of("rruff-test", PRIOR)
+    table = outcomes.rows(cfg, "rruff-test", sets["rruff-test"], logp, constants)
     by_name = {row["model"]: row for row in table}
     assert {*by_name, evaluate.FUSED} == set(report.MODELS) and len(table) == len(by_name)
-    assert {row["subset"] for row in table} == {"rruff-test"}
-    assert {row["n"] for row in table} == {N} and {row["n_families"] for row in table} == {20}
+    about = {(row["subset"], row["n"], row["n_families"]) for row in table}
+    assert about == {("rruff-test", N, 20)}
     assert abs(by_name["prior only"]["bits_over_prior"]) < 1e-9
     label = sets["rruff-test"].label
     for title in TITLES:
@@ -145,12 +145,8 @@ def test_ways_of_injecting_a_prior_differ_by_the_prior_alone(cfg, sets):
     found = outcomes.evidence(cfg, "plain transformer", ["amcsd-test"])["amcsd-test"]
     table = outcomes.prior_rows(cfg, "amcsd-test", patterns, found, TRAIN, MINERALS, NULL)
     # What each way multiplies the model's own predictions by.
-    ways = {
-        "as trained": 1,
-        "ratio to uniform": 1 / TRAIN,
-        "ratio to minerals": MINERALS / TRAIN,
-        "prior counted twice": MINERALS,
-    }
+    ways = {"as trained": 1, "ratio to uniform": 1 / TRAIN, "ratio to minerals": MINERALS / TRAIN}
+    ways["prior counted twice"] = MINERALS
     assert [row["model"] for row in table] == list(ways)
     for row, factor in zip(table, ways.values(), strict=True):
         p = np.exp(stored) * factor

@@ -1,12 +1,13 @@
 """One stage of training and reading: what is kept, what is resumed, what is refused."""
 
-import json
 import os
 import signal
 
 import numpy as np
 import pytest
 import torch
+import training
+from training import GRID, same, weights
 
 from xrdlib.base import paths, provenance, results
 from xrdlib.base.errors import XrdlibError
@@ -14,57 +15,32 @@ from xrdlib.learning import decode, experiment, stages
 from xrdlib.learning.experiment import PatternSet
 
 
-class Stream:
-    """Noisy patterns of the 99 classes; at one step, once, the process gets Ctrl-C."""
+class Stream(training.Stream):
+    class_probabilities = np.arange(99) / np.arange(99).sum()
 
-    batch_size = 4
-
-    def __init__(self, size, interrupt_at=None, name="a"):
-        self.size, self.interrupt_at, self.asked = size, interrupt_at, []
-        self.config = {"name": name}
-        self.class_probabilities = np.arange(99) / np.arange(99).sum()
-
-    def batch(self, step):
-        self.asked.append(step)
-        if step == self.interrupt_at:
-            self.interrupt_at = None
-            os.kill(os.getpid(), signal.SIGINT)
-        generator = torch.Generator().manual_seed(step)
-        x = torch.rand(self.batch_size, self.size, generator=generator)
-        return x, torch.randint(99, (self.batch_size,), generator=generator)
+    def __init__(self, **options):
+        super().__init__(batch=4, **options)
 
 
 @pytest.fixture
 def cfg(cfg, monkeypatch):
-    """The tiny profile on a coarse grid, in a temporary project, eight steps a stage."""
+    """The tiny profile on the grid of the stream, in a temporary project, eight steps a stage."""
     # Runs are told apart by their code too; here it may change under the tests' feet.
     monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
-    cfg.grid_step, cfg.threads = 0.2, 1
+    cfg.grid_step, cfg.threads = 85 / (GRID[2] - 1), 1
     for section in (cfg.stage1, cfg.baselines):
         section.steps, section.max_minutes, section.rows, section.batch = 8, None, 2, 4
+    assert experiment.grid(cfg).size == GRID[2]
     return cfg
 
 
 @pytest.fixture
-def size(cfg):
-    return experiment.grid(cfg).size
-
-
-@pytest.fixture
-def patterns(size):
+def patterns():
     """More patterns than are read at a time."""
     n = stages._PREDICT_BATCH + 7
-    x = np.random.default_rng(5).random((n, size)).astype(np.float16)
+    x = np.random.default_rng(5).random((n, GRID[2])).astype(np.float16)
     names = np.array([f"p{i}" for i in range(n)])
     return PatternSet(x, np.arange(n) % 99, names, names)
-
-
-def weights(model):
-    return [p.detach().clone() for p in model.parameters()]
-
-
-def same(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def trained(cfg, stream, patterns):
@@ -72,8 +48,8 @@ def trained(cfg, stream, patterns):
     return model, stages.run(cfg, "stage1", "first", model, stream, patterns)
 
 
-def test_a_stage_keeps_weights_history_and_prior(cfg, size, patterns):
-    stream = Stream(size)
+def test_a_stage_keeps_weights_history_and_prior_and_is_found_finished(cfg, patterns):
+    stream = Stream()
     before = weights(stages.new_model(cfg, "model"))
     model, history = trained(cfg, stream, patterns)
     assert history.complete and history.step == 8 and len(history.rows) == 2
@@ -82,55 +58,43 @@ def test_a_stage_keeps_weights_history_and_prior(cfg, size, patterns):
     loaded, metadata = stages.load_model(cfg, "first")
     assert same(weights(loaded), weights(model))
     assert metadata["name"] == "first" and metadata["stream"] == stream.config
-    assert np.allclose(metadata["training_prior"], stages.training_prior(stream))
-    written = results.read(cfg, "first")
-    assert written["rows"] == history.rows == metadata["history"]["rows"]
-    assert written["patterns"] == 32
-
-
-def test_a_finished_stage_returns_at_once_with_the_same_result(cfg, size, patterns):
-    model, history = trained(cfg, Stream(size), patterns)
-    written = (paths.results("tiny") / "first.json").read_bytes()
-    stream = Stream(size)
+    prior = np.array(metadata["training_prior"])  # that of the stream with every class possible
+    assert stream.class_probabilities.min() == 0 < prior.min() and np.isclose(prior.sum(), 1)
+    assert np.abs(prior - stream.class_probabilities).max() < 1e-3
+    content = results.read(cfg, "first")
+    assert content["rows"] == history.rows == metadata["history"]["rows"]
+    assert content["patterns"] == 32
+    written, stream = (paths.results("tiny") / "first.json").read_bytes(), Stream()
     again, same_history = trained(cfg, stream, patterns)
     # The labels of the first batch belong to a run's identity; one batch is drawn ahead.
-    assert set(stream.asked) <= {0, 8}
-    assert same(weights(again), weights(model))
-    assert same_history == history
+    assert set(stream.calls) <= {0, 8}
+    assert same(weights(again), weights(model)) and same_history == history
     # DVC compares bytes: what reads the history is not to run again.
     assert (paths.results("tiny") / "first.json").read_bytes() == written
 
 
-def test_another_stream_is_another_run(cfg, size, patterns):
-    trained(cfg, Stream(size), patterns)
-    other = Stream(size, name="b")
-    trained(cfg, other, patterns)
-    assert set(range(8)) <= set(other.asked)
-
-
 def test_an_interrupted_stage_goes_on_and_ends_where_it_would_have(
-    cfg, size, patterns, tmp_path, monkeypatch
+    cfg, patterns, tmp_path, monkeypatch
 ):
-    whole, _ = trained(cfg, Stream(size, name="b"), patterns)
+    whole, _ = trained(cfg, Stream(), patterns)
     monkeypatch.setattr(paths, "ROOT", tmp_path / "second")
-    stream = Stream(size, interrupt_at=4, name="b")
     with pytest.raises(KeyboardInterrupt):
-        trained(cfg, stream, patterns)
+        trained(cfg, Stream(at={4: lambda: os.kill(os.getpid(), signal.SIGINT)}), patterns)
     assert not (paths.runs("tiny") / "models").exists()
-    stream.asked.clear()
+    stream = Stream()
     resumed, history = trained(cfg, stream, patterns)
-    assert history.complete and set(stream.asked).isdisjoint({1, 2, 3})
+    assert history.complete and set(stream.calls).isdisjoint({1, 2, 3})
     assert same(weights(resumed), weights(whole))
 
 
 def test_models_start_from_weights_that_the_seed_gives(cfg):
-    models = [stages.new_model(cfg, name) for name in ("model", "resnet", "plain")]
-    assert [m.name for m in models] == ["physics", "resnet", "plain"]
-    assert {tuple(m.config.grid) for m in models} == {(5.0, 0.2, 426)}
-    for name, model in zip(("model", "resnet", "plain"), models, strict=True):
+    models = {name: stages.new_model(cfg, name) for name in ("model", "resnet", "plain")}
+    assert [m.name for m in models.values()] == ["physics", "resnet", "plain"]
+    for name, model in models.items():
         assert same(weights(stages.new_model(cfg, name)), weights(model))
+        assert model.config.grid == (5.0, cfg.grid_step, GRID[2])
     cfg.seed += 1
-    assert not same(weights(stages.new_model(cfg, "model")), weights(models[0]))
+    assert not same(weights(stages.new_model(cfg, "model")), weights(models["model"]))
 
 
 @pytest.mark.parametrize("section", ["model", "resnet", "plain"])
@@ -140,21 +104,13 @@ def test_predictions_are_the_models_in_evaluation_mode(cfg, patterns, section):
         output = model.eval()(torch.from_numpy(patterns.x).float())
     # Left in training mode, dropout and batch statistics would change the answer.
     found = stages.predict(model.train(), patterns)
-    assert found["aux"].shape == (len(patterns), 99)
     assert np.allclose(found["aux"], torch.log_softmax(output["aux"], -1), atol=1e-5)
     assert ("rule" in found) == ("rule" in output)
     if "rule" in output:
         assert np.allclose(found["rule"], decode.rule_log_probs(output["rule"]), atol=1e-5)
     for logp in found.values():
+        assert logp.shape == (len(patterns), 99)
         assert np.allclose(np.exp(logp.astype(float)).sum(1), 1, atol=1e-5)
-
-
-def test_the_training_prior_is_that_of_the_stream_with_every_class_possible(size):
-    stream = Stream(size)
-    prior = stages.training_prior(stream)
-    assert prior.shape == (99,) and np.isclose(prior.sum(), 1) and prior.min() > 0
-    assert stream.class_probabilities.min() == 0
-    assert np.abs(prior - stream.class_probabilities).max() < 1e-3
 
 
 def test_the_quick_table_counts_hits(cfg):
@@ -171,43 +127,15 @@ def test_the_quick_table_counts_hits(cfg):
     assert list(table.index) == ["one", "two"] and list(table["n"]) == [4, 4]
     assert table.loc["one", "top1"] == table.loc["two", "top1"] == 75
     true = p[np.arange(4), labels]
-    assert np.isclose(table.loc["one", "nll"], -np.log(true).mean(), atol=0.006)
-    mixed = 0.25 / 99 + 0.75 * true
-    assert np.isclose(table.loc["two", "nll"], -np.log(mixed).mean(), atol=0.006)
+    for name, mixed in (("one", true), ("two", 0.25 / 99 + 0.75 * true)):
+        assert np.isclose(table.loc[name, "nll"], -np.log(mixed).mean(), atol=0.006)
 
 
-def test_json_comes_back_with_arrays_as_lists(cfg):
-    content = {"a": np.arange(3), "b": {"c": np.float32(0.5)}, "d": [np.int64(2), None, "x"]}
-    results.write(cfg, "made", content)
-    expected = {"a": [0, 1, 2], "b": {"c": 0.5}, "d": [2, None, "x"]}
-    assert results.read(cfg, "made") == expected
-    written = json.loads((paths.ROOT / "results/tiny/made.json").read_text())
-    assert {key: written[key] for key in expected} == expected
-
-
-@pytest.mark.parametrize("bad", [float("nan"), np.array([1.0, np.inf]), {1, 2}, object()])
-def test_what_json_cannot_hold_is_refused_and_the_old_file_stays(cfg, bad):
-    results.write(cfg, "made", {"kept": 1})
-    with pytest.raises(XrdlibError, match=r"made\.json cannot be written"):
-        results.write(cfg, "made", {"good": 1, "bad": bad})
-    assert results.read(cfg, "made") == {"kept": 1}
-
-
-def test_a_result_that_is_missing_or_damaged_is_named(cfg):
-    with pytest.raises(XrdlibError, match=r"absent\.json does not exist; run the stage"):
-        results.read(cfg, "absent")
-    (paths.results("tiny") / "half.json").write_text('{"rows": [')
-    with pytest.raises(XrdlibError, match=r"half\.json is not JSON"):
-        results.read(cfg, "half")
-    with pytest.raises(XrdlibError, match="does not exist"):
-        stages.load_model(cfg, "absent")
-
-
-def test_rounds_go_on_with_the_weights_and_with_other_patterns(cfg, size, patterns):
+def test_rounds_go_on_with_the_weights_and_with_other_patterns(cfg, patterns):
     seen = []
 
     def make_stream(settings, batch):
-        stream = Stream(size, name=str(settings.seed))
+        stream = Stream(noise=settings.seed / 1e10)
         seen.append((settings.seed, settings.stage1.lr, batch, stream))
         return stream
 
@@ -229,3 +157,8 @@ def test_rounds_go_on_with_the_weights_and_with_other_patterns(cfg, size, patter
     alone = stages.new_model(cfg, "model")
     stages.run_rounds(cfg, "stage1", "second", alone, make_stream, patterns)
     assert not same(weights(alone), weights(model))
+
+
+def test_a_model_that_was_not_trained_is_named(cfg):
+    with pytest.raises(XrdlibError, match=r"absent\.safetensors does not exist"):
+        stages.load_model(cfg, "absent")

@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import random
 import signal
@@ -8,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from training import GRID, Stream, losses, run, same, tiny, weights
+from training import GRID, Stream, losses, processes, run, same, settle, tiny, weights
 
 from xrdlib.base import provenance
 from xrdlib.base.errors import XrdlibError
@@ -26,17 +25,18 @@ def settled_code(monkeypatch):
 
 def test_a_tiny_model_learns_a_tiny_task():
     stream = Stream(batch=33, noise=0.02)
-    x, labels = stream.patterns, torch.arange(99)
     model = tiny(width=64, stem="conv")
-    history = run(model, stream, steps=300, validate=(x, labels), rows=5)
+
+    def score(model, fusion=0.5):
+        return decode.scores(decode.log_probs(model(stream.patterns), fusion), torch.arange(99))
+
+    history = run(model, stream, steps=300, validate=score, rows=5)
     assert history.complete and history.step == 300 and history.patterns == 300 * 33
     assert [row["step"] for row in history.rows] == [60, 120, 180, 240, 300]
     assert history.rows[-1]["top1"] > 90
     assert history.rows[-1]["nll"] < history.rows[0]["nll"] < np.log(99) + 0.1
     # The rule head learns too, more slowly; alone it is far above the chance of 1 %.
-    with torch.no_grad():
-        rule = decode.log_probs(model(x), 1)
-    assert decode.scores(rule, labels)["top1"] > 25
+    assert score(model, 1)["top1"] > 25
 
 
 def test_rows_hold_means_of_what_the_loss_gives():
@@ -48,8 +48,9 @@ def test_rows_hold_means_of_what_the_loss_gives():
     assert {k: pytest.approx(v.item(), rel=1e-5) for k, v in parts.items()}.items() <= first.items()
 
 
-@pytest.mark.parametrize("warmup", [0.2, 4])
-@pytest.mark.parametrize("schedule", ["cosine", "constant", "step"])
+@pytest.mark.parametrize(
+    ("schedule", "warmup"), [("cosine", 0.2), ("cosine", 4), ("constant", 0.2), ("step", 4)]
+)
 def test_the_learning_rate_follows_its_schedule(schedule, warmup):
     history = run(tiny(), Stream(), steps=20, rows=20, lr=0.5, warmup=warmup, schedule=schedule)
     done = np.arange(20) / 20
@@ -72,8 +73,8 @@ def test_to_look_at_a_run_changes_nothing(tmp_path):
     assert run(tiny(), Stream(), look=True, **options).step == 0
     assert not list(tmp_path.iterdir())
     with pytest.raises(SystemExit):
-        stopped = Stream(at={4: lambda: signal.raise_signal(signal.SIGTERM)})
-        run(tiny(), stopped, prefetch=False, **options)
+        stopped = Stream(at={4: lambda: os.kill(os.getpid(), signal.SIGTERM)})
+        run(tiny(), stopped, **options)
     (path,) = tmp_path.rglob(FILE)
     before = path.read_bytes()
     with held(path.parent):  # as another process would
@@ -107,16 +108,17 @@ def test_a_log_says_how_long_training_takes_yet(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
-def test_steps_are_those_of_the_named_optimiser(name):
+def test_steps_are_those_of_the_named_optimiser(name, monkeypatch):
+    monkeypatch.setattr("xrdlib.learning.run.WEIGHT_DECAY", 0.1)
     model, reference, stream = tiny(), tiny(), Stream()
-    shared = {"optimiser": name, "weight_decay": 0.1, "warmup": 0, "schedule": "constant"}
-    run(model, stream, steps=5, clip=1e9, **shared)
+    run(model, stream, steps=5, optimiser=name, warmup=0, schedule="constant")
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
     optimiser = kind(reference.parameters(), 3e-3, weight_decay=0.1, fused=True)
     for step in range(5):
         x, labels = stream.batch(step)
         optimiser.zero_grad()
         decode.loss(reference(x), labels, decode.positive_weights())[0].backward()
+        torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
         optimiser.step()
     for a, b in zip(weights(model), weights(reference), strict=True):
         torch.testing.assert_close(a, b)
@@ -139,13 +141,12 @@ def test_the_average_is_that_of_the_weights_after_each_step():
     assert not same(visited[-1], weights(averaged))
 
 
-def test_prefetching_checkpoints_and_validation_leave_the_numbers_alone(tmp_path):
-    results = []
+def test_checkpoints_and_validation_leave_the_numbers_alone(tmp_path):
+    results, x = [], Stream().patterns
     for options in (
-        {"prefetch": False},
-        {"prefetch": True},
+        {},
         {"folder": tmp_path, "every_minutes": 0, "progress": True},
-        {"validate": Stream().batch(9), "rows": 3},
+        {"validate": lambda model: {"sum": model(x)["aux"].sum().item()}, "rows": 3},
     ):
         torch.manual_seed(len(results))
         state = torch.get_rng_state()
@@ -163,10 +164,8 @@ OPTIONS = {"steps": 60, "rows": 7, "ema": 0.9, "every_minutes": 1e-4}
 
 
 def train_in_folder(folder):
-    """What each process of the test below does."""
-    torch.set_num_threads(1)
-    provenance.code_digest = lambda files: "settled"
-    run(tiny(dropout=0.1), Stream(pause=0.03), folder=folder, **OPTIONS)
+    settle()
+    run(tiny(dropout=0.1), Stream(pause=0.02), folder=folder, **OPTIONS)
 
 
 def test_killed_at_random_moments_a_run_ends_bitwise_like_an_undisturbed_one(tmp_path):
@@ -174,27 +173,21 @@ def test_killed_at_random_moments_a_run_ends_bitwise_like_an_undisturbed_one(tmp
     torch.set_num_threads(1)
     undisturbed = tiny(dropout=0.1)
     expected = run(undisturbed, Stream(), **OPTIONS)
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
-    chance, killed = random.Random(0), 0
-    for _ in range(20):
-        process = processes.Process(target=train_in_folder, args=(tmp_path,))
+    chance, codes = random.Random(0), []
+    while 0 not in codes and len(codes) < 20:
+        process = processes().Process(target=train_in_folder, args=(tmp_path,))
         process.start()
         while process.is_alive() and not list(tmp_path.glob(f"*/{FILE}")):
             time.sleep(0.01)
-        process.join(chance.uniform(0.05, 0.6) if killed < 3 else None)
-        if process.is_alive():
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-        killed += process.exitcode == -signal.SIGKILL
-        if process.exitcode == 0:
-            break
-    assert process.exitcode == 0 and killed >= 2
+        process.join(chance.uniform(0.05, 0.6) if len(codes) < 3 else None)
+        process.kill()
+        process.join()
+        codes.append(process.exitcode)
+    assert 0 in codes and codes.count(-signal.SIGKILL) >= 2
     finished, stream = tiny(dropout=0.1), Stream()
     history = run(finished, stream, folder=tmp_path, **OPTIONS)
     assert set(stream.calls) == {0}  # a finished run only looks at who it is
-    assert same(weights(finished), weights(undisturbed))
-    assert losses(history) == losses(expected)
+    assert same(weights(finished), weights(undisturbed)) and losses(history) == losses(expected)
     assert (history.step, history.patterns) == (60, 480)
     torch.set_num_threads(threads)
 
@@ -202,19 +195,23 @@ def test_killed_at_random_moments_a_run_ends_bitwise_like_an_undisturbed_one(tmp
 @pytest.mark.parametrize(
     ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
 )
-def test_a_signal_saves_and_stops_and_the_run_goes_on_later(tmp_path, number, error):
+@pytest.mark.parametrize("truncated", [False, True])
+def test_a_signal_saves_and_stops_and_the_run_goes_on_later(tmp_path, number, error, truncated):
     undisturbed = tiny()
-    run(undisturbed, Stream(), steps=30)
-    handler = signal.getsignal(number)
-    stream = Stream(at={12: lambda: os.kill(os.getpid(), number)})
+    run(undisturbed, Stream(), steps=20)
+    handler, options = signal.getsignal(number), {"folder": tmp_path, "every_minutes": 0}
     with pytest.raises(error):
-        run(tiny(), stream, steps=30, folder=tmp_path)
+        run(tiny(), Stream(at={12: lambda: os.kill(os.getpid(), number)}), steps=20, **options)
     assert signal.getsignal(number) is handler
     (path,) = tmp_path.glob(f"*/{FILE}")
     assert 11 <= checkpoint.load(path).step <= 13
     resumed, stream = tiny(), Stream()
-    assert run(resumed, stream, steps=30, folder=tmp_path).complete
-    assert sorted(set(stream.calls))[1] >= 11  # not from the start
+    with warnings.catch_warnings(record=True) as told:
+        if truncated:
+            path.write_bytes(path.read_bytes()[:1000])
+        assert run(resumed, stream, steps=20, folder=tmp_path).complete
+    assert [w for w in told if "damaged" in str(w.message)] or not truncated
+    assert sorted(set(stream.calls))[1] >= 10  # not from the start
     assert same(weights(resumed), weights(undisturbed))
 
 
@@ -223,15 +220,15 @@ def test_time_is_counted_over_resumptions(tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
 
     # Few and slow steps, so that a busy machine takes them in time too.
-    options = {"max_minutes": 3 / 60, "folder": tmp_path}
+    options = {"max_minutes": 2 / 60, "folder": tmp_path}
     with pytest.raises(KeyboardInterrupt):
         run(tiny(), Stream(pause=0.1, at={5: stop}), **options)
     (path,) = tmp_path.glob(f"*/{FILE}")
     before = checkpoint.load(path).extra
     history = run(tiny(), Stream(pause=0.1), **options)
-    assert history.complete and before["seconds"] > 0.4 and history.seconds >= 3
+    assert history.complete and before["seconds"] > 0.4 and history.seconds >= 2
     # No step is quicker than its pause, so this many fit into what was left and no more.
-    assert 0 < history.step - before["step"] <= (3 - before["seconds"]) / 0.1 + 2
+    assert 0 < history.step - before["step"] <= (2 - before["seconds"]) / 0.1 + 2
 
 
 def test_another_configuration_starts_afresh_in_its_own_folder(tmp_path):
@@ -250,20 +247,6 @@ def test_other_code_starts_afresh_and_says_so(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="under other code"):
         run(tiny(), Stream(), steps=4, folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_a_damaged_checkpoint_costs_one_save_only(tmp_path):
-    undisturbed = tiny()
-    run(undisturbed, Stream(), steps=20)
-    stream = Stream(at={15: lambda: os.kill(os.getpid(), signal.SIGTERM)})
-    with pytest.raises(SystemExit):
-        run(tiny(), stream, steps=20, folder=tmp_path, every_minutes=0)
-    (path,) = tmp_path.glob(f"*/{FILE}")
-    path.write_bytes(path.read_bytes()[:1000])
-    resumed = tiny()
-    with pytest.warns(UserWarning, match="damaged"):
-        run(resumed, Stream(), steps=20, folder=tmp_path)
-    assert same(weights(resumed), weights(undisturbed))
 
 
 def test_divergence_is_an_error_and_the_last_good_checkpoint_stays(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CU_KA1
+from xrdlib.base.records import concatenate
 from xrdlib.identification import library
 from xrdlib.identification.retrieval import Retrieval
 from xrdlib.prediction import plots, style
@@ -30,7 +31,7 @@ def bank():
 @pytest.fixture(scope="module")
 def known(bank):
     halves = bank.take(slice(0, N // 2)), bank.take(slice(N // 2, N))
-    return library.join(
+    return concatenate(
         [library.from_reflections(half, computed=bool(k)) for k, half in enumerate(halves)]
     )
 

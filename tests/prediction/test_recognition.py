@@ -8,10 +8,10 @@ import torch
 
 from xrdlib.base import config, paths, records
 from xrdlib.base.errors import XrdlibError
-from xrdlib.base.patterns import GRID, preprocess
+from xrdlib.base.patterns import GRID, normalise, to_grid
 from xrdlib.identification import index_sets, lattice_evidence, library
 from xrdlib.identification.retrieval import Retrieval
-from xrdlib.learning import calibrate, checkpoint, experiment
+from xrdlib.learning import calibrate, checkpoint, experiment, nulls
 from xrdlib.learning.baselines import build
 from xrdlib.learning.calibrate import Calibration
 from xrdlib.learning.experiment import MEASURED
@@ -199,9 +199,9 @@ def test_the_network_reads_what_it_was_trained_on(cfg, made, measured_sets):
     x = measured_sets[MEASURED[1]].intensity[:4]
     evidence = made.evidence(GRID.two_theta, x).evidence
     model = checkpoint.load_weights(experiment.folder(cfg, "models") / "stage2.safetensors")
-    inputs = preprocess(GRID.two_theta, x, grid=made.grid)
+    inputs = normalise(torch.from_numpy(to_grid(GRID.two_theta, x, grid=made.grid)))
     with torch.inference_mode():
-        p = torch.softmax(model.eval()(torch.from_numpy(inputs))["aux"], -1).numpy() / TRAIN
+        p = torch.softmax(model.eval()(inputs)["aux"], -1).numpy() / TRAIN
     assert np.allclose(np.exp(evidence), p / p.sum(1, keepdims=True), atol=1e-5)
 
 
@@ -324,7 +324,8 @@ def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank
     table = evaluate.table(cfg, made, measured_sets, bank)
     name = MEASURED[1]
     parts = {evaluate.FUSED, evaluate.NETWORK, evaluate.RETRIEVAL, evaluate.LATTICES}
-    parts |= {"prior only", "shuffled"}
+    parts |= {evaluate.NO_LIBRARY, evaluate.NO_INDEXING, "shuffled"}
+    parts |= {nulls.PRIOR, nulls.BY_PATTERNS, nulls.ORACLE}
     by_subset = {}
     for row in table:
         by_subset.setdefault(row["subset"], {})[row["model"]] = row

@@ -63,7 +63,7 @@ def test_controls_change_the_answer(page):
 
 def test_an_upload_is_answered_under_its_own_name(page):
     upload(page, ("mine.xy", table(widgets.quartz(seed=4))))
-    assert page.answer["file"] == "mine.xy" and page.cell.value == ""
+    assert page.answer["file"] == "mine.xy" and page.cell.value == page.elements.value == ""
     assert page.answer["flags"] == ["wavelength_assumed"]
     assert page.shown.value.count("<img") == 2
 
@@ -105,7 +105,13 @@ def test_a_bad_upload_is_refused_and_a_good_one_answered_after_it(page, name):
 
 @pytest.mark.parametrize(
     ("control", "text"),
-    [("cell", "five"), ("cell", "1, 2, 3"), ("stated", "<i>rocks</i>"), ("stated", "sg=999")],
+    [
+        ("cell", "five"),
+        ("cell", "1, 2, 3"),
+        ("stated", "<i>rocks</i>"),
+        ("stated", "sg=999"),
+        ("elements", "Six"),
+    ],
 )
 def test_a_mistyped_wish_is_told_and_can_be_mended(page, control, text):
     before, shown = page.answer, page.shown.value

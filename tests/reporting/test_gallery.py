@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from xrdlib.base import config, paths, results
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.results import write
-from xrdlib.learning import calibrate, metrics, nulls, outcomes
+from xrdlib.learning import breakdown, calibrate, metrics, nulls, outcomes
 from xrdlib.prediction import style
 from xrdlib.reporting import gallery
 from xrdlib.reporting.plot_simulator import PANELS
@@ -33,7 +33,7 @@ COUNTED = {"n": 9, "n_families": 4}
 def simulator(rng):
     sizes = [
         {"by": by, "volume": 50.0 * k, "atoms": 4.0 * k, "reflections": 20.0 * k}
-        for by in ("volume", "atoms", "reflections", "supercell")
+        for by in ("volume", "atoms", "reflections")
         for k in (1, 3, 9, 27)
     ]
     features = {
@@ -41,7 +41,7 @@ def simulator(rng):
         for name in PANELS
     }
     features["height 16"] |= {"measured": None, "simulated": np.zeros(41)}
-    found = {"features": {"auc": 0.7}, "network": {"auc": 0.65}}
+    found = {"features": {"auc": 0.7}}
     about = {"n": 9, "families": 5, "note": None}
     crystals = [generate_balanced(shipped(), 60, seed) for seed in (0, 1)]
     return {
@@ -83,8 +83,8 @@ def contents():
             "main_subset": "amcsd-test",
             "rows": [main, null, {**main, "subset": "random-crystals", "top1": 1.0}],
             "curriculum": [{**main, "model": f"stage {k}"} for k in (1, 2)],
-            "reliability": dict.fromkeys(("one", "two"), metrics.reliability(logp, labels)),
-            "confusion": metrics.confusion_by_system(logp, labels),
+            "reliability": dict.fromkeys(("one", "two"), breakdown.reliability(logp, labels)),
+            "confusion": breakdown.confusion_by_system(logp, labels),
         },
         "dag_errors": graph_errors.analyse(logp, labels, families, PRIOR, 10, 0),
         "simulator": simulator(rng),
@@ -147,7 +147,7 @@ def test_a_figure_is_written_and_legible(drawn, name):
 
 
 def test_the_pipeline_declares_exactly_these_pictures():
-    stage = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["13_figures"]
+    stage = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["figures"]
     declared = {key.rsplit("/", 1)[1] for plot in stage["do"]["plots"] for key in plot}
     assert declared == {f"{name}.png" for name in gallery.FIGURES}
 

@@ -10,6 +10,7 @@ from xrdlib.base import config, paths
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import metrics
 from xrdlib.reporting import documents, report
+from xrdlib.reporting.headline import headline
 
 
 @pytest.fixture
@@ -79,10 +80,9 @@ def test_markdown_is_a_table(project):
     assert set(lines[1]) <= set("|-: ")
 
 
-def test_notes_verdicts_and_figures_are_printed(project, capsys):
+def test_notes_verdicts_and_figures_are_printed(project):
     extra = {"dag": {"verdict": {"errors are local": "Supported. So it is."}}, "notes": ["Aha."]}
-    report.print_table(report.summary(rows(), config.load("tiny"), extra=extra))
-    printed = capsys.readouterr().out
+    printed = report.as_text(report.summary(rows(), config.load("tiny"), extra=extra))
     assert "Note: Aha." in printed
     assert "Claim 'errors are local': Supported. So it is." in printed
     assert "Figures: figures/tiny" in printed.replace("\\", "/")
@@ -114,7 +114,7 @@ def between(page, marks):
 def test_the_tables_of_the_documents_are_those_of_the_committed_results(from_results):
     def render():
         result = report.load("laptop")
-        return report.headline(result["released"]["rows"]), documents.tables(result)
+        return headline(result["released"]["rows"]), documents.tables(result)
 
     shown = between("README.md", report.HEADLINE), between("docs/results.md", report.RESULTS)
     assert shown in from_results(render)

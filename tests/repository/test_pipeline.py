@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.timeout(3600)]
 NOTEBOOKS = sorted(
     path.stem
     for path in (paths.ROOT / "notebooks").glob("[0-9]*.ipynb")
-    if path.stem <= "13_figures"
+    if path.stem < "20" or path.stem == "28_graph_errors"
 )
 KEYS = ("n", "top1", "top5", "top1_ci95", "balanced_top1", "nll", "ece", "bits_over_prior")
 NEEDS_MODELS = ("physics transformer", "search-match", "resnet", "plain transformer")
@@ -56,7 +56,7 @@ def project(tmp_path_factory, amcsd):
     (folder / "data").mkdir()
     (folder / "data" / amcsd.name).symlink_to(amcsd)
     ran = repro(folder)
-    assert sorted(ran) == sorted(["code", *(f"{name}@tiny" for name in NOTEBOOKS)])
+    assert sorted(ran) == sorted(["code", *(f"{name}@tiny" for name in [*NOTEBOOKS, "figures"])])
     return folder
 
 
@@ -182,7 +182,7 @@ def test_a_finished_training_is_not_repeated(project):
     before = [path.read_bytes() for path in made]
     path = project / "xrdlib/learning/train.py"
     path.write_text(path.read_text() + "\n# A remark.\n")
-    assert repro(project, "03_stage1@tiny", "--single-item", "--force") == ["03_stage1@tiny"]
+    assert repro(project, "04_stage1@tiny", "--single-item", "--force") == ["04_stage1@tiny"]
     assert [path.read_bytes() for path in made] == before
 
 

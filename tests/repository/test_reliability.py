@@ -1,6 +1,5 @@
 """What a training run survives: kills at the worst moments, a full disk, a second run beside it."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -8,7 +7,7 @@ import time
 import pytest
 import torch
 from full_disk import room_for
-from training import Stream, losses, run, same, tiny, weights
+from training import Stream, losses, processes, run, same, settle, tiny, weights
 
 from xrdlib.base import provenance
 from xrdlib.base.errors import XrdlibError
@@ -29,23 +28,11 @@ def settled(monkeypatch):
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
-def processes():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
 @pytest.fixture
 def undisturbed():
     """History and weights of a run that nothing happened to."""
     model = tiny(dropout=0.1)
     return run(model, Stream(), **OPTIONS), weights(model)
-
-
-def settle():
-    torch.set_num_threads(1)
-    provenance.code_digest = lambda files: "settled"
 
 
 def train_until(folder, call, number):
@@ -69,11 +56,11 @@ def files(folder):
     return {path.name: path.read_bytes() for path in kept}
 
 
-def test_a_kill_at_any_moment_of_saving_changes_no_number(tmp_path, processes, undisturbed):
+def test_a_kill_at_any_moment_of_saving_changes_no_number(tmp_path, undisturbed):
     # The first save has one renaming, later ones two; each flushes the file and the folder.
     moments = [("fsync", 1), ("replace", 1), ("fsync", 3), ("replace", 2), ("replace", 3)]
     for moment in [*moments, ("fsync", 4)]:
-        process = processes.Process(target=train_until, args=(tmp_path, *moment))
+        process = processes().Process(target=train_until, args=(tmp_path, *moment))
         process.start()
         process.join()
         assert process.exitcode == -signal.SIGKILL
@@ -105,10 +92,8 @@ def train_slowly(folder):
     run(tiny(dropout=0.1), Stream(pause=0.2), folder=folder, **OPTIONS)
 
 
-def test_a_second_run_in_the_folder_is_refused_and_the_first_unharmed(
-    tmp_path, processes, undisturbed
-):
-    process = processes.Process(target=train_slowly, args=(tmp_path,))
+def test_a_second_run_in_the_folder_is_refused_and_the_first_unharmed(tmp_path, undisturbed):
+    process = processes().Process(target=train_slowly, args=(tmp_path,))
     process.start()
     while process.is_alive() and not list(tmp_path.glob(f"*/{FILE}")):
         time.sleep(0.01)

@@ -11,20 +11,11 @@ from xrdlib.simulation import background
 SMALL = Grid(5.0, 45.0, 0.02)
 
 
-def flat(n, grid=SMALL, **changes):
+def flat(n, **changes):
     """Draws of a constant background without faults, (n, 1) each."""
-    values = {
-        "background": 0.1,
-        "counts": 1000.0,
-        "air": 0.0,
-        "air_decay": 3.0,
-        "hump": 0.0,
-        "hump_centre": 20.0,
-        "hump_width": 5.0,
-        "subtracted": False,
-        "folded": False,
-        "pedestal": 2.0,
-    } | changes
+    values = {"background": 0.1, "counts": 1000.0, "air": 0.0, "air_decay": 3.0, "hump": 0.0}
+    values |= {"hump_centre": 20.0, "hump_width": 5.0, "subtracted": False, "folded": False}
+    values |= {"pedestal": 2.0} | changes
     draws = {name: torch.full((n, 1), value) for name, value in values.items()}
     return draws | {"polynomial": torch.zeros(n, 3), "residual": torch.zeros(n, 3)}
 
@@ -84,19 +75,11 @@ def test_subtraction_is_that_of_a_scan_in_fine_steps(step, folded, pedestal):
         assert stats.skew(pattern.numpy().ravel()) == pytest.approx(skewness, abs=0.12)
 
 
-def faultless(n):
-    return {
-        "spike_at": torch.zeros(n, 3),
-        "spike_height": torch.zeros(n, 3),
-        "coarse": torch.zeros(n),
-        "first": torch.zeros(n, 1),
-        "last": torch.full((n, 1), 180.0),
-    }
-
-
 def test_faults_touch_only_their_own_patterns():
     pattern = torch.rand(4, SMALL.size, generator=torch.Generator().manual_seed(0)) + 0.5
-    draws = faultless(4)
+    draws = {"spike_at": torch.zeros(4, 3), "spike_height": torch.zeros(4, 3)}
+    draws |= {"first": torch.zeros(4, 1), "last": torch.full((4, 1), 180.0)}
+    draws["coarse"] = torch.zeros(4)
     same = background.faults(pattern.clone(), draws, SMALL)
     torch.testing.assert_close(same, pattern)
     draws["first"][1], draws["last"][1] = 10.0, 30.0

@@ -1,4 +1,4 @@
-"""Reflections against gemmi, pymatgen and sums over all hkl."""
+"""Reflections, angles and texture against gemmi, pymatgen, formulas and sums over all hkl."""
 
 from dataclasses import replace
 
@@ -10,11 +10,9 @@ import torch
 from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
 from pymatgen.core import Element
 
-from xrdlib.base import records
 from xrdlib.base.errors import XrdlibError
 from xrdlib.simulation import diffraction, structure_factors
 from xrdlib.simulation.diffraction import reflections
-from xrdlib.symmetry import groups
 
 WAVELENGTH = 1.540593
 D_STAR_MAX = 2 * np.sin(np.radians(45)) / WAVELENGTH
@@ -61,27 +59,6 @@ def test_every_reflection_of_the_sphere_is_counted_once(known, i):
     assert covered >= {x for x, value in present.items() if value > 1e-7 * f2.max()}
 
 
-def test_f2_against_gemmi(known):
-    for i, structure in enumerate(samples.structures().values()):
-        small = gemmi.SmallStructure()
-        small.cell.set(*structure.lattice.parameters)
-        for site in structure:
-            for species, amount in site.species.items():
-                atom = gemmi.SmallStructure.Site()
-                atom.element = gemmi.Element(species.symbol)
-                atom.fract = gemmi.Fractional(*site.frac_coords)
-                atom.occ = amount
-                small.add_site(atom)
-        calculator = gemmi.StructureFactorCalculatorX(small.cell)
-        a, b = known.start[i : i + 2]
-        theirs = [
-            abs(calculator.calculate_sf_from_small_structure(small, h.tolist())) ** 2
-            for h in known.hkl[a:b]
-        ]
-        assert np.corrcoef(theirs, known.f2[a:b])[0, 1] > 0.999999
-        np.testing.assert_allclose(theirs, known.f2[a:b], atol=1e-5 * max(theirs))
-
-
 def pymatgen_factors(s_max, device):
     """Form factors as pymatgen has them, in the layout of the product's own table."""
     s = np.linspace(0, s_max, structure_factors._FACTOR_STEPS + 1)
@@ -107,42 +84,6 @@ def test_powder_lines_against_pymatgen(known, monkeypatch, own_factors, least):
         np.testing.assert_allclose(angle[strong], theirs.x[nearest[strong]], atol=1e-4)
         ours = np.bincount(nearest, intensity, len(theirs.x))
         assert np.corrcoef(ours, theirs.y)[0, 1] > least
-
-
-def test_absences_of_all_space_groups_without_being_told_the_symmetry():
-    rng = np.random.default_rng(5)
-    lattices, frac, count = [], [], []
-    for number in range(1, 231):
-        rotations, translations = groups.operations(number)
-        w = rotations.astype(float)
-        root = np.eye(3) * 6 + rng.normal(0, 0.7, (3, 3))
-        metric = np.einsum("kji,jl,klm->im", w, root @ root.T, w) / len(w)
-        lattices.append(np.linalg.cholesky(metric))
-        atoms = np.concatenate([w @ x + translations for x in rng.random((2, 3))])
-        frac.append(atoms % 1)
-        count.append(len(atoms))
-    n, total = 230, sum(count)
-    number = np.concatenate([np.repeat([26, 8], c // 2) for c in count])
-    crystals = records.Crystals(
-        lattice=np.array(lattices),
-        start=np.concatenate([[0], np.cumsum(count)]),
-        number=number.astype(np.int16),
-        frac=np.concatenate(frac).astype(np.float32),
-        occupancy=np.ones(total, np.float32),
-        rotations=np.broadcast_to(np.eye(3, dtype=np.int8), (n, 24, 3, 3)),
-        space_group=np.arange(1, 231, dtype=np.int16),
-        group=np.zeros(n, np.int16),
-        name=np.arange(1, 231).astype(str),
-    )
-    known = reflections(crystals, two_theta_max=60)
-    for i in range(n):
-        a, b = known.start[i : i + 2]
-        absent = groups.absent(i + 1, known.hkl[a:b])
-        assert (known.f2[a:b][absent] < 1e-6 * known.f2[a:b].max()).all()
-        # Nearly every reflection that may be there is: the absences did not come for nothing.
-        hkl = samples.sphere(crystals.lattice[i], 2 * np.sin(np.radians(30)) / WAVELENGTH)
-        allowed = (~groups.absent(i + 1, hkl)).sum() / 2
-        assert (known.f2[a:b] > 1e-6 * known.f2[a:b].max()).sum() >= 0.9 * allowed - 4
 
 
 def test_a_crystal_is_the_same_in_any_batch(known):
@@ -206,3 +147,77 @@ def test_bad_structures_are_named():
         reflections(good, two_theta_max=200)
     with pytest.raises(XrdlibError, match="No crystals"):
         reflections(good.take([]))
+
+
+def brute_force_march(lattice, hkl, group, axis, r):
+    reciprocal = np.linalg.inv(lattice).T
+    towards = np.asarray(axis) @ reciprocal
+    weights = []
+    for h in {tuple(x) for x in np.asarray(hkl) @ group}:
+        g = np.array(h) @ reciprocal
+        c2 = (g @ towards) ** 2 / (g @ g) / (towards @ towards)
+        weights.append((r * r * c2 + (1 - c2) / r) ** -1.5)
+    return np.mean(weights)
+
+
+def test_march_dollase_is_the_mean_over_all_equivalents(known):
+    rng = np.random.default_rng(0)
+    n = len(known)
+    owner = np.repeat(np.arange(n), np.diff(known.start))
+    rows = np.sort(rng.choice(len(owner), 200, replace=False))
+    axis = rng.integers(-2, 3, (n, 3))
+    axis[(axis == 0).all(1)] = [0, 0, 1]
+    ratio = np.exp(rng.normal(0, 0.5, n))
+    metric = np.linalg.inv(known.lattice @ known.lattice.transpose(0, 2, 1))
+    hkl = torch.from_numpy(known.hkl[rows].T.astype(np.float64).copy())
+    tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in (metric, known.rotations)]
+    who = torch.from_numpy(owner[rows])
+    length2 = diffraction.squared_lengths(tensors[0], hkl, who)
+    ours = diffraction.march_dollase(
+        *tensors, torch.from_numpy(axis), torch.from_numpy(ratio), hkl, who, length2
+    )
+    for value, row in zip(ours.tolist(), rows, strict=True):
+        i = owner[row]
+        expected = brute_force_march(
+            known.lattice[i], known.hkl[row], samples.point_groups()[i], axis[i], ratio[i]
+        )
+        assert value == pytest.approx(expected, rel=1e-6)
+
+
+def test_geometry():
+    lattice = samples.structures()["albite-like"].lattice
+    hkl = np.array([[1, 0, 0], [2, -3, 1], [0, 4, -5]])
+    d = [lattice.d_hkl(h) for h in hkl]
+    np.testing.assert_allclose(1 / diffraction.d_star(lattice.matrix, hkl), d, rtol=1e-12)
+    angle = diffraction.two_theta(1 / np.array(d), WAVELENGTH)
+    np.testing.assert_allclose(2 * np.array(d) * np.sin(np.radians(angle / 2)), WAVELENGTH)
+    assert np.isnan(diffraction.two_theta(2.0, WAVELENGTH))
+    theta = np.radians(20.0)
+    lp = (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
+    ours = diffraction.lorentz_polarisation(torch.tensor(np.sin(theta)))
+    assert ours.item() == pytest.approx(lp)
+
+
+def test_wavelengths():
+    assert diffraction.resolve_wavelength("CuKa1") == WAVELENGTH
+    assert diffraction.resolve_wavelength(0.7) == 0.7
+    for anode in ("Cr", "Fe", "Co", "Cu", "Mo", "Ag"):
+        first, second, both = (diffraction.WAVELENGTHS[f"{anode}Ka{x}"] for x in ("1", "2", ""))
+        assert first < both < second
+        assert both == pytest.approx((2 * first + second) / 3)
+    energies = {"Cr": 5414.7, "Fe": 6403.8, "Co": 6930.3, "Cu": 8047.8, "Mo": 17479.3}
+    for anode, energy in energies.items():  # K-alpha1 in electronvolt, X-ray data booklet
+        assert 12398.42 / diffraction.WAVELENGTHS[f"{anode}Ka1"] == pytest.approx(energy, rel=1e-4)
+    for bad in ("CuK", "", 0, -1.5, float("nan"), None, 12):
+        with pytest.raises(XrdlibError):
+            diffraction.resolve_wavelength(bad)
+
+
+@pytest.mark.parametrize("anode", ["Cu", "Co", "Mo"])
+def test_a_doublet_is_read_at_its_stronger_line(anode):
+    first = diffraction.WAVELENGTHS[f"{anode}Ka1"]
+    assert diffraction.strong_line(f"{anode}Ka") == diffraction.strong_line(first) == first
+    assert diffraction.strong_line(diffraction.WAVELENGTHS[f"{anode}Ka"] + 1e-4) == first
+    second = diffraction.WAVELENGTHS[f"{anode}Ka2"]
+    assert diffraction.strong_line(f"{anode}Ka2") == second
+    assert diffraction.strong_line(0.5) == 0.5

@@ -1,4 +1,6 @@
-"""`simulate` against pymatgen's lines under a dense pseudo-Voigt."""
+"""`simulate` against pymatgen's lines, and its Laue symmetry against spglib's point groups."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from pymatgen.core import DummySpecies, Lattice, Structure
 import xrdlib
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CALCULATION_GRID
-from xrdlib.simulation.diffraction import resolve_wavelength
+from xrdlib.simulation.diffraction import reflections, resolve_wavelength
+from xrdlib.simulation.equivalents import laue_rotations
 
 ANGLES = CALCULATION_GRID.two_theta
 
@@ -99,3 +102,48 @@ def test_bad_input_is_named():
         xrdlib.simulate(Structure(Lattice.cubic(4), [DummySpecies("X")], [[0, 0, 0]]))
     with pytest.raises(XrdlibError, match="not finite"):
         xrdlib.simulate(Structure(Lattice.cubic(4), ["Fe"], [[np.nan, 0, 0]]))
+
+
+def with_inversion(rotations):
+    """Set of the rotations (24, 3, 3) and their opposites."""
+    return {w.tobytes() for w in np.concatenate([rotations, -rotations]).astype(np.int8)}
+
+
+def test_equals_the_point_group_with_inversion():
+    found = laue_rotations(samples.crystals())
+    assert found.shape == (len(samples.crystals()), 24, 3, 3) and found.dtype == np.int8
+    for rotations, expected in zip(found, samples.point_groups(), strict=True):
+        assert with_inversion(rotations) == {w.astype(np.int8).tobytes() for w in expected}
+
+
+def moved(crystals, i, shift):
+    """The crystals with one atom of crystal i moved."""
+    frac = crystals.frac.copy()
+    frac[crystals.start[i] + 1] += shift
+    return replace(crystals, frac=frac)
+
+
+def test_a_moved_atom_or_a_strained_cell_lowers_the_symmetry():
+    crystals = samples.crystals()
+    full = [len(with_inversion(r)) for r in laue_rotations(crystals)]
+    for i in np.flatnonzero(np.array(full) > 2):
+        broken = laue_rotations(moved(crystals, i, [0.013, 0.027, 0.019]))
+        assert len(with_inversion(broken[i])) < full[i]
+        assert [len(with_inversion(r)) for r in np.delete(broken, i, 0)] == full[:i] + full[i + 1 :]
+    lattice = crystals.lattice.copy()
+    lattice[:, 0] *= 1.001
+    strained = laue_rotations(replace(crystals, lattice=lattice))
+    names = list(samples.structures())
+    assert len(with_inversion(strained[names.index("halite")])) == 16
+    assert len(with_inversion(strained[names.index("forsterite")])) == 8
+
+
+def test_merging_equivalents_keeps_the_sum_over_the_sphere():
+    """The pattern's content is the same with all the symmetry and with none."""
+    crystals = samples.crystals()
+    none = np.broadcast_to(np.eye(3, dtype=np.int8), crystals.rotations.shape)
+    sums = []
+    for rotations in (crystals.rotations, none):
+        known = reflections(replace(crystals, rotations=rotations))
+        sums.append(np.add.reduceat(known.multiplicity * known.f2, known.start[:-1]))
+    np.testing.assert_allclose(*sums, rtol=1e-5)

@@ -94,22 +94,6 @@ def test_nothing_wraps_around():
     assert np.abs(ours[-2000:]).max() < 1e-4 * ours.max()
 
 
-def test_a_pattern_is_the_same_in_any_batch():
-    angle, intensity = some_lines(300, seed=3)
-    owner = np.repeat(np.arange(3), 100)
-    gauss, lorentz = np.array([0.05, 0.1, 0.2]), np.array([0.1, 0.02, 0.0])
-    together = rendered(angle, intensity, GRID, gauss, lorentz, owner=owner, n=3)
-    shuffled = np.random.default_rng(4).permutation(300)
-    mixed = rendered(
-        angle[shuffled], intensity[shuffled], GRID, gauss, lorentz, owner=owner[shuffled], n=3
-    )
-    np.testing.assert_allclose(mixed, together, atol=1e-5 * together.max())
-    for i in range(3):
-        rows = owner == i
-        alone = rendered(angle[rows], intensity[rows], GRID, gauss[i], lorentz[i])
-        np.testing.assert_allclose(alone[0], together[i], atol=1e-6 * together.max())
-
-
 def test_widths_must_agree():
     with pytest.raises(XrdlibError, match="shapes"):
         rendered([50.0], [1.0], GRID, [0.1, 0.1], [0.1])

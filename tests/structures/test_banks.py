@@ -10,31 +10,20 @@ from hypothesis import strategies as st
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import priors
-from xrdlib.structures import banks, datasets, unit_cells
+from xrdlib.structures import banks, unit_cells
 from xrdlib.structures.entries import Entry, Unreadable
-from xrdlib.symmetry.groups import group_of_space_group
+from xrdlib.symmetry.groups import group_of_space_group, operations
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
 DALTON = 1.66053907  # g/cm^3 of one atomic mass unit per cubic angstrom
 
 
-def entry(symbol, cell, sites, mineral="", formula="", **changes):
-    operations = gemmi.find_spacegroup_by_name(symbol).operations()
+def entry(symbol, cell, sites, mineral=""):
+    operators = tuple(op.triplet() for op in gemmi.find_spacegroup_by_name(symbol).operations())
     labels, frac, occupancy = zip(*sites, strict=True)
-    made = Entry(
-        id="1",
-        mineral=mineral,
-        formula=formula or " ".join(labels),
-        symbol=symbol,
-        operators=tuple(op.triplet() for op in operations),
-        cell=cell,
-        volume=gemmi.UnitCell(*cell).volume,
-        density=np.nan,
-        labels=list(labels),
-        frac=np.array(frac, dtype=float),
-        occupancy=np.array(occupancy, dtype=float),
-    )
-    return replace(made, **changes)
+    about = " ".join(labels), symbol, operators, cell, gemmi.UnitCell(*cell).volume, np.nan
+    sites = list(labels), np.array(frac, dtype=float), np.array(occupancy, dtype=float)
+    return Entry("1", mineral, *about, *sites)
 
 
 HALITE = entry(
@@ -108,17 +97,13 @@ def test_atoms_more_symmetric_than_stated_are_flagged():
 )
 @settings(max_examples=30, deadline=None)
 def test_number_of_images_divides_the_group_order(frac, number):
-    group = gemmi.find_spacegroup_by_number(number)
-    op = list(group.operations())
-    rotations = np.array([o.rot for o in op]) / 24
-    translations = np.array([o.tran for o in op]) / 24
     lattice = np.diag([6.0, 6.0, 9.0])
     if number == 167:
         lattice[1] = [-3, 27**0.5, 0]
-    images = unit_cells.expand(frac, rotations, translations, lattice)
-    assert len(op) % len(images) == 0
-    again = unit_cells.expand(images[-1], rotations, translations, lattice)
-    assert len(again) == len(images)
+    group = operations(number)
+    images = unit_cells.expand(frac, *group, lattice)
+    assert len(group[0]) % len(images) == 0
+    assert len(unit_cells.expand(images[-1], *group, lattice)) == len(images)
 
 
 @pytest.mark.parametrize(
@@ -155,31 +140,19 @@ def test_families_join_an_unnamed_structure_to_its_mineral():
     other_form = replace(HALITE, mineral="", symbol="P m -3 m")
     _, table = banks.build([HALITE, unnamed, other_form, QUARTZ])
     assert list(table["family"]) == ["Halite", "Halite", "Na Cl", "Quartz"]
-    assert table["holdout"][0] == table["holdout"][1]
+    assert table["type"][0] == table["type"][1] == "Halite"
 
 
 def test_prior_gives_each_mineral_one_vote():
-    many = [HALITE] * 9 + [QUARTZ, replace(HALITE, mineral="", id="2")]
-    prior = priors.minerals_prior(banks.build(many)[1], strength=1e-9)
-    group = group_of_space_group()
-    assert prior[group[225] - 1] == pytest.approx(0.5)
-    assert prior[group[154] - 1] == pytest.approx(0.5)
-    smooth = priors.minerals_prior(banks.build(many)[1])
+    many = banks.build([HALITE] * 9 + [QUARTZ, replace(HALITE, mineral="", id="2")])[1]
+    prior = priors.minerals_prior(many, strength=1e-9)
+    assert prior[group_of_space_group()[[225, 154]] - 1] == pytest.approx(0.5)
+    smooth = priors.minerals_prior(many)
     assert smooth.min() > 0 and smooth.sum() == pytest.approx(1)
 
 
-@pytest.fixture(scope="module")
-def amcsd():
-    return needed.amcsd()
-
-
-@pytest.fixture(scope="module")
-def sample():
-    return needed.amcsd_sample()
-
-
-def test_amcsd_density_from_the_filled_cell_is_the_stated_one(sample):
-    crystals, table = sample
+def test_amcsd_density_from_the_filled_cell_is_the_stated_one():
+    crystals, table = needed.amcsd_sample()
     # Where hydrogen was not located the stated density has it and the sites have not.
     dry = ~table["formula"].str.contains(r"[HD](?![a-z])") & table["density"].notna()
     mass = np.array([gemmi.Element(int(z)).weight for z in crystals.number]) * crystals.occupancy
@@ -189,15 +162,15 @@ def test_amcsd_density_from_the_filled_cell_is_the_stated_one(sample):
     assert (np.abs(ratio - 1) < 2e-3).mean() > 0.99
 
 
-def test_amcsd_symmetry_mostly_agrees(sample):
-    _, table = sample
+def test_amcsd_symmetry_mostly_agrees():
+    _, table = needed.amcsd_sample()
     assert table["agrees"].mean() > 0.95
     assert (table["agrees_space_group"] <= table["agrees"]).all()
     assert 0.02 < table["holdout"].mean() < 0.2
 
 
-def test_amcsd_is_written_and_read_back(amcsd, tmp_path):
-    crystals, table = banks.build_amcsd(datasets.path("amcsd"), tmp_path, limit=12)
+def test_amcsd_is_written_and_read_back(tmp_path):
+    crystals, table = banks.build_amcsd(needed.data("amcsd"), tmp_path, limit=12)
     again, frame = banks.load_amcsd(tmp_path)
     assert len(again) == len(frame) == 12 - sum(table.attrs["skipped"].values()) > 6
     assert np.array_equal(again.frac, crystals.frac)

@@ -8,24 +8,16 @@ import pytest
 import torch
 
 from xrdlib.base.errors import XrdlibError
-from xrdlib.structures import minerals
-from xrdlib.structures.crystals import (
-    detected_space_groups,
-    generate,
-    generate_balanced,
-    make_recipes,
-)
-from xrdlib.structures.recipes import CrystalRanges, shipped
+from xrdlib.structures import minerals, placement
+from xrdlib.structures.crystals import generate, generate_balanced, make_recipes
+from xrdlib.structures.recipes import shipped
 from xrdlib.symmetry.cells import cell_of_lattice
 from xrdlib.symmetry.groups import (
-    absent,
     group_of_space_group,
     half_rotations,
     operations,
     space_group,
 )
-
-RANGES = CrystalRanges()
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +40,6 @@ def atoms(crystals, i):
     return crystals.number[rows], crystals.frac[rows].astype(float), crystals.occupancy[rows]
 
 
-def test_every_extinction_group_is_realised(sample):
-    assert set(sample.group) == set(range(1, 100))
-    assert (sample.group == group_of_space_group()[sample.space_group]).all()
-    right = group_of_space_group()[detected_space_groups(sample)] == sample.group
-    # A free coordinate can fall within spglib's tolerance of a special value by chance.
-    assert right.mean() >= 0.98
-    assert all(right.reshape(99, 2).any(axis=1))
-
-
 def test_atoms_are_symmetric_and_records_consistent(sample):
     for i in range(0, len(sample), 5):
         rotations, translations = operations(int(sample.space_group[i]))
@@ -72,7 +55,7 @@ def test_atoms_are_symmetric_and_records_consistent(sample):
     assert sample.number.dtype == np.int16
     assert sample.name[0] == "random P1 0"
     assert 0 < (sample.occupancy < 1).mean() < 0.5
-    assert sample.occupancy.min() >= RANGES.min_occupancy and sample.occupancy.max() == 1
+    assert sample.occupancy.min() >= placement.MIN_OCCUPANCY and sample.occupancy.max() == 1
 
 
 def test_no_atoms_collide(sample):
@@ -86,22 +69,10 @@ def test_no_atoms_collide(sample):
         vectors = ((apart - np.rint(apart))[..., None, :] + images) @ sample.lattice[i]
         distance = np.linalg.norm(vectors, axis=-1)
         distance[np.arange(len(frac)), np.arange(len(frac)), len(images) // 2] = np.inf
-        asked = RANGES.radius_fraction * (radius[number][:, None] + radius[number])
+        asked = placement.RADIUS_FRACTION * (radius[number][:, None] + radius[number])
         width = 1 / np.linalg.norm(np.linalg.inv(sample.lattice[i]), axis=0).max()
-        asked = np.minimum(np.maximum(asked, RANGES.min_distance), width / 2)
+        asked = np.minimum(np.maximum(asked, placement.MIN_DISTANCE), width / 2)
         assert (distance.min(-1) > asked - 1e-4).all(), sample.name[i]
-
-
-def test_systematic_absences_are_exact_and_others_present(sample):
-    """Structure factors by direct summation with point atoms."""
-    hkl = np.array(list(product(range(-5, 6), repeat=3)))
-    for i in range(0, len(sample), 2):
-        number, frac, occupancy = atoms(sample, i)
-        factor = np.exp(2j * np.pi * hkl @ frac.T) @ (number * occupancy)
-        intensity = np.abs(factor) ** 2 / (number @ occupancy) ** 2
-        gone = absent(int(sample.space_group[i]), hkl)
-        assert intensity[gone].max(initial=0) < 1e-9, sample.name[i]
-        assert (intensity[~gone] > 1e-9).mean() > 0.5, sample.name[i]
 
 
 @pytest.mark.parametrize("number", [1, 14, 62, 136, 148, 176, 225])
@@ -110,24 +81,17 @@ def test_lattices_obey_the_crystal_system(number):
     drawn = minerals.draw_lattices(
         torch.full((n,), number), torch.full((n,), volume), 3.0, 1, torch.arange(n), 0
     ).numpy()
-    cells = [gemmi.UnitCell(*cell) for cell in cell_of_lattice(drawn)]
-    found = np.array([cell.parameters for cell in cells])
-    a, b, c, alpha, beta, gamma = found.T
+    metric = drawn @ drawn.swapaxes(1, 2)
+    for w in operations(number)[0].astype(float):
+        np.testing.assert_allclose(w.T @ metric @ w, metric, atol=1e-9 * metric.max())
+    a, _, c, _, beta, _ = cell_of_lattice(drawn).T
     system = space_group(number)["crystal_system"]
-    right = {"alpha": alpha, "beta": beta, "gamma": gamma}
-    if system == "triclinic":
-        right = {}
-    elif system == "monoclinic":
-        assert right.pop("beta").min() > 90.4 and beta.max() < 125.1 and beta.std() > 5
-    elif system in ("trigonal", "hexagonal"):
-        assert np.allclose(right.pop("gamma"), 120)
-    assert all(np.allclose(angle, 90) for angle in right.values())
-    same = {"tetragonal": (a, b), "trigonal": (a, b), "hexagonal": (a, b), "cubic": (a, b, c)}
-    assert all(np.allclose(axis, a) for axis in same.get(system, ()))
-    if system != "cubic":
-        assert np.std(np.log(c / a)) > 0.1
-    widths = np.array([1 / max(r.a, r.b, r.c) for r in (cell.reciprocal() for cell in cells)])
-    volumes = np.array([cell.volume for cell in cells])
+    assert system == "cubic" or np.std(np.log(c / a)) > 0.1
+    if system == "monoclinic":
+        assert beta.min() > 90.4 and beta.max() < 125.1 and beta.std() > 5
+    reciprocal = [gemmi.UnitCell(*cell).reciprocal() for cell in cell_of_lattice(drawn)]
+    widths = np.array([1 / max(r.a, r.b, r.c) for r in reciprocal])
+    volumes = np.array([1 / r.volume for r in reciprocal])
     assert widths.min() > 3 - 1e-6
     assert np.allclose(minerals.widths(torch.from_numpy(drawn)).amin(1).numpy(), widths)
     # The volume is the one asked for, except where the cell had to be widened.
@@ -153,7 +117,7 @@ def test_balanced_crystals_are_uniform_over_groups_and_mineral_like(recipes):
     assert ((counts - 5) ** 2 / 5).sum() < 98 + 4 * 14
     volume = np.abs(np.linalg.det(made.lattice))
     filled = np.add.reduceat(made.occupancy, made.start[:-1])
-    assert volume.max() <= RANGES.max_volume + 1e-6
+    assert volume.max() <= 4000 + 1e-6
     assert 11 < np.median(volume / filled) < 22
     held = [set(made.number[a:b]) for a, b in zip(made.start, made.start[1:], strict=False)]
     assert {len(h) for h in held} <= {1, 2, 3, 4, 5, 6}
@@ -163,13 +127,10 @@ def test_balanced_crystals_are_uniform_over_groups_and_mineral_like(recipes):
 
 def test_elements_agree_with_gemmi():
     table = minerals.table()
-    assert len(set(table["number"])) == len(table["number"])
-    for symbol, number, radius in zip(
-        table["symbol"], table["number"], table["radius"], strict=True
-    ):
-        element = gemmi.Element(symbol)
-        assert element.atomic_number == number
-        assert abs(element.covalent_r - radius) < 0.006
+    elements = [gemmi.Element(symbol) for symbol in table["symbol"]]
+    assert [e.atomic_number for e in elements] == table["number"].tolist()
+    assert len(set(table["number"])) == len(elements)
+    np.testing.assert_allclose([e.covalent_r for e in elements], table["radius"], atol=0.006)
     assert table["symbol"][table["frequency"].argmax()] == "O"
 
 
@@ -182,7 +143,7 @@ def test_same_crystals_when_few_fit_at_once(recipes, monkeypatch):
     assert np.allclose(whole.frac, single.frac, atol=1e-6)
 
 
-def test_bad_input(recipes):
+def test_bad_input(recipes, monkeypatch):
     with pytest.raises(XrdlibError, match="No recipe for space group 231"):
         generate(recipes, 231, 1, 0)
     with pytest.raises(XrdlibError, match="one or more"):
@@ -195,7 +156,7 @@ def test_bad_input(recipes):
         generate_balanced(recipes.take([]), 3, 0)
     with pytest.raises(XrdlibError, match="1..230"):
         minerals.draw_lattices(torch.tensor([0]), torch.tensor([9.0]), 1.0, 0, torch.tensor([0]), 0)
-    with pytest.raises(XrdlibError, match="max_atoms"):
-        CrystalRanges(max_atoms=100)
+    monkeypatch.setattr(placement, "_MAX_VOLUME", 1.0)
+    monkeypatch.setattr(placement, "_MIN_WIDTH", 0.5)
     with pytest.raises(XrdlibError, match="no room"):
-        generate(recipes, 230, 2, 0, ranges=CrystalRanges(max_volume=1.0, min_width=0.5))
+        generate(recipes, 230, 2, 0)

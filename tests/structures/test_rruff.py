@@ -42,26 +42,28 @@ def archive(path, files):
 def archives(tmp_path):
     """A pair of archives: two usable patterns and one of each fault."""
     patterns = {
-        "Halite__R070534-1__Powder__Xray_Data_XY_Processed__1.txt": xy(),
-        "Sylvite__R050169-1__Powder__Xray_Data_XY_Processed__2.txt": xy("Sylvite", 28.3),
-        "Odd__R000001-1__Powder__Xray_Data_XY_Processed__3.txt": xy("Odd"),
-        "Two__R000002-1__Powder__Xray_Data_XY_Processed__4.txt": xy("Two"),
-        "None__R000003-1__Powder__Xray_Data_XY_Processed__5.txt": xy("None"),
-        "One__R000004-1__Powder__Xray_Data_XY_Processed__6.txt": xy(kind="Single Crystal"),
-        "Bad__R000005-1__Powder__Xray_Data_XY_Processed__7.txt": xy(rows="5.0, 1.2.3"),
-        "Few__R000006-1__Powder__Xray_Data_XY_Processed__8.txt": xy(rows="5.0, 1.0"),
-        "readme.md": "not a pattern",
+        "Halite__R070534-1": xy(),
+        "Sylvite__R050169-1": xy("Sylvite", 28.3),
+        "Odd__R000001-1": xy("Odd"),
+        "Two__R000002-1": xy("Two"),
+        "None__R000003-1": xy("None"),
+        "One__R000004-1": xy(kind="Single Crystal"),
+        "Bad__R000005-1": xy(rows="5.0, 1.2.3"),
+        "Few__R000006-1": xy(rows="5.0, 1.0"),
     }
-    cells = {
-        "Halite__R070534-1__Powder__DIF_File__9.txt": dif(),
-        "Sylvite__R050169-1__Powder__DIF_File__10.txt": dif("Fm3m"),
-        "Sylvite__R050169-1__Powder__DIF_File__11.txt": dif("*F m -3 m "),
-        "Odd__R000001-1__Powder__DIF_File__12.txt": dif("Q7/x"),
-        "Two__R000002-1__Powder__DIF_File__13.txt": dif("P2_1/c"),
-        "Two__R000002-1__Powder__DIF_File__14.txt": dif("Pnma"),
-        "Bad__R000005-1__Powder__DIF_File__15.txt": dif(),
-        "Few__R000006-1__Powder__DIF_File__16.txt": dif(),
-    }
+    cells = [
+        ("Halite__R070534-1", "Fm3m"),
+        ("Sylvite__R050169-1", "Fm3m"),
+        ("Sylvite__R050169-1", "*F m -3 m "),
+        ("Odd__R000001-1", "Q7/x"),
+        ("Two__R000002-1", "P2_1/c"),
+        ("Two__R000002-1", "Pnma"),
+        ("Bad__R000005-1", "Fm3m"),
+        ("Few__R000006-1", "Fm3m"),
+    ]
+    patterns = {f"{name}__Powder__Xray_Data_XY_Processed__1.txt": x for name, x in patterns.items()}
+    cells = {f"{name}__Powder__DIF_File__{i}.txt": dif(x) for i, (name, x) in enumerate(cells)}
+    patterns["readme.md"] = "not a pattern"
     return archive(tmp_path / "XY_Processed.zip", patterns), archive(tmp_path / "DIF.zip", cells)
 
 
@@ -136,16 +138,9 @@ def test_split_is_by_family_and_does_not_depend_on_order(tmp_path):
     family = np.repeat(np.arange(100), 3)
     space_group = np.full(300, 14)
     intensity = np.tile(np.random.default_rng(1).random(len(ANGLES)), (300, 1))
-    measured = load(
-        bundle(
-            tmp_path / "x.npz",
-            family=family,
-            space_group=space_group,
-            intensity=intensity,
-            source_index=np.arange(300),
-        ),
-        Grid(5.0, 90.0, 1.0),
-    )
+    known = {"family": family, "space_group": space_group, "intensity": intensity}
+    path = bundle(tmp_path / "x.npz", source_index=np.arange(300), **known)
+    measured = load(path, Grid(5.0, 90.0, 1.0))
     calibration, test = split(measured)
     assert set(calibration.family).isdisjoint(test.family)
     assert len(calibration) + len(test) == 300
@@ -154,12 +149,8 @@ def test_split_is_by_family_and_does_not_depend_on_order(tmp_path):
     assert set(split(shuffled)[1].source) == set(test.source)
 
 
-@pytest.fixture(scope="module")
-def collection():
-    return load(needed.data("rruff"), Grid(5.0, 90.0, 0.1))
-
-
-def test_collection_is_split_near_the_middle(collection):
+def test_collection_is_split_near_the_middle():
+    collection = load(needed.data("rruff"), Grid(5.0, 90.0, 0.1))
     calibration, test = split(collection)
     assert set(calibration.family).isdisjoint(test.family)
     for part in (calibration, test):

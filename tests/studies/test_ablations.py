@@ -1,31 +1,20 @@
-"""Ablations: tables against numbers counted by hand, and 230 space groups collapsed into 99."""
+"""Ablations: tables against numbers counted by hand; what has not left the plateau is no vote."""
 
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 
-from xrdlib.base import config, paths
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning.calibrate import Calibration
-from xrdlib.learning.experiment import grid, random_crystals
-from xrdlib.learning.model import PhysicsTransformer, TransformerConfig
+from xrdlib.learning.outcomes import BALANCED
 from xrdlib.reporting import plot_trainings
-from xrdlib.simulation.realism import Realism
-from xrdlib.simulation.stream import PatternStream
 from xrdlib.studies import ablations
-from xrdlib.studies.ablations import SpaceGroupStream, collapse
+from xrdlib.studies.ablations import collapse
 from xrdlib.symmetry import groups
 
 FAMILIES = np.array(["a", "a", "b", "c", "c", "d"])
 SUBSET = "rruff-test"
-
-
-def crystal_stream(settings, batch):
-    sources = [(random_crystals(settings, "stage1"), 1.0)]
-    return PatternStream(sources, Realism.mild(), 1, batch, grid=grid(settings))
 
 
 def certain(right, p=0.9):
@@ -45,20 +34,13 @@ def study():
             "training": SimpleNamespace(name=name, seed=seed),
             "calibration": Calibration(1.0, 1.0, 0.0),
             "evidence": {SUBSET: (None, certain(np.array(hits, bool)))},
+            "learned": 0.5,
+            "valid": {SUBSET: 40.0},
         }
         for name, hits in right.items()
         for seed in (0, 1)
     ]
     return predictions, sets, prior
-
-
-def test_scores_of_each_pattern():
-    values = ablations.per_pattern(
-        certain(np.array([1, 1, 1, 0, 0, 0], bool)), np.zeros(6, int), np.full(99, 1 / 99)
-    )
-    np.testing.assert_array_equal(values["top1"], [100, 100, 100, 0, 0, 0])
-    np.testing.assert_allclose(values["bits"][0], np.log2(0.9 * 99))
-    np.testing.assert_allclose(values["bits"][5], np.log2(0.1 / 98 * 99))
 
 
 def test_a_change_is_paired(study):
@@ -67,6 +49,7 @@ def test_a_change_is_paired(study):
     rows = ablations.table(scores, FAMILIES, "base", n_boot=200)
     base, other = rows
     assert base["top1"] == pytest.approx(100 * 4 / 6) and base["top1_change"] is None
+    assert (base["pairs"], other["pairs"], other["stuck"]) == (0, 2, 0)
     assert other["top1_change"] == pytest.approx(-100 * 2 / 6)
     assert other["top1_seeds"] == pytest.approx([100 * 2 / 6] * 2) and other["seeds"] == 2
     # Families a and d are the same in both, so no resample shows a gain.
@@ -86,17 +69,6 @@ def test_temperature_mends_what_is_too_sure(study):
     assert bits["other", "with temperature"] > bits["other", "as it comes"]
     # A uniform prior changes nothing.
     assert bits["base", "with prior"] == pytest.approx(bits["base", "as it comes"])
-
-
-def test_predictions_are_kept_by_pattern(study, tmp_path, monkeypatch):
-    predictions, sets, prior = study
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    ablations.write_predictions(SimpleNamespace(profile="tiny"), predictions, sets, prior, [SUBSET])
-    kept = pd.read_parquet(tmp_path / "results/tiny/ablations.parquet")
-    assert len(kept) == 4 * 6
-    first = kept[(kept.variant == "base") & (kept.seed == 0)]
-    assert (first["first"] == [1, 1, 1, 1, 51, 51]).all() and (kept.label == 1).all()
-    np.testing.assert_allclose(first.log_likelihood.iloc[0], np.log(0.9), atol=1e-4)
 
 
 def test_figures_show_every_variant_and_the_null(study):
@@ -127,18 +99,6 @@ def test_a_pair_is_compared_beside_the_base(study):
     assert base["against"]["other"]["top1_change"] == pytest.approx(-other["top1_change"])
 
 
-def test_intervals_know_of_seeds_and_of_families():
-    rng = np.random.default_rng(0)
-    families = np.arange(200)
-    alike = np.repeat(rng.normal(size=(1, 200)), 3, axis=0)
-    low, high = ablations.interval(alike, families)
-    assert 0.6 < (high - low) / (2 * 1.96 * alike[0].std() / np.sqrt(200)) < 1.4
-    # Seeds that differ by far more than patterns do widen it to what they span.
-    apart = alike * 0.01 + np.array([[-1.0], [0.0], [1.0]])
-    low, high = ablations.interval(apart, families)
-    assert -1.05 < low < -0.6 and 0.6 < high < 1.05
-
-
 def test_collapsing_adds_the_members():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(230), size=5)
@@ -150,32 +110,52 @@ def test_collapsing_adds_the_members():
         np.testing.assert_allclose(found[:, label - 1], p[:, members].sum(axis=1))
 
 
-def test_labels_are_space_groups_of_the_same_patterns():
-    plain = crystal_stream(config.load("tiny"), 20)
-    stream = SpaceGroupStream(plain)
-    x, space_group = stream.batch(1)
-    same, group = plain.batch(1)
-    torch.testing.assert_close(x, same, rtol=0, atol=0)
-    expected = groups.group_of_space_group()[space_group.numpy() + 1] - 1
-    np.testing.assert_array_equal(expected, group.numpy())
-    halves = [stream.part(k, 2).batch(1)[1] for k in (0, 1)]
-    torch.testing.assert_close(torch.cat(halves), space_group)
+def test_a_training_on_the_plateau_decides_nothing(study):
+    """Whatever it answers: its seed is left out of all comparisons, and of none of the means."""
+    predictions, sets, prior = study
+    stuck = predictions[3]
+    assert (stuck["training"].name, stuck["training"].seed) == ("other", 1)
+    stuck["learned"] = 0.004
+    stuck["evidence"] = {SUBSET: (None, certain(np.ones(6, bool)))}
+    scores = ablations.scored(predictions, sets, prior, SUBSET)
+    base, other = ablations.table(scores, FAMILIES, "base", {"base": "other"}, n_boot=50)
+    assert (other["pairs"], other["stuck"], other["seeds"]) == (1, 1, 2)
+    assert other["top1_change"] == pytest.approx(-100 * 2 / 6)  # of the other seed alone
+    assert other["top1_seeds"] == pytest.approx([100 * 2 / 6, 100])
+    assert base["against"]["other"]["pairs"] == 1
+    predictions[2]["learned"] = 0.004
+    scores = ablations.scored(predictions, sets, prior, SUBSET)
+    _, other = ablations.table(scores, FAMILIES, "base", n_boot=50)
+    assert other["pairs"] == 0 and other["bits_change"] is other["bits_change_p"] is None
 
 
-def test_a_crystal_without_space_group_is_refused():
-    stream = crystal_stream(config.load("tiny"), 4)
-    crystals = stream.crystals
-
-    def unknown(number):
-        found = crystals(number)
-        found.space_group = np.zeros_like(found.space_group)
-        return found
-
-    stream.crystals = unknown
-    with pytest.raises(XrdlibError, match="train on extinction groups instead"):
-        SpaceGroupStream(stream).batch(0)
+def test_what_a_training_learned_is_seen_on_balanced_patterns():
+    rng = np.random.default_rng(0)
+    sets = {BALANCED: SimpleNamespace(label=np.arange(990) % 99)}
+    blind = rng.normal(size=(1, 99)) + 0.01 * rng.normal(size=(990, 99))
+    blind -= np.logaddexp.reduce(blind, axis=1, keepdims=True)
+    assert ablations.learned({BALANCED: (None, blind)}, sets) < ablations.PLATEAU
+    sees = blind + 3 * (np.arange(99) == sets[BALANCED].label[:, None])
+    sees -= np.logaddexp.reduce(sees, axis=1, keepdims=True)
+    assert ablations.learned({BALANCED: (None, sees)}, sets) > 1
+    assert ablations.learned({}, {}) is None
 
 
-def test_a_model_of_230_classes():
-    shape = TransformerConfig(grid=(5.0, 0.1, 851), width=16, depth=1, heads=2, classes=230)
-    assert PhysicsTransformer(shape)(torch.rand(2, 851))["aux"].shape == (2, 230)
+def test_differences_are_corrected_for_their_number(study):
+    predictions, sets, prior = study
+    scores = ablations.scored(predictions, sets, prior, SUBSET)
+    tables = {k: ablations.table(scores, FAMILIES, "base", n_boot=200) for k in ("one", "two")}
+    ablations.correct(tables)
+    rows = [rows[1] for rows in tables.values()]
+    for row in rows:
+        assert row["bits_change_p_holm"] == pytest.approx(2 * row["bits_change_p"])
+
+
+def test_texture_is_contrasted_in_the_errors(study, monkeypatch):
+    predictions, sets, prior = study
+    monkeypatch.setattr(ablations, "TEXTURE", ("base", "other"))
+    found = ablations.errors(predictions, sets, prior, SUBSET, 50, 50)
+    assert [one["model"] for one in found["models"]] == ["base", "other"]
+    assert [one["n_errors"] for one in found["models"]] == [2, 4]
+    assert found["models"][0]["valid"] == 40
+    assert found["texture"]["other"]["mean_distance"]["change"] == pytest.approx(0)

@@ -12,7 +12,7 @@ from xrdlib.base.records import Reflections, concatenate
 from xrdlib.learning.model import PhysicsTransformer, TransformerConfig
 from xrdlib.reporting import gallery, plot_attention
 from xrdlib.simulation.diffraction import d_star, two_theta
-from xrdlib.studies import absences, attention, attention_study, intervention
+from xrdlib.studies import absences, attention
 from xrdlib.studies.specimens import Specimens
 from xrdlib.symmetry import groups
 
@@ -44,6 +44,7 @@ def body_centred(edge=EDGE):
         rotations=np.tile(np.eye(3, dtype=np.int8), (1, 24, 1, 1)),
         space_group=np.array([229], dtype=np.int16),
         group=np.array([label], dtype=np.int16),
+        elements=np.array([[1 << 26, 0]], dtype=np.uint64),
         name=np.array(["made up"]),
     )
 
@@ -66,7 +67,7 @@ def specimens(edges=(EDGE, 4.7, 4.8, 5.0)):
     for i in range(len(edges)):
         mine = crystals.take([i])
         angle = two_theta(d_star(mine.lattice[0], mine.hkl), CU_KA1)
-        shapes = [intervention.line_profile(GRID, a) for a in angle[angle < 88]]
+        shapes = [absences.line_profile(GRID, a) for a in angle[angle < 88]]
         rows.append(np.sum(shapes, axis=0) + 0.01)
     return Specimens("made up", GRID, np.array(rows, dtype=np.float32), crystals, crystals.name)
 
@@ -85,9 +86,8 @@ def test_weights_are_those_that_the_network_uses():
         assert torch.allclose(mixed, own, atol=1e-5)
     hook.remove()
     heads, rolled = attention.maps(model, x)
-    assert heads.shape == (3, 2, 4, 2, model.tokens)
-    assert torch.allclose(heads[:, 1, :, 0], weights[:, :, 0, 1:], atol=1e-6)
-    assert torch.allclose(heads[:, 1, :, 1], weights[:, :, 1:, 1:].mean(2), atol=1e-6)
+    assert heads.shape == (3, 2, 4, model.tokens)
+    assert torch.allclose(heads[:, 1], weights[:, :, 0, 1:], atol=1e-6)
     assert (rolled > 0).all() and (rolled.sum(1) < 1).all()
 
 
@@ -144,17 +144,8 @@ def test_no_place_where_no_group_is_plausible_or_the_cell_does_not_fit():
     assert absences.places(crystal, edges, width, PRIOR) is None
 
 
-def test_exchanged_absences_are_empty_places_of_the_pattern(here):
-    edges, width = absences.tokens(net())
-    other = absences.places(body_centred(5.3), edges, width, PRIOR)
-    moved = absences.swapped(here, other)
-    assert set(moved.diagnostic) <= set(here.empty) & set(other.diagnostic)
-    assert not set(moved.diagnostic) & set(here.diagnostic)
-    assert (moved.weights * moved.controls).sum(1) == pytest.approx(moved.diagnostic)
-
-
 def test_an_added_line_is_a_doublet_of_the_right_place():
-    shape = intervention.line_profile(GRID, 80.0)
+    shape = absences.line_profile(GRID, 80.0)
     assert GRID.two_theta[shape.argmax()] == pytest.approx(80.0) and shape.max() == 1
     second = 2 * np.degrees(np.arcsin(np.sin(np.radians(40)) * 1.544427 / 1.540593))
     at = np.abs(GRID.two_theta - second).argmin()
@@ -172,7 +163,7 @@ def test_a_reader_of_absences_minds_a_line_only_there(here):
         logp[x[:, point].numpy() > 0.3, true] -= 5
         return logp - np.logaddexp.reduce(logp, axis=1)[:, None]
 
-    change, owner, _ = intervention.effects(read, subjects, [here], heights=(0.2,), most=1)
+    change, owner = absences.effects(read, subjects, [here], heights=(0.2,), most=1)
     assert owner.tolist() == [0]
     assert change[0, 0, 0] == pytest.approx(-5) and np.abs(change[0, 0, 1:]).max() < 1e-9
 
@@ -181,10 +172,8 @@ def test_the_study_runs_and_is_drawn():
     subjects = specimens()
     model = net()
     metadata = {"calibration": {"a": 0.4}, "training_prior": PRIOR, "minerals": PRIOR}
-    test = attention_study.study("made up", model, metadata, subjects, True, (3, 2), seeds=1)
-    assert test["n"] == 4 and test["n_absences"] >= 8 and len(test["heads"]) == 2 * 4 * 2 + 1
-    sources = {row["source"] for row in test["heads"]}
-    assert sources == {"class token", "all tokens", "rollout"}
+    test = attention.study("made up", model, metadata, subjects, True, 3, seeds=1)
+    assert test["n"] == 4 and test["n_absences"] >= 8 and len(test["heads"]) == 2 * 4
     assert test["verdict"]["heads"] == 8
     shown = attention.examples(model, subjects, PRIOR)
     assert [np.mean(shown[0]["rollout"])] == pytest.approx([1], abs=0.01)
@@ -194,32 +183,32 @@ def test_the_study_runs_and_is_drawn():
     assert "made up" in shown and f"{test['n_absences']} absences, 4 patterns" in shown
 
 
-def head(mean, p, source="class token"):
-    return {"source": source, "absences": mean, "absences_p": p, "lines": 1.0}
+def head(mean, p):
+    return {"absences": mean, "absences_p": p, "lines": 1.0}
 
 
 def test_verdict_counts_heads_beyond_the_null():
-    added = {"patterns": "all", "height": 0.1, "difference": -0.5, "p": 0.01}
-    heads = [head(0.5, 0.01), head(-0.5, 0.01), head(0.5, 0.2), head(3.0, 0.001, "all tokens")]
-    result = {"heads": heads, "exchanged": [head(0.1, 0.5)] * 3, "intervention": [added]}
-    found = attention_study.verdict(result)
-    assert (found["more"], found["less"], found["exchanged"]) == (1, 1, 0)
+    added = {"height": 0.1, "difference": -0.5, "p": 0.01}
+    heads = [head(0.5, 0.01), head(-0.5, 0.01), head(0.5, 0.2)]
+    result = {"heads": heads, "untrained": [{"more": 0}], "intervention": [added]}
+    found = attention.verdict(result)
+    assert (found["more"], found["less"], found["untrained"]) == (1, 1, 0)
     assert found["word"] == "holds" and found["largest_ratio"] == pytest.approx(np.exp(0.5))
     still = {**result, "intervention": [{**added, "difference": 0.1}]}
-    assert attention_study.verdict(still)["word"] == "holds in part"
-    quiet = {**still, "heads": result["exchanged"]}
-    assert attention_study.verdict(quiet)["word"] == "does not hold"
+    assert attention.verdict(still)["word"] == "holds in part"
+    for quiet in ({"heads": [head(0.1, 0.5)] * 3}, {"untrained": [{"more": 0}, {"more": 1}]}):
+        assert attention.verdict({**still, **quiet})["word"] == "does not hold"
 
 
 def test_one_small_p_of_many_tests_is_not_enough():
     def one(p, difference=-0.2, more=0):
-        row = {"patterns": "all", "height": 0.1, "difference": difference, "p": p}
-        told = {"heads": 4, "more": more, "exchanged": 0}
-        return {"intervention": [row], "verdict": told}
+        row = {"height": 0.1, "difference": difference, "p": p}
+        own = {"heads": 4, "more": more, "untrained": 0}
+        return {"intervention": [row], "verdict": own}
 
     still = [one(0.5)] * 3
-    assert attention_study.together([one(0.03), *still])["word"] == "does not hold"
-    found = attention_study.together([one(0.01), *still])
+    assert attention.together([one(0.03), *still])["word"] == "does not hold"
+    found = attention.together([one(0.01), *still])
     assert (found["word"], found["minded"], found["heads"]) == ("holds in part", 1, 16)
-    assert attention_study.together([one(0.01, 0.2), *still])["word"] == "does not hold"
-    assert attention_study.together([one(0.9, more=1)] * 2)["word"] == "holds"
+    assert attention.together([one(0.01, 0.2), *still])["word"] == "does not hold"
+    assert attention.together([one(0.9, more=1)] * 2)["word"] == "holds"

@@ -116,7 +116,7 @@ def told():
         classical.MAIN: sure(right),
         classical.WITH_PRIOR.format(BIC): sure(right),
         "released, network alone": sure(np.where([1, 1, 0, 0], right, wrong)),
-        "released, network alone, cell told": sure(right),
+        "released, network alone, cell known": sure(right),
         "search-match": sure(np.where([0, 1, 1, 1], right, wrong)),
     }
     return {"amcsd-test": own}, {"amcsd-test": methods}
@@ -129,20 +129,22 @@ def config():
 def test_differences_are_paired_and_have_intervals(told):
     rows = classical.differences(config(), *told)
     gain = {row["other"]: row for row in rows}
-    assert gain["released, network alone"]["top1"] == 50
-    assert gain["search-match"]["top1"] == 25
-    assert gain[classical.WITH_PRIOR.format(BIC)]["top1_ci95"] == [0, 0]
-    low, high = gain["released, network alone"]["top1_ci95"]
-    assert low == 0 and high == 100  # families a right, b and c wrong
+    assert gain["released, network alone"]["top1_change"] == 50
+    assert gain["search-match"]["top1_change"] == 25
+    assert gain[classical.WITH_PRIOR.format(BIC)]["top1_change_ci95"] == [0, 0]
+    row = gain["released, network alone"]
+    assert row["top1_change_ci95"] == [0, 100]  # families a right, b and c wrong
+    assert row["top1_change_p_holm"] >= row["top1_change_p"]
 
 
 def test_claims_follow_the_intervals():
-    def row(other, low, high):
-        return {"subset": "s", "other": other, "top1": 0.0, "top1_ci95": [low, high]}
+    def row(other, low, high, p=0.01):
+        changes = {"top1_change_ci95": [low, high], "top1_change_p_holm": p, "top1_change_p": 0.01}
+        return {"subset": "s", "other": other, **changes}
 
     network = classical.WITH_CELL.format("released, network alone")
     rows = [row(classical.CELL, 3, 9), row(network, -9, -1), row("BIC", 1, 2)]
-    rows.append(row(classical.WITH_CELL.format("search-match"), -1, 0))
+    rows.append(row(classical.WITH_CELL.format("search-match"), -3, -1, p=0.2))
     found = [claim["verdict"] for claim in classical.claims(rows)]
     assert found == ["holds", "does not hold", "not decided"]
 

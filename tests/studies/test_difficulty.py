@@ -1,26 +1,16 @@
 """The studies of difficulty against made-up truths."""
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from xrdlib.base.patterns import GRID
-from xrdlib.prediction.predictor import Seen
-from xrdlib.reporting import plot_measured
+from xrdlib.prediction.evidence import Seen
+from xrdlib.reporting import judges_measured, plot_measured
 from xrdlib.structures.published import SEVERITIES, Published
 from xrdlib.studies import difficulty
 
 FEW = {"n_permutations": 200, "n_boot": 200}
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def cases(n=240, seed=0, effect=0.0):
@@ -44,9 +34,8 @@ def test_hits_that_follow_the_class_show_no_dependence_and_cannot():
     found = difficulty.published_study(cases(), **FEW)
     assert found["by_class"] == pytest.approx({"top1": 1, "top5": 1})
     assert found["rwp"]["top1"]["within classes"]["p"] is None
-    verdict = difficulty.verdict(found, None)
-    assert verdict["published"] == "holds in part" and verdict["measured"] is None
-    assert "cannot show" in verdict["text"]
+    judged = judges_measured.difficulty({"published": found, "measured": None})
+    assert judged.verdict == "holds in part" and "cannot show" in judged.evidence
     assert [row["n"] for row in found["severity"]] == [
         int((cases().severity == name).sum()) for name in SEVERITIES
     ]
@@ -56,8 +45,8 @@ def test_hits_that_follow_the_class_show_no_dependence_and_cannot():
 def test_hits_that_follow_the_fit_contradict_the_claim():
     found = difficulty.published_study(cases(effect=0.45), **FEW)
     assert found["rwp"]["top1"]["within classes"]["rho"] < -0.3
-    assert found["odds"]["top1"]["ratio_ci95"][1] < 1
-    assert difficulty.verdict(found, None)["published"] == "does not hold"
+    judged = judges_measured.difficulty({"published": found, "measured": None})
+    assert judged.verdict == "does not hold"
 
 
 class Half:
@@ -107,8 +96,8 @@ def test_a_predictor_that_fails_on_noise_contradicts_the_claim():
     assert own["association"]["noise"]["within classes"]["rho"] > 0.9
     assert own["association"]["class frequency"]["within classes"]["rho"] is None
     assert own["explained"]["quality"]["share"] > 0.5
-    verdict = difficulty.verdict(None, found)
-    assert verdict["measured"] == "does not hold" and "noise (+" in verdict["text"]
+    judged = judges_measured.difficulty({"published": None, "measured": found})
+    assert judged.verdict == "does not hold" and "noise (+" in judged.evidence
     figure = plot_measured.fit_quality({"published": None, "measured": found})
     assert "noise" in [t.get_text() for t in figure.findobj(matplotlib.text.Text)]
     both = {"published": difficulty.published_study(cases(), **FEW), "measured": found}
@@ -127,7 +116,8 @@ def test_measures_of_a_pattern_see_what_was_put_in():
 
 
 def test_nothing_at_hand_is_said():
-    found = difficulty.verdict(None, None)
-    assert found["published"] is found["measured"] is None and "No data" in found["text"]
-    figure = plot_measured.fit_quality({"published": None, "measured": None})
+    nothing = {"published": None, "measured": None}
+    judged = judges_measured.difficulty(nothing)
+    assert judged.verdict == "not decided" and "No data" in judged.evidence
+    figure = plot_measured.fit_quality(nothing)
     assert len(figure.axes) == 1

@@ -1,6 +1,7 @@
 """The nuisances of the simulator one at a time, and the tables that are made of them."""
 
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from xrdlib.reporting import plot_measured
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism
 from xrdlib.structures.crystals import generate_balanced
+from xrdlib.structures.measured import Measured
 from xrdlib.structures.recipes import shipped
-from xrdlib.studies import gap
+from xrdlib.studies import comparison, gap
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +86,21 @@ def test_the_shuffled_null_is_the_mean_over_all_permutations():
         assert value == pytest.approx(np.mean([one[key] for one in drawn], axis=0)), key
 
 
-def test_one_structure_is_taken_of_each_mineral():
-    name = np.array(list("abbbc") * 3)
-    rows = gap.one_of_each(name, 9, 1)
-    assert sorted(name[rows]) == ["a", "b", "c"]
-    assert len(gap.one_of_each(name, 2)) == 2
+def test_networks_are_compared_with_the_search_pattern_by_pattern(monkeypatch):
+    labels, families = np.arange(8), np.array(list("aabbccdd"))
+    sure, flat = np.full((8, 99), np.log(0.1 / 98)), np.full((8, 99), -np.log(99))
+    sure[np.arange(8), labels] = np.log(0.9)
+    one = np.ones(8, np.int16)
+    patterns = Measured(np.zeros((8, 1)), one, (labels + 1).astype(np.int16), families, families)
+    monkeypatch.setattr(gap, "search_match", lambda *_: ({MEASURED[1]: sure}, {}))
+    monkeypatch.setattr(gap, "read", lambda *_: {"blind": flat, "same": sure})
+    networks = {"blind": SimpleNamespace(metadata={"minerals": None})}
+    null = np.full(99, 1 / 99)
+    blind, same = gap.beside_search(networks, {MEASURED[1]: patterns}, None, null, 100)
+    assert (blind["search_top1"], blind["n"], blind["n_families"]) == (100, 8, 4)
+    assert blind["bits"] == pytest.approx(0) and comparison.direction(blind) == -1
+    assert blind["bits_change"] == pytest.approx(-np.log2(0.9 * 99))
+    assert same["bits_change"] == 0 and comparison.direction(same) == 0
 
 
 def made_up(real, nuisances, clean=80.0):
@@ -134,8 +146,8 @@ def test_the_nuisance_that_costs_most_is_told_from_those_that_do_not():
 
 
 def test_without_measured_patterns_a_note_stands_for_the_comparison(bank):
-    found = gap.study({}, {}, {"train": bank, "holdout": bank}, None, minerals=1)
-    assert found["note"] and found["parts"] == {}
+    found = gap.study({}, {}, bank, None)
+    assert found["note"] and found["parts"] == {} and found["search"] == []
     assert len(plot_measured.gap(found).axes) == 1
 
 

@@ -1,14 +1,17 @@
-"""Ideal readers by hand count."""
+"""Ideal readers by hand count, and what readers owe to each kind of information."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from votes import UNIFORM
+from votes import UNIFORM, readers
 
+from figures import texts
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning.metrics import credit
-from xrdlib.studies import information
+from xrdlib.reporting import plot_information
+from xrdlib.studies import information, knockouts
 from xrdlib.studies.information import BOTH, FAMILY, LATTICE, Votes
+from xrdlib.studies.knockouts import KINDS, RELEASED, UNTOUCHED
 from xrdlib.symmetry import groups
 
 
@@ -29,11 +32,6 @@ def test_readings_nest():
     for fine, coarse in ((BOTH, LATTICE), (LATTICE, FAMILY), (BOTH, information.ABSENCES)):
         pairs = set(zip(found[fine], found[coarse], strict=True))
         assert len(pairs) == len(set(found[fine]))
-
-
-def test_a_powder_never_tells_apart_what_absences_cannot():
-    powder, both = information.powder_classes(), information.readings()[BOTH]
-    assert len(set(zip(both, powder, strict=True))) == len(set(both))
 
 
 def test_exact_by_hand():
@@ -102,3 +100,52 @@ def test_score_weighs_votes_and_needs_no_luck():
     flat = information.score(np.log(np.tile(UNIFORM, (3, 1))), UNIFORM, votes, 50)
     assert flat["bits"] == pytest.approx(0)
     assert flat["bits_ci95"] == pytest.approx([0, 0])
+
+
+@pytest.fixture(scope="module")
+def answers():
+    return readers()
+
+
+def test_shares_go_to_what_is_read_and_add_up(answers):
+    shares = knockouts.shares(answers, UNIFORM, n_boot=40)
+    bits = {(row["reader"], row["kind"]): row["bits"] for row in shares}
+    rows = knockouts.rows(answers, UNIFORM, n_boot=40)
+    whole = {row["reader"]: row["bits"] for row in rows if row["patterns"] == UNTOUCHED}
+    for reader in (RELEASED, "guess"):
+        total = sum(bits[reader, kind] for kind in (*KINDS, "rest"))
+        assert total == pytest.approx(whole[reader])
+    assert bits[RELEASED, "lattice"] == pytest.approx(whole[RELEASED])
+    assert whole[RELEASED] > 1 and whole["prior only"] == pytest.approx(0)
+    assert bits[RELEASED, "absences"] == bits["guess", "lattice"] == pytest.approx(0)
+
+
+def test_the_ceiling_is_compared_with_the_lattice_pattern_by_pattern(answers):
+    own = answers[UNTOUCHED]
+    top = information.ceiling(own.votes, UNIFORM, {"released": own.logp[RELEASED]}, n_boot=40)
+    row = {r["reader"]: r for r in top}
+    # A reader of the lattice under uniform classes is that very reader.
+    for name in (LATTICE, "released"):
+        assert row[name]["over_lattice"] == 0 and row[name]["over_lattice_ci95"] == [0, 0]
+    expected = row[BOTH]["top1"] - row[LATTICE]["top1"]
+    assert row[BOTH]["over_lattice"] == pytest.approx(expected) and row[BOTH]["top1"] == 100
+
+
+def test_the_figure_says_how_many(answers):
+    own = answers[UNTOUCHED]
+    content = {
+        "readers": information.ideal({"made-up": own.votes}, n_boot=40),
+        "shares": knockouts.shares(answers, UNIFORM, n_boot=40),
+        "rows": knockouts.rows(answers, UNIFORM, n_boot=40),
+        "visible": [{"limit": 0.01, "n": 60, "top1": 90, "top1_ci95": [80, 95]}],
+        "ceiling": information.ceiling(
+            own.votes, UNIFORM, {"released": own.logp["guess"]}, n_boot=40
+        ),
+        "ceiling_subset": "rruff-test",
+    }
+    shown = texts(plot_information.information(content))
+    assert "rruff-test: 60 measured patterns\nof 60 families" in shown
+    for text in ("60 held-out minerals", "lines above 1 %", "prior only", "shuffled"):
+        assert text in shown
+    shown = texts(plot_information.information(content | {"ceiling": None}))
+    assert "No measured patterns were at hand." in shown

@@ -9,9 +9,8 @@ from votes import SPACE_GROUPS
 from xrdlib.simulation.diffraction import d_star, reflections
 from xrdlib.structures.crystals import generate
 from xrdlib.structures.recipes import shipped
-from xrdlib.studies import information, knockout_study, knockouts
-from xrdlib.studies.information import LATTICE
-from xrdlib.studies.visible_lines import evidence
+from xrdlib.studies import information, knockouts
+from xrdlib.studies.information import LATTICE, visible_evidence
 from xrdlib.symmetry import groups
 
 
@@ -65,14 +64,6 @@ def test_the_mean_fall_off_is_taken_out():
     assert left == pytest.approx(-3, abs=0.3)
 
 
-def test_equal_intensities_differ_by_the_fall_off_alone(bank):
-    made = knockouts.equal(bank)
-    assert (made.f2 > 0).all() and (made.hkl == bank.hkl).all()
-    order = np.argsort(squares(made))
-    steps = np.abs(np.diff(np.log(made.f2[order])))
-    assert steps.max() < 0.2 < np.abs(np.diff(np.log(bank.f2[order]))).max()
-
-
 def test_filling_adds_exactly_what_screws_and_glides_forbid(wide):
     filled, added = knockouts.without_absences(wide, 0)
     hkl = np.array(list(product(range(-25, 26), repeat=3)))
@@ -115,44 +106,17 @@ def test_without_lattice_symmetry_equivalents_fall_apart(bank):
         assert (d_star(made.lattice[i], hkl) >= d_star(bank.lattice[i], hkl) - 1e-9).all()
 
 
-def test_intensities_of_another_come_in_order(bank):
-    rows, others = np.array([0, 7]), np.array([1, 0])
-    made = knockouts.with_intensities_of(bank.take(rows), bank.take(others))
-    falloff = knockouts.unitary(bank.take(rows))[1]
-    foreign = knockouts.unitary(bank.take(others))[0]
-    given = bank.take(others)
-    for i in range(2):
-        own, there = owner(made) == i, owner(given) == i
-        order = np.argsort(d_star(made.lattice[i], made.hkl[own]), kind="stable")
-        wanted = foreign[there][
-            np.argsort(d_star(given.lattice[i], given.hkl[there]), kind="stable")
-        ]
-        least = min(len(order), len(wanted))
-        got = (made.f2 / falloff)[own][order]
-        assert got[:least] == pytest.approx(wanted[:least], rel=1e-4)
-
-
-def test_donors_are_of_other_families(bank):
-    twice = bank.take([0, 0, 1, 1, 2])
-    twice.name = np.array(["a", "b", "a", "c", "d"])
-    rows, others = knockout_study.donors(twice, True, 0)
-    assert rows.tolist() == [0, 1, 2, 3] and others.tolist() == [1, 0, 3, 2]
-    rows, others = knockout_study.donors(twice, False, 0)
-    assert (twice.group[rows] != twice.group[others]).all()
-    assert (twice.name[rows] != twice.name[others]).all()
-
-
 def test_the_group_without_screws_has_the_same_lattice():
     label = groups.group_of_space_group()[[14, 15, 62, 88, 167, 173, 205, 227]]
     bare = groups.group_of_space_group()[[3, 5, 16, 79, 146, 143, 195, 196]]
-    assert knockout_study.without_screws(label).tolist() == bare.tolist()
-    assert (knockout_study.without_screws(bare) == bare).all()
+    assert knockouts.without_screws(label).tolist() == bare.tolist()
+    assert (knockouts.without_screws(bare) == bare).all()
 
 
 def test_visible_lines_decide_unless_none_can_be_seen(wide):
     """Some groups have no absence that the network of lines could hide: all lines are seen."""
     lattice = information.readings()[LATTICE]
-    seen, usable = evidence(wide, 1e-9)
+    seen, usable = visible_evidence(wide, 1e-9)
     assert usable.all()
     assert np.exp(seen).sum(axis=1) == pytest.approx(1)
     true = wide.group.astype(int) - 1
@@ -163,8 +127,8 @@ def test_visible_lines_decide_unless_none_can_be_seen(wide):
 
 def test_filled_absences_are_read_as_the_bare_group(wide):
     filled, _ = knockouts.without_absences(wide, 0)
-    seen, _ = evidence(filled, 1e-9)
-    bare = knockout_study.without_screws(wide.group) - 1
+    seen, _ = visible_evidence(filled, 1e-9)
+    bare = knockouts.without_screws(wide.group) - 1
     assert (np.exp(seen[np.arange(len(bare)), bare]) > 0.5).mean() > 0.7
     true = wide.group.astype(int) - 1
     assert (seen[np.arange(len(true)), true] < seen[np.arange(len(bare)), bare]).all()

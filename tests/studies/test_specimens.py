@@ -13,9 +13,9 @@ from xrdlib.structures.datasets import MissingData
 from xrdlib.structures.measured import Measured
 from xrdlib.structures.recipes import shipped
 from xrdlib.studies import specimens
-from xrdlib.studies.intervention import line_profile
+from xrdlib.studies.absences import line_profile
 
-STRETCH = 0.002
+SCALING = 0.002
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,16 @@ def cfg(bank, monkeypatch):
     return load("tiny")
 
 
-def lines(crystal, stretch=0.0):
+def lines(crystal, scaling=0.0):
     """2theta and intensity of one crystal's lines."""
-    star = d_star(crystal.lattice[0] * (1 + stretch), crystal.hkl)
+    star = d_star(crystal.lattice[0] * (1 + scaling), crystal.hkl)
     angle = two_theta(star, CU_KA1)
     factor = lorentz_polarisation(torch.from_numpy(star * CU_KA1 / 2)).numpy()
     return angle[angle < 89], (crystal.multiplicity * crystal.f2 * factor)[angle < 89]
 
 
-def drawn(crystal, stretch):
-    angle, height = lines(crystal, stretch)
+def drawn(crystal, scaling):
+    angle, height = lines(crystal, scaling)
     strong = np.argsort(-height)[:60]
     shapes = [h * line_profile(GRID, a) for a, h in zip(angle[strong], height[strong], strict=True)]
     return np.sum(shapes, axis=0)
@@ -59,7 +59,7 @@ def test_one_simulated_pattern_a_family_with_lines_in_place(cfg, bank):
 
 
 def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, bank, monkeypatch):
-    patterns = np.stack([drawn(bank.take([i]), STRETCH) for i in (0, 4, 8)]).astype(np.float32)
+    patterns = np.stack([drawn(bank.take([i]), SCALING) for i in (0, 4, 8)]).astype(np.float32)
     group = bank.group[[0, 4, 8]].copy()
     group[1] = bank.group[4] % 99 + 1  # published as something else
     measured = Measured(
@@ -70,7 +70,7 @@ def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, bank, m
     assert found.family.tolist() == ["a", "c"]
     assert found.crystals.name.tolist() == ["mineral 0", "mineral 4"]
     ratio = found.crystals.lattice / np.where(bank.lattice[[0, 8]] == 0, 1, bank.lattice[[0, 8]])
-    assert ratio[:, 0, 0] - 1 == pytest.approx(STRETCH, abs=5e-4)
+    assert ratio[:, 0, 0] - 1 == pytest.approx(SCALING, abs=5e-4)
     assert len(specimens.recognised(cfg, 1)) == 1
 
 

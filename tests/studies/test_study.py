@@ -104,7 +104,10 @@ def test_names_of_trainings_change_one_thing_each():
     assert len({(t.name, t.seed) for t in found}) == len(found)
     for name in ablations.PHYSICS:
         assert sum(t.name == name for t in found) == laptop.studies.ablations.seeds
+    more = laptop.stage1.steps * laptop.stage1.batch
     for training in found:
+        longer = more if training.name == ablations.LONGER else 0
+        assert training.patterns == laptop.studies.ablations.patterns + longer
         sections = bool(training.model) + bool(training.changes) + (training.start is not None)
         assert sections <= (2 if training.start else 1)
 

@@ -44,6 +44,7 @@ TRAIN, MINERALS = distribution(1), distribution(2)
 NULL = 0.9 * MINERALS + 0.1 * distribution(3)
 PRIOR = {"minerals": MINERALS.tolist(), "train": TRAIN.tolist(), "null": NULL.tolist()}
 PRIOR["null_held_out"] = PRIOR["null"][::-1]
+PRIOR |= {f"{key}_by_patterns": MINERALS.tolist() for key in ("null", "null_held_out")}
 NAMES = ("rruff-test", "amcsd-test", "random-crystals")
 CHOSEN = Calibration(T=2.0, w=0.8, a=0.3)
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from xrdlib.base.patterns import CU_KA1, GRID
+from xrdlib.base.records import concatenate
 from xrdlib.identification import library
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism, measured_like
@@ -23,7 +24,7 @@ def small_bank():
 def small_library(bank):
     """Half of the bank as measured structures, half as computed ones."""
     halves = bank.take(slice(0, N // 2)), bank.take(slice(N // 2, N))
-    return library.join(
+    return concatenate(
         [library.from_reflections(halves[0]), library.from_reflections(halves[1], computed=True)]
     )
 
@@ -89,8 +90,8 @@ def correlation(a, b):
 
 
 def by_class(known, cosines):
-    """Largest cosine of each class; the smallest of all where there is none."""
+    """Largest cosine of each class; the smallest of all, or 0, where there is none."""
     scores = np.full(99, np.nan)
     for group, cosine in zip(known.group, cosines, strict=True):
         scores[group - 1] = np.nanmax([scores[group - 1], cosine])
-    return np.where(np.isnan(scores), np.nanmin(scores), scores)
+    return np.where(np.isnan(scores), min(np.nanmin(scores), 0), scores)

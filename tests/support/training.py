@@ -1,10 +1,12 @@
 """A task small enough to be trained on in tests: noisy copies of fixed patterns, a tiny model."""
 
 import copy
+import multiprocessing
 import time
 
 import torch
 
+from xrdlib.base import provenance
 from xrdlib.learning.baselines import build
 from xrdlib.learning.train import train
 
@@ -57,3 +59,17 @@ def same(a, b):
 
 def losses(history):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
+
+
+def processes():
+    """What starts processes for training; they share one import of PyTorch and its compiler."""
+    context = multiprocessing.get_context("forkserver")
+    loaded = ["training", "torch._dynamo", "accelerate", "pytest", "xrdlib.simulation.stream"]
+    context.set_forkserver_preload(loaded)
+    return context
+
+
+def settle():
+    """In such a process: one thread, and code that stays the same under the tests' feet."""
+    torch.set_num_threads(1)
+    provenance.code_digest = lambda files: "settled"

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 
-from xrdlib.studies import information, knockout_study
+from xrdlib.studies import information, knockouts
 from xrdlib.studies.knockouts import KINDS
 from xrdlib.symmetry import groups
 
@@ -20,9 +20,9 @@ def readers(n=60):
     votes = information.Votes(label, np.arange(n).astype(str), np.ones(n))
     blind = np.log(np.tile(UNIFORM, (n, 1)))
     sees = information.posterior(information.readings()[information.LATTICE], label, UNIFORM)
-    found = {}
+    answers = {}
     for lost in product((False, True), repeat=len(KINDS)):
-        name = knockout_study.title([k for k, gone in zip(KINDS, lost, strict=True) if gone])
-        said = {knockout_study.RELEASED: blind if lost[0] else sees, "guess": blind}
-        found[name] = knockout_study.Answers(votes, said, said)
-    return found
+        name = knockouts.title([k for k, gone in zip(KINDS, lost, strict=True) if gone])
+        logp = {knockouts.RELEASED: blind if lost[0] else sees, "guess": blind}
+        answers[name] = knockouts.Answers(votes, logp)
+    return answers

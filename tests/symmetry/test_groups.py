@@ -31,22 +31,15 @@ def extinct(rotations, translations, hkl=HKL):
     return (np.abs(factors) < 1e-6).all(0)
 
 
-def hall_settings():
-    """Yield spglib's (type, rotations, translations), rhombohedral cells left out."""
-    for hall in range(1, 531):
-        kind = spglib.get_spacegroup_type(hall)
-        if kind.choice != "R":
-            found = spglib.get_symmetry_from_database(hall)
-            yield kind, found["rotations"], found["translations"]
-
-
 @pytest.fixture(scope="module")
 def settings():
-    """All settings of spglib: list of (number, choice, absences of HKL as bytes)."""
-    return [(k.number, k.choice, extinct(w, t).tobytes()) for k, w, t in hall_settings()]
-
-
-# --- the published table --------------------------------------------------------------------
+    """Spglib's (type, rotations, translations, absences of HKL), rhombohedral cells left out."""
+    found = []
+    for hall in range(1, 531):
+        if (kind := spglib.get_spacegroup_type(hall)).choice != "R":
+            w, t = spglib.get_symmetry_from_database(hall).values()
+            found.append((kind, w, t, extinct(w, t)))
+    return found
 
 
 def test_members_equal_the_published_ones_in_both_directions(table, reference_table):
@@ -62,12 +55,9 @@ def test_symbols_order_and_settings_equal_the_published_ones(table, reference_ta
         assert {re.sub(" ", "", s) for s in row.settings} == {symbol, *others}
 
 
-# --- what absences can tell -----------------------------------------------------------------
-
-
-def test_operations_and_absences_agree_with_spglib_in_the_reference_setting():
+def test_operations_and_absences_agree_with_spglib_in_the_reference_setting(settings):
     checked = set()
-    for kind, rotations, translations in hall_settings():
+    for kind, rotations, translations, expected in settings:
         if kind.number in checked or kind.choice not in ("", "b", "b1", "H", "2"):
             continue
         checked.add(kind.number)
@@ -77,7 +67,6 @@ def test_operations_and_absences_agree_with_spglib_in_the_reference_setting():
             for w, t in (ours, (rotations, translations))
         ]
         assert as_set[0] == as_set[1], kind
-        expected = extinct(rotations, translations)
         assert np.array_equal(groups.absent(kind.number, HKL), expected), kind
     assert checked == set(NUMBERS)
 
@@ -85,7 +74,7 @@ def test_operations_and_absences_agree_with_spglib_in_the_reference_setting():
 def test_97_classes_are_those_whose_absences_coincide_in_some_setting(table, settings):
     """Classes by another road: linked wherever any two of spglib's settings look alike."""
     families = np.searchsorted([2, 15, 74, 142, 194, 230], np.arange(231))
-    graph = nx.Graph((n, (families[n], pattern)) for n, _, pattern in settings)
+    graph = nx.Graph((k.number, (families[k.number], p.tobytes())) for k, _, _, p in settings)
     linked = {
         frozenset(node for node in component if isinstance(node, int))
         for component in nx.connected_components(graph)
@@ -94,8 +83,6 @@ def test_97_classes_are_those_whose_absences_coincide_in_some_setting(table, set
     assert linked == {frozenset(itertools.chain(*members)) for _, members in by_class}
     assert len(linked) == groups.N_CLASSES
 
-
-# --- what a symbol says ---------------------------------------------------------------------
 
 LATTICE = {"P": [], "A": ["bc"], "B": ["ac"], "C": ["ab"], "I": ["abc"], "F": ["ab", "ac"], "R": []}
 DIRECTIONS = {
@@ -145,15 +132,8 @@ def test_symbols_spell_exactly_the_absences_of_their_groups(table, settings):
         symbols = row.settings if axial else [row.symbol]
         said = {spelled(symbol, row.crystal_system, rotations) for symbol in symbols}
         for member in row.space_groups:
-            assert said == {p for n, _, p in settings if n == member}, (row.symbol, member)
-
-
-# --- templates ------------------------------------------------------------------------------
-
-
-def bits(space_group):
-    row = groups.templates()[groups.group_of_space_group()[space_group] - 1]
-    return {name for name, bit in zip(groups.TEMPLATE_BITS, row, strict=True) if bit}
+            absences = {p.tobytes() for k, _, _, p in settings if k.number == member}
+            assert said == absences, (row.symbol, member)
 
 
 def test_templates_are_distinct_and_well_formed(table):
@@ -180,10 +160,9 @@ def test_templates_are_distinct_and_well_formed(table):
     ],
 )
 def test_templates_read_as_what_they_are(space_group, expected):
-    assert bits(space_group) == expected
-
-
-# --- operations -----------------------------------------------------------------------------
+    row = groups.templates()[groups.group_of_space_group()[space_group] - 1]
+    bits = {name for name, bit in zip(groups.TEMPLATE_BITS, row, strict=True) if bit}
+    assert bits == expected
 
 
 def test_hermann_mauguin_symbols_name_the_space_groups():
@@ -204,9 +183,6 @@ def test_half_rotations_give_every_equivalent_reflection_the_same_weight():
         equivalents = np.concatenate([hkl @ rotations, -hkl @ rotations])
         ours = np.concatenate([hkl @ half, -hkl @ half])
         assert set(map(tuple, equivalents)) == set(map(tuple, ours))
-
-
-# --- bad input and the committed table ------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [0, 231, -1, 14.5, "14", None])

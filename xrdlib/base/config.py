@@ -13,19 +13,9 @@ PROFILES = ("tiny", "laptop", "regime", "released", "paper")
 
 
 def load(profile: str | None = None, path: str | os.PathLike | None = None) -> SimpleNamespace:
-    """Configuration of one profile, by default the one named in the file.
+    """Configuration of one profile, by default the one named in the file (params.yaml).
 
-    Parameters
-    ----------
-    profile : str, optional
-        tiny, laptop, regime, released or paper.
-    path : path-like, optional
-        Another params.yaml.
-
-    Returns
-    -------
-    types.SimpleNamespace
-        Nested; `profile` is among its attributes.
+    Nested namespaces; `profile` is among the attributes.
 
     Raises
     ------

@@ -13,8 +13,6 @@ from torch import Tensor
 
 _GOLDEN = 0x9E3779B97F4A7C15
 
-_MASK = (1 << 64) - 1
-
 
 def uniform(seed: int, index: Tensor, slot: int, n: int = 1) -> Tensor:
     """Uniform random numbers in [0, 1).
@@ -65,8 +63,8 @@ def _positions(n, device):
 
 def _bits(seed, index, slot, position):
     """32 random bits (int32) for each broadcast (index, position)."""
-    stream = _splitmix64_int(_splitmix64_int(int(seed) & _MASK) ^ (int(slot) & _MASK))
-    key = _splitmix64(index.to(torch.int64) ^ _signed(stream))
+    stream = _splitmix64(_splitmix64(torch.tensor(int(seed))) ^ int(slot))
+    key = _splitmix64(index.to(torch.int64) ^ int(stream))
     low, high = key.to(torch.int32), (key >> 32).to(torch.int32)
     x = position.to(torch.int32) + low
     x = _lowbias32_(x)
@@ -86,14 +84,6 @@ def _splitmix64(x):
     x = (x ^ ((x >> 30) & ((1 << 34) - 1))) * _signed(0xBF58476D1CE4E5B9)
     x = (x ^ ((x >> 27) & ((1 << 37) - 1))) * _signed(0x94D049BB133111EB)
     return x ^ ((x >> 31) & ((1 << 33) - 1))
-
-
-def _splitmix64_int(x):
-    """The same step on a Python integer."""
-    x = (x + _GOLDEN) & _MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return x ^ (x >> 31)
 
 
 def _signed(x, bits=64):

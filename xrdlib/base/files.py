@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 
 from .errors import XrdlibError
 
+NAME = "lock"
 _UNFINISHED = ".tmp"
-
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some network file systems
 
 
@@ -22,20 +22,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some network fi
 def replacing(
     path: str | os.PathLike, before: Callable[[], None] | None = None
 ) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of the one at `path` when all went well.
+    """Open a binary file that takes the place of the one at `path` when all went well.
 
-    It is written beside its final name, flushed to disk and renamed.
-
-    Parameters
-    ----------
-    path : path-like
-        Its folder is made if need be.
-    before : callable, optional
-        Called without arguments when the new file is whole, just before it takes its place.
-
-    Yields
-    ------
-    binary file
+    It is written beside its final name, in a folder that is made if need be, flushed to disk and
+    renamed. `before` is called when the new file is whole, just before it takes its place.
 
     Raises
     ------
@@ -85,24 +75,16 @@ def _flush_folder(folder):
         os.close(handle)
 
 
-NAME = "lock"
-
-
 class FolderInUse(XrdlibError):
     """A folder that another process is working in."""
 
 
 @contextmanager
 def held(folder: str | os.PathLike) -> Iterator[None]:
-    """Context in which no other process holds the same folder.
+    """Context in which no other process holds the same folder, which is made if need be.
 
     The lock is the operating system's, on a file `lock` in the folder that names the process. It
     ends with the process, however that ends; the file stays and means nothing by itself.
-
-    Parameters
-    ----------
-    folder : path-like
-        Made if need be.
 
     Raises
     ------
@@ -142,6 +124,7 @@ def _sign(file):
 
 
 def _holder(path):
+    told = ""
     with suppress(OSError):  # elsewhere than on POSIX systems a locked file may not be readable
-        return path.read_text(errors="replace") or "another process"
-    return "another process"
+        told = path.read_text(errors="replace")
+    return told or "another process"

@@ -13,9 +13,7 @@ from torch import Tensor
 from .errors import XrdlibError
 
 CU_KA1 = 1.540593  # angstrom; the wavelength of the grid
-
 MIN_POINTS = 100  # fewer measured points than this hold no diffraction pattern
-
 MAX_STEP = 0.2  # degrees; coarser steps miss whole reflections
 
 
@@ -39,7 +37,6 @@ class Grid:
 
 
 GRID = Grid(5.0, 90.0, 0.02)  # what models read
-
 CALCULATION_GRID = Grid(5.0, 90.0, 0.01)  # what `simulate` returns
 
 
@@ -59,17 +56,6 @@ def normalise(x: Tensor) -> Tensor:
     x = x.float().clamp(min=0)
     # The square root evens out counting noise and lifts the weak lines that decide absences.
     return (x / x.amax(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)).sqrt()
-
-
-def preprocess(
-    two_theta: np.ndarray, intensity: np.ndarray, wavelength: float = CU_KA1, grid: Grid = GRID
-) -> np.ndarray:
-    """Measured pattern to network input: `to_grid`, then `normalise`.
-
-    Parameters, shapes and errors are those of `to_grid`.
-    """
-    on_grid = to_grid(two_theta, intensity, wavelength, grid)
-    return normalise(torch.from_numpy(on_grid)).numpy()
 
 
 def to_grid(
@@ -165,13 +151,8 @@ def _checked(two_theta, intensity, wavelength):
 
 def _resample(angle, counts, grid):
     """Average or interpolate sorted samples onto the grid, row by row."""
-    edge = np.concatenate(
-        [
-            [1.5 * angle[0] - 0.5 * angle[1]],
-            (angle[1:] + angle[:-1]) / 2,
-            [1.5 * angle[-1] - 0.5 * angle[-2]],
-        ]
-    )
+    first, last = 1.5 * angle[0] - 0.5 * angle[1], 1.5 * angle[-1] - 0.5 * angle[-2]
+    edge = np.concatenate([[first], (angle[1:] + angle[:-1]) / 2, [last]])
     target = grid.two_theta
     low = np.clip(target - grid.step / 2, edge[0], edge[-1])
     high = np.clip(target + grid.step / 2, edge[0], edge[-1])

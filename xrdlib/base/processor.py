@@ -16,13 +16,9 @@ def precision(wanted: str = "auto", device: str | torch.device = "cpu") -> str:
     Parameters
     ----------
     wanted : str
-        "float32", "bfloat16" or "auto": bfloat16 where the device computes it natively.
+        "float32", "bfloat16" or "auto": bfloat16 where the device computes it natively. An explicit
+        choice is obeyed, slow bfloat16 with a warning.
     device : str or torch.device
-
-    Returns
-    -------
-    str
-        "float32" or "bfloat16". An explicit choice is obeyed, slow bfloat16 with a warning.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Which code a result comes from: what a notebook uses, and what makes a training run this one.
 
-    xrdlib digests build/code notebooks/03_stage1.ipynb
+    xrdlib digests build/code notebooks/04_stage1.ipynb
 
 writes a digest of all code behind a notebook, which its stage in dvc.yaml depends on. Imports are
 followed statically, through every module and into functions. `xrdlib/__init__.py` only forwards
@@ -38,10 +38,7 @@ _APART = ("checkpoint", "errors", "files", "paths", "provenance", "tensorfile")
 def of_notebook(path: str | os.PathLike) -> list[str]:
     """Files of the package that a notebook uses, directly or through other modules.
 
-    Returns
-    -------
-    list of str
-        Sorted, relative to the project: modules, and the tables and templates that they name.
+    Sorted, relative to the project: modules, and the tables and templates that they name.
 
     Raises
     ------
@@ -116,13 +113,19 @@ def code_digest(files: Iterable[str | os.PathLike]) -> str:
 def write(folder: str | os.PathLike, notebooks: Iterable[str | os.PathLike]) -> None:
     """Write into a folder for each notebook the digests of the files that it uses, one a line.
 
-    A file there is named as its notebook, without suffix; errors are those of `of_notebook`.
+    A file there is named as its notebook, or as a module of the package (.py), without suffix;
+    errors are those of `of_notebook`.
     """
     digest = cache(_digest)
     for path in map(Path, notebooks):
-        lines = [f"{digest(ROOT / name)}  {name}\n" for name in of_notebook(path)]
+        files = of_source(f"import {_dotted(path)}") if path.suffix == ".py" else of_notebook(path)
+        lines = [f"{digest(ROOT / name)}  {name}\n" for name in files]
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / path.stem).write_text("".join(lines), encoding="utf-8")
+
+
+def _dotted(path):
+    return ".".join(path.with_suffix("").parts)
 
 
 def _code(path):
@@ -188,16 +191,12 @@ def _data():
 def _digest(path):
     content = path.read_bytes()
     if path.suffix == ".py":
+        for node in ast.walk(tree := ast.parse(content)):
+            if isinstance(body := getattr(node, "body", None), list):
+                body[:] = [statement for statement in body if not _is_text(statement)]
         # Source again and not a dump of the tree, whose form changes with Python's version.
-        content = ast.unparse(_without_texts(ast.parse(content))).encode()
+        content = ast.unparse(tree).encode()
     return hashlib.sha256(content).hexdigest()
-
-
-def _without_texts(tree):
-    for node in ast.walk(tree):
-        if isinstance(body := getattr(node, "body", None), list):
-            node.body = [statement for statement in body if not _is_text(statement)]
-    return tree
 
 
 def _is_text(statement):

@@ -1,4 +1,4 @@
-"""Ragged records that the simulator passes around: crystals and their reflections."""
+"""Records of arrays with one row an item: crystals, their reflections, and others of that kind."""
 
 import os
 from collections.abc import Iterable
@@ -27,7 +27,18 @@ def offsets(counts: Iterable[int]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(list(counts))]).astype(np.int64)
 
 
-class Ragged:
+class Record:
+    """Base of dataclasses whose arrays have one row an item."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[-1].name))
+
+    def take(self, index: np.ndarray | list | slice) -> Self:
+        """The items at `index` (integers, a mask or a slice), in that order, as a new record."""
+        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+class Ragged(Record):
     """A dataclass of arrays about n items: `start[i]:start[i + 1]` are the rows of item i.
 
     `ROWS` names the attributes with one entry a row; all others but `start` have one an item.
@@ -87,6 +98,14 @@ class Crystals(Ragged):
 
     ROWS = ("number", "frac", "occupancy")
 
+    @property
+    def elements(self) -> np.ndarray:
+        """Elements of each crystal, (n, 2) uint64: bit z % 64 of number z // 64 for element z."""
+        bits = np.zeros((len(self.number), 2), dtype=np.uint64)
+        z = self.number.astype(np.uint64)
+        bits[np.arange(len(z)), z // 64] = np.uint64(1) << z % 64
+        return np.bitwise_or.reduceat(bits, self.start[:-1])
+
 
 @dataclass
 class Reflections(Ragged):
@@ -100,6 +119,8 @@ class Reflections(Ragged):
         Number of equivalents, Friedel opposites included.
     f2 : ndarray, (m,) float32
         |F|^2 in electrons squared, no Debye-Waller factor.
+    elements : ndarray, (n, 2) uint64
+        Whose atoms each crystal holds, see `Crystals.elements`.
     lattice, start, rotations, space_group, group, name
         As in `Crystals`.
     """
@@ -112,6 +133,7 @@ class Reflections(Ragged):
     rotations: np.ndarray
     space_group: np.ndarray
     group: np.ndarray
+    elements: np.ndarray
     name: np.ndarray
 
     ROWS = ("hkl", "multiplicity", "f2")
@@ -128,42 +150,52 @@ def concatenate(records: Iterable[Ragged]) -> Ragged:
     records = list(records)
     if not records or len({type(r) for r in records}) != 1:
         raise XrdlibError("concatenate needs one or more records of one type.")
-    joined = {
-        f.name: np.concatenate([getattr(r, f.name) for r in records]) for f in fields(records[0])
-    }
-    counts = np.concatenate([np.diff(r.start) for r in records])
-    joined["start"] = offsets(counts)
+    names = [f.name for f in fields(records[0])]
+    joined = {name: np.concatenate([getattr(r, name) for r in records]) for name in names}
+    joined["start"] = offsets(np.concatenate([np.diff(r.start) for r in records]))
     return type(records[0])(**joined)
 
 
-def save(record: Ragged, path: str | os.PathLike) -> None:
-    """Write a record to `path` as an uncompressed .npz that loads without pickle.
+def save(record: Record, path: str | os.PathLike) -> None:
+    """Write a record to `path`; see `save_arrays`."""
+    save_arrays(path, {f.name: getattr(record, f.name) for f in fields(record)})
+
+
+def load(kind: type[Record], path: str | os.PathLike) -> Record:
+    """Read a record of class `kind`; XrdlibError as `load_arrays`, or if an array is lacking."""
+    arrays = load_arrays(path)
+    if lacking := [f.name for f in fields(kind) if f.name not in arrays]:
+        raise XrdlibError(f"{path} is no {kind.__name__} file: it lacks {', '.join(lacking)}.")
+    return kind(**{f.name: arrays[f.name] for f in fields(kind)})
+
+
+def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> None:
+    """Write named arrays as an uncompressed .npz that loads without pickle.
 
     Raises
     ------
     XrdlibError
         If an array holds Python objects, or the file cannot be written.
     """
-    arrays = {f.name: np.asarray(getattr(record, f.name)) for f in fields(record)}
     for name, array in arrays.items():
-        if array.dtype.hasobject:
+        if np.asarray(array).dtype.hasobject:
             raise XrdlibError(f"{path}: the array {name!r} holds objects; give it a plain dtype.")
     with files.replacing(path) as file:
         np.savez(file, **arrays)
 
 
-def load(kind: type[Ragged], path: str | os.PathLike) -> Ragged:
-    """Read a record of class `kind` written by `save`.
+def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Arrays that `save_arrays` wrote.
 
     Raises
     ------
     XrdlibError
-        If the file is missing or lacks one of the record's arrays.
+        If the file is missing or damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            return kind(**{f.name: file[f.name] for f in fields(kind)})
+            return dict(file)
     except FileNotFoundError:
         raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
-    except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
-        raise XrdlibError(f"{path} is not a readable {kind.__name__} file: {error}.") from None
+    except (BadZipFile, EOFError, OSError, ValueError) as error:
+        raise XrdlibError(f"{path} is damaged ({error}); run the stage that writes it.") from None

@@ -14,37 +14,24 @@ from .errors import XrdlibError
 from .files import write_text
 
 MAIN = "physics transformer"  # the model that the experiment is about, as tables name it
-
-
 _MADE = "made_with"
-
 _LIST = "content"  # the key of what is no dict
-
 # What decides a result: a run writes its results, figures and tables into the checkout itself.
 _CODE = ("xrdlib", "notebooks", "params.yaml", "dvc.yaml", ":!*.lock")
-
 _UNKNOWN = "unknown"
-
 _BEGUN = time.monotonic()
 
 
 def stamp(config: SimpleNamespace, precision: str | None = None) -> dict:
     """What makes a result, said by the process that makes it.
 
-    Parameters
-    ----------
-    config : namespace
-        As from `config.load`.
-    precision : str, optional
-        Of a training's forward passes, as its history records it; left out where there is none.
-
     Returns
     -------
     dict
         "version" of this package, "commit" of the checkout ("unknown" where there is none) with
         "dirty" (whether its code differs from the commit), "processor" (its model, and "gpu"
-        where one is used), "threads", "seconds" since the process began, "precision" and
-        "configuration".
+        where one is used), "threads", "seconds" since the process began, "configuration", and the
+        "precision" of a training's forward passes where one is given.
     """
     made = {"version": __version__, **_checkout(), "processor": _processor()}
     if config.device.startswith("cuda"):
@@ -64,8 +51,6 @@ def write(
 
     Parameters
     ----------
-    config : namespace
-    name : str
     content : dict or list
         Of JSON values, arrays and namespaces.
     made : dict, optional
@@ -76,7 +61,7 @@ def write(
     XrdlibError
         If the content cannot be written as JSON, or the file cannot be written.
     """
-    path = paths.results(config.profile) / f"{name}.json"
+    path = _path(config, name)
     content = content if isinstance(content, dict) else {_LIST: content}
     content = {**content, _MADE: made or stamp(config, content.get("precision"))}
     try:
@@ -126,11 +111,15 @@ def mixed(config: SimpleNamespace, names: list[str]) -> str:
 
 def exists(config: SimpleNamespace, name: str) -> bool:
     """Whether there is a results/PROFILE/NAME.json."""
-    return (paths.results(config.profile) / f"{name}.json").exists()
+    return _path(config, name).exists()
+
+
+def _path(config, name):
+    return paths.results(config.profile) / f"{name}.json"
 
 
 def _loaded(config, name):
-    path = paths.results(config.profile) / f"{name}.json"
+    path = _path(config, name)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -152,15 +141,13 @@ def _checkout():
     """Commit of the project's checkout, and whether code was changed since."""
     try:
         top, commit = _output("git", "rev-parse", "--show-toplevel", "HEAD").split("\n")
-        # A package that is installed somewhere inside another project's checkout.
-        if not paths.ROOT.samefile(top):
-            return {"commit": _UNKNOWN}
-        return {
-            "commit": commit,
-            "dirty": bool(_output("git", "status", "--porcelain", "--", *_CODE)),
-        }
+        # Else it is a package that is installed somewhere inside another project's checkout.
+        if paths.ROOT.samefile(top):
+            changed = _output("git", "status", "--porcelain", "--", *_CODE)
+            return {"commit": commit, "dirty": bool(changed)}
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": _UNKNOWN}
+        pass  # no checkout, or no git
+    return {"commit": _UNKNOWN}
 
 
 def _output(*command):

@@ -25,15 +25,7 @@ def write(
 ) -> None:
     """Write a file, or leave everything as it was.
 
-    Parameters
-    ----------
-    path : path-like
-        Its folder is made if need be.
-    tensors : dict of Tensor
-    header : dict
-        Of JSON values.
-    keep_as : path-like, optional
-        New name for the file that stands at `path`, if that file is whole.
+    The file that stands at `path` is renamed to `keep_as` if that is given and the file is whole.
 
     Raises
     ------

@@ -4,11 +4,12 @@ import errno
 import os
 import re
 import sys
+from collections.abc import Callable
 
 import click
 
 from ..base.config import PROFILES
-from ..base.errors import XrdlibError
+from ..base.errors import XrdlibError, printable
 
 _FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
@@ -55,6 +56,45 @@ class Commands(_Examples, click.Group):
             return complain(f"What was found cannot be written: {problem.strerror}; make room.")
 
 
+class Wavelength(click.ParamType):
+    """Angstrom unless a unit is named, or the name of a line, which is looked up later."""
+
+    name = "wavelength"
+
+    def convert(
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | float:
+        from ..prediction.reading.scans import typed_wavelength
+
+        return typed_wavelength(str(value))
+
+
+def reading_options(function: Callable) -> Callable:
+    """Options of the commands that read a pattern file."""
+    for option in (
+        click.option(
+            "--scan", type=int, metavar="N", help="which scan of a file that holds several, from 1"
+        ),
+        click.option(
+            "--axis",
+            type=click.Choice(("two_theta", "d", "q")),
+            help="what the positions are; by default what the file says, else two_theta",
+        ),
+        click.option(
+            "--wavelength",
+            type=Wavelength(),
+            metavar="W",
+            help="a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else "
+            "CuKa",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+weights_option = click.option(
+    "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
+)
 profile_option = click.option(
     "--profile", type=click.Choice(PROFILES), help="by default the one named in params.yaml"
 )
@@ -62,10 +102,8 @@ profile_option = click.option(
 
 def complain(problem: object) -> int:
     """One line on stderr, which calls options as they are typed here; the exit code."""
-    printable = "".join(c if c.isprintable() else "?" for c in str(problem))
-    printable = re.sub(
-        r"\b(axis|scan|wavelength)=(?=(\S?))", lambda m: f"--{m[1]}{m[2] and ' '}", printable
-    )
+    said = printable(problem)
+    said = re.sub(r"\b(axis|scan|wavelength)=(?=(\S?))", lambda m: f"--{m[1]}{m[2] and ' '}", said)
     # At once: a launcher that lost one of its processes soon ends the others.
-    print(f"xrdlib: {printable}", file=sys.stderr, flush=True)
+    print(f"xrdlib: {said}", file=sys.stderr, flush=True)
     return 2

@@ -2,8 +2,7 @@
 
 import click
 
-from .frame import Command
-from .predict import Wavelength
+from .frame import Command, reading_options, weights_option
 
 EXAMPLES = """examples:
   xrdlib index pattern.xy
@@ -22,29 +21,14 @@ sought.
 @click.argument("file", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="print JSON, for machines")
 @click.option("--top", type=click.IntRange(1), default=10, metavar="K", help="cells (default 10)")
-@click.option(
-    "--wavelength",
-    type=Wavelength(),
-    metavar="W",
-    help="a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else CuKa",
-)
-@click.option(
-    "--axis",
-    type=click.Choice(("two_theta", "d", "q")),
-    help="what the positions are; by default what the file says, else two_theta",
-)
-@click.option(
-    "--scan", type=int, metavar="N", help="which scan of a file that holds several, from 1"
-)
+@reading_options
 @click.option(
     "--hkl",
     type=click.Path(),
     metavar="CSV",
     help="write the peaks of the first cell to this file: indices, 2theta calculated and observed",
 )
-@click.option(
-    "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
-)
+@weights_option
 def index(
     file: str,
     as_json: bool,
@@ -62,7 +46,7 @@ def index(
     from .. import read_pattern
     from ..base.errors import XrdlibError
     from ..base.files import write_text
-    from ..prediction import answer, cell_table, cell_words, doubts, peak_positions
+    from ..prediction import answer, cell_table, cell_words, doubts, flags, peak_positions
     from ..prediction.predictor import load_predictor
 
     predictor = load_predictor(weights)
@@ -71,7 +55,7 @@ def index(
     scan = pattern.two_theta, pattern.intensity, used
     found = doubts.of_pattern(*scan, assumed, predictor.grid)
     found |= {"wavelength_assumed": ""} if assumed else {}
-    notes = [answer.FLAGS[flag] for flag in found if flag not in ("no_peaks", "few_peaks")]
+    notes = [flags.FLAGS[flag] for flag in found if flag not in ("no_peaks", "few_peaks")]
     peaks, cells = cell_table.find_cells(predictor, *scan)
     cells = cells[:top]
     form = cell_words.document if as_json else cell_words.listing

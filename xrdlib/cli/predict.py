@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..base.errors import XrdlibError
-from .frame import Command, complain
+from .frame import Command, complain, reading_options, weights_option
 
 _FEW = 8  # files a process, below which starting another takes longer than it saves
 
@@ -19,6 +19,8 @@ EXAMPLES = """examples:
   xrdlib predict pattern.xy --prior system=monoclinic   the system is known beforehand
   xrdlib predict pattern.xy --prior sg=14,15            one of these space groups
   xrdlib predict pattern.xy --prior "P21/c=3,C2/c=1"    odds of three to one
+  xrdlib predict pattern.xy --elements Ca,Mg,Si,O       known structures of these alone
+  xrdlib predict pattern.xy --library my_structures     a folder of CIF files joins them
   xrdlib predict measured "more/*.xrdml" --out answers.json   folders, quoted wildcards
   xrdlib predict measured --html report.html            a page with a table, and one a file
   xrdlib predict pattern.xy --html report.html --cell 9.85,18.05,5.30,90,104.7,90
@@ -27,20 +29,6 @@ EXAMPLES = """examples:
 Many files are shared among all cores; --jobs 1 keeps to one. A file that cannot be answered gets
 one sentence on stderr and does not stop the others; the exit code is then 2.
 """
-
-
-class Wavelength(click.ParamType):
-    """Angstrom, or the name of a line, which is looked up later."""
-
-    name = "wavelength"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | float:
-        try:
-            return float(value)
-        except ValueError:
-            return value
 
 
 class _Cell(click.ParamType):
@@ -62,20 +50,7 @@ class _Cell(click.ParamType):
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="print JSON, for machines")
 @click.option("--csv", "as_csv", is_flag=True, help="print CSV, for machines")
-@click.option(
-    "--wavelength",
-    type=Wavelength(),
-    metavar="W",
-    help="a line as CuKa, CuKa1, MoKa, or angstrom; by default what the file says, else CuKa",
-)
-@click.option(
-    "--axis",
-    type=click.Choice(("two_theta", "d", "q")),
-    help="what the positions are; by default what the file says, else two_theta",
-)
-@click.option(
-    "--scan", type=int, metavar="N", help="which scan of a file that holds several, from 1"
-)
+@reading_options
 @click.option(
     "--prior",
     default="minerals",
@@ -99,10 +74,18 @@ class _Cell(click.ParamType):
     "and the report shows which lines decide",
 )
 @click.option(
-    "--html",
+    "--elements",
+    metavar="E",
+    help='as Ca,Mg,Si,O: the specimen has no others (but H); "Si O ...": it has at least these',
+)
+@click.option(
+    "--library",
     type=click.Path(),
-    metavar="REPORT",
-    help="write one page with pictures to this file",
+    metavar="FOLDER",
+    help="CIF files that join the known structures",
+)
+@click.option(
+    "--html", type=click.Path(), metavar="REPORT", help="write one page with pictures to this file"
 )
 @click.option(
     "--out",
@@ -116,9 +99,7 @@ class _Cell(click.ParamType):
     metavar="N",
     help="processes; by default one, and as many as there are cores for many files",
 )
-@click.option(
-    "--weights", type=click.Path(), metavar="FILE", help="a predictor of your own training"
-)
+@weights_option
 def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: object) -> int:
     """Rank the extinction groups of measured powder patterns: FILES, folders, quoted wildcards.
 
@@ -134,7 +115,7 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     from ..prediction import many, text
     from ..prediction.answer import Request
 
-    names = ("wavelength", "prior", "top", "coverage", "cell")
+    names = ("wavelength", "prior", "top", "coverage", "cell", "elements", "library")
     task = many.Task(
         Request(*(options[name] for name in names)),
         *(options[name] for name in ("axis", "scan", "weights")),
@@ -142,7 +123,7 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     )
     for line in text.understood(options["prior"]):
         click.echo(line, err=True)
-    found, problems = _expanded(files)
+    found, problems = _expanded(files, [Path(path).resolve() for path in (out, html) if path])
     jobs = options["jobs"] or max(1, min(os.cpu_count() or 1, len(found) // _FEW))
     answered = []
     for problem in problems:
@@ -168,8 +149,12 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     return 2 if problems else 0
 
 
-def _expanded(arguments):
-    """Files that arguments name, and sentences about those that name none."""
+def _expanded(arguments, results):
+    """Files that arguments name, and sentences about those that name none.
+
+    What an earlier run wrote to the same place, or beside it as pages, is no file in a folder.
+    """
+    results = [*results, *(path.with_name(f"{path.stem}_files") for path in results)]
     files, problems = [], []
     for name in arguments:
         path = Path(name)
@@ -180,6 +165,8 @@ def _expanded(arguments):
             own = [p for p in sorted(glob(name, recursive=True)) if Path(p).is_file()]
         else:
             own = [name]
+        if own != [name]:
+            own = [p for p in own if not {(q := Path(p).resolve()), *q.parents} & {*results}]
         files += own
         if not own:
             problems.append(f"{name}: there is no file; check the name.")

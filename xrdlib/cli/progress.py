@@ -18,11 +18,8 @@ from pathlib import Path
 from ..base import files
 
 _DVC = (sys.executable, "-m", "dvc")
-
 _EDGE = re.compile(r'"(.+)" -> "(.+)";')
-
 _NODE = re.compile(r'"([^"]+)";')
-
 _STAGE = re.compile(r"(Running s|S)tage '(.+?)'(:$| didn't change| is cached)")
 
 # What DVC says beside, of use to those who type its commands themselves.
@@ -62,36 +59,32 @@ class Course:
         self, stages: Iterable[str], expected: Iterable[str], seconds: dict[str, float], now: float
     ) -> None:
         self.total, self.begun, self.number = len(set(stages)), now, 0
-        self.pending, self.seconds = set(expected), dict(seconds)
-        self.before = dict(seconds)
+        self.pending, self.before, self.took = set(expected), dict(seconds), {}
         self.stage = self.since = None
-        self.took = {}
 
     def begin(self, stage: str, now: float, runs: bool = True) -> str | None:
         """A stage begins, and so the one before has ended; the line to show, if there is one."""
         self.end(now)
         self.number += 1
-        if not runs:
-            self.pending.discard(stage)
-            return None
-        self.stage, self.since = stage, now
-        left = self.left(stage)
+        left = self._left(stage)
         self.pending.discard(stage)
-        if self.before.get(stage, _LEAST) < _LEAST:
+        if runs:
+            self.stage, self.since = stage, now
+        if not runs or self.before.get(stage, _LEAST) < _LEAST:
             return None
         of = f" of {self.total}" if self.total >= self.number else ""
         name = stage.rpartition(":")[2]
         return f"stage {self.number}{of} ({name}), {_minutes(now - self.begun)} so far{left}"
 
-    def left(self, stage: str) -> str:
+    def _left(self, stage):
         """About how long it takes from the beginning of a stage, in words."""
         pending = self.pending | {stage}
-        known = [self.before[name] for name in pending if name in self.before]
+        known = [self.before[name] for name in pending & self.before.keys()]
         if not known:
             return ""
         # A machine that is slower than the last one is slower in all stages.
-        then = sum(self.before[name] for name in self.took if name in self.before)
-        here = sum(taken for name, taken in self.took.items() if name in self.before)
+        both = self.took.keys() & self.before.keys()
+        then, here = (sum(took[name] for name in both) for took in (self.before, self.took))
         about = "about" if len(known) == len(pending) else "at least"
         scale = here / then if then > 30 else 1
         return f", {about} {_minutes(scale * sum(known))} to go"
@@ -99,7 +92,7 @@ class Course:
     def end(self, now: float) -> None:
         """The stage that was running has ended well."""
         if self.stage is not None:
-            self.took[self.stage] = self.seconds[self.stage] = round(now - self.since, 1)
+            self.took[self.stage] = round(now - self.since, 1)
         self.stage = None
 
 
@@ -181,7 +174,9 @@ def _read(path):
 def _write(course, path):
     if path and course.took:
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_text(path, json.dumps(course.seconds, indent=1, sort_keys=True) + "\n")
+        files.write_text(
+            path, json.dumps(course.before | course.took, indent=1, sort_keys=True) + "\n"
+        )
 
 
 def _minutes(seconds):

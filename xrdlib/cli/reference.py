@@ -15,6 +15,7 @@ GROUPS_EXAMPLES = """examples:
 FETCH_EXAMPLES = """examples:
   xrdlib fetch                  what there is, and under which terms
   xrdlib fetch amcsd
+  xrdlib fetch materials-project --clone topology_databases
 """
 
 
@@ -36,10 +37,21 @@ def groups(group: str | None) -> None:
 
 @click.command(cls=Command, epilog=FETCH_EXAMPLES, short_help="fetch a data set")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-def fetch(names: tuple[str, ...]) -> None:
+@click.option(
+    "--clone", type=click.Path(), metavar="FOLDER", help="where the files are, for a set made here"
+)
+def fetch(names: tuple[str, ...], clone: str | None) -> None:
     """Fetch external data sets into the data folder, checked by hash."""
-    from ..structures import datasets
+    from ..base import paths
+    from ..structures import datasets, materials_project
 
+    if clone and names != (materials_project.NAME,):
+        raise click.UsageError(f"--clone goes with {materials_project.NAME} alone")
+    if clone:
+        file = paths.cache_dir() / datasets.REGISTRY[materials_project.NAME].file
+        number = materials_project.collect(clone, datasets.fetch("known-formulas"), file)
+        click.echo(f"{materials_project.NAME}: {number} structures in {file}")
+        return
     for name in names:
         click.echo(f"{name}: {datasets.fetch(name)}")
     if not names:

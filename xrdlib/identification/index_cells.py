@@ -19,12 +19,17 @@ from ..symmetry.cells import (
 )
 from .index_search import MOST_LINES, search
 from .line_finder import Lines
+from .triclinic_search import search_triclinic
 
 SHIFTS = (0.0, -0.04, 0.04)  # degrees; zero shifts that lattices are sought with
 
 _SURE = 2.0  # score for each line, beyond which no better lattice is to be expected
 
 _REFINED = 8  # lattices of each system
+
+_FIRST = 16  # lines that triclinic lattices are sought with
+
+_SURPLUS = 6.0  # of the score of a triclinic lattice, over that of others that are as good
 
 _MATCHES = (0.06, 0.05, 0.035, 0.03)  # degrees; lines within this are fitted, step by step
 
@@ -49,6 +54,7 @@ _TYPICAL = {
     "hexagonal": (6.0, 6.0, 8.0, 90.0, 90.0, 120.0),
     "orthorhombic": (5.1, 6.3, 7.7, 90.0, 90.0, 90.0),
     "monoclinic": (5.1, 6.3, 7.7, 90.0, 100.0, 90.0),
+    "triclinic": (5.1, 6.3, 7.7, 81.0, 95.0, 103.0),
 }
 
 
@@ -59,7 +65,8 @@ class Indexed(NamedTuple):
     ----------
     score : ndarray, (99,)
         Log-likelihood of the places of lines under the best lattice of the group's system, over
-        that of lines anywhere; NaN where no lattice was found.
+        that of lines anywhere; NaN where no lattice was found, and for the triclinic group, whose
+        lattices are only judged by their fits to the whole pattern.
     lines, explained : ndarray, (99,)
         Lines that the group allows in the range, and observed lines that they explain; 0 likewise.
     cell : dict of int to tuple
@@ -90,9 +97,9 @@ class Lattice(NamedTuple):
     Attributes
     ----------
     system : str
-        One of `lattice_systems.SYSTEMS`.
+        One of `cells.LATTICES`.
     parameters : ndarray, (p,)
-        See `lattice_systems`.
+        See `cells.EXPANSION`.
     score : float
         Of its best group, see `Indexed`.
     """
@@ -134,11 +141,29 @@ def index(lines, sets, shifts=SHIFTS):
                 if scored:
                     best = max(row[0] for row in scored.values())
                     own[system].append(Lattice(system, parameters, float(best)))
-        if found[0].max(where=np.isfinite(found[0]), initial=-np.inf) > _SURE * len(two_theta):
+        best = found[0].max(where=np.isfinite(found[0]), initial=-np.inf)
+        if best > _SURE * len(two_theta):
             break
+    else:
+        own["triclinic"] = _triclinic(two_theta, height, shifts, best + _SURPLUS)
     lattices = [x for rows in own.values() for x in sorted(rows, key=lambda x: -x.score)]
     n = len(lines.two_theta), len(two_theta)
     return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n, lattices, lines)
+
+
+def _triclinic(two_theta, height, shifts, least):
+    """Triclinic lattices with a score above the least."""
+    found = []
+    for shift in shifts:
+        for parameters in search_triclinic(two_theta[:_FIRST] - shift):
+            zero = shift
+            for n in (_FIRST, len(two_theta)):
+                parameters, zero = refine(parameters, "triclinic", two_theta[:n], zero)
+            scored = _scores(parameters, zero, "triclinic", two_theta, height)
+            found += [Lattice("triclinic", parameters, float(x[0])) for x in scored.values()]
+        if any(x.score > _SURE * len(two_theta) for x in found):
+            break
+    return [x for x in found if x.score > least]
 
 
 def refine(parameters, system, two_theta, zero=0.0):

@@ -21,18 +21,18 @@ _BASES = {"cubic": 5, "tetragonal": 7, "hexagonal": 7, "orthorhombic": 7, "monoc
 # Sets of indices that give reflections of the same 1/d^2, about.
 _EQUIVALENT = {"cubic": 6, "tetragonal": 2, "hexagonal": 2, "orthorhombic": 1, "monoclinic": 1}
 
-_BIN = 2e-5  # per square angstrom
+BIN = 2e-5  # per square angstrom
 
 _SMALLEST, _LARGEST = 20.0, 4000.0  # cubic angstrom
 
 _NARROW, _WIDE = 0.16, 0.0008  # per square angstrom; A, B and C: edges of about 2.5 to 35 angstrom
 
-_EXPLAINED = 0.6  # of the lines, at least
+EXPLAINED = 0.6  # of the lines, at least
 
-_BY_CHANCE = 0.05  # of the lines that a right lattice leaves unexplained
+BY_CHANCE = 0.05  # of the lines that a right lattice leaves unexplained
 
 # Not for infinities, which mark rows that are still empty.
-_FAST = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
+FAST = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
 
 _MOST_BY_CHANCE = 3.0  # lines of a lattice near any place
 
@@ -63,12 +63,7 @@ def search(two_theta, sets, system, keep=12):
     if n <= p or not len(sets):
         return np.zeros((0, p))
     bases = np.array(list(combinations(range(min(_BASES[system], n)), p)))
-    limit = inverse_square(two_theta[-1] + TOLERANCE)
-    near = np.zeros(int(limit / _BIN) + 2, dtype=np.int64)
-    low, high = (inverse_square(two_theta + d) / _BIN for d in (-TOLERANCE, TOLERANCE))
-    for i, (first, last) in enumerate(zip(low.astype(int), high.astype(int), strict=True)):
-        near[first : last + 1] |= 1 << i
-    span = two_theta[-1] - min(two_theta[0], _BELOW) + 1
+    near, limit, span = windows(two_theta)
     times = _EQUIVALENT[system]
     found = _search(
         np.linalg.inv(sets.astype(np.float64)),
@@ -79,16 +74,25 @@ def search(two_theta, sets, system, keep=12):
         near,
         2 * TOLERANCE / span / times,
         _MOST_LATTICE * n * times + 30,
-        max(p + 1, int(_EXPLAINED * n)),
+        max(p + 1, int(EXPLAINED * n)),
         keep,
     )
     found = found[np.argsort(-found[:, 0], kind="stable")]
     found = found[found[:, 0] > -np.inf]
-    # Of the five factors those that are free, see `cells.EXPANSION`.
-    return found[:, 1:5][:, {1: [0], 2: [0, 2], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[p]]
+    return found[:, 1:5][:, EXPANSION[system].argmax(1)]
 
 
-@njit(cache=True, fastmath=_FAST)
+def windows(two_theta):
+    """Where lines are: their bits by 1/d^2, in steps of `BIN`; the highest; degrees they span."""
+    limit = inverse_square(two_theta[-1] + TOLERANCE)
+    near = np.zeros(int(limit / BIN) + 2, dtype=np.int64)
+    low, high = (inverse_square(two_theta + d) / BIN for d in (-TOLERANCE, TOLERANCE))
+    for i, (first, last) in enumerate(zip(low.astype(int), high.astype(int), strict=True)):
+        near[first : last + 1] |= 1 << i
+    return near, limit, two_theta[-1] - min(two_theta[0], _BELOW) + 1
+
+
+@njit(cache=True, fastmath=FAST)
 def _search(inverse, expansion, square, bases, limit, near, chance, most, least, keep):
     """The best lattices: merit, A, B, C, D in each row, merit -inf where there are fewer."""
     n, p = len(square), inverse.shape[1]
@@ -120,16 +124,16 @@ def _search(inverse, expansion, square, bases, limit, near, chance, most, least,
                 continue
             # An octant (for monoclinic lattices two) of the sphere holds so many lines or more.
             fewest = np.pi / 6 * volume * limit**1.5 * (2 if p == 4 else 1) - 1
-            if n * _gain(fewest * chance) <= best[worst, 0]:
+            if n * gain(fewest * chance) <= best[worst, 0]:
                 continue
             explained, own = _lines(a, b_, c, d, e, determinant, limit, near, most)
-            hits = _bits(explained)
+            hits = bits(explained)
             if hits < least or own > most:
                 continue
             if own * chance > _MOST_BY_CHANCE:
                 continue
             # The loss of a line that is not explained, beside that by chance it would not be.
-            merit = hits * _gain(own * chance) + (n - hits) * (np.log(_BY_CHANCE) + own * chance)
+            merit = hits * gain(own * chance) + (n - hits) * (np.log(BY_CHANCE) + own * chance)
             if merit <= best[worst, 0]:
                 continue
             place = worst
@@ -143,7 +147,7 @@ def _search(inverse, expansion, square, bases, limit, near, chance, most, least,
     return best
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, fastmath=FAST)
 def _lines(a, b, c, d, e, determinant, limit, near, most):
     """Bits of the observed lines near those of a lattice, and how many the lattice has."""
     explained, own = np.int64(0), 0
@@ -156,20 +160,20 @@ def _lines(a, b, c, d, e, determinant, limit, near, most):
                 square = a * h * h + b * k * k + c * l * l + 2 * d * h * l + 2 * e * h * k
                 if 0 < square < limit:
                     own += 1
-                    explained |= near[int(square / _BIN)]
+                    explained |= near[int(square / BIN)]
         if own > most:
             break
     return explained, own
 
 
-@njit(cache=True, fastmath=_FAST)
-def _gain(expected):
+@njit(cache=True, fastmath=FAST)
+def gain(expected):
     """Of an explained line, where so many lines of the lattice are expected near any place."""
-    return np.log((1 - _BY_CHANCE) / (1 - np.exp(-max(expected, 1e-6))))
+    return np.log((1 - BY_CHANCE) / (1 - np.exp(-max(expected, 1e-6))))
 
 
-@njit(cache=True, fastmath=_FAST)
-def _bits(number):
+@njit(cache=True, fastmath=FAST)
+def bits(number):
     count = 0
     while number:
         number &= number - 1
@@ -177,7 +181,7 @@ def _bits(number):
     return count
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, fastmath=FAST)
 def _same(row, a, b, c, d):
     return (
         abs(row[1] / a - 1) < 0.004

@@ -4,8 +4,7 @@ Positions are rounded to 0.0015 degrees and heights to 8 bits of their square ro
 measured patterns agree with calculated ones.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from ..base import tensorfile
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1
-from ..base.records import Reflections
+from ..base.records import Ragged, Reflections, concatenate, offsets
 from ..simulation.diffraction import WAVELENGTHS, lorentz_polarisation, two_theta
 from ..symmetry.groups import N_GROUPS
 
@@ -28,7 +27,7 @@ _CHUNK = 2000  # crystals at a time, so that memory stays small
 
 
 @dataclass
-class Library:
+class Library(Ragged):
     """Lines of n structures.
 
     Attributes
@@ -43,6 +42,8 @@ class Library:
         Extinction group 1..99.
     computed : ndarray, (n,) bool
         Whether the cell was computed, not measured: it may be some per cent off.
+    elements : ndarray, (n, 2) uint64
+        See `records.Crystals.elements`.
     name : ndarray, (n,) str
     """
 
@@ -51,10 +52,10 @@ class Library:
     height: np.ndarray
     group: np.ndarray
     computed: np.ndarray
+    elements: np.ndarray
     name: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.group)
+    ROWS = ("position", "height")
 
     @property
     def intensities(self) -> np.ndarray:
@@ -89,30 +90,11 @@ def from_reflections(reflections: Reflections, computed: bool = False) -> Librar
         raise XrdlibError(
             f"A library needs structures, each with a group 1..{N_GROUPS}; leave out the others."
         )
-    parts = [
-        _strongest(reflections.take(np.arange(first, min(first + _CHUNK, len(group)))))
+    lots = (
+        reflections.take(np.arange(first, min(first + _CHUNK, len(group))))
         for first in range(0, len(group), _CHUNK)
-    ]
-    counts, position, height = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Library(
-        start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        position=position,
-        height=height,
-        group=group.astype(np.int16),
-        computed=np.full(len(group), computed),
-        name=np.asarray(reflections.name, dtype=str),
     )
-
-
-def join(libraries: Sequence[Library]) -> Library:
-    """One library of several, in order."""
-    joined = {
-        f.name: np.concatenate([getattr(library, f.name) for library in libraries])
-        for f in fields(Library)
-    }
-    counts = np.concatenate([np.diff(library.start) for library in libraries])
-    joined["start"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Library(**joined)
+    return concatenate(_strongest(lot, computed) for lot in lots)
 
 
 def save(path: str | Path, library: Library, about: dict) -> None:
@@ -137,6 +119,7 @@ def save(path: str | Path, library: Library, about: dict) -> None:
         "height": torch.from_numpy(library.height),
         "group": torch.from_numpy(library.group.astype(np.uint8)),
         "computed": torch.from_numpy(library.computed),
+        "elements": torch.from_numpy(library.elements.view(np.int64)),
         "name": torch.from_numpy(np.frombuffer("\n".join(library.name).encode(), np.uint8).copy()),
     }
     tensorfile.write(path, tensors, {"library": about})
@@ -156,22 +139,23 @@ def load(path: str | Path) -> tuple[Library, dict]:
         If the file is missing, damaged, or no library.
     """
     tensors, header = tensorfile.read(path)
-    if "library" not in header:
+    if "library" not in header or "elements" not in tensors:
         raise XrdlibError(f"{path} holds no library; give a file of library.save.")
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     library = Library(
-        start=np.concatenate([[0], np.cumsum(arrays["counts"], dtype=np.int64)]),
+        start=offsets(arrays["counts"].tolist()),
         position=arrays["position"].view(np.uint16),
         height=arrays["height"],
         group=arrays["group"].astype(np.int16),
         computed=arrays["computed"],
+        elements=arrays["elements"].view(np.uint64),
         name=np.array(arrays["name"].tobytes().decode().split("\n")),
     )
     return library, header["library"]
 
 
-def _strongest(reflections):
-    """(counts, position, height) of the lines to keep, strongest first in each crystal."""
+def _strongest(reflections, computed):
+    """The lines to keep, strongest first in each crystal."""
     n = len(reflections)
     owner = np.repeat(np.arange(n), np.diff(reflections.start))
     reciprocal = np.linalg.inv(reflections.lattice).transpose(0, 2, 1)
@@ -187,8 +171,12 @@ def _strongest(reflections):
     kept = np.arange(len(owner)) - first[owner] < LINES
     relative = np.sqrt(strength / strength[first[owner]])[kept]
     low, high = _RANGE
-    return (
-        np.bincount(owner[kept], minlength=n),
-        np.rint((angle[kept] - low) / (high - low) * (POSITIONS - 1)).astype(np.uint16),
-        np.rint(255 * relative).astype(np.uint8),
+    return Library(
+        start=offsets(np.bincount(owner[kept], minlength=n)),
+        position=np.rint((angle[kept] - low) / (high - low) * (POSITIONS - 1)).astype(np.uint16),
+        height=np.rint(255 * relative).astype(np.uint8),
+        group=reflections.group.astype(np.int16),
+        computed=np.full(n, computed),
+        elements=reflections.elements,
+        name=np.asarray(reflections.name, dtype=str),
     )

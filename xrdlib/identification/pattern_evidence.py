@@ -115,7 +115,7 @@ def score_cell(intensity, cell):
     Returns
     -------
     list of Scored
-        One for each system but the triclinic, the highest first.
+        One for each system that it permits, the highest first; the triclinic one alone.
 
     Raises
     ------
@@ -123,8 +123,6 @@ def score_cell(intensity, cell):
         If the cell is impossible, or cannot be fitted.
     """
     lattices = of_cell(cell)
-    if not lattices:
-        return []
     system, parameters, _ = lattices[0]
     fits = []
     if len(reflections(parameters, system, inverse_square(90.0))[0]):

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from ..symmetry import groups
-from ..symmetry.cells import SYSTEMS, free, reciprocal_metric
+from ..symmetry.cells import LATTICES, free, reciprocal_metric
 
 _HIDDEN, _DROPOUT = 24, 0.1
-N_FEATURES = 17 + len(SYSTEMS)
+N_FEATURES = 17 + len(LATTICES)
 _FLOOR = -80.0
 
 _MOST = 12  # lattices of a pattern, the best
@@ -59,7 +59,7 @@ def features(scored):
         row[14] = np.log(volume) / 2 - 3
         row[15] = x.derived
         row[16] = x.evidence.max() == max(y.evidence.max() for y in scored)
-        row[17 + SYSTEMS.index(x.lattice.system)] = 1
+        row[17 + LATTICES.index(x.lattice.system)] = 1
     rows[-1, 0] = 1
     rows[-1, 5] = (order[1] - order[0]) / 100 if len(order) > 1 else -4
     rows[-1, 5] = max(rows[-1, 5], -4)
@@ -150,7 +150,7 @@ class PatternWeights(nn.Module):
         Parameters
         ----------
         scored : list of pattern_evidence.Scored
-            As from `pattern_evidence.score_cell`; empty for a triclinic cell.
+            As from `pattern_evidence.score_cell`.
         """
         systems = np.array(groups.crystal_systems())
         best = np.full(groups.N_GROUPS, -np.inf)
@@ -159,7 +159,7 @@ class PatternWeights(nn.Module):
         # A triclinic crystal shows all reflections; its cell is so regular by accident.
         accident = PRICE * 6 + _ACCIDENT
         lowest = max((own.evidence[systems == "monoclinic"].max() for own in scored), default=0.0)
-        best[systems == "triclinic"] = lowest - accident
+        best = np.where(systems == "triclinic", np.maximum(best, lowest - accident), best)
         within = (best - best.max()) / float(self.temperature.exp())
         logp = np.logaddexp(np.where(np.isfinite(best), within, -np.inf), _IMPOSSIBLE)
         return logp - np.logaddexp.reduce(logp)

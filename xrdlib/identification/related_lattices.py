@@ -14,11 +14,13 @@ from ..symmetry.cells import (
     inverse_square,
     metric_tensor,
     on_conventional_axes,
+    parameters_of,
     permits,
     reciprocal_metric,
 )
 from .cell_fits import Data
 from .index_cells import Lattice, allowed, reflections
+from .triclinic_search import reduced
 
 _ALIKE = 0.004  # relative difference of edges
 _SYMPREC = 0.02  # of the mean edge; a metric so near to a higher one is taken for it
@@ -27,11 +29,6 @@ _NEAR = 0.6  # of the width: a line so near is explained
 _LAST_NUMBER = {
     "triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "hexagonal": 194,
     "cubic": 230,
-}  # fmt: skip
-# Of hh, kk, ll, hl, hk in 1/d^2 the factors that are free.
-_FREE = {
-    "cubic": [0], "tetragonal": [0, 2], "hexagonal": [0, 2], "orthorhombic": [0, 1, 2],
-    "monoclinic": [0, 1, 2, 3],
 }  # fmt: skip
 _HALVES = [np.array(t) / 2 for t in product((0, 1), repeat=3) if sum(t) > 1]
 _THIRDS = [np.array(t) / 3 for t in ((2, 1, 1), (1, 2, 2), (1, 2, 1), (2, 1, 2))]
@@ -74,7 +71,9 @@ def alike(one: Lattice, other: Lattice) -> bool:
 
 
 def _edges(lattice):
-    """Lengths that name a lattice."""
+    """Lengths that name a lattice, and angles if it is triclinic."""
+    if lattice.system == "triclinic":
+        return reduced(lattice.parameters)[1]
     a, b, c, _, beta, _ = cell_of_parameters(lattice.system, lattice.parameters)
     if lattice.system == "orthorhombic":
         return np.sort([a, b, c])
@@ -104,7 +103,7 @@ def of_cell(cell: Sequence[float]) -> list[Lattice]:
     Returns
     -------
     list of index_cells.Lattice
-        Empty for a triclinic lattice.
+        The triclinic one alone where no other is permitted.
 
     Raises
     ------
@@ -122,10 +121,10 @@ def of_cell(cell: Sequence[float]) -> list[Lattice]:
     for system in SYSTEMS:
         for order in permutations(range(3)):
             if permits(cell, order, system):
-                own = star[np.ix_(order, order)][(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
-                found.append(Lattice(system, own[_FREE[system]], 0.0))
+                own = parameters_of(system, star[np.ix_(order, order)])
+                found.append(Lattice(system, own, 0.0))
                 break
-    return found
+    return found or [Lattice("triclinic", parameters_of("triclinic", star), 0.0)]
 
 
 def relatives(lattice: Lattice, setting: int, data: Data, strange: np.ndarray) -> list[Lattice]:
@@ -142,17 +141,17 @@ def relatives(lattice: Lattice, setting: int, data: Data, strange: np.ndarray) -
     -------
     list of index_cells.Lattice
         That of a higher metric, and those of twice the volume that explain most of the strange
-        lines.
+        lines; triclinic ones of triclinic ones alone.
     """
     primitive = _primitive(lattice, setting)
-    found = [_standard(primitive, lattice.score)]
+    found, kinds = [_standard(primitive, lattice.score)], {*SYSTEMS, lattice.system}
     if len(strange):
         larger = [_standard(double @ primitive, lattice.score) for double in _DOUBLED]
-        larger = [x for x in larger if x is not None]
+        larger = [x for x in larger if x is not None and x.system in kinds]
         gained = [_explained(x, data, strange) for x in larger]
         best = max(gained, default=0)
         found += [x for x, n in zip(larger, gained, strict=True) if n == best > 0][:_MOST]
-    return [x for x in found if x is not None]
+    return [x for x in found if x is not None and x.system in kinds]
 
 
 def _explained(lattice, data, strange):
@@ -195,14 +194,11 @@ def centring(system: str) -> list[list[np.ndarray]]:
 
 
 def _standard(primitive, score):
-    """The lattice on standard axes of its metric symmetry; None for a triclinic one."""
+    """The lattice on standard axes of its metric symmetry; None where there is none."""
     edge = abs(np.linalg.det(primitive)) ** (1 / 3)
     found = spglib.get_symmetry_dataset((primitive, [[0, 0, 0]], [1]), symprec=_SYMPREC * edge)
     if found is None:
         return None
     system = next(name for name, last in _LAST_NUMBER.items() if found.number <= last)
-    if system == "triclinic":
-        return None
     star = np.linalg.inv(found.std_lattice @ found.std_lattice.T)
-    five = star[(0, 1, 2, 0, 0), (0, 1, 2, 2, 1)]
-    return Lattice(system, five[_FREE[system]], score)
+    return Lattice(system, parameters_of(system, star), score)

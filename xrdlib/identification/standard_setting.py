@@ -10,6 +10,7 @@ import numpy as np
 from ..symmetry import groups
 from ..symmetry.cells import cell_of_lattice, reciprocal_metric, relabellings
 from .index_cells import changes
+from .triclinic_search import reduced
 
 _REACH = 3  # highest factor of a and c in the axes that are tried
 
@@ -22,7 +23,8 @@ class Standard(NamedTuple):
     Attributes
     ----------
     cell : tuple of 6 floats
-        Conventional; hexagonal axes if rhombohedral, b unique and beta >= 90 if monoclinic.
+        Conventional; hexagonal axes if rhombohedral, b unique and beta >= 90 if monoclinic, the
+        Niggli cell if triclinic.
     centring : str
         P, A, B, C, I, F or R.
     crystal_system : str
@@ -49,7 +51,7 @@ def standard(system: str, parameters: np.ndarray, setting: int) -> Standard:
     Parameters
     ----------
     system : str
-        One of `cells.SYSTEMS`.
+        One of `cells.LATTICES`.
     parameters : ndarray, (p,)
         See `cells`.
     setting : int
@@ -59,6 +61,8 @@ def standard(system: str, parameters: np.ndarray, setting: int) -> Standard:
     -------
     Standard
     """
+    if system == "triclinic":
+        return Standard(tuple(reduced(parameters)[1].tolist()), "P", system)
     label, change = changes(system)[setting]
     direct = np.linalg.inv(reciprocal_metric(system, parameters))
     basis = change.T @ np.linalg.cholesky(direct)

@@ -43,17 +43,14 @@ class PlainConfig:
 
     Attributes
     ----------
-    grid : (start, step, size)
-    width, depth, heads, mlp_ratio : int
     patch : int
         Points a token. The token is a linear map of all of them, so that a weak reflection is seen
         beside a strong one.
     regions : int
         Equal parts of the pattern; the head reads the average of the tokens of each. Rotary
         positions are relative ones, so an average over all would not know where a line lies.
-    dropout : float
-    classes : int
-        Outputs.
+    grid, width, depth, heads, mlp_ratio, dropout, classes
+        As in `TransformerConfig`.
     """
 
     grid: tuple[float, float, int] = (5.0, 0.02, 4251)
@@ -76,12 +73,8 @@ class ResNet18_1d(nn.Module):
         super().__init__()
         self.config = config
         width = config.widths[0]
-        layers = [
-            nn.Conv1d(1, width, 7, stride=2, padding=3, bias=False),
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
-            nn.MaxPool1d(3, stride=2, padding=1),
-        ]
+        first = nn.Conv1d(1, width, 7, stride=2, padding=3, bias=False)
+        layers = [first, nn.BatchNorm1d(width), nn.ReLU(), nn.MaxPool1d(3, stride=2, padding=1)]
         for stage, (out, blocks) in enumerate(zip(config.widths, config.blocks, strict=True)):
             for i in range(blocks):
                 layers.append(_Residual(width, out, stride=2 if stage and i == 0 else 1))
@@ -180,6 +173,8 @@ MODELS = {
 def build(name: str, config: dict | None = None, seed: int = 0) -> nn.Module:
     """A model with freshly drawn weights, the same for the same seed.
 
+    It has attributes `name` and `config`.
+
     Parameters
     ----------
     name : str
@@ -187,11 +182,6 @@ def build(name: str, config: dict | None = None, seed: int = 0) -> nn.Module:
     config : dict, optional
         Fields of `TransformerConfig`, `ResNetConfig` or `PlainConfig`; defaults for the rest.
         What `dataclasses.asdict(model.config)` gave, also after a trip through JSON.
-
-    Returns
-    -------
-    torch.nn.Module
-        With attributes `name` and `config`.
 
     Raises
     ------

@@ -21,8 +21,9 @@ from ..base.errors import XrdlibError
 from .metrics import check, ece, logsumexp, nll, top_k
 
 T_RANGE = (0.1, 100.0)
-
 W_RANGE = (0.0, 2.0)
+
+RARE = 0.01  # share of minerals below which a group is rare
 
 FUSION_GRID = tuple(np.linspace(0, 1, 11).tolist())
 
@@ -54,11 +55,7 @@ def fuse(rule_logp: ArrayLike | None, aux_logp: ArrayLike | None, a: float) -> n
     """log(a p_rule + (1 - a) p_aux), or the one head that there is.
 
     Heads are (n, 99) or None; the weight a of the rule head, 0..1, has no effect on a single one.
-
-    Raises
-    ------
-    XrdlibError
-        If both heads are missing or their shapes differ.
+    XrdlibError if both are missing or their shapes differ.
     """
     heads = [np.asarray(x, dtype=np.float64) for x in (rule_logp, aux_logp) if x is not None]
     if not heads or any(head.shape != heads[0].shape for head in heads):
@@ -87,11 +84,11 @@ def fit(
     Parameters
     ----------
     rule_logp, aux_logp : array_like, (n, 99), or None
-        Log-probabilities of the two heads; None for a head that the model lacks.
+        As for `Calibration.apply`.
     labels : array_like, (n,)
         True classes 0..98.
     log_ratio : array_like, (99,)
-        log pi_target - log pi_train; where it is constant w has no effect and stays 1.
+        Where it is constant w has no effect and stays 1.
 
     Returns
     -------
@@ -103,16 +100,14 @@ def fit(
     if rule_logp is None or aux_logp is None:
         return _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(aux_logp is None))[1]
     grid = profile_fusion(rule_logp, aux_logp, labels, log_ratio)
-    best = min(grid, key=lambda point: point[0])
+    best, step = min(grid, key=lambda point: point[0]), FUSION_GRID[1]
 
-    def cost(a):
-        return _fit_scale(rule_logp, aux_logp, labels, log_ratio, a)[0]
+    def at(a):
+        return _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(a))
 
-    step = FUSION_GRID[1]
     bounds = (max(0.0, best[1].a - step), min(1.0, best[1].a + step))
-    found = minimize_scalar(cost, bounds=bounds, method="bounded", options={"xatol": 1e-3})
-    refined = _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(found.x))
-    return min(best, refined, key=lambda point: point[0])[1]
+    found = minimize_scalar(lambda a: at(a)[0], bounds=bounds, options={"xatol": 1e-3})
+    return min(best, at(found.x), key=lambda point: point[0])[1]
 
 
 def profile_fusion(
@@ -127,18 +122,11 @@ def temperature_curve(
     labels: ArrayLike,
     w: float,
     log_ratio: ArrayLike,
-    temperatures: Iterable[float] | None = None,
+    temperatures: Iterable[float] = tuple(np.geomspace(0.5, 50, 25).tolist()),
 ) -> dict:
     """Scores against temperature, up to the limit where only the prior ratio is left.
 
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-        Fused log-probabilities before scaling.
-    w : float
-        Weight of the prior ratio.
-    temperatures : sequence of float, optional
-        By default 25 from 0.5 to 50, evenly spaced in logarithm.
+    Of fused log-probabilities (n, 99) before scaling; w is the weight of the prior ratio.
 
     Returns
     -------
@@ -146,20 +134,13 @@ def temperature_curve(
         Lists "temperature", "nll" (nats), "top1", "top5", "ece" (percent), and "limit", the same
         four scores at infinite temperature.
     """
-    if temperatures is None:
-        temperatures = np.geomspace(0.5, 50, 25)
-    rows = [_scores(rescale(logp, T, w, log_ratio), labels) for T in (*temperatures, np.inf)]
+    rows = []
+    for T in (*temperatures, np.inf):
+        s = rescale(logp, T, w, log_ratio)
+        hits = {f"top{k}": 100 * top_k(s, labels, k) for k in (1, 5)}
+        rows.append({"nll": nll(s, labels), **hits, "ece": 100 * ece(s, labels)})
     curve = {key: [row[key] for row in rows[:-1]] for key in rows[0]}
-    return {"temperature": [float(T) for T in temperatures], **curve, "limit": rows[-1]}
-
-
-def _scores(logp, labels):
-    return {
-        "nll": nll(logp, labels),
-        "top1": 100 * top_k(logp, labels, 1),
-        "top5": 100 * top_k(logp, labels, 5),
-        "ece": 100 * ece(logp, labels),
-    }
+    return {"temperature": list(temperatures), **curve, "limit": rows[-1]}
 
 
 def _fit_scale(rule_logp, aux_logp, labels, ratio, a):
@@ -187,12 +168,7 @@ def _fit_scale(rule_logp, aux_logp, labels, ratio, a):
 def scores(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
     """Probability of the groups above the true one, (n,) in [0, 1): 0 where it is ranked first.
 
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-        Log-probabilities that were not fitted on these patterns.
-    labels : array_like, (n,)
-        True classes 0..98.
+    Of log-probabilities (n, 99) that were not fitted on these patterns, and true classes 0..98.
     """
     logp, labels = check(logp, labels)
     p = np.exp(logp)
@@ -201,7 +177,7 @@ def scores(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
 
 
 def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
-    """Score up to which a set must go.
+    """Score up to which a set must go; 1, so that all groups are in it, of too few families.
 
     Parameters
     ----------
@@ -209,11 +185,6 @@ def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
         Scores as from `scores`, and the family of each pattern.
     coverage : float
         Frequency with which sets shall hold the true group, above 0 and below 1.
-
-    Returns
-    -------
-    float
-        1 where there are too few families for the coverage: all groups are then in the set.
 
     Raises
     ------
@@ -234,9 +205,46 @@ def quantile(values: ArrayLike, families: ArrayLike, coverage: float) -> float:
     return float(values[order[at]]) if at < len(values) else 1.0
 
 
-def members(probability: ArrayLike, threshold: float) -> np.ndarray:
+def thresholds(
+    values: ArrayLike,
+    families: ArrayLike,
+    coverage: float,
+    labels: ArrayLike | None = None,
+    minerals: ArrayLike | None = None,
+) -> float | np.ndarray:
+    """Score up to which a set must go, for rare and for frequent groups of their own.
+
+    One quantile for all holds on average, and rare groups pay for frequent ones. So each of the two
+    kinds gets the quantile of its own calibration families (Mondrian prediction sets, Vovk 2013).
+
+    Parameters
+    ----------
+    values, families, coverage
+        As for `quantile`.
+    labels : array_like, (n,), optional
+        True classes 0..98 of the calibration patterns; without them there is one score for all.
+    minerals : array_like, (99,), optional
+        Share of each group; below `RARE` it is rare.
+
+    Returns
+    -------
+    float, or ndarray, (99,)
+        Of each group.
+    """
+    if labels is None:
+        return quantile(values, families, coverage)
+    values, families, rare = np.asarray(values), np.asarray(families), np.asarray(minerals) < RARE
+    own, found = rare[np.asarray(labels)], np.ones(len(rare))
+    for kind in (False, True):
+        if (own == kind).any():
+            mine = own == kind
+            found[rare == kind] = quantile(values[mine], families[mine], coverage)
+    return found
+
+
+def members(probability: ArrayLike, threshold: float | np.ndarray) -> np.ndarray:
     """Groups of the sets, (n, 99) bool: those above which no more probability (n, 99) lies than
-    the threshold, as from `quantile`.
+    the threshold of each, as from `thresholds`.
     """
     probability = np.asarray(probability, dtype=np.float64)
     order = np.argsort(-probability, axis=1, kind="stable")
@@ -244,5 +252,6 @@ def members(probability: ArrayLike, threshold: float) -> np.ndarray:
     before = np.cumsum(ranked, axis=1) - ranked
     inside = np.zeros(probability.shape, dtype=bool)
     # Rounding must not leave out a group that a score of the same sum let in.
-    np.put_along_axis(inside, order, before <= threshold + 1e-9, axis=1)
+    limit = np.broadcast_to(threshold, probability.shape[1:])[order]
+    np.put_along_axis(inside, order, before <= limit + 1e-9, axis=1)
     return inside

@@ -4,9 +4,8 @@ The last good checkpoint is kept as `.previous` and used if the newest one is da
 """
 
 import hashlib
-import json
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -14,10 +13,6 @@ import torch
 from ..base import tensorfile
 from ..base.errors import XrdlibError
 from .baselines import build
-
-
-class ConfigMismatch(XrdlibError):
-    """A checkpoint that belongs to another configuration than the one it was opened with."""
 
 
 @dataclass
@@ -28,10 +23,8 @@ class Checkpoint:
     ----------
     step : int
         Optimiser steps taken.
-    config : dict
-        What the run was started with.
-    extra : dict
-        JSON values that the caller stored.
+    config, extra : dict
+        What the run was started with, and JSON values that the caller stored.
     tensors : dict of Tensor
         "model.*", "optimiser.*", "random.*" and the caller's "extra.*".
     groups : list of dict
@@ -42,16 +35,14 @@ class Checkpoint:
     config: dict
     extra: dict
     tensors: dict
-    groups: list = field(default_factory=list)
+    groups: list
 
     def part(self, prefix: str) -> dict[str, torch.Tensor]:
         """Tensors whose names start with `prefix` and a dot, without it."""
         skip = len(prefix) + 1
         return {k[skip:]: v for k, v in self.tensors.items() if k.startswith(f"{prefix}.")}
 
-    def restore(
-        self, model: torch.nn.Module, optimiser: torch.optim.Optimizer | None = None
-    ) -> None:
+    def restore(self, model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> None:
         """Put weights, optimiser state and PyTorch's random state back.
 
         Raises
@@ -60,12 +51,11 @@ class Checkpoint:
             If the weights do not fit the model.
         """
         _fill(model, self.part("model"), "The checkpoint")
-        if optimiser is not None:
-            state = {}
-            for name, tensor in self.part("optimiser").items():
-                index, key = name.split(".", 1)
-                state.setdefault(int(index), {})[key] = tensor
-            optimiser.load_state_dict({"state": state, "param_groups": self.groups})
+        state = {}
+        for name, tensor in self.part("optimiser").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = tensor
+        optimiser.load_state_dict({"state": state, "param_groups": self.groups})
         random = self.part("random")
         torch.set_rng_state(random["cpu"])
         if "cuda" in random and torch.cuda.is_available():
@@ -83,22 +73,13 @@ def save(
     optimiser: torch.optim.Optimizer,
     step: int,
     config: dict,
-    extra: dict | None = None,
-    tensors: dict[str, torch.Tensor] | None = None,
+    extra: dict,
+    tensors: dict[str, torch.Tensor],
 ) -> None:
     """Write a checkpoint; the one it replaces is kept as `.previous` if it is whole.
 
-    Parameters
-    ----------
-    config : dict
-        Of JSON values; `load` refuses the file to any other.
-    extra, tensors : dict, optional
-        More state of the caller's: JSON values, and tensors.
-
-    Raises
-    ------
-    XrdlibError
-        If the file cannot be written; the files that were there are untouched.
+    `config` is what the run was started with, `extra` and `tensors` are more state of the caller's:
+    JSON values and tensors. XrdlibError if the file cannot be written; others are untouched.
     """
     state = optimiser.state_dict()
     everything = {f"model.{k}": v for k, v in model.state_dict().items()}
@@ -107,31 +88,22 @@ def save(
     everything["random.cpu"] = torch.get_rng_state()
     if any(p.is_cuda for p in model.parameters()):
         everything["random.cuda"] = torch.cuda.get_rng_state()
-    everything |= {f"extra.{k}": v for k, v in (tensors or {}).items()}
-    header = {
-        "step": step,
-        "config": config,
-        "extra": extra or {},
-        "groups": state["param_groups"],
-    }
+    everything |= {f"extra.{k}": v for k, v in tensors.items()}
+    header = {"step": step, "config": config, "extra": extra, "groups": state["param_groups"]}
     tensorfile.write(path, everything, header, keep_as=previous(path))
 
 
-def load(path: str | Path, config: dict | None = None) -> Checkpoint | None:
-    """Read the newest whole checkpoint.
+def load(path: str | Path) -> Checkpoint | None:
+    """Read the newest whole checkpoint, None if nothing was saved yet.
 
-    None if nothing was saved yet. If the newest file is damaged, a warning says so and the previous
-    one is returned.
+    If the newest file is damaged, a warning says so and the previous one is returned.
 
     Raises
     ------
-    ConfigMismatch
-        If the checkpoint was written by a run with another `config` than it is resumed with.
     XrdlibError
         If there are files and none is whole.
     """
-    path = Path(path)
-    candidates = [p for p in (path, previous(path)) if p.exists()]
+    candidates = [p for p in (Path(path), previous(path)) if p.exists()]
     for i, candidate in enumerate(candidates):
         try:
             tensors, header = tensorfile.read(candidate)
@@ -142,19 +114,8 @@ def load(path: str | Path, config: dict | None = None) -> Checkpoint | None:
             continue
         if "step" not in header:
             raise XrdlibError(f"{candidate} is no checkpoint; use another folder.")
-        if config is not None:
-            _require_same(json.loads(tensorfile.canonical(config)), header["config"], candidate)
         return Checkpoint(tensors=tensors, **header)
     return None
-
-
-def _require_same(given, stored, path):
-    if given != stored:
-        differing = sorted(k for k in {*given, *stored} if given.get(k) != stored.get(k))
-        raise ConfigMismatch(
-            f"{path} belongs to another run (different: {', '.join(differing)}); "
-            "use another folder."
-        )
 
 
 def previous(path: str | Path) -> Path:
@@ -163,19 +124,9 @@ def previous(path: str | Path) -> Path:
 
 
 def save_weights(path: str | Path, model: torch.nn.Module, metadata: dict | None = None) -> None:
-    """Write a model for release: weights, and what rebuilds and describes it.
+    """Write a model that `baselines.build` made for release: weights, and what rebuilds it.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        With attributes `name` and `config`, as `baselines.build` makes it.
-    metadata : dict, optional
-        Of JSON values: temperature, fusion, prior, provenance.
-
-    Raises
-    ------
-    XrdlibError
-        If the file cannot be written.
+    `metadata` are JSON values that describe it: temperature, fusion, prior, provenance.
     """
     header = {"model": model.name, "config": asdict(model.config), "metadata": metadata or {}}
     tensorfile.write(path, model.state_dict(), header)

@@ -21,13 +21,9 @@ MAX_POSITIVE_WEIGHT = 100.0
 def rule_log_probs(rule: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of the groups by their templates.
 
-    log p(g) = log p_system[s(g)] + log p_centring[c(g)] + sum over the 25 operators of the
-    log-likelihood of the template's bit, normalised over the 99 groups.
-
-    Parameters
-    ----------
-    rule : Tensor, (B, 37)
-        Logits, ordered as `groups.TEMPLATE_BITS`.
+    Of logits (B, 37), ordered as `groups.TEMPLATE_BITS`: log p(g) = log p_system[s(g)] +
+    log p_centring[c(g)] + sum over the 25 operators of the log-likelihood of the template's bit,
+    normalised over the 99 groups.
     """
     with torch.autocast(rule.device.type, enabled=False):
         rule = rule.float()
@@ -52,14 +48,9 @@ def fuse(rule_logp: torch.Tensor, aux_logp: torch.Tensor, a: float) -> torch.Ten
 
 
 def log_probs(outputs: dict, fusion: float) -> torch.Tensor:
-    """Fused log-probabilities of the groups, (B, 99).
+    """Fused log-probabilities of the groups, (B, 99), of a model's outputs.
 
-    Parameters
-    ----------
-    outputs : dict
-        A model's: "aux" (B, 99) logits and, from a model with a rule head, "rule" (B, 37).
-    fusion : float
-        Weight of the rule head, 0..1; without effect on a model that has none.
+    The weight of the rule head, `fusion`, has no effect on a model that has none.
     """
     aux = F.log_softmax(outputs["aux"].float(), -1)
     if "rule" not in outputs:
@@ -68,21 +59,10 @@ def log_probs(outputs: dict, fusion: float) -> torch.Tensor:
 
 
 def positive_weights(frequencies: ArrayLike | None = None) -> torch.Tensor:
-    """Weight of an operator's presence in the loss: N_negative / N_positive, 100 at most.
+    """Weight (25,) of an operator's presence in the loss: N_negative / N_positive, 100 at most.
 
-    Parameters
-    ----------
-    frequencies : array_like, (99,), optional
-        Relative frequency of each class in the training stream; uniform by default.
-
-    Returns
-    -------
-    Tensor, (25,) float32
-
-    Raises
-    ------
-    XrdlibError
-        If the frequencies are not 99 non-negative numbers with a positive sum.
+    `frequencies` (99,) are those of the classes in the training stream, uniform by default.
+    XrdlibError if they are not 99 non-negative numbers with a positive sum.
     """
     p = np.ones(N_GROUPS) if frequencies is None else np.asarray(frequencies, dtype=np.float64)
     if p.shape != (N_GROUPS,) or not (p >= 0).all() or not 0 < p.sum() < np.inf:
@@ -92,9 +72,7 @@ def positive_weights(frequencies: ArrayLike | None = None) -> torch.Tensor:
     return torch.tensor(np.minimum(weight, MAX_POSITIVE_WEIGHT), dtype=torch.float32)
 
 
-def loss(
-    outputs: dict, labels: torch.Tensor, positive_weights: torch.Tensor, smoothing: float = 0.0
-) -> tuple:
+def loss(outputs: dict, labels: torch.Tensor, positive_weights: torch.Tensor) -> tuple:
     """Multi-task loss: CE(system) + CE(centring) + BCE(operators) + CE(99 groups).
 
     Parameters
@@ -105,8 +83,6 @@ def loss(
         Class indices 0..98.
     positive_weights : Tensor, (25,)
         As `positive_weights` gives them; the BCE is a mean over patterns and operators.
-    smoothing : float
-        Label smoothing of the cross-entropies.
 
     Returns
     -------
@@ -120,15 +96,11 @@ def loss(
             rule = outputs["rule"].float()
             target = _templates(rule.device)[labels]
             for name, bits in (("system", SYSTEM), ("centring", CENTRING)):
-                terms[name] = F.cross_entropy(
-                    rule[:, bits], target[:, bits].argmax(-1), label_smoothing=smoothing
-                )
+                terms[name] = F.cross_entropy(rule[:, bits], target[:, bits].argmax(-1))
             terms["operators"] = F.binary_cross_entropy_with_logits(
-                rule[:, OPERATORS],
-                target[:, OPERATORS],
-                pos_weight=positive_weights.to(rule.device),
+                rule[:, OPERATORS], target[:, OPERATORS], pos_weight=positive_weights
             )
-        terms["aux"] = F.cross_entropy(outputs["aux"].float(), labels, label_smoothing=smoothing)
+        terms["aux"] = F.cross_entropy(outputs["aux"].float(), labels)
         total = torch.stack(list(terms.values())).sum()
     return total, {name: term.detach() for name, term in terms.items()}
 

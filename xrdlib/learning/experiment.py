@@ -1,14 +1,13 @@
 """What the experiments work with: banks, sets, predictions and streams of a profile."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from zipfile import BadZipFile
 
 import numpy as np
 
-from ..base import files, paths, records
+from ..base import paths, records
 from ..base.errors import XrdlibError
 from ..base.patterns import Grid
 from ..simulation.diffraction import Reflections
@@ -27,20 +26,17 @@ SEEDS = {
     "stage2 prototypes": 6,
     "lattices": 7,
 }
-
 MEASURED = ("rruff-calibration", "rruff-test")
-
+HELD_OUT = ("amcsd-calibration", "amcsd-test")
 # What to do about measured patterns that could not be had.
 HOW_TO_GET_MEASURED = (
     "set XRDLIB_DATA to a folder with rruff.npz or with the official RRUFF archives "
     "(www.rruff.net, zipped_data_files/powder: XY_Processed and DIF), then run again"
 )
 
-HELD_OUT = ("amcsd-calibration", "amcsd-test")
-
 
 @dataclass
-class PatternSet:
+class PatternSet(records.Record):
     """Patterns as a model reads them, with what is known of them.
 
     Attributes
@@ -60,13 +56,6 @@ class PatternSet:
     family: np.ndarray
     name: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def take(self, index: np.ndarray) -> "PatternSet":
-        """The patterns at `index` (integer or boolean array)."""
-        return PatternSet(self.x[index], self.label[index], self.family[index], self.name[index])
-
 
 def grid(config: SimpleNamespace) -> Grid:
     """Grid of a profile's models."""
@@ -82,20 +71,13 @@ def folder(config: SimpleNamespace, name: str) -> Path:
 
 def save_set(config: SimpleNamespace, name: str, patterns: PatternSet) -> None:
     """Write a `PatternSet` into the profile's sets."""
-    with files.replacing(_set_path(config, name)) as file:
-        np.savez(file, **asdict(patterns))
+    records.save(patterns, _set_path(config, name))
 
 
 def load_set(config: SimpleNamespace, name: str) -> PatternSet | None:
-    """Read a `PatternSet` of the profile; None where its data were not to be had.
-
-    Raises
-    ------
-    XrdlibError
-        If the file is there and cannot be read.
-    """
+    """Read a `PatternSet` of the profile; None where its data were not to be had."""
     path = _set_path(config, name)
-    return PatternSet(**_arrays(path)) if path.exists() else None
+    return records.load(PatternSet, path) if path.exists() else None
 
 
 def load_sets(
@@ -107,13 +89,7 @@ def load_sets(
 
 
 def calibration_name(names: Iterable[str]) -> str:
-    """Set on which choices are made: measured if there is one, else held-out minerals.
-
-    Raises
-    ------
-    XrdlibError
-        If there is neither.
-    """
+    """Set on which choices are made: measured if there is one, else held-out minerals."""
     for name in (MEASURED[0], HELD_OUT[0]):
         if name in names:
             return name
@@ -123,41 +99,25 @@ def calibration_name(names: Iterable[str]) -> str:
 def save_predictions(config: SimpleNamespace, model: str, predictions: dict[str, dict]) -> None:
     """Write the log-probabilities of a model's heads, a dict of dicts of arrays by set."""
     for name, heads in predictions.items():
-        with files.replacing(folder(config, "predictions") / model / f"{name}.npz") as file:
-            np.savez(file, **heads)
+        records.save_arrays(folder(config, "predictions") / model / f"{name}.npz", heads)
 
 
 def load_predictions(config: SimpleNamespace, model: str, name: str) -> dict[str, np.ndarray]:
-    """Arrays that `save_predictions` wrote for one set.
-
-    Raises
-    ------
-    XrdlibError
-        If there are none, or the file cannot be read.
-    """
-    return _arrays(folder(config, "predictions") / model / f"{name}.npz")
+    """Arrays that `save_predictions` wrote for one set."""
+    return records.load_arrays(folder(config, "predictions") / model / f"{name}.npz")
 
 
-def load_bank(config: SimpleNamespace, name: str) -> Reflections:
-    """Reflections that the synthesis stage wrote, by name, as train or compounds."""
-    return records.load(records.Reflections, folder(config, "bank") / f"{name}.npz")
+def load_bank(config: SimpleNamespace, name: str, kind: type = Reflections) -> records.Ragged:
+    """Reflections, or another kind of record, of a bank that the synthesis stage wrote."""
+    return records.load(kind, folder(config, "bank") / f"{name}.npz")
 
 
 def realism(config: SimpleNamespace, preset: str = "measured", **overrides: object) -> Realism:
-    """Nuisance ranges of the profile, with further overrides.
+    """Nuisance ranges of the profile, with further overrides of fields of `realism.Realism`.
 
-    Parameters
-    ----------
-    preset : str
-        "measured", laboratory patterns; or "mild", good ones, on which stage 1 learns the rules.
-
-    Raises
-    ------
-    XrdlibError
-        If a name is no field of `realism.Realism`.
+    The preset is "measured", laboratory patterns; or "mild", good ones, on which stage 1 learns.
     """
-    make = {"measured": Realism.measured, "mild": Realism.mild}[preset]
-    return make(**{**vars(config.realism), **overrides})
+    return getattr(Realism, preset)(**{**vars(config.realism), **overrides})
 
 
 def seed(config: SimpleNamespace, name: str) -> int:
@@ -172,19 +132,12 @@ def random_crystals(config: SimpleNamespace, name: str) -> RandomCrystalSource:
 
 def prototypes(config: SimpleNamespace, name: str, temper: float = 0.0) -> PrototypeSource:
     """Endless decorated prototypes for the stream `name`; groups by tempered frequency."""
-    bank = records.load(Prototypes, folder(config, "bank") / "prototypes.npz")
-    stream = seed(config, f"{name} prototypes")
+    bank, stream = load_bank(config, "prototypes", Prototypes), seed(config, f"{name} prototypes")
     return PrototypeSource(bank, stream, temper=temper, chunk=config.synthesis.chunk)
 
 
 def stage1_stream(config: SimpleNamespace) -> PatternStream:
-    """Balanced synthetic pretraining: random crystals, and decorated prototypes if asked for.
-
-    Raises
-    ------
-    XrdlibError
-        If a bank is missing or unreadable.
-    """
+    """Balanced synthetic pretraining: random crystals, and decorated prototypes if asked for."""
     share = config.stage1.prototype_share
     sources = [(random_crystals(config, "stage1"), 1 - share)]
     if share:
@@ -193,22 +146,22 @@ def stage1_stream(config: SimpleNamespace) -> PatternStream:
 
 
 def stage2_stream(config: SimpleNamespace, batch: int) -> PatternStream:
-    """Realistic fine-tuning: textured minerals by tempered frequency, some other crystals.
-
-    Errors raised as by `stage1_stream`.
-    """
+    """Realistic fine-tuning: textured minerals by tempered frequency, some other crystals."""
     bank, section = load_bank(config, "train"), config.stage2
-    minerals = BankSource(bank, mineral_weights(bank.group, bank.name, section.temper))
     sources = [(random_crystals(config, "stage2"), section.random_share)]
     if section.prototype_share:
         source = prototypes(config, "stage2", section.temper)
         sources.append((source, section.prototype_share))
     if section.compound_share:
-        more = load_bank(config, "compounds")
-        source = BankSource(more, mineral_weights(more.group, more.name, section.temper))
-        sources.append((source, section.compound_share))
-    sources.insert(0, (minerals, 1 - sum(share for _, share in sources)))
+        compounds = _tempered(load_bank(config, "compounds"), section.temper)
+        sources.append((compounds, section.compound_share))
+    minerals = 1 - sum(share for _, share in sources)
+    sources.insert(0, (_tempered(bank, section.temper), minerals))
     return _stream(config, sources, "stage2", batch, bank)
+
+
+def _tempered(bank, temper):
+    return BankSource(bank, mineral_weights(bank.group, bank.name, temper))
 
 
 def _set_path(config, name):
@@ -225,13 +178,3 @@ def _stream(config, sources, name, batch, impurities=None, preset="measured"):
         impurities=impurities,
         grid=grid(config),
     )
-
-
-def _arrays(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except FileNotFoundError:
-        raise XrdlibError(f"{path} does not exist; run the stage that writes it.") from None
-    except (BadZipFile, EOFError, OSError, ValueError) as error:
-        raise XrdlibError(f"{path} is damaged ({error}); delete it and run again.") from None

@@ -1,8 +1,7 @@
-"""Scores of predictions, and their breakdown by confidence and crystal system.
+"""Scores of predictions.
 
-Every score is a function of per-pattern weights: a bootstrap resample is a row of weights, so a
-thousand resamples cost one matrix product. Functions of one score return fractions; `measure` and
-`evaluate`, which make the rows of tables, return percent where the quantity is a rate.
+Every score is a function of per-pattern weights: a bootstrap resample is a row of weights.
+Functions of one score return fractions; `measure` and `evaluate` return percent of what is a rate.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,9 +12,11 @@ from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..symmetry import groups
-from ..symmetry.groups import N_CLASSES, N_GROUPS, N_SPACE_GROUPS, SYSTEMS
+from ..symmetry.groups import N_CLASSES, N_GROUPS, N_SPACE_GROUPS
 
 N_BINS = 15
+
+_COLUMNS = N_GROUPS, N_CLASSES, N_SPACE_GROUPS
 
 RATES = ("top1", "top3", "top5", "balanced_top1", "ece", "top1_97", "top5_97", "balanced_top1_97")
 
@@ -40,11 +41,7 @@ def check(logp: ArrayLike, labels: ArrayLike) -> tuple:
         or a label out of range.
     """
     logp, labels = np.asarray(logp, dtype=np.float64), np.asarray(labels)
-    if (
-        logp.ndim != 2
-        or logp.shape[1] not in (N_GROUPS, N_CLASSES, N_SPACE_GROUPS)
-        or len(logp) == 0
-    ):
+    if logp.ndim != 2 or logp.shape[1] not in _COLUMNS or len(logp) == 0:
         raise XrdlibError(
             f"Log-probabilities have shape {logp.shape}; give (n, {N_GROUPS}) with n of at least 1."
         )
@@ -59,8 +56,7 @@ def check(logp: ArrayLike, labels: ArrayLike) -> tuple:
     if np.abs(total).max() > 1e-3:
         row = int(np.abs(total).argmax())
         raise XrdlibError(f"Row {row} sums to {np.exp(total[row]):.4g}, not 1; use log-softmax.")
-    whole = np.issubdtype(labels.dtype, np.integer)
-    if not whole or labels.min() < 0 or labels.max() >= logp.shape[1]:
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= logp.shape[1]:
         raise XrdlibError(f"Labels must be integers 0..{logp.shape[1] - 1}, one a pattern.")
     return logp - total[:, None], labels.astype(np.int64)
 
@@ -77,10 +73,9 @@ def merge_97(logp: ArrayLike, labels: ArrayLike) -> tuple:
     if logp.shape[1] != N_GROUPS:
         raise XrdlibError(f"merge_97 needs {N_GROUPS} columns, not {logp.shape[1]}.")
     classes = np.asarray(groups.diffraction_classes(), dtype=np.int64) - 1
-    merged = np.full((len(logp), N_CLASSES), -np.inf)
-    for column, target in enumerate(classes):
-        merged[:, target] = np.logaddexp(merged[:, target], logp[:, column])
-    return merged, classes[labels]
+    merged = np.full((N_CLASSES, len(logp)), -np.inf)
+    np.logaddexp.at(merged, classes, logp.T)
+    return merged.T, classes[labels]
 
 
 def top_k(logp: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
@@ -141,7 +136,7 @@ def measure(
         "balanced_top1_97": _balanced(first_97, labels_97, w),
     }
     values = {key: 100 * value if key in RATES else value for key, value in values.items()}
-    return values if weights is not None else {k: float(v[0]) for k, v in values.items()}
+    return {k: float(v[0]) for k, v in values.items()} if weights is None else values
 
 
 def resamples(families: ArrayLike, n_boot: int = 1000, seed: int = 0) -> Iterator[np.ndarray]:
@@ -160,17 +155,15 @@ def resamples(families: ArrayLike, n_boot: int = 1000, seed: int = 0) -> Iterato
     Raises
     ------
     XrdlibError
-        If there are fewer than two families, which give no interval.
+        If there are fewer than two families.
     """
-    families = np.asarray(families)
     names, codes = np.unique(families, return_inverse=True)
-    if families.ndim != 1 or len(names) < 2:
+    if codes.ndim != 1 or len(names) < 2:
         raise XrdlibError(
             f"A family bootstrap needs two families or more, one name a pattern; got {len(names)}."
         )
-    equal = np.full(len(names), 1 / len(names))
+    equal, step = np.full(len(names), 1 / len(names)), max(1, _SLICE // len(codes))
     counts = np.random.default_rng(seed).multinomial(len(names), equal, size=n_boot)
-    step = max(1, _SLICE // len(codes))
     for first in range(0, n_boot, step):
         yield counts[first : first + step][:, codes].astype(np.float64)
 
@@ -217,19 +210,17 @@ def means(
     {'top1': 50.0, 'top1_ci95': [0.0, 100.0]}
     """
     votes = np.ones(len(families)) if votes is None else np.asarray(votes, dtype=np.float64)
-    several = len(np.unique(families)) > 1 and votes.any()
-    found = {}
+    several, found = len(np.unique(families)) > 1 and votes.any(), {}
     for key, value in values.items():
         mean = partial(_mean, votes * np.asarray(value, dtype=np.float64), votes)
         found[key] = float(mean(np.ones((1, len(votes))))[0])
-        interval = family_bootstrap(mean, families, n_boot, seed) if several else None
-        found[f"{key}_ci95"] = interval
+        found[f"{key}_ci95"] = family_bootstrap(mean, families, n_boot, seed) if several else None
     return found
 
 
 def _mean(column, votes, weights):
-    total = weights @ votes
-    return np.divide(weights @ column, total, out=np.full(len(total), np.nan), where=total > 0)
+    with np.errstate(invalid="ignore"):
+        return (weights @ column) / (weights @ votes)
 
 
 def evaluate(
@@ -244,11 +235,7 @@ def evaluate(
 ) -> dict:
     """One row of a results table: a model's scores on a subset.
 
-    Parameters
-    ----------
-    logp, labels, prior_logp
-        As for `measure`.
-    families : array_like, (n,)
+    Parameters are those of `measure` and `resamples`.
 
     Returns
     -------
@@ -258,10 +245,9 @@ def evaluate(
     """
     if len(np.asarray(families)) != len(np.asarray(labels)):
         raise XrdlibError(f"{name} on {subset}: families and labels differ in length.")
-    point = measure(logp, labels, prior_logp)
-    few = len(np.unique(families)) < 2
-    drawn = [] if few else resamples(families, n_boot, seed)
-    return row(name, subset, families, point, [measure(logp, labels, prior_logp, w) for w in drawn])
+    drawn = resamples(families, n_boot, seed) if len(np.unique(families)) > 1 else []
+    parts = [measure(logp, labels, prior_logp, weights) for weights in drawn]
+    return row(name, subset, families, measure(logp, labels, prior_logp), parts)
 
 
 def row(
@@ -273,8 +259,7 @@ def row(
     for key, value in point.items():
         drawn = [part[key] for part in parts]
         ends = np.percentile(np.concatenate(drawn), [2.5, 97.5]).tolist() if drawn else None
-        name_ci = "bits_ci95" if key == "bits_over_prior" else f"{key}_ci95"
-        result |= {key: float(value), name_ci: ends}
+        result |= {key: float(value), f"{key.removesuffix('_over_prior')}_ci95": ends}
     return result
 
 
@@ -290,12 +275,11 @@ def credit(logp: ArrayLike, labels: ArrayLike, k: int) -> np.ndarray:
     order of the classes.
     """
     true = log_likelihood(logp, labels)[:, None]
-    above, level = (logp > true).sum(axis=1), (logp == true).sum(axis=1)
-    return np.clip((k - above) / level, 0.0, 1.0)
+    return np.clip((k - (logp > true).sum(axis=1)) / (logp == true).sum(axis=1), 0.0, 1.0)
 
 
 def confidence_bins(logp: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Largest probability of each pattern, (n,), and its bin 0..14, (n,)."""
+    """Largest probability of each pattern and its bin 0..14, (n,) both."""
     confidence = np.exp(logp.max(axis=1))
     return confidence, np.minimum((confidence * N_BINS).astype(np.int64), N_BINS - 1)
 
@@ -305,61 +289,12 @@ def _one_hot(codes, size):
 
 
 def _balanced(hit, labels, w):
-    _, codes = np.unique(labels, return_inverse=True)
-    member = _one_hot(codes, codes.max() + 1)
-    size = w @ member
-    rate = (w @ (member * hit[:, None])) / np.maximum(size, 1e-300)
-    return rate.sum(axis=1) / (size > 0).sum(axis=1)
+    member = _one_hot(labels, labels.max() + 1)
+    size, hits = w @ member, w @ (member * hit[:, None])
+    return (hits / np.maximum(size, 1e-300)).sum(axis=1) / (size > 0).sum(axis=1)
 
 
 def _ece(logp, hit, w):
     confidence, bins = confidence_bins(logp)
-    gap = _one_hot(bins, N_BINS) * (confidence - hit)[:, None]
-    return np.abs(w @ gap).sum(axis=1) / w.sum(axis=1)
-
-
-def reliability(logp: ArrayLike, labels: ArrayLike) -> dict[str, list]:
-    """Confidence against accuracy in 15 bins, as fractions; None in an empty bin."""
-    logp, labels = check(logp, labels)
-    confidence, bins = confidence_bins(logp)
-    count = np.bincount(bins, minlength=N_BINS)
-    values = (confidence, credit(logp, labels, 1))
-    sums = [np.bincount(bins, v, minlength=N_BINS) for v in values]
-    means = [[float(t / c) if c else None for t, c in zip(s, count, strict=True)] for s in sums]
-    edges = (np.arange(N_BINS + 1) / N_BINS).tolist()
-    return {
-        "lower": edges[:-1],
-        "upper": edges[1:],
-        "count": count.tolist(),
-        "confidence": means[0],
-        "accuracy": means[1],
-    }
-
-
-def confusion_by_system(logp: ArrayLike, labels: ArrayLike) -> dict:
-    """Counts of true (rows) against predicted (columns) crystal system of the top class, 7 x 7."""
-    logp, labels = check(logp, labels)
-    system = np.array([SYSTEMS.index(s) for s in groups.crystal_systems()])
-    counts = np.zeros((len(SYSTEMS), len(SYSTEMS)), dtype=np.int64)
-    np.add.at(counts, (system[labels], system[logp.argmax(axis=1)]), 1)
-    return {"systems": list(SYSTEMS), "counts": counts.tolist()}
-
-
-def per_class(logp: ArrayLike, labels: ArrayLike) -> list[dict]:
-    """Scores of each class that occurs, rates in percent; "predicted": patterns given the class."""
-    logp, labels = check(logp, labels)
-    guess, names = logp.argmax(axis=1), groups.symbols()
-    first, fifth = (credit(logp, labels, k) for k in (1, 5))
-    return [
-        {
-            "label": int(k) + 1,
-            "symbol": names[k],
-            "n": int(mine.sum()),
-            "predicted": int((guess == k).sum()),
-            "top1": 100 * float(first[mine].mean()),
-            "top5": 100 * float(fifth[mine].mean()),
-            "nll": float(-log_likelihood(logp, labels)[mine].mean()),
-        }
-        for k in np.unique(labels)
-        for mine in [labels == k]
-    ]
+    gap = w @ (_one_hot(bins, N_BINS) * (confidence - hit)[:, None])
+    return np.abs(gap).sum(axis=1) / w.sum(axis=1)

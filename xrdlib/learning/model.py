@@ -15,14 +15,10 @@ from torch.nn import functional as F
 from ..base.errors import XrdlibError
 from ..symmetry.groups import N_GROUPS, TEMPLATE_BITS
 
-N_RULES = len(TEMPLATE_BITS)
-
 CONV_STRIDES = (4, 4, 2)  # of the convolutional stem: 32 points a token
-
 # With the weights that are usual for wide transformers, or with intensities (mostly well below 1)
 # weighed like coordinates, a narrow model first spends thousands of patterns on the mean pattern.
 INTENSITY_GAIN, SMALL = 4.0, 0.02
-
 # PyTorch's fused attention has a backward pass in bfloat16 on the CPU that takes five times as long
 # as the same formula written out, which needs memory for length^2 and so stays below this length.
 WRITTEN_OUT = 1024
@@ -69,16 +65,6 @@ class TransformerConfig:
     rule_head: bool = True
     dropout: float = 0.0
     classes: int = N_GROUPS
-
-
-def paper_config(**changes: object) -> TransformerConfig:
-    """The published real-data ViT: patches of 25 points, 8501 points, step 0.01 degrees.
-
-    Returns
-    -------
-    TransformerConfig
-    """
-    return TransformerConfig(**{"grid": (5.0, 0.01, 8501), "stem": "patch", "patch": 25, **changes})
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -132,7 +118,7 @@ class PhysicsTransformer(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         if config.rule_head:
-            self.rule = nn.Linear(width, N_RULES)
+            self.rule = nn.Linear(width, len(TEMPLATE_BITS))
         self.aux = nn.Linear(width, config.classes)
         self.apply(initialise)
         self._balance()
@@ -151,15 +137,9 @@ class PhysicsTransformer(nn.Module):
             nn.init.normal_(head.weight, std=SMALL)
 
     def channels(self, x: torch.Tensor) -> torch.Tensor:
-        """What the stem reads: intensity and coordinate, padded at the end to whole tokens.
+        """What the stem reads, (B, 1 or 2, tokens * token_points): intensity and coordinate.
 
-        Parameters
-        ----------
-        x : Tensor, (B, size) float32
-
-        Returns
-        -------
-        Tensor, (B, 1 or 2, tokens * token_points)
+        Of x (B, size), padded at the end to whole tokens.
         """
         check_input(x, self.config.grid)
         x = F.pad(x, (0, len(self.coordinate) - x.shape[1]))
@@ -168,22 +148,10 @@ class PhysicsTransformer(nn.Module):
         return torch.stack([x, self.coordinate.expand_as(x)], dim=1)
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Logits of each pattern.
+        """Logits of each pattern (B, size) float32, as `patterns.normalise` gives it.
 
-        Parameters
-        ----------
-        x : Tensor, (B, size) float32
-            As `patterns.normalise` gives it.
-
-        Returns
-        -------
-        dict
-            "aux": (B, classes); with a rule head "rule": (B, 37), as in `groups.TEMPLATE_BITS`.
-
-        Raises
-        ------
-        XrdlibError
-            If the patterns are not on the model's grid.
+        "aux": (B, classes); with a rule head "rule": (B, 37), as in `groups.TEMPLATE_BITS`.
+        XrdlibError if the patterns are not on the model's grid.
         """
         tokens = self.stem(self.channels(x)).transpose(1, 2)
         if self.config.physics_position:
@@ -236,13 +204,7 @@ class Block(nn.Module):
 
 
 def sine_squared(grid: tuple[float, float, int], index: torch.Tensor) -> torch.Tensor:
-    """sin^2(theta) at the given (fractional) indices of a grid, float64.
-
-    Parameters
-    ----------
-    grid : (start, step, size)
-        2theta in degrees.
-    """
+    """sin^2(theta) at (fractional) indices of a grid, (start, step, size) in degrees 2theta."""
     start, step, _ = grid
     return torch.sin(torch.deg2rad(start + step * index.double()) / 2) ** 2
 
@@ -253,7 +215,7 @@ def check_input(x: torch.Tensor, grid: tuple[float, float, int]) -> None:
     if x.ndim != 2 or x.shape[1] != size:
         raise XrdlibError(
             f"The model reads patterns of shape (B, {size}), 2theta from {start:g} degrees in "
-            f"steps of {step:g}, and was given {tuple(x.shape)}; use patterns.preprocess."
+            f"steps of {step:g}, and was given {tuple(x.shape)}; use patterns.to_grid."
         )
 
 

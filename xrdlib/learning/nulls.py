@@ -1,6 +1,6 @@
 """Predictors that know nothing about a pattern: the floor under every result.
 
-Both give rows like `metrics.evaluate`, to stand beside the models in every table.
+All give rows like `metrics.evaluate`, to stand beside the models in every table.
 """
 
 import numpy as np
@@ -8,7 +8,71 @@ from numpy.typing import ArrayLike
 
 from ..base.errors import XrdlibError
 from ..symmetry.groups import N_GROUPS
+from . import priors
 from .metrics import N_BINS, check, confidence_bins, evaluate, measure, resamples, row
+
+PRIOR, BY_PATTERNS = "prior only", "prior only, by patterns"
+
+ORACLE = "oracle: frequencies of the test labels"
+
+_NEVER = 1e-12  # probability of a class that the test labels lack
+
+
+def constants(
+    labels: ArrayLike, families: ArrayLike, strength: float, minerals: ArrayLike
+) -> dict[str, np.ndarray]:
+    """The best constant predictions, counted on calibration labels and smoothed by minerals.
+
+    Parameters
+    ----------
+    labels, families : array_like, (n,)
+        Classes 0..98 and families of the calibration patterns.
+    strength : float
+        Votes that `minerals` (99,) are worth, see `priors.smooth_prior`.
+
+    Returns
+    -------
+    dict of str to ndarray, (99,)
+        `PRIOR`, in which each family has one vote, as it has where models are calibrated: the one
+        that bits are counted over; and `BY_PATTERNS`, in which each pattern has one.
+    """
+    return {
+        PRIOR: priors.fit_prior(labels, strength, minerals, families),
+        BY_PATTERNS: priors.fit_prior(labels, strength, minerals),
+    }
+
+
+def beside(
+    subset: str,
+    logp: ArrayLike,
+    labels: ArrayLike,
+    families: ArrayLike,
+    known: dict[str, np.ndarray],
+    n_boot: int = 1000,
+    n_shuffles: int = 200,
+    seed: int = 0,
+) -> list[dict]:
+    """Rows of all nulls on one subset: constants, the oracle, and shuffled predictions.
+
+    The oracle is the constant that has counted the test labels themselves; no other constant
+    has a better likelihood there.
+
+    Parameters
+    ----------
+    logp : array_like, (n, 99)
+        The predictions that are shuffled.
+    known : dict of str to ndarray, (99,)
+        As from `constants`; bits are counted over the first.
+    """
+    labels = np.asarray(labels)
+    oracle = np.maximum(np.bincount(labels, minlength=N_GROUPS) / len(labels), _NEVER)
+    prior_logp = np.log(next(iter(known.values())))
+    about, options = (labels, families, prior_logp), {"n_boot": n_boot, "seed": seed}
+    rows = [
+        prior_only(subset, constant, *about, name=name, **options)
+        for name, constant in {**known, ORACLE: oracle}.items()
+    ]
+    return [*rows, shuffled(subset, logp, *about, n_shuffles=n_shuffles, **options)]
 
 
 def prior_only(
@@ -26,10 +90,8 @@ def prior_only(
     ----------
     prior : array_like, (99,)
         Positive probabilities, predicted for each pattern.
-    prior_logp : array_like, (99,)
-        The prior that bits are counted over; log(prior) itself gives 0 bits.
-    bootstrap
-        `n_boot` and `seed` of `metrics.evaluate`.
+    labels, families, prior_logp, bootstrap
+        As for `metrics.evaluate`; a `prior_logp` of log(prior) gives 0 bits.
     """
     prior = np.asarray(prior, dtype=np.float64)
     if prior.shape != (N_GROUPS,) or not (prior > 0).all():
@@ -92,11 +154,6 @@ def calibrated_ece(
     Few patterns fall into each bin of confidence, so even it is not at zero. Whether each answer
     is right is drawn from its confidence; the patterns of a family, which are right and wrong
     together, share their draw.
-
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-    families : array_like, (n,)
 
     Returns
     -------

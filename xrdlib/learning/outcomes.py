@@ -24,30 +24,17 @@ from .stages import load_model
 
 # Name in the tables -> name of weights and predictions.
 MODELS = {MAIN: "stage2", "resnet": "resnet", "plain transformer": "plain"}
-
 STAGES = {MAIN: ("stage1", "stage2"), "resnet": ("resnet",), "plain transformer": ("plain",)}
-
 SEARCH = "search-match"
-
 HEADS = ("rule", "aux")
-
 BALANCED = "random-crystals"
-
 RECOGNISED = 0.7  # cosine from which a simulated mineral resembles a measured pattern
 
 
 def evidence(config: SimpleNamespace, title: str, names: Iterable[str]) -> dict[str, tuple]:
-    """Evidence of a model's two heads on sets; search-match has the auxiliary one alone.
+    """Evidence of one of `MODELS`, or of search-match, on sets.
 
-    Parameters
-    ----------
-    title : str
-        As in the tables: one of `MODELS`, or search-match.
-
-    Returns
-    -------
-    dict of str to (rule, aux)
-        By set, each (n, 99) log-probabilities, or None for a head that the model lacks.
+    By set (rule, aux), each (n, 99) log-probabilities, or None for a head that the model lacks.
     """
     if title == SEARCH:
         scores = {name: load_predictions(config, SEARCH, name)["scores"] for name in names}
@@ -63,12 +50,7 @@ def evidence(config: SimpleNamespace, title: str, names: Iterable[str]) -> dict[
 def fit(heads: tuple, labels: ArrayLike, target: ArrayLike) -> Calibration:
     """Temperature, prior weight and fusion by the likelihood of one set's labels, (n,).
 
-    Parameters
-    ----------
-    heads : (rule, aux)
-        Of the calibration set, as in `evidence`.
-    target : array_like, (99,)
-        Target prior.
+    `heads` are the set's `evidence`, `target` is the target prior, (99,).
     """
     return calibrate.fit(*heads, labels, prior_ratio(target))
 
@@ -78,14 +60,18 @@ def prior_ratio(target: ArrayLike) -> np.ndarray:
     return priors.log_ratio(target, np.full(len(target), 1 / len(target)))
 
 
-def null_prior(config: SimpleNamespace, labels: ArrayLike, minerals: ArrayLike) -> np.ndarray:
-    """The best constant: class frequencies of the calibration set, smoothed by the minerals'."""
-    return priors.fit_prior(labels, config.evaluate.prior_strength, minerals)
+def null_priors(
+    config: SimpleNamespace, patterns: PatternSet, minerals: ArrayLike
+) -> dict[str, np.ndarray]:
+    """The best constants: class frequencies of a calibration set, see `nulls.constants`."""
+    strength = config.evaluate.prior_strength
+    return nulls.constants(patterns.label, patterns.family, strength, minerals)
 
 
-def _row(config, name, subset, patterns, logp, null):
+def _rows(config, subset, patterns, logp_by_name, null):
+    about = patterns.label, patterns.family, np.log(null)
     options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
-    return evaluate(name, subset, logp, patterns.label, patterns.family, np.log(null), **options)
+    return [evaluate(n, subset, logp, *about, **options) for n, logp in logp_by_name.items()]
 
 
 def rows(
@@ -93,23 +79,17 @@ def rows(
     subset: str,
     patterns: PatternSet,
     logp_by_title: dict[str, np.ndarray],
-    null: ArrayLike,
+    known: dict[str, np.ndarray],
 ) -> list[dict]:
-    """Table rows of every model and null on one set.
+    """Table rows of every model, by its calibrated log-probabilities (n, 99), and null on a set.
 
-    Parameters
-    ----------
-    logp_by_title : dict of str to ndarray, (n, 99)
-        Calibrated log-probabilities. The physics transformer's are also shuffled.
-    null : array_like, (99,)
-        The prior-only prediction, over which bits are counted.
+    The physics transformer is also shuffled. Bits are counted over the first of `known`, constant
+    predictions (99,) by name.
     """
-    table = [_row(config, t, subset, patterns, logp, null) for t, logp in logp_by_title.items()]
-    about = (patterns.label, patterns.family, np.log(null))
-    options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
-    table.append(nulls.prior_only(subset, null, *about, **options))
-    options["n_shuffles"] = config.evaluate.shuffles
-    return [*table, nulls.shuffled(subset, logp_by_title[MAIN], *about, **options)]
+    table = _rows(config, subset, patterns, logp_by_title, next(iter(known.values())))
+    about = (logp_by_title[MAIN], patterns.label, patterns.family, known)
+    chance = config.evaluate.bootstrap, config.evaluate.shuffles, config.seed
+    return [*table, *nulls.beside(subset, *about, *chance)]
 
 
 def prior_rows(
@@ -123,12 +103,8 @@ def prior_rows(
 ) -> list[dict]:
     """What each way of injecting a prior does to the physics transformer, at temperature 1.
 
-    Parameters
-    ----------
-    heads : (rule, aux)
-        Evidence on the set.
-    train, minerals, null : array_like, (99,)
-        Prior of the training stream, of minerals, and the one that bits are counted over.
+    `heads` are the evidence on the set; `train`, `minerals` and `null` are the priors, (99,), of
+    the training stream, of minerals, and the one that bits are counted over.
     """
     twice = np.asarray(train) * minerals
     ways = {
@@ -137,22 +113,19 @@ def prior_rows(
         "ratio to minerals": minerals,
         "prior counted twice": twice / twice.sum(),
     }
-    plain = Calibration()
-    logp = {way: plain.apply(*heads, prior_ratio(prior)) for way, prior in ways.items()}
-    return [_row(config, way, subset, patterns, each, null) for way, each in logp.items()]
+    logp = {way: Calibration().apply(*heads, prior_ratio(prior)) for way, prior in ways.items()}
+    return _rows(config, subset, patterns, logp, null)
 
 
 def search(
     config: SimpleNamespace, sets: dict[str, PatternSet], full: Reflections, known: Reflections
 ) -> dict[str, dict]:
-    """Search-match of sets against simulated minerals, kept as predictions.
+    """Search-match of sets against simulated minerals: predictions by set.
 
     Parameters
     ----------
-    full : Reflections
-        All minerals, for measured patterns.
-    known : Reflections
-        Minerals without the held-out ones, for sets made from those.
+    full, known : Reflections
+        All minerals, for measured patterns; and those without the held-out ones, for other sets.
 
     Returns
     -------
@@ -200,12 +173,11 @@ def fusion_curve(heads: tuple, labels: ArrayLike, target: ArrayLike) -> dict[str
 
 def training_note(config: SimpleNamespace) -> str:
     """One sentence on how many patterns each trained model has seen."""
-    seen = {
-        title: sum(results.read(config, stage)["patterns"] for stage in stages)
-        for title, stages in STAGES.items()
-    }
-    counts = ", ".join(f"{title} {n:,}" for title, n in seen.items())
-    return f"Patterns seen in training: {counts}. Search-match is not trained."
+    seen = []
+    for title, stages in STAGES.items():
+        count = sum(results.read(config, stage)["patterns"] for stage in stages)
+        seen.append(f"{title} {count:,}")
+    return f"Patterns seen in training: {', '.join(seen)}. Search-match is not trained."
 
 
 def cut_short(config: SimpleNamespace) -> str | None:
@@ -227,38 +199,42 @@ def told_of(name: str, prior: dict) -> tuple[np.ndarray, np.ndarray]:
     if name == BALANCED:
         uniform = np.full(len(prior["null"]), 1 / len(prior["null"]))
         return uniform, uniform
-    null = prior["null_held_out" if name in HELD_OUT else "null"]
-    return np.array(prior["minerals"]), np.array(null)
+    return np.array(prior["minerals"]), np.array(prior[_counted(name)])
+
+
+def _counted(name):
+    """Key of prior.json where the constant of a set of minerals is."""
+    return "null_held_out" if name in HELD_OUT else "null"
+
+
+def constants_of(name: str, prior: dict) -> dict[str, np.ndarray]:
+    """Constant predictions of a set, that of `told_of` first, see `nulls.constants`."""
+    found = {nulls.PRIOR: told_of(name, prior)[1]}
+    if name != BALANCED:
+        found[nulls.BY_PATTERNS] = np.array(prior[f"{_counted(name)}_by_patterns"])
+    return found
 
 
 def calibrated(
     config: SimpleNamespace, sets: dict[str, PatternSet], titles: Iterable[str], prior: dict
 ) -> dict[str, dict]:
     """Calibrated log-probabilities of models on sets: dict by title of dict by set."""
-    chosen = {
-        **results.read(config, "calibration")["models"],
-        **(results.read(config, "baselines")["models"] if set(titles) - {MAIN} else {}),
-    }
+    chosen, ratio = {}, {name: prior_ratio(told_of(name, prior)[0]) for name in sets}
+    for stage in ("calibration", *["baselines"] * bool(set(titles) - {MAIN})):
+        chosen |= results.read(config, stage)["models"]
     found = {}
     for title in titles:
-        heads = evidence(config, title, sets)
-        apply = Calibration(**chosen[title]).apply
-        found[title] = {
-            name: apply(*h, prior_ratio(told_of(name, prior)[0])) for name, h in heads.items()
-        }
+        apply, heads = Calibration(**chosen[title]).apply, evidence(config, title, sets)
+        found[title] = {name: apply(*h, ratio[name]) for name, h in heads.items()}
     return found
 
 
 def curriculum(config: SimpleNamespace, name: str, patterns: PatternSet, prior: dict) -> list[dict]:
     """Rows of the physics transformer on a set, from pretraining to calibration.
 
-    Parameters
-    ----------
-    prior : dict
-        results/PROFILE/prior.json.
+    `prior` is the content of results/PROFILE/prior.json.
     """
-    uniform = np.zeros(len(prior["null"]))
-    ratio = prior_ratio(prior["minerals"])
+    uniform, ratio = np.zeros(len(prior["null"])), prior_ratio(prior["minerals"])
     heads = evidence(config, MAIN, [name])[name]
     first, second = (load_predictions(config, stage, name) for stage in ("stage1", "stage2"))
     plain = Calibration(a=0.5 if heads[0] is not None else 0.0)
@@ -269,8 +245,7 @@ def curriculum(config: SimpleNamespace, name: str, patterns: PatternSet, prior: 
         "with prior": plain.apply(*heads, ratio),
         "with temperature": best.apply(*heads, ratio),
     }
-    null = told_of(name, prior)[1]
-    return [_row(config, step, name, patterns, logp, null) for step, logp in steps.items()]
+    return _rows(config, name, patterns, steps, told_of(name, prior)[1])
 
 
 def write(

@@ -47,17 +47,25 @@ def smooth_prior(
 
 
 def fit_prior(
-    labels: ArrayLike, strength: float = 1.0, base: ArrayLike | None = None
+    labels: ArrayLike,
+    strength: float = 1.0,
+    base: ArrayLike | None = None,
+    families: ArrayLike | None = None,
 ) -> np.ndarray:
     """Class probabilities counted on calibration labels, (n,) of 0..98, and smoothed.
 
+    Each pattern counts one, or each family (n,) where they are given, shared by its patterns.
     `strength` and `base` are those of `smooth_prior`.
     """
     labels = np.asarray(labels)
     whole = labels.size == 0 or np.issubdtype(labels.dtype, np.integer)
     if not whole or not np.isin(labels, np.arange(N_GROUPS)).all():
         raise XrdlibError(f"A prior is counted on integer labels 0..{N_GROUPS - 1}.")
-    counts = np.bincount(labels.astype(np.int64), minlength=N_GROUPS)
+    vote = None
+    if families is not None:
+        _, member, size = np.unique(families, return_inverse=True, return_counts=True)
+        vote = 1 / size[member]
+    counts = np.bincount(labels.astype(np.int64), vote, minlength=N_GROUPS)
     return smooth_prior(counts, strength, base)
 
 

@@ -5,8 +5,7 @@ clock or a signal is decided for all at once. The first process writes what is w
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import distributed
@@ -17,25 +16,14 @@ from ..base.errors import XrdlibError
 def join(device: str | torch.device) -> "Alone":
     """The processes of this run, as a launcher such as ``accelerate launch`` started them.
 
-    Several on "cuda" take one GPU each.
-
-    Raises
-    ------
-    XrdlibError
-        If there are several processes and Accelerate is not installed.
+    Several on "cuda" take one GPU each. XrdlibError if they are several without Accelerate.
     """
     return Several(device) if _world() > 1 else Alone(device)
 
 
-def place() -> tuple[int, int]:
-    """Rank of this process and how many there are, (0, 1) without a launcher."""
-    count = _world()
-    return (int(os.environ["RANK"]), count) if count > 1 else (0, 1)
-
-
 def is_first() -> bool:
     """Whether this is the process that writes: the first one, or the only one."""
-    return place()[0] == 0
+    return _world() == 1 or os.environ["RANK"] == "0"
 
 
 def leave() -> None:
@@ -76,10 +64,9 @@ class Alone:
         """The first process's clock, and whether any process is to stop."""
         return seconds, stop
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager:
         """Context in which the loss of another process is one clear error."""
-        yield
+        return nullcontext()
 
 
 class Several(Alone):
@@ -124,18 +111,14 @@ class Several(Alone):
         return seconds, stops > 0
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager:
         try:
             yield
         except (RuntimeError, distributed.DistError) as error:
-            if not _is_of_connection(error):
+            # Gloo has no error class of its own.
+            if not (isinstance(error, distributed.DistError) or "gloo" in str(error).lower()):
                 raise
             raise XrdlibError(
                 "Another process of this run ended or cannot be reached; its message, if any, "
                 "says why. The last checkpoint is kept: start the run again and it goes on there."
             ) from error
-
-
-def _is_of_connection(error):
-    # Gloo has no error class of its own.
-    return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()

@@ -14,8 +14,8 @@ from . import checkpoint, decode
 from .ranks import Alone
 
 OPTIMISERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-
-VALIDATION_BATCH = 256
+WEIGHT_DECAY = 1e-4  # adam adds it to the gradient
+CLIP = 1.0  # largest norm of the gradient
 
 
 @dataclass
@@ -26,7 +26,7 @@ class History:
     ----------
     rows : list of dict
         "step", "patterns", "seconds", "lr", "loss" and its parts (means since the row before),
-        and with validation "top1", "top5" (percent), "nll" (nats) or what the callable gave.
+        and what the callable for validation gave.
     step, patterns : int
         Optimiser steps taken and patterns seen.
     seconds : float
@@ -64,7 +64,7 @@ class Run:
         self.network = ranks.wrap(self.model)  # what averages gradients over processes
         self.parameters = list(model.parameters())
         self.optimiser = OPTIMISERS[settings.optimiser](
-            self.parameters, settings.lr, weight_decay=settings.weight_decay, fused=True
+            self.parameters, settings.lr, weight_decay=WEIGHT_DECAY, fused=True
         )
         buffers = [b for b in model.buffers() if b.is_floating_point()]
         self.present = [tensor.detach() for tensor in self.parameters + buffers]
@@ -78,11 +78,13 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.ranks.reseed(self.settings.seed, self.history.step)
-        outputs = self.forward(self.network, x)
-        total, parts = decode.loss(outputs, labels, self.operators, self.settings.smoothing)
+        enabled = self.settings.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
+            outputs = self.network(x)
+        total, parts = decode.loss(outputs, labels, self.operators)
         self.optimiser.zero_grad()
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
         self.optimiser.step()
         self.history.step += 1
         self.history.patterns += len(labels) * self.ranks.count
@@ -94,12 +96,6 @@ class Run:
         self.sums = {k: self.sums[k] + v if self.sums else v for k, v in terms.items()}
         return terms["loss"]
 
-    def forward(self, model: torch.nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Outputs of a model, in bfloat16 where the settings and autocast agree to it."""
-        enabled = self.settings.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
-            return model(x)
-
     def finite(self, number: float | torch.Tensor) -> float:
         """A scalar as a float, or the end of training."""
         if not math.isfinite(value := float(number)):
@@ -109,36 +105,25 @@ class Run:
             )
         return value
 
-    def add_row(self, validate: tuple | Callable | None, fusion: float) -> None:
+    def add_row(self, validate: Callable | None) -> None:
         """Mean losses since the row before, and validation, into the history."""
-        steps = self.sums["steps"]
+        steps = self.sums.pop("steps")
         means = {k: self.finite(self.ranks.mean(v / steps)) for k, v in self.sums.items()}
-        del means["steps"]
         row = {k: getattr(self.history, k) for k in ("step", "patterns", "seconds")}
         row |= {"lr": self.optimiser.param_groups[0]["lr"], **means}
         self.sums = {}
         if validate is not None and self.ranks.first:
-            row |= self.validated(validate, fusion)
+            row |= self.validated(validate)
         self.history.rows.append(row)
 
-    @torch.no_grad()
-    def validated(self, validate: tuple | Callable, fusion: float) -> dict[str, float]:
+    def validated(self, validate: Callable) -> dict[str, float]:
         """Scores of the averaged weights, or of the present ones if none are kept."""
-        if self.average:
-            kept = [tensor.clone() for tensor in self.present]
-            _copy(self.average, self.present)
-        self.model.eval()
-        if callable(validate):
+        kept = [tensor.clone() for tensor in self.present] if self.average else []
+        self.finish()
+        with torch.no_grad():
             result = validate(self.model)
-        else:
-            x, labels = validate
-            parts = (part.to(self.device) for part in x.split(VALIDATION_BATCH))
-            outputs = (self.forward(self.model, part) for part in parts)
-            logp = torch.cat([decode.log_probs(output, fusion).cpu() for output in outputs])
-            result = decode.scores(logp, labels.cpu())
         self.model.train()
-        if self.average:
-            _copy(kept, self.present)
+        _copy(kept, self.present)
         return result
 
     def save(self, path: str | Path, identity: dict) -> None:
@@ -147,19 +132,16 @@ class Run:
             self.finite(tensor.abs().max())
         tensors = {f"average.{i}": tensor for i, tensor in enumerate(self.average)}
         tensors |= {f"sums.{name}": tensor for name, tensor in self.sums.items()}
-        checkpoint.save(
-            *(path, self.model, self.optimiser, self.history.step, identity),
-            *(asdict(self.history), tensors),
-        )
+        about = self.history.step, identity, asdict(self.history)
+        checkpoint.save(path, self.model, self.optimiser, *about, tensors)
 
-    def resume(self, path: str | Path, identity: dict) -> bool:
+    def resume(self, path: str | Path) -> bool:
         """Go back to the last checkpoint; whether there is one."""
-        saved = checkpoint.load(path, identity)
+        saved = checkpoint.load(path)
         if saved is None:
             return False
         saved.restore(self.model, self.optimiser)
-        for name, value in saved.extra.items():
-            setattr(self.history, name, value)
+        self.history = History(**saved.extra)
         for i, tensor in saved.part("extra.average").items():
             self.average[int(i)].copy_(tensor)
         sums = saved.part("extra.sums")
@@ -168,12 +150,11 @@ class Run:
 
     def finish(self) -> None:
         """Leave the model ready for use: averaged weights if kept, evaluation mode."""
-        if self.average:
-            _copy(self.average, self.present)
+        _copy(self.average, self.present)
         self.model.eval()
 
 
 @torch.no_grad()
 def _copy(source, target):
-    for a, b in zip(source, target, strict=True):
+    for a, b in zip(source, target, strict=False):  # of no average nothing is copied
         b.copy_(a)

@@ -1,9 +1,6 @@
-"""Training stages of a profile, as the notebooks and a launcher run them.
+"""Training stages of a profile, as the notebooks and a launcher (`xrdlib train`) run them.
 
-accelerate launch -m xrdlib train stage1 --profile paper
-
-It is what the stage's notebook trains, to the same checkpoint: the notebook then finds its run
-finished. The stages before must have run.
+Both train to the same checkpoint, so that a notebook finds finished what was launched.
 """
 
 import copy
@@ -29,13 +26,11 @@ from .train import train
 if TYPE_CHECKING:
     import pandas as pd
 
+STAGES = ("stage1", "stage2", "resnet", "plain")
 _PREDICT_BATCH = 64
-
 _VALIDATION = 300  # patterns, enough to follow a run by
-
 # Pseudo-share of a uniform class distribution in a training prior, so that none is impossible.
 _FLOOR = 0.01
-
 _ROUND = 1000  # between the seeds of rounds, which so share no pattern
 
 
@@ -56,9 +51,9 @@ def run(
     before: History | None = None,
     profile: SimpleNamespace | None = None,
 ) -> History:
-    """Train a model on a stage's stream and write its weights and its history.
+    """Train a model in place on a stage's stream and write its weights and its history.
 
-    Of several processes, see `ranks`, the first one writes.
+    Of several processes, see `ranks`, the first one writes. The history is that of this call alone.
 
     Parameters
     ----------
@@ -66,38 +61,25 @@ def run(
         Section with optimiser, lr, warmup, batch and the limits steps and max_minutes.
     name : str
         Under which weights and history are kept.
-    model : torch.nn.Module
-        Trained in place.
     validation : PatternSet
         Some of it is scored as training goes on.
     before : train.History, optional
         Of earlier rounds; it is kept together with this one's.
     profile : namespace, optional
         Configuration that the result names, where `config` is that of a round.
-
-    Returns
-    -------
-    train.History
-        Of this call alone.
     """
     torch.set_num_threads(config.threads)
-    section = getattr(config, stage)
-    prior = training_prior(stream)
+    prior, section = training_prior(stream), vars(getattr(config, stage))
     few = validation.take(np.linspace(0, len(validation) - 1, _VALIDATION).astype(int))
+    own = ("steps", "max_minutes", "optimiser", "lr", "warmup", "ema", "rows")
     history = train(
         model,
         stream,
-        steps=section.steps,
-        max_minutes=section.max_minutes,
-        optimiser=section.optimiser,
-        lr=section.lr,
-        warmup=section.warmup,
-        ema=section.ema,
+        **{key: section[key] for key in own},
         precision=config.precision,
         seed=config.seed,
         class_probabilities=prior,
-        validate=(torch.from_numpy(few.x).float(), torch.from_numpy(few.label)),
-        rows=section.rows,
+        validate=lambda model: _scores(predict(model, few), few),
         folder=paths.checkpoints(config.profile) / name,
         config={"stage": stage},
         device=config.device,
@@ -106,12 +88,8 @@ def run(
     if not ranks.is_first():
         return history
     whole = joined(before or History(), history)
-    metadata = {
-        "name": name,
-        "stream": stream.config,
-        "training_prior": prior.tolist(),
-        "history": asdict(whole),
-    }
+    metadata = {"name": name, "stream": stream.config, "training_prior": prior.tolist()}
+    metadata["history"] = asdict(whole)
     checkpoint.save_weights(folder(config, "models") / f"{name}.safetensors", model, metadata)
     # In the order that a checkpoint gives back, so that a run that was resumed writes the same.
     ordered = json.loads(tensorfile.canonical(asdict(whole)))
@@ -146,19 +124,9 @@ def run_rounds(
 ) -> History:
     """Train a stage in one or more rounds; each is a training of its own on patterns of its own.
 
-    A round starts from the weights of the one before, its learning rate rises and falls anew.
-
-    Parameters
-    ----------
-    config, stage, name, model, validation
-        As for `run`. The stage's section has `rounds`: changes of it, a dict for each round.
-    make_stream : callable
-        Configuration and batch size to the stream of a round.
-
-    Returns
-    -------
-    train.History
-        Of all rounds, one after the other, as it is also kept.
+    A round starts from the weights of the one before, its learning rate rises and falls anew. The
+    stage's section has `rounds`: changes of it, a dict for each. `make_stream` takes configuration
+    and batch size of a round. The history is of all rounds, one after the other.
     """
     whole = History()
     for number, changes in enumerate(getattr(config, stage).rounds or [{}]):
@@ -196,17 +164,9 @@ def load_model(config: SimpleNamespace, name: str) -> tuple[torch.nn.Module, dic
 
 @torch.inference_mode()
 def predict(model: torch.nn.Module, patterns: PatternSet) -> dict[str, np.ndarray]:
-    """Log-probabilities of a model's heads on a set.
+    """Log-probabilities of a model's heads, "aux" and maybe "rule", (n, 99) float32, on a set.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Left in evaluation mode.
-
-    Returns
-    -------
-    dict of ndarray, (n, 99) float32
-        "aux", and "rule" from a model with a rule head.
+    The model is left in evaluation mode.
     """
     model.eval()
     heads, device = {"aux": [], "rule": []}, next(model.parameters()).device
@@ -223,31 +183,24 @@ def quick_table(
 ) -> "pd.DataFrame":
     """Accuracy of predictions as they come, as from `predict`, before any calibration.
 
-    Returns
-    -------
-    pandas.DataFrame
-        n, top1, top5 (percent) and nll (nats), a row a set.
+    n, top1, top5 (percent) and nll (nats), a row a set.
     """
     import pandas as pd  # not needed, and not always there, where only training is done
 
-    table = {}
-    for name, heads in predictions.items():
-        logp = torch.from_numpy(calibrate.fuse(heads.get("rule"), heads["aux"], fusion))
-        label = torch.from_numpy(sets[name].label)
-        table[name] = {"n": len(label), **decode.scores(logp, label)}
+    table = {
+        name: {"n": len(sets[name]), **_scores(heads, sets[name], fusion)}
+        for name, heads in predictions.items()
+    }
     return pd.DataFrame(table).T.astype({"n": int}).round(2)
 
 
-STAGES = ("stage1", "stage2", "resnet", "plain")
+def _scores(heads, patterns, fusion=0.5):
+    logp = torch.from_numpy(calibrate.fuse(heads.get("rule"), heads["aux"], fusion))
+    return decode.scores(logp, torch.from_numpy(patterns.label))
 
 
 def start(profile: str | None, stage: str) -> History:
-    """Train a stage, or finish its training.
-
-    Parameters
-    ----------
-    profile : str, optional
-        By default the one named in params.yaml.
+    """Train a stage of a profile, by default the one of params.yaml, or finish its training.
 
     Raises
     ------
@@ -257,7 +210,6 @@ def start(profile: str | None, stage: str) -> History:
     if stage not in STAGES:
         raise XrdlibError(f"No stage {stage!r}; choose one of {', '.join(STAGES)}.")
     cfg = config.load(profile)
-    section = stage if stage.startswith("stage") else "baselines"
     if stage == "stage2":
         model, _ = load_model(cfg, "stage1")
     else:
@@ -270,10 +222,8 @@ def start(profile: str | None, stage: str) -> History:
             f"`make repro PROFILE={cfg.profile} NOTEBOOK=02_synthesis`."
         )
     if stage == "stage2":
-        make = experiment.stage2_stream
-        return run_rounds(cfg, section, stage, model, make, validation)
+        return run_rounds(cfg, stage, stage, model, experiment.stage2_stream, validation)
     if stage == "stage1":
-        stream = experiment.stage1_stream(cfg)
-    else:
-        stream = experiment.stage2_stream(cfg, cfg.baselines.batch)
-    return run(cfg, section, stage, model, stream, validation)
+        return run(cfg, stage, stage, model, experiment.stage1_stream(cfg), validation)
+    stream = experiment.stage2_stream(cfg, cfg.baselines.batch)
+    return run(cfg, "baselines", stage, model, stream, validation)

@@ -50,8 +50,9 @@ def verify_random_crystals(config: SimpleNamespace) -> pd.DataFrame:
 def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     """Reflections of the mineral structures, in the files train, holdout and library.
 
-    `train` and `holdout` hold structures whose stated and detected groups agree, apart by mineral
-    family; `library` all with a known group, for search-match. The name of each is its family.
+    `train` and `holdout` hold structures whose stated and detected groups agree, apart by structure
+    type, so that no isotype of a held-out mineral is trained on; `library` all with a known group,
+    for search-match. The name of each is its family, of a held-out one its type.
     """
     crystals, table = load_amcsd(folder(config, "amcsd"))
     lines = reflections(crystals)
@@ -60,6 +61,7 @@ def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     agrees, holdout = table["agrees"].to_numpy(), table["holdout"].to_numpy()
     chosen = {"train": agrees & ~holdout, "holdout": agrees & holdout, "library": lines.group > 0}
     banks = {name: lines.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
+    banks["holdout"].name = table["type"].to_numpy(dtype=str)[chosen["holdout"]]
     return {name: _save_bank(config, name, bank) for name, bank in banks.items()}
 
 
@@ -77,10 +79,9 @@ def write_compounds(config: SimpleNamespace) -> Reflections | None:
         return None
     compounds, about = build_oqmd(datasets.path("oqmd"))
     crystals, table = load_amcsd(folder(config, "amcsd"))
-    kept_back = np.flatnonzero(table["holdout"])
     held_out = {
         (int(crystals.group[i]), *np.unique(crystals.number[slice(*crystals.start[i : i + 2])]))
-        for i in kept_back
+        for i in np.flatnonzero(table["holdout"])
     }
     alike = [(g, *z) in held_out for g, z in zip(about["group"], about["elements"], strict=True)]
     bank = reflections(compounds.take(~np.array(alike)))
@@ -207,19 +208,10 @@ def write_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
 
 
 @dataclass
-class Cases:
-    """n patterns with their cells.
+class Cases(records.Record):
+    """n patterns, (n, GRID.size), with their conventional cells, six numbers each.
 
-    Attributes
-    ----------
-    intensity : ndarray, (n, GRID.size)
-    cell : list of tuple of 6 floats
-        Conventional cells, angstrom and degrees.
-    label : ndarray, (n,) int
-        Class 0..98.
-    family, name : ndarray, (n,) str
-    row : ndarray, (n,) int
-        Of the set that the patterns come from.
+    `label` (0..98), `family` and `name` are those of rows `row` of the set they come from.
     """
 
     intensity: np.ndarray
@@ -228,12 +220,6 @@ class Cases:
     family: np.ndarray
     name: np.ndarray
     row: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-
-_COLUMNS = ("label", "family", "name")
 
 
 def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
@@ -250,7 +236,7 @@ def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
     bank = load_bank(config, "holdout").take(number[row] // config.synthesis.holdout_patterns)
     about = realism(config), seed(config, "holdout"), index
     counts, cells = measured_like(bank, *about, GRID).numpy(), specimen_cells(bank, *about)
-    return Cases(counts, cells, *(getattr(patterns, k)[row] for k in _COLUMNS), row)
+    return Cases(counts, cells, patterns.label[row], patterns.family[row], patterns.name[row], row)
 
 
 def specimen_cells(

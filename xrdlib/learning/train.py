@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,25 +38,6 @@ SCHEDULES = {
 LOG_SECONDS = 10  # between lines of progress where nobody watches, as in a log
 
 
-@dataclass(frozen=True)
-class Limit:
-    """When training ends: after so many steps, so many minutes, or whichever comes first."""
-
-    steps: int | None
-    minutes: float | None
-
-    def __post_init__(self) -> None:
-        given = [v for v in (self.steps, self.minutes) if v is not None]
-        if not given or min(given) <= 0:
-            raise XrdlibError("Training needs a limit: give steps, max_minutes or both, above 0.")
-
-    def progress(self, history: History) -> float:
-        """Share of the limit used, 0 to 1 or a little more."""
-        by_steps = history.step / self.steps if self.steps else 0.0
-        by_time = history.seconds / (60 * self.minutes) if self.minutes else 0.0
-        return max(by_steps, by_time)
-
-
 def train(
     model: torch.nn.Module,
     stream: object,
@@ -66,12 +46,9 @@ def train(
     max_minutes: float | None = None,
     lr: float = 1e-3,
     optimiser: str = "adamw",
-    weight_decay: float = 1e-4,
     warmup: float = 0.02,
     schedule: str = "cosine",
-    smoothing: float = 0.0,
     class_probabilities: ArrayLike | None = None,
-    clip: float = 1.0,
     ema: float = 0.0,
     seed: int = 0,
     precision: str = "float32",
@@ -79,10 +56,8 @@ def train(
     folder: str | Path | None = None,
     every_minutes: float = 1.0,
     config: dict | None = None,
-    validate: tuple | Callable | None = None,
-    fusion: float = 0.5,
+    validate: Callable | None = None,
     rows: int | Collection[int] = 40,
-    prefetch: bool = True,
     progress: bool = True,
     look: bool = False,
 ) -> History:
@@ -101,28 +76,21 @@ def train(
     lr : float
         Highest learning rate.
     optimiser : str
-        "adamw" or "adam" (whose weight decay is added to the gradient).
+        "adamw" or "adam".
     warmup : float
         Steps over which the learning rate rises linearly from 0; below 1, a share of the run.
     schedule : str
         "cosine" (to 0), "step" (to a tenth at 60 and again at 85 % of the run) or "constant",
         after the warm-up.
-    smoothing : float
-        Label smoothing.
     class_probabilities : array_like, (99,), optional
         Of the stream, for the operators' positive weights; uniform by default.
-    clip : float
-        Largest norm of the gradient.
     ema : float
         Decay of an exponential moving average of the weights, below 1; if not 0, validation and
         the trained model use the average.
     seed : int
         Of dropout.
-    precision : str
-        Of the forward pass: "float32"; "bfloat16" where that is safe; "auto", the faster one on
-        this processor. What it comes to is part of the run's identity and of its history.
-    device : str
-        "cpu" or "cuda"; of several processes each takes a GPU of its own.
+    precision, device : str
+        As for `processor.precision`; of several processes each takes a GPU of its own.
     folder : path-like, optional
         Checkpoints go to a subfolder named by the hash of the run's configuration: arguments,
         model, initial weights, stream, code of the training path. Another configuration thus
@@ -131,23 +99,15 @@ def train(
         Time between checkpoints.
     config : dict, optional
         More of the run's identity, of JSON values: data hashes, for instance.
-    validate : (x, labels) or callable, optional
-        Tensors to score, or model -> dict of numbers; runs at each row of the history.
-    fusion : float
-        Weight of the rule head in the scores.
+    validate : callable, optional
+        Model -> dict of numbers; runs at each row of the history.
     rows : int or collection of int
         Rows of the history, evenly spread over the run; or the steps after which there is one.
-    prefetch : bool
-        Draw the next batch in a thread while the model works on this one.
     progress : bool
         Show a progress bar.
     look : bool
         Train no further than the checkpoint, which another process may be writing: to see how far
         a run is.
-
-    Returns
-    -------
-    History
 
     Raises
     ------
@@ -158,14 +118,15 @@ def train(
     KeyboardInterrupt, SystemExit
         On SIGINT and SIGTERM, after a checkpoint was written.
     """
-    limit = Limit(steps, max_minutes)
+    limits = [limit for limit in (steps, max_minutes) if limit is not None]
+    if not limits or min(limits) <= 0:
+        raise XrdlibError("Training needs a limit: give steps, max_minutes or both, above 0.")
     if optimiser not in OPTIMISERS or schedule not in SCHEDULES or not 0 <= ema < 1:
         raise XrdlibError(
             f"Choose optimiser adamw or adam, schedule {', '.join(SCHEDULES)}, ema below 1."
         )
-    numbers = dict(steps=steps, max_minutes=max_minutes, lr=lr, weight_decay=weight_decay)
-    numbers |= dict(warmup=warmup, smoothing=smoothing, clip=clip, ema=ema, seed=seed)
-    settings = numbers | dict(optimiser=optimiser, schedule=schedule)
+    settings = dict(steps=steps, max_minutes=max_minutes, lr=lr, warmup=warmup, ema=ema, seed=seed)
+    settings |= dict(optimiser=optimiser, schedule=schedule)
     settings["precision"] = processor.precision(precision, device)
     path = own = None
     if folder is not None:
@@ -181,29 +142,31 @@ def train(
             files.sweep(path)
         stream = ranks.part(stream)
         run = Run(model, SimpleNamespace(**settings), ranks, operators)
-        history = run.history
         cuda = [run.device] if run.device.type == "cuda" else []
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         torch.manual_seed(seed)
-        if path is not None and not run.resume(path, own) and ranks.first and not look:
+        if path is not None and not run.resume(path) and ranks.first and not look:
             _mention_other_code(path, own)
-        batches = stack.enter_context(closing(_batches(stream, history.step, prefetch)))
+        history = run.history
+        batches = stack.enter_context(closing(_batches(stream, history.step)))
         caught = stack.enter_context(_deferred_signals())
-        bar = stack.enter_context(_bar(steps, history.step, progress and ranks.first and not look))
+        interval = 0.5 if sys.stderr.isatty() else LOG_SECONDS
+        look_on = dict(mininterval=interval, disable=not (progress and ranks.first and not look))
+        bar = stack.enter_context(tqdm(total=steps, initial=history.step, unit="step", **look_on))
         first, started = history.patterns, time.monotonic()
         begun, saved = started - history.seconds, started
         while not (history.complete or look):
-            before = limit.progress(history)
+            before = _progress(history, steps, max_minutes)
             loss = run.step(*next(batches), lr * _factor(before, history.step, warmup, schedule))
             history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
-            now = limit.progress(history)
+            now = _progress(history, steps, max_minutes)
             history.complete = now >= 1
             # Reading a number back makes a GPU wait, so there it is done now and then.
             if run.device.type == "cpu" or history.step % 20 == 0:
                 speed = (history.patterns - first) / (time.monotonic() - started)
                 _report(bar, history, run.finite(ranks.mean(loss)), speed, max_minutes)
             if history.complete or _has_row(rows, before, now, history.step):
-                run.add_row(validate, fusion)
+                run.add_row(validate)
                 history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
             due = ranks.first and time.monotonic() - saved >= 60 * every_minutes
             if path is not None and ranks.first and (history.complete or due or stop):
@@ -221,17 +184,18 @@ def train(
     return history
 
 
-def _bar(steps, step, shown):
-    interval = 0.5 if sys.stderr.isatty() else LOG_SECONDS
-    return tqdm(total=steps, initial=step, unit="step", mininterval=interval, disable=not shown)
-
-
 def _report(bar, history, loss, speed, minutes):
     text = f"loss {loss:.3f}, {speed:.0f} patterns/s"
     if minutes:
         text += f", {history.seconds / 60:.1f} of {minutes:g} min"
     bar.set_postfix_str(text, refresh=False)
     bar.update(history.step - bar.n)
+
+
+def _progress(history, steps, minutes):
+    """Share used of the limit that is nearer, 0 to 1 or a little more."""
+    by_time = history.seconds / (60 * minutes) if minutes else 0.0
+    return max(by_time, history.step / steps if steps else 0.0)
 
 
 def _factor(progress, step, warmup, schedule):
@@ -246,12 +210,8 @@ def _has_row(rows, before, now, step):
     return step in rows
 
 
-def _batches(stream, step, prefetch):
-    """Batches from `step` on; with `prefetch` each is drawn while the one before is in use."""
-    if not prefetch:
-        while True:
-            yield stream.batch(step)
-            step += 1
+def _batches(stream, step):
+    """Batches from `step` on; each is drawn in a thread while the one before is in use."""
     with ThreadPoolExecutor(1) as pool:
         ahead = pool.submit(stream.batch, step)
         while True:

@@ -12,46 +12,14 @@ from ..simulation.diffraction import resolve_wavelength, strong_line
 from ..symmetry import groups
 from ..symmetry.cells import metric_tensor
 from . import doubts
-from .attribution import match
-
-ASSUMED = "CuKa"  # radiation where neither the user nor the file names one
+from .attribution import NOT_DOUBLED, halved, match
+from .flags import ASSUMED, FLAGS
 
 COVERAGE = 0.9
-
+# Share of a prior above which a group is named in it; of the probability, below which it is
+# excluded by the pattern.
+_NAMED, _EXCLUDED = 2e-5, 0.01
 _UNLIKE = 0.5  # similarity to the nearest structure, below which few answers are right
-
-FLAGS = {
-    "no_peaks": "No diffraction peak stands out, as with amorphous matter or a scan of the "
-    "background: the pattern says nothing, and the ranking is the prior alone.",
-    "few_peaks": f"Fewer than {doubts.FEW} peaks stand out, too few to tell groups apart: trust "
-    "the ranking little.",
-    "unlike": "No known structure resembles the pattern, so that the ranking rests on less: trust "
-    "it little. Such patterns are complex structures, mixtures, or not minerals.",
-    "left_over": "A mixture or a second phase is likely, or the lattice is wrong: one phase is "
-    "assumed, and peaks are left over.",
-    "k_beta": "Some peaks are not of the sample: another wavelength of the tube repeats its strong "
-    "peaks, which a filter or monochromator removes.",
-    "uneven": "Some peaks that should be one reflection are much wider than others: a splitting "
-    "that is not resolved, as of a lower symmetry, strain, or a second phase.",
-    "spikes": "Single points stand out where peaks are several points wide, as hot pixels, single "
-    "crystallites or cosmic rays do: mask them, since they are read as peaks.",
-    "coarse": "The steps are coarse, so that close peaks merge: 0.02 degrees or less is best.",
-    "broad": "The peaks are broad, so that cells and absences are read less surely.",
-    "wavelength_doubtful": "The wavelength is hardly right: state it with --wavelength.",
-    "short_range": f"The scan begins above {doubts.LATEST:g} or ends below {doubts.EARLIEST:g} "
-    "degrees (as with Cu radiation): reflections that decide may be missing.",
-    "range_cut": "Of the few peaks some lie outside 5 to 90 degrees (as with Cu radiation), where "
-    "nothing is used.",
-    "wavelength_assumed": f"Neither you nor the file names the wavelength; {ASSUMED} is assumed.",
-    "scans_averaged": "The file holds several scans of one range that agree: they were averaged; "
-    "choose one with --scan.",
-    "scans_joined": "The file holds several ranges: they were joined; choose one with --scan.",
-    "scans_left": "The file holds further scans, which differ or cannot be read: they were left "
-    "out; choose one with --scan.",
-    "aborted": "The file holds fewer points than it says, as of a scan that was aborted.",
-    "neutrons": "The pattern was measured with neutrons, or at least not with X-rays, which the "
-    "models know alone: the positions of its peaks count, their intensities mislead.",
-}
 
 
 @dataclass(frozen=True)
@@ -70,6 +38,8 @@ class Request:
         Probability with which the set is to hold the true group, above 0 and below 1.
     cell : sequence of 6 floats, optional
         a, b, c in angstrom, alpha, beta, gamma in degrees, where the cell is known.
+    elements, library : optional
+        As for `predictor.Predictor.knowing`.
     """
 
     wavelength: str | float | None = None
@@ -77,6 +47,8 @@ class Request:
     top_k: int = 5
     coverage: float = COVERAGE
     cell: tuple | None = None
+    elements: str | Sequence | None = None
+    library: str | None = None
 
     def check(self, predictor) -> None:
         """Refuse what makes no sense, before any file is read.
@@ -85,6 +57,7 @@ class Request:
         ------
         XrdlibError
         """
+        predictor.knowing(self.elements, self.library)
         if self.wavelength is not None:
             resolve_wavelength(self.wavelength)
         priors.resolve_prior(self.prior, predictor.metadata["minerals"])
@@ -130,6 +103,7 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
     """As `answer`, with the probabilities of all 99 groups, which `reweighed` can start from."""
     request = request or Request()
     request.check(predictor)
+    predictor = predictor.knowing(request.elements, request.library)
     wavelength, assumed = used_wavelength(pattern, request)
     scan = pattern.two_theta, pattern.intensity, wavelength
     found = doubts.of_pattern(*scan, assumed, predictor.grid)
@@ -138,12 +112,16 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
     )
     if nearest and nearest["similarity"] < _UNLIKE:
         found["unlike"] = ""
+    if nearest and nearest["similarity"] < NOT_DOUBLED:
+        theta = halved(predictor.retrieval, *scan)
+        found |= {"theta": f"If doubled, {theta} is like the pattern."} if theta else {}
     if lattice and "short_range" in found and not doubts.hidden_start(lattice, *scan[::2]):
         if np.max(pattern.two_theta) > doubts.EARLIEST:
             del found["short_range"]
     if "no_peaks" not in found:
         near = nearest and match(predictor.retrieval, *scan)
-        found |= doubts.of_answer(*scan, lattice, near, predictor.grid, request.cell is not None)
+        found |= doubts.of_answer(*scan, lattice, near, predictor.grid, request.cell)
+        found |= _contradiction(predictor, probability, request.prior)
     found |= {"wavelength_assumed": ""} if assumed else {}
     found |= {"neutrons": ""} if not_x_rays(pattern) else {}
     found |= dict.fromkeys(getattr(pattern, "metadata", {}).get("notes", ()), "")
@@ -191,6 +169,21 @@ def reweighed(predictor, probability: np.ndarray, prior, other) -> np.ndarray:
     return np.exp(scores - logsumexp(scores[None])[0])
 
 
+def _contradiction(predictor, probability, prior):
+    """The flag of a stated prior against which the pattern speaks, if it does."""
+    if isinstance(prior, str) and prior in ("minerals", "uniform"):
+        return {}
+    named = priors.resolve_prior(prior, predictor.metadata["minerals"]) > _NAMED
+    alike = reweighed(predictor, probability, prior, "uniform")
+    best = int(alike.argmax())
+    if named[best] or alike[named].sum() > _EXCLUDED or alike[best] < 0.5:
+        return {}
+    row = groups.table()["extinction_groups"][best]
+    names = ", ".join(groups.reference_symbol(number) for number in row["space_groups"][:3])
+    told = f"With all groups alike, {names} (eg{best + 1}) would have {100 * alike[best]:.0f} %"
+    return {"prior_contradicted": f"{told}, those of the prior less than 1 %."}
+
+
 def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None):
     """Probabilities of the groups, the most similar known structure, and the lattice.
 
@@ -219,13 +212,16 @@ def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None)
 
 
 def _named_structure(retrieval, nearest):
-    """Name and database of a structure; those of OQMD are called by formula and space group."""
+    """Name and database of a structure; computed ones are called by formula and space group."""
+    if nearest["name"].lower().endswith(".cif"):
+        return {"source": "your own"}
     alike = (retrieval.name == nearest["name"]) & (retrieval.group == nearest["group"])
     if not retrieval.computed(int(np.flatnonzero(alike)[0])):
         return {"source": "AMCSD or BGMN"}
-    formula, _, number = nearest["name"].rpartition(" ")
-    symbol = groups.reference_symbol(int(number))
-    return {"name": f"{formula}, {symbol}", "source": "Open Quantum Materials Database, computed"}
+    formula, number, *identifier = nearest["name"].split(" ")
+    name = ", ".join([formula, groups.reference_symbol(int(number)), *identifier])
+    database = "Materials Project" if identifier else "Open Quantum Materials Database"
+    return {"name": name, "source": f"{database}, computed"}
 
 
 def used_wavelength(pattern, request: Request) -> tuple[float, bool]:
@@ -288,7 +284,9 @@ def ranking(probability: np.ndarray, top_k: int) -> list[dict]:
     return [
         {
             "group": int(i) + 1,
-            **{key: rows[i][key] for key in ("symbol", "crystal_system", "space_groups")},
+            "symbol": rows[i]["symbol"],
+            "crystal_system": groups.system_names()[i],
+            "space_groups": rows[i]["space_groups"],
             "probability": float(probability[i]),
         }
         for i in order

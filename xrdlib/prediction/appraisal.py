@@ -7,19 +7,18 @@ from numpy.typing import ArrayLike
 
 from ..base.patterns import GRID
 from ..learning import calibrate
+from ..learning.breakdown import confusion_by_system, per_class, reliability
 from ..learning.experiment import MEASURED
-from ..learning.metrics import check, credit, evaluate, per_class, top_k
+from ..learning.metrics import check, credit, evaluate, top_k
 from ..structures.measured import Measured
-from ..symmetry.dag import relation
-from ..symmetry.groups import crystal_systems, symbols
+from .benchmark_sets import crystal_systems
 from .evaluate import FUSED, weighed
+from .mistakes import mistakes
 from .predictor import Predictor
 
 SIMILAR = (-1.0, 0.5, 0.6, 0.7, 0.8, 1.01)  # edges of similarity to the nearest structure
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-
-ALIKE = 0.8  # similarity from which a structure of another group casts doubt on a label
 
 
 def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: ArrayLike) -> dict:
@@ -37,22 +36,25 @@ def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: Arr
     Returns
     -------
     dict
-        "kinds" (dict of tables), "groups", "coverage", "answered": on the test patterns;
+        "kinds" (dict of tables), "groups", "reliability", "confusion", "coverage", "answered": on
+        the test patterns;
         "mistakes": on the calibration patterns.
     """
     calibration, test = (measured_sets[name] for name in MEASURED)
     logp, similarity, _ = _read(predictor, test)
     labels = test.group.astype(int) - 1
     edges = np.quantile(noise(calibration.intensity), (1 / 3, 2 / 3))
-    told = predictor.metadata["conformal"]
     own, own_similarity, nearest = _read(predictor, calibration)
+    parts = by_frequency(labels, predictor.metadata["minerals"])
     return {
         "kinds": {
             name: breakdown(logp, labels, test.family, kind, null)
             for name, kind in kinds(test, similarity, edges).items()
         },
         "groups": per_class(logp, labels),
-        "coverage": coverage(told["scores"], told["families"], logp, labels, test.family),
+        "reliability": reliability(logp, labels),
+        "confusion": confusion_by_system(logp, labels),
+        "coverage": coverage_of_parts(predictor, calibration, logp, test, parts),
         "answered": answered(logp, labels),
         "mistakes": mistakes(own, calibration, own_similarity, nearest),
     }
@@ -89,14 +91,13 @@ def kinds(
     -------
     dict of str to ndarray of str, (n,)
     """
-    systems = np.array(crystal_systems())[patterns.group.astype(int) - 1]
     names = [
         f"below {high:g}" if low < 0 else f"{low:g} to {min(high, 1):g}"
         for low, high in zip(SIMILAR, SIMILAR[1:], strict=False)
     ]
     level = np.digitize(noise(patterns.intensity), edges)
     return {
-        "crystal system": systems,
+        "crystal system": crystal_systems(patterns),
         "similarity to the nearest known structure": np.array(names)[
             np.digitize(similarity, SIMILAR) - 1
         ],
@@ -112,6 +113,7 @@ def breakdown(
     null: ArrayLike,
     n_boot: int = 1000,
     seed: int = 0,
+    subset: str = MEASURED[1],
 ) -> list[dict]:
     """Scores of the patterns of each kind, beside those of the prior alone.
 
@@ -122,7 +124,7 @@ def breakdown(
     kind : array_like, (n,) of str
     null : array_like, (99,)
         The prior-only prediction, over which bits are counted.
-    n_boot, seed
+    n_boot, seed, subset
         As for `metrics.evaluate`.
 
     Returns
@@ -137,9 +139,65 @@ def breakdown(
     for name in np.unique(kind):
         mine = kind == name
         told = (labels[mine], families[mine], np.log(null))
-        row = evaluate(str(name), MEASURED[1], logp[mine], *told, n_boot=n_boot, seed=seed)
+        row = evaluate(str(name), subset, logp[mine], *told, n_boot=n_boot, seed=seed)
         alone = 100 * top_k(prior[mine], labels[mine])
         rows.append({"kind": str(name), "prior_top1": float(alone), **row})
+    return rows
+
+
+def by_frequency(labels: ArrayLike, minerals: ArrayLike) -> dict[str, np.ndarray]:
+    """Patterns by how common their group is: rows of all, and of those that there are of each kind.
+
+    Parameters
+    ----------
+    labels : array_like, (n,)
+    minerals : array_like, (99,)
+        Share of minerals in each group.
+    """
+    rare = np.asarray(minerals)[labels] < calibrate.RARE
+    parts = {
+        "all": np.ones(len(rare), dtype=bool),
+        f"groups of {100 * calibrate.RARE:g} % of minerals or more": ~rare,
+        "rarer groups": rare,
+    }
+    return {name: np.flatnonzero(mask) for name, mask in parts.items() if mask.any()}
+
+
+def coverage_of_parts(
+    predictor: Predictor,
+    calibration: Measured,
+    logp: ArrayLike,
+    patterns: Measured,
+    parts: dict[str, np.ndarray],
+) -> list[dict]:
+    """Rows of `coverage` on parts of a set, for both ways of calibrating.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        With conformal scores.
+    calibration : Measured
+        Patterns that its scores are of.
+    logp : array_like, (n, 99)
+        Of `patterns`.
+    parts : dict of str to ndarray of int
+        Name -> rows of `patterns`.
+
+    Returns
+    -------
+    list of dict
+        With "subset", the part, and "threshold": "one" for all groups, or "by frequency" of the
+        groups (`calibrate.thresholds`).
+    """
+    told, labels = predictor.metadata["conformal"], patterns.group.astype(int) - 1
+    ways = {"one": (), "by frequency": (calibration.group.astype(int) - 1,
+                                        predictor.metadata["minerals"])}  # fmt: skip
+    rows = []
+    for name, part in parts.items():
+        tested = logp[part], labels[part], patterns.family[part]
+        for way, more in ways.items():
+            found = coverage(told["scores"], told["families"], *tested, COVERAGES, *more)
+            rows += [{"subset": name, "threshold": way, **row} for row in found]
     return rows
 
 
@@ -150,6 +208,8 @@ def coverage(
     labels: ArrayLike,
     test_families: ArrayLike,
     levels: Sequence[float] = COVERAGES,
+    classes: ArrayLike | None = None,
+    minerals: ArrayLike | None = None,
 ) -> list[dict]:
     """Conformal sets on test patterns: promised and met coverage, size of the sets.
 
@@ -161,23 +221,29 @@ def coverage(
         Of the test patterns.
     levels : sequence of float
         Promised coverages.
+    classes, minerals : array_like, optional
+        See `calibrate.thresholds`.
 
     Returns
     -------
     list of dict
-        "promised", "patterns" and "families" (frequency with which the set holds the true group,
-        over patterns and over families), "size" (mean), "single" (share of sets of one group).
+        "promised", "n", "n_families", "patterns" and "families" (frequency with which the set
+        holds the true group, over patterns and over families), "size" (mean), "single" (share of
+        sets of one group).
     """
     logp, labels = check(logp, labels)
     _, member, size = np.unique(test_families, return_inverse=True, return_counts=True)
     weight = 1 / size[member] / len(size)
     rows = []
     for level in levels:
-        inside = calibrate.members(np.exp(logp), calibrate.quantile(values, families, level))
+        limit = calibrate.thresholds(values, families, level, classes, minerals)
+        inside = calibrate.members(np.exp(logp), limit)
         hit = inside[np.arange(len(labels)), labels]
         rows.append(
             {
                 "promised": float(level),
+                "n": len(labels),
+                "n_families": len(size),
                 "patterns": float(hit.mean()),
                 "families": float((hit * weight).sum()),
                 "size": float(inside.sum(axis=1).mean()),
@@ -206,75 +272,8 @@ def answered(logp: ArrayLike, labels: ArrayLike) -> dict[str, list]:
     }
 
 
-def mistakes(
-    logp: ArrayLike,
-    patterns: Measured,
-    similarity: np.ndarray,
-    nearest: Sequence[str],
-    n: int = 20,
-    every: int = 5,
-) -> list[dict]:
-    """The most confident mistakes, with what may have gone wrong.
-
-    Parameters
-    ----------
-    logp : array_like, (n, 99)
-    similarity : ndarray, (n,)
-        To the nearest structure.
-    nearest : sequence of str
-        Its name.
-    every : int
-        Points of which the highest is kept.
-
-    Returns
-    -------
-    list of dict
-        "source", "true" and "predicted" (symbols), "probability", "relation" of the predicted
-        group to the true one, "nearest", "similarity", "why", "two_theta", "intensity".
-    """
-    labels = patterns.group.astype(int) - 1
-    logp, labels = check(logp, labels)
-    guess, names = logp.argmax(axis=1), symbols()
-    wrong = np.flatnonzero(guess != labels)
-    wrong = wrong[np.argsort(-logp[wrong, guess[wrong]], kind="stable")][:n]
-    blocks = GRID.size // every
-    angles = GRID.two_theta[every // 2 :: every][:blocks].round(3).tolist()
-    rows = []
-    for i in wrong:
-        how = str(relation(int(labels[i]) + 1, int(guess[i]) + 1))
-        curve = patterns.intensity[i][: blocks * every] / patterns.intensity[i].max()
-        rows.append(
-            {
-                "source": str(patterns.source[i]),
-                "true": names[labels[i]],
-                "predicted": names[guess[i]],
-                "probability": float(np.exp(logp[i, guess[i]])),
-                "relation": how,
-                "nearest": str(nearest[i]),
-                "similarity": float(similarity[i]),
-                "why": _why(float(similarity[i]), how),
-                "two_theta": angles,
-                "intensity": curve.reshape(blocks, every).max(1).astype(float).round(4).tolist(),
-            }
-        )
-    return rows
-
-
 def _read(predictor, patterns):
     """Log-probabilities, similarity to the nearest structure, and its name."""
     seen = predictor.evidence(GRID.two_theta, patterns.intensity)
     logp = weighed(predictor, seen)[FUSED]
     return logp, seen.similarity.max(axis=1), predictor.retrieval.name[seen.row].tolist()
-
-
-def _why(similarity, relation):
-    """A first guess at the reason, from the nearest structure and the two groups."""
-    if similarity >= ALIKE:
-        if relation in ("ancestor", "descendant"):
-            return "a known structure of a related group fits well: pseudo-symmetry or the label"
-        return "a known structure of another group fits well: the label is doubtful, or a mixture"
-    if relation == "ancestor":
-        return "taken for more symmetric than it is: weak lines were missed"
-    if relation == "descendant":
-        return "taken for less symmetric than it is: an impurity or noise passed for lines"
-    return "no known structure is like it, and the network or the lattice misled"

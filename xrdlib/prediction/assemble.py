@@ -3,6 +3,7 @@
 Every row is fitted on the calibration patterns as the predictor was, and scored on the test ones.
 """
 
+import itertools
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,40 +18,17 @@ from ..identification.library import Library
 from ..identification.retrieval import Retrieval
 from ..learning import calibrate, checkpoint, priors, stages
 from ..learning.calibrate import Calibration
-from ..learning.experiment import MEASURED, folder, load_bank
+from ..learning.experiment import MEASURED, folder
 from ..learning.metrics import evaluate
 from ..structures.measured import Measured
 from ..symmetry.groups import N_GROUPS
-from . import fusion, pattern_training
+from . import fusion, pattern_training, predictor_file
+from .evidence import Seen
+from .known_structures import FILE, build_library
 from .lattices import LATTICES_FILE, LATTICES_FOLDER
-from .predictor import FUSIONS, Predictor, Seen, load_predictor, write
+from .predictor import Predictor, load_predictor
 
-FOLDER, FILE, PREDICTOR = "retrieval", "library.safetensors", "fused.safetensors"
-
-# Bank of a profile -> what its structures are, and whether their cells were computed.
-SOURCES = {
-    "library": ("minerals of the AMCSD file, nine sites or fewer", False),
-    "refinements": ("phases of the BGMN structure files", False),
-    "compounds": ("compounds of the Open Quantum Materials Database", True),
-}
-
-
-def build_library(config: SimpleNamespace) -> tuple[Library, dict]:
-    """All structures that a profile knows, and where they come from.
-
-    Returns
-    -------
-    library : library.Library
-    about : dict
-        "sources": list of {"structures", "what", "computed"}.
-    """
-    parts, sources = [], []
-    for bank, (what, computed) in SOURCES.items():
-        if not getattr(config.synthesis, bank, True):
-            continue
-        parts.append(library.from_reflections(load_bank(config, bank), computed))
-        sources.append({"structures": len(parts[-1]), "what": what, "computed": computed})
-    return library.join(parts), {"sources": sources}
+FOLDER, PREDICTOR = "retrieval", "fused.safetensors"
 
 
 def build(
@@ -91,7 +69,7 @@ def build(
     }
     predictor = Predictor(model, metadata, Retrieval(known), lattices)
     seen = predictor.evidence(GRID.two_theta, patterns.intensity)
-    write(
+    predictor_file.write(
         folder_ / PREDICTOR,
         model,
         calibration,
@@ -111,7 +89,7 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
 
     Parameters
     ----------
-    seen : predictor.Seen
+    seen : evidence.Seen
         What its parts find in the patterns.
     prior : array_like, (99,)
         Distribution that "minerals" stands for.
@@ -119,9 +97,9 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
     Returns
     -------
     dict
-        By the names of `predictor.FUSIONS`, and for "retrieval_alone" and "lattices_alone": fields
-        of `fusion.Fusion`; "conformal": families, and scores for each of `FUSIONS` ("scores" for
-        the whole), predicted with weights of other families.
+        By the names of `fusion.FUSIONS`, and for "retrieval_alone" and "lattices_alone": fields
+        of `fusion.Fusion`; "conformal": families, classes, and scores for each of `FUSIONS`
+        ("scores" for the whole), predicted with weights of other families.
     """
     ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
     labels = patterns.group.astype(int) - 1
@@ -134,10 +112,11 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
         "retrieval_alone": (silent, seen.similarity, None, None),
         "lattices_alone": (silent, silent, places, whole),
     }
-    found = {"conformal": {"families": patterns.family.astype(str).tolist()}}
+    about = {"families": patterns.family.astype(str).tolist(), "classes": labels.tolist()}
+    found = {"conformal": about}
     for name, (network, similarity, *more) in parts.items():
         found[name] = asdict(fusion.fit(network, similarity, *told, *more))
-        if name in FUSIONS.values():
+        if name in fusion.FUSIONS.values():
             unseen = fusion.cross_fitted(network, similarity, *told, *more)
             scores = calibrate.scores(unseen, labels).round(9).tolist()
             found["conformal"]["scores" if name == "fusion" else name] = scores
@@ -179,7 +158,7 @@ def reweigh(
     if not {"fusion", "library", "lattices"} <= set(metadata):
         raise XrdlibError(f"{path} names no library and lattices; give a predictor with both.")
     found = {}
-    for name, load in (("library", library.load), ("lattices", lattice_evidence.load)):
+    for name, (load, _) in predictor_file.BESIDE.items():
         file = metadata[name]["file"]
         found[name], about = load(Path(path).with_name(file))
         if name == "lattices" and simulated is not None:
@@ -222,7 +201,8 @@ def rows(
     list of dict
         Rows of `metrics.evaluate`, the whole first.
     """
-    parts = _sources(known, sources)
+    ends = np.cumsum([0] + [source["structures"] for source in sources])
+    parts = [known.take(slice(*span)) for span in itertools.pairwise(ends)]
     evidence, similar, rigid, lattice, whole = {}, {}, {}, {}, {}
     for name in MEASURED:
         intensity = measured_sets[name].intensity
@@ -294,22 +274,3 @@ def _row(title, used, measured_sets, null, n_boot, seed):
     patterns = measured_sets[tested]
     told = (patterns.group.astype(int) - 1, patterns.family, np.log(null))
     return evaluate(title, tested, logp, *told, n_boot=n_boot, seed=seed)
-
-
-def _sources(known, sources):
-    """The library's parts, one for each source."""
-    ends = np.cumsum([source["structures"] for source in sources])
-    parts = []
-    for first, last in zip([0, *ends[:-1]], ends, strict=True):
-        lines = slice(known.start[first], known.start[last])
-        parts.append(
-            Library(
-                start=known.start[first : last + 1] - known.start[first],
-                position=known.position[lines],
-                height=known.height[lines],
-                group=known.group[first:last],
-                computed=known.computed[first:last],
-                name=known.name[first:last],
-            )
-        )
-    return parts

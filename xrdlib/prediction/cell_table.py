@@ -40,12 +40,12 @@ def index(
         a, b, c (angstrom), alpha, beta, gamma (degrees), crystal_system and centring, in the
         standard setting of the International Tables: hexagonal axes for rhombohedral lattices, b
         unique and beta >= 90 for monoclinic ones, the axes of the group that fits best or else
-        a <= b <= c for orthorhombic ones. volume; zero, degrees that peaks are read too high;
-        M20 and F20, of the first 20 peaks that the cell indexes or as many as there are
-        (`figures_of_merit`); how many peaks of the fitted range are indexed and unindexed;
-        probability, if one of the cells found is right: a cell with M20 below 10, or that leaves a
-        tenth of the peaks over, seldom is. Empty where none is found. Triclinic cells are not
-        sought.
+        a <= b <= c for orthorhombic ones, the Niggli cell for triclinic ones. volume; zero,
+        degrees that peaks are read too high; M20 and F20, of the first 20 peaks that the cell
+        indexes or as many as there are (`figures_of_merit`); how many peaks of the fitted range
+        are indexed and unindexed; probability, if one of the cells found is right: a cell with
+        M20 below 10, or that leaves a tenth of the peaks over, seldom is. Empty where none is
+        found.
 
     Raises
     ------

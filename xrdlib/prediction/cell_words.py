@@ -2,13 +2,13 @@
 
 import json
 
-from .indexing import COLUMNS, NOT_SOUGHT, FoundCell, Peaks
+from ..base.errors import printable
+from .indexing import COLUMNS, FoundCell, Peaks
 
 # Below the first a cell is doubtful, below the second it is not told. M: de Wolff (1968) takes 10
 # for proof. Chosen on simulated patterns of the Materials Project, where none that is not told is
 # right, and most that are not doubtful are.
 _MERIT, _SHARE = (10.0, 5.0), (0.9, 0.6)  # the latter of the peaks, that it indexes
-
 _LIKELY = 0.7  # probability among the cells found
 
 
@@ -44,41 +44,26 @@ def facts(cell: FoundCell) -> dict:
     }
 
 
-def sentence(lattice: dict, symbol: str) -> str:
-    """The cell of an answer.
-
-    Parameters
-    ----------
-    lattice : dict
-        Of `facts`.
-    symbol : str
-        Of its group.
-    """
+def sentence(lattice: dict, group: str) -> str:
+    """The cell of an answer, by `facts` or `predictor.Predictor.recognise`, and its group."""
     edges = ", ".join(f"{x:.3f}" for x in lattice["cell"][:3])
     angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])
+    kind, merit, doubt = "", "", ""
+    if "M" in lattice:
+        kind = f"{lattice['crystal_system']} {lattice['centring']}, "
+        merit = f"M{lattice['peaks']} = {lattice['M']:.0f}, "
+        doubt = " It is doubtful." if lattice["doubtful"] else ""
     over = lattice["lines"] - lattice["explained"]
-    left = f"{over or 'none'} of the first {lattice['lines']} peaks unexplained"
-    doubt = f" It is doubtful. {NOT_SOUGHT}" if lattice["doubtful"] else ""
     return (
-        f"Cell ({lattice['crystal_system']} {lattice['centring']}, with {symbol} "
-        f"({lattice['group']})): {edges} angstrom, {angles} degrees; M{lattice['peaks']} = "
-        f"{lattice['M']:.0f}, it leaves {left}.{doubt}"
+        f"Cell ({kind}with {group}): {edges} angstrom, {angles} degrees; {merit}it leaves "
+        f"{over or 'none'} of the first {lattice['lines']} peaks unexplained.{doubt}"
     )
 
 
 def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -> str:
-    """The table that `xrdlib index` prints.
-
-    Parameters
-    ----------
-    file : str
-    peaks : Peaks
-    cells : list of FoundCell
-    notes : list of str
-        Sentences about the pattern.
-    """
-    name = "".join(c if c.isprintable() else "?" for c in file)
-    lines = [f"{name}: {len(peaks.two_theta)} peaks, {peaks.wavelength:.5f} angstrom", ""]
+    """The table that `xrdlib index` prints, with sentences about the pattern below it."""
+    lines = [f"{printable(file)}: {len(peaks.two_theta)} peaks, {peaks.wavelength:.5f} angstrom"]
+    lines.append("")
     if cells:
         lines.append(
             "        a        b        c   alpha    beta   gamma  system          volume    zero"
@@ -89,9 +74,9 @@ def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -
         edges = " ".join(f"{x:8.4f}" for x in own.cell[:3])
         angles = " ".join(f"{x:7.3f}" for x in own.cell[3:])
         named = f"{own.crystal_system} {own.centring}"
-        figures = f"{_figure('M', merit.m, merit.n):>9}{_figure('F', merit.f, merit.n):>9}"
+        m, f = f"M{merit.n}={merit.m:.1f}", f"F{merit.n}={merit.f:.1f}"
         lines.append(
-            f" {edges} {angles}  {named:15}{cell.volume:7.1f} {cell.zero:7.3f} {figures}"
+            f" {edges} {angles}  {named:15}{cell.volume:7.1f} {cell.zero:7.3f} {m:>9}{f:>9}"
             f" {cell.indexed:7} {cell.unindexed:10} {100 * cell.probability:10.1f} %"
         )
     lines += ["", *(f"  {note}" for note in (*verdict(cells), *notes)), ""]
@@ -101,37 +86,28 @@ def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -
 def verdict(cells: list[FoundCell]) -> list[str]:
     """What to make of the first cell, in sentences."""
     if not cells:
-        return ["No cell was found.", NOT_SOUGHT]
+        return ["No cell was found."]
     if not is_good(cells[0]):
-        return ["None of these cells is good: the pattern is not indexed.", NOT_SOUGHT]
+        return ["None of these cells is good: the pattern is not indexed."]
     if is_doubtful(cells[0]):
-        return ["The first cell is doubtful.", NOT_SOUGHT]
+        return ["The first cell is doubtful."]
     return []
 
 
 def document(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -> str:
     """The same as JSON: "file", "wavelength", "peaks", "cells" and "notes".
 
-    Parameters are those of `listing`. Of each cell the columns of `indexing.index` are given, with
-    "peaks", how many M20 and F20 are made of.
+    Of each cell the columns of `cell_table.index` are given, with "peaks", how many M20 and F20 are
+    made of.
     """
     rows = [
         {key: _plain(value) for key, value in zip(COLUMNS, cell.row(), strict=True)}
         | {"peaks": cell.merit.n}
         for cell in cells
     ]
-    told = {
-        "file": file,
-        "wavelength": peaks.wavelength,
-        "peaks": len(peaks.two_theta),
-        "cells": rows,
-        "notes": [*verdict(cells), *notes],
-    }
+    told = {"file": file, "wavelength": peaks.wavelength, "peaks": len(peaks.two_theta)}
+    told |= {"cells": rows, "notes": [*verdict(cells), *notes]}
     return json.dumps(told, indent=1) + "\n"
-
-
-def _figure(letter, value, n):
-    return f"{letter}{n}={value:.1f}"
 
 
 def _plain(value):

@@ -1,4 +1,6 @@
-"""What a pattern and its answer give reason to doubt; each doubt is a key of `answer.FLAGS`."""
+"""What a pattern and its answer give reason to doubt; each doubt is a key of `flags.FLAGS`."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,43 +11,33 @@ from ..identification.peaks import background, profile
 from ..simulation.diffraction import WAVELENGTHS
 from ..symmetry import groups
 from ..symmetry.cells import settings
-from .attribution import Match
+from .attribution import Match, rescaled
 
 # K-beta1 of the usual anodes, and the L-alpha1 of tungsten that ages tubes, in angstrom; Bearden,
 # Reviews of Modern Physics 39, 78 (1967).
 _BETA = {"Cr": 2.08487, "Fe": 1.75661, "Co": 1.62079, "Cu": 1.39222, "Mo": 0.632288, "Ag": 0.497069}
 _TUNGSTEN = 1.47639
-
 FEW = 5  # fewer peaks than this leave the symmetry open
 
 # Scans that begin later or end earlier, in degrees as seen with Cu K-alpha, were not trained on;
 # a few tenths more or less do not matter, nor does the end where there are peaks enough.
 LATEST, EARLIEST = 15.5, 60.0
 _ENOUGH = 15
-
 _LEAST_SPAN = 5.0  # degrees of a scan that can be compared
-
 COARSE, BROAD = 0.049, 0.2  # degrees, of steps and of the full width at half maximum
-
 _SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
-
 _CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
-
 _STATED = 0.7  # of the peaks; a cell that explains fewer is hardly the right one
-
+# First peaks that a stated cell is held against, and fewest; standard deviations from chance, which
+# random crystals' own cells exceed and nine of ten other cells do not.
+_FIRST, _JUDGED, _CHANCE = 20, 8, 3.0
 _NEAR, _NEAR_STRUCTURE, _NEAR_BETA = 0.12, 0.15, 0.06  # degrees
-
 _WITH_COPPER = " (as with Cu radiation)"
-
 _MOST = 24  # clear peaks; further up a cell has reflections everywhere
-
 _ALONE, _UNEVEN = 0.35, 1.6  # degrees between single reflections; ratio of widths
-
 _BETA_SHARE = (0.005, 0.35)  # height of a K-beta peak over that of its K-alpha peak
 _BETA_MATTERS = 0.02  # of the highest peak
-
 _SPIKE, _SPIKE_NOISE = 0.1, 10  # of the highest point; standard deviations
-
 _LONGEST_FIRST = 1.7  # angstrom; every crystal has a reflection above this spacing
 
 
@@ -66,26 +58,23 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
     Returns
     -------
     dict of str to str
-        Keys of `answer.FLAGS`, and what is to be added to their sentences.
+        Keys of `flags.FLAGS`, and what is to be added to their sentences.
 
     Raises
     ------
     XrdlibError
         If it is no pattern, see `patterns.to_grid`, or too little of it lies on the grid.
     """
-    on_grid = to_grid(two_theta, intensity, wavelength, grid)
+    inside, found, places = _measured(two_theta, intensity, wavelength, grid)
     order = np.argsort(two_theta, kind="stable")
-    angle = _as_with_copper(np.asarray(two_theta, dtype=np.float64)[order], wavelength)
+    angle = rescaled(np.asarray(two_theta, dtype=np.float64)[order], CU_KA1 / wavelength)
     first, last = angle[0], angle[-1]
-    span = np.flatnonzero(on_grid)
-    if (span[-1] - span[0]) * grid.step < _LEAST_SPAN:
+    if (len(inside) - 1) * grid.step < _LEAST_SPAN:
         raise XrdlibError(
             f"Less than {_LEAST_SPAN:g} degrees of the scan lie between {grid.start:g} and "
             f"{grid.stop:g} degrees (as seen with Cu radiation) if its wavelength is "
             f"{wavelength:.5g} angstrom; most likely it is another one, which --wavelength states."
         )
-    inside = on_grid[span[0] : span[-1] + 1]
-    places = grid.two_theta[span[0]] + grid.step * (found := profile(inside, grid.step)).peaks
     number = len(places)
     doubts = {}
     if number < FEW:
@@ -121,7 +110,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
 
 def of_answer(
     two_theta, intensity, wavelength: float, lattice: dict | None, near: Match | None,
-    grid: Grid = GRID, stated: bool = False,
+    grid: Grid = GRID, stated: Sequence[float] | None = None,
 ) -> dict[str, str]:  # fmt: skip
     """Doubts that arise beside what was found: peaks left over, K-beta peaks, uneven widths.
 
@@ -133,28 +122,24 @@ def of_answer(
         With its "cell", see `predictor.Predictor.recognise`.
     near : attribution.Match or None
         The structure that is most like the pattern.
-    stated : bool
-        Whether the lattice is the user's: it alone has to explain the peaks.
+    stated : sequence of 6 floats, optional
+        The cell that the user gave: it alone has to explain the peaks.
 
     Returns
     -------
     dict of str to str
         As from `of_pattern`.
     """
-    on_grid = to_grid(two_theta, intensity, wavelength, grid)
-    span = np.flatnonzero(on_grid)
-    inside = on_grid[span[0] : span[-1] + 1]
-    found = profile(inside, grid.step)
+    inside, found, place = _measured(two_theta, intensity, wavelength, grid)
     index = found.peaks
-    place = grid.two_theta[span[0]] + grid.step * index
     height = found.height[index] / found.height[index].max(initial=1e-30)
     by_lattice = by_structure = np.zeros(len(place), dtype=bool)
     reflections = np.zeros(0)
     if lattice:
-        reflections = _reflections(lattice["cell"], grid.start, place[-1] + 1)
+        reflections = _reflections(lattice["cell"], grid.start, place[-1] + 1)[2]
         by_lattice = _explained(place, reflections)
     if near:
-        lines = _as_with_copper(near.two_theta, wavelength)
+        lines = rescaled(near.two_theta, CU_KA1 / wavelength)
         by_structure = (np.abs(place[:, None] - lines) < _NEAR_STRUCTURE).any(1)
     doubts = {}
     beta, name = _beta(place, height, ~by_lattice | ~by_structure, wavelength)
@@ -172,10 +157,15 @@ def of_answer(
                 + (f" and the most similar structure {strange.sum()}" if near else "")
                 + f", for instance at {_places(place[shown], wavelength)} degrees."
             )
-    if stated and lattice and lattice["explained"] < _STATED * lattice["lines"]:
+    if stated is not None and lattice and lattice["explained"] < _STATED * lattice["lines"]:
         doubts["left_over"] = (
             f"The cell that you gave explains {lattice['explained']} of the first "
             f"{lattice['lines']} peaks only."
+        )
+    elif stated is not None and _by_chance(first := place[clear][:_FIRST], stated):
+        doubts["left_over"] = (
+            f"The first {len(first)} peaks lie no nearer to reflections of the cell that you gave "
+            "than chance would put them."
         )
     alone = (np.abs(place[:, None] - reflections) < _ALONE).sum(1) == 1
     alone &= (height > 3 * _CLEAR) & (place < 50)
@@ -185,24 +175,30 @@ def of_answer(
     return doubts
 
 
+def _measured(two_theta, intensity, wavelength, grid):
+    """The part of the grid that was measured, its profile, and the angles of its peaks."""
+    on_grid = to_grid(two_theta, intensity, wavelength, grid)
+    span = np.flatnonzero(on_grid)
+    inside = on_grid[span[0] : span[-1] + 1]
+    found = profile(inside, grid.step)
+    return inside, found, grid.two_theta[span[0]] + grid.step * found.peaks
+
+
 def hidden_start(lattice: dict, two_theta, wavelength: float, grid: Grid = GRID) -> bool:
     """Whether the group of a lattice allows reflections on the grid before a scan begins."""
-    first = float(_as_with_copper(np.min(two_theta), wavelength))
-    try:
-        hkl = cell_lines(lattice["cell"], CU_KA1, grid.start, first)[0]
-    except XrdlibError:  # no reflection in the range
-        return False
+    first = float(rescaled(np.min(two_theta), CU_KA1 / wavelength))
+    hkl = _reflections(lattice["cell"], grid.start, first)[0]
     number = groups.table()["extinction_groups"][lattice["group"] - 1]["space_groups"][0]
     choices = settings(lattice["group"], lattice["cell"])
     return any((~groups.absent(number, hkl @ change)).any() for change in choices)
 
 
 def _reflections(cell, first, last):
-    """Cu K-alpha1 angles of all reflections of a primitive cell; none where there are none."""
+    """All reflections of a primitive cell within angles of Cu K-alpha1, see `cell_lines`."""
     try:
-        return cell_lines(cell, CU_KA1, first, last)[2]
+        return cell_lines(cell, CU_KA1, first, last)
     except XrdlibError:  # no reflection in the range
-        return np.zeros(0)
+        return np.zeros((0, 3), dtype=int), None, np.zeros(0), None
 
 
 def _explained(place, reflections):
@@ -214,6 +210,28 @@ def _explained(place, reflections):
     near = np.abs(off) < _NEAR_STRUCTURE
     shift = np.median(off[near][:_MOST]) if near.any() else 0.0
     return np.abs(off - shift) < _NEAR
+
+
+def _by_chance(place, cell):
+    """Whether peaks lie no nearer to the reflections of a cell than chance would put them.
+
+    By chance a peak is off by any share of half the gap between two reflections alike, so that the
+    mean of n shares is 1/2 with a variance of 1/(12 n). The cell may be a little larger or smaller,
+    and the zero shifted.
+    """
+    if len(place) < _JUDGED:
+        return False
+    lines = _reflections(cell, 1.0, place[-1] + 10)[2]
+    least = 1.0
+    for scale in np.linspace(0.995, 1.005, 21) if len(lines) else ():
+        at = rescaled(lines, scale)
+        at = np.concatenate([[0], at, [at[-1] + 2]])
+        for x in (place - 0.04, place, place + 0.04):
+            above = np.clip(np.searchsorted(at, x), 1, len(at) - 1)
+            low, high = at[above - 1], at[above]
+            share = np.minimum(np.abs(x - low), np.abs(high - x)) / np.maximum(high - low, 1e-9)
+            least = min(least, 2 * share.mean())
+    return (0.5 - least) * np.sqrt(12 * len(place)) < _CHANCE
 
 
 def _beta(place, height, left, wavelength):
@@ -228,7 +246,7 @@ def _beta(place, height, left, wavelength):
     companions = {f"K-beta of {anode}": _BETA[anode], "L-alpha of tungsten": _TUNGSTEN}
     for name, other in companions.items():
         ratio = other / WAVELENGTHS[f"{anode}Ka1"]
-        at = 2 * np.degrees(np.arcsin(np.minimum(np.sin(np.radians(place / 2)) * ratio, 1)))
+        at = rescaled(place, ratio)
         part = height[:, None] / height
         low, high = _BETA_SHARE
         pair = (np.abs(place[:, None] - at) < _NEAR_BETA) & (part > low) & (part < high)
@@ -287,11 +305,4 @@ def _peaks_outside(angle, intensity, grid):
 
 def _places(with_copper, wavelength):
     """Angles at the wavelength of the measurement, as text."""
-    sine = np.sin(np.radians(np.asarray(with_copper) / 2)) * wavelength / CU_KA1
-    return ", ".join(f"{x:.2f}" for x in 2 * np.degrees(np.arcsin(np.minimum(sine, 1))))
-
-
-def _as_with_copper(two_theta, wavelength):
-    """Angles at which Cu K-alpha1 would show the same spacings; 180 where it cannot."""
-    sine = np.sin(np.radians(two_theta) / 2) * (CU_KA1 / wavelength)
-    return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))
+    return ", ".join(f"{x:.2f}" for x in rescaled(with_copper, wavelength / CU_KA1))

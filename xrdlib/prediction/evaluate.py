@@ -1,33 +1,35 @@
 """The released predictor on measured patterns, beside the nulls."""
 
-import json
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..base import config, files
 from ..base.errors import XrdlibError
 from ..base.patterns import GRID
 from ..base.records import Reflections
 from ..identification import searchmatch
 from ..learning import calibrate, nulls, priors
-from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED, load_bank
+from ..learning.experiment import MEASURED, load_bank
 from ..learning.metrics import evaluate
-from ..learning.outcomes import RECOGNISED, SEARCH, null_prior
+from ..learning.outcomes import RECOGNISED, SEARCH
 from ..simulation.diffraction import reflections
 from ..structures import banks, datasets
 from ..structures.datasets import MissingData
 from ..structures.measured import Measured, halves
 from ..symmetry.groups import N_GROUPS
 from .fusion import Fusion
-from .predictor import Predictor, Seen, load_predictor
+from .predictor import Predictor, Seen
 
-FUSED, NETWORK = "released", "released, network alone"
+FUSED = "released"
 
-RETRIEVAL, LATTICES = "released, retrieval alone", "released, indexing alone"
+# What is left of a predictor in rows of parts, after its name.
+NETWORK, RETRIEVAL, LATTICES = (
+    f"{FUSED}, {part} alone" for part in ("network", "retrieval", "indexing")
+)
+
+NO_LIBRARY, NO_INDEXING = f"{FUSED}, without the library", f"{FUSED}, without indexing"
 
 CROPPED = "10 to 80 degrees"  # of the subset whose patterns are cut to that
 
@@ -62,7 +64,7 @@ def cropped(intensity: np.ndarray) -> np.ndarray:
 def log_probs(
     predictor: Predictor, intensity: np.ndarray, prior: str | ArrayLike = "minerals"
 ) -> dict[str, np.ndarray]:
-    """Calibrated log-probabilities with retrieval, and of each part alone.
+    """Calibrated log-probabilities with retrieval, of each part alone, and with parts left out.
 
     Parameters
     ----------
@@ -76,7 +78,8 @@ def log_probs(
     Returns
     -------
     dict of str to ndarray, (n, 99)
-        `FUSED`, `NETWORK`, `RETRIEVAL` and, with indexing, `LATTICES`.
+        `FUSED`, `NETWORK`, `RETRIEVAL` and, with indexing, `LATTICES`, `NO_LIBRARY` (a compound
+        that nobody has seen) and `NO_INDEXING`.
     """
     return weighed(predictor, predictor.evidence(GRID.two_theta, intensity), prior)
 
@@ -85,18 +88,24 @@ def weighed(
     predictor: Predictor, seen: Seen, prior: str | ArrayLike = "minerals"
 ) -> dict[str, np.ndarray]:
     """As `log_probs`, from what `predictor.Predictor.evidence` has seen."""
-    target = priors.resolve_prior(prior, predictor.metadata["minerals"])
+    told = predictor.metadata
+    target = priors.resolve_prior(prior, told["minerals"])
     ratio = priors.log_ratio(target, np.full(N_GROUPS, 1 / N_GROUPS))
     nothing = np.zeros_like(seen.evidence)
-    alone = Fusion(**predictor.metadata["retrieval_alone"])
+    alone = Fusion(**told["retrieval_alone"])
     found = {
         FUSED: predictor.weigh(seen, ratio),
         NETWORK: predictor.calibration.apply(None, seen.evidence, ratio),
         RETRIEVAL: alone.apply(nothing, seen.similarity, ratio),
     }
     if seen.lattice is not None:
-        alone = Fusion(**predictor.metadata["lattices_alone"])
-        found[LATTICES] = alone.apply(nothing, nothing, ratio, seen.lattice, seen.pattern)
+        places = seen.lattice, seen.pattern
+        alone = Fusion(**told["lattices_alone"])
+        found[LATTICES] = alone.apply(nothing, nothing, ratio, *places)
+        rest = Fusion(**told["without_retrieval"])
+        found[NO_LIBRARY] = rest.apply(seen.evidence, nothing, ratio, *places)
+        rest = Fusion(**told["without_indexing"])
+        found[NO_INDEXING] = rest.apply(seen.evidence, seen.similarity, ratio)
     return found
 
 
@@ -131,12 +140,12 @@ def score_rows(
     subset: str,
     patterns: Measured,
     index: np.ndarray,
-    null: ArrayLike,
+    known: dict[str, np.ndarray],
     n_boot: int = 1000,
     n_shuffles: int = 200,
     seed: int = 0,
 ) -> list[dict]:
-    """Table rows of predictions on one subset, with the prior alone and shuffled predictions.
+    """Table rows of predictions on one subset, with all nulls.
 
     Parameters
     ----------
@@ -144,23 +153,24 @@ def score_rows(
         The first one is shuffled.
     index : ndarray of int
         Rows that make the subset.
-    null : array_like, (99,)
-        The prior-only prediction.
+    known : dict of str to ndarray, (99,)
+        Constant predictions, see `nulls.constants`.
 
     Returns
     -------
     list of dict
         Those of models also with "ece_if_calibrated", see `nulls.calibrated_ece`.
     """
-    told = (patterns.group[index].astype(int) - 1, patterns.family[index], np.log(null))
-    options = {"n_boot": n_boot, "seed": seed}
-    found = [evaluate(title, subset, p[index], *told, **options) for title, p in logp.items()]
+    labels, families = patterns.group[index].astype(int) - 1, patterns.family[index]
+    told = (labels, families, np.log(next(iter(known.values()))))
+    found = [
+        evaluate(title, subset, p[index], *told, n_boot=n_boot, seed=seed)
+        for title, p in logp.items()
+    ]
     for one, p in zip(found, logp.values(), strict=True):
-        one["ece_if_calibrated"] = nulls.calibrated_ece(p[index], told[1], n_boot, seed)
+        one["ece_if_calibrated"] = nulls.calibrated_ece(p[index], families, n_boot, seed)
     first = next(iter(logp.values()))[index]
-    found.append(nulls.prior_only(subset, null, *told, **options))
-    found.append(nulls.shuffled(subset, first, *told, n_shuffles=n_shuffles, **options))
-    return found
+    return [*found, *nulls.beside(subset, first, labels, families, known, n_boot, n_shuffles, seed)]
 
 
 def search_match(
@@ -194,44 +204,12 @@ def search_match(
     return {name: chosen.apply(None, e, ratio) for name, e in evidence.items()}, best
 
 
-def run(weights: str | Path | None = None, path: str | Path | None = None) -> list[dict]:
-    """Evaluate a predictor on the measured patterns that are at hand.
-
-    Parameters
-    ----------
-    weights : path-like, optional
-        Of a predictor; by default the released one.
-    path : path-like, optional
-        A JSON file to write the rows to.
-
-    Returns
-    -------
-    list of dict
-        As from `table`.
-
-    Raises
-    ------
-    XrdlibError
-        If there are no measured patterns, the predictor has no library, or the file cannot be
-        written.
-    """
-    settings, measured_sets = config.load(), measured()
-    if not measured_sets:
-        raise XrdlibError(f"No measured patterns: {HOW_TO_GET_MEASURED}.")
-    predictor = load_predictor(weights)
-    if predictor.retrieval is None:
-        raise XrdlibError("The predictor has no library; give one that was built with it.")
-    rows = table(settings, predictor, measured_sets, mineral_bank(settings))
-    if path:
-        files.write_text(path, json.dumps({"rows": rows}, indent=1, allow_nan=False) + "\n")
-    return rows
-
-
 def table(
     settings: SimpleNamespace,
     predictor: Predictor,
     measured_sets: dict[str, Measured],
     bank: Reflections,
+    title: str = FUSED,
 ) -> list[dict]:
     """Rows of a predictor with retrieval, of its parts, of search-match and of the nulls.
 
@@ -242,9 +220,11 @@ def table(
     predictor : Predictor
         With retrieval.
     measured_sets : dict of str to Measured
-        As from `evaluate.measured`.
+        As from `measured`.
     bank : records.Reflections
         The mineral structures of the AMCSD, for search-match.
+    title : str
+        What the predictor is called.
 
     Returns
     -------
@@ -256,27 +236,36 @@ def table(
     minerals = predictor.metadata["minerals"]
     search, best = search_match(bank, measured_sets, minerals)
     logp = {**log_probs(predictor, patterns.intensity), SEARCH: search[name]}
-    options = {
-        "null": null(settings, predictor, measured_sets),
-        "n_boot": settings.evaluate.bootstrap,
-        "n_shuffles": settings.evaluate.shuffles,
-        "seed": settings.seed,
-    }
+    known = null_priors(settings, predictor, measured_sets)
     rows = []
     for subset, index in subsets(name, best[name], RECOGNISED).items():
-        rows += score_rows(logp, subset, patterns, index, **options)
+        rows += score_rows(logp, subset, patterns, index, known, *chance(settings))
     short = log_probs(predictor, cropped(patterns.intensity))
     every = np.arange(len(patterns.group))
-    rows += score_rows(short, f"{name}, {CROPPED}", patterns, every, **options)
-    return rows
+    rows += score_rows(short, f"{name}, {CROPPED}", patterns, every, known, *chance(settings))
+    return [{**row, "model": row["model"].replace(FUSED, title)} for row in rows]
+
+
+def chance(settings: SimpleNamespace) -> tuple[int, int, int]:
+    """Numbers of resamples and permutations, and the seed, of `score_rows`."""
+    return settings.evaluate.bootstrap, settings.evaluate.shuffles, settings.seed
+
+
+def null_priors(
+    settings: SimpleNamespace, predictor: Predictor, measured_sets: dict[str, Measured]
+) -> dict[str, np.ndarray]:
+    """Constant predictions: groups of the calibration patterns and of minerals."""
+    patterns = measured_sets[MEASURED[0]]
+    strength, minerals = settings.evaluate.prior_strength, predictor.metadata["minerals"]
+    labels = patterns.group.astype(int) - 1
+    return nulls.constants(labels, patterns.family, strength, minerals)
 
 
 def null(
     settings: SimpleNamespace, predictor: Predictor, measured_sets: dict[str, Measured]
 ) -> np.ndarray:
-    """The prior-only prediction, (99,): groups of the calibration patterns and of minerals."""
-    labels = measured_sets[MEASURED[0]].group.astype(int) - 1
-    return null_prior(settings, labels, predictor.metadata["minerals"])
+    """The prior-only prediction that bits are counted over, (99,): the first of `null_priors`."""
+    return null_priors(settings, predictor, measured_sets)[nulls.PRIOR]
 
 
 def mineral_bank(settings: SimpleNamespace) -> Reflections:

@@ -17,6 +17,13 @@ from ..learning.metrics import check, logsumexp
 # A measured pattern is never exactly what is calculated; no match is better than this far from 1.
 FLOOR = 0.05
 
+# What weights and conformal scores are called, by whether there is retrieval, and indexing.
+FUSIONS = {
+    (True, True): "fusion",
+    (False, True): "without_retrieval",
+    (True, False): "without_indexing",
+}
+
 _HIGHEST = (5.0, 50.0, 2.0, 5.0, 5.0)
 
 
@@ -33,7 +40,7 @@ class Fusion:
     def apply(
         self,
         logp: ArrayLike,
-        similarity: ArrayLike,
+        similarity: ArrayLike | None,
         log_ratio: ArrayLike,
         lattice: ArrayLike | None = None,
         pattern: ArrayLike | None = None,
@@ -44,8 +51,8 @@ class Fusion:
         ----------
         logp : array_like, (n, 99)
             The network's evidence: log-probabilities with the training prior divided out.
-        similarity : array_like, (n, 99)
-            As from `retrieval.Retrieval.similarities`.
+        similarity : array_like, (n, 99), or None
+            As from `retrieval.Retrieval.similarities`; nothing is said by none.
         log_ratio : array_like, (99,)
             Target prior over the uniform one, see `priors.log_ratio`.
         lattice : array_like, (n, 99), optional
@@ -164,6 +171,7 @@ def _votes(families):
 
 
 def _terms(logp, similarity, log_ratio, lattice, pattern):
+    similarity = np.zeros_like(logp) if similarity is None else similarity
     logp, similarity, log_ratio = (
         np.asarray(x, dtype=np.float64) for x in (logp, similarity, log_ratio)
     )

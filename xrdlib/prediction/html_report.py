@@ -22,13 +22,9 @@ from .style import in_style
 from .text import named_groups, percent, sentences, warnings, write_text
 
 _TEMPLATES = Path(__file__).with_name("templates")
-
 _ON_ONE_PAGE = 10  # files; more get a page each
-
 _COMPARED = 5  # groups of each prior that the effect of the prior is shown for
-
 _CANDIDATES = 5  # groups whose lines are compared
-
 _LISTED = 25  # decisive lines in the table
 
 
@@ -72,7 +68,7 @@ def _write_page(path, files, problems=(), separate=False):
 
 
 def section(predictor, found: dict, probability: np.ndarray, pattern, request: Request):
-    """What the report says about one pattern, as a fragment of HTML.
+    """What the report says about one pattern, as HTML for an element of class "xrdlib".
 
     Parameters
     ----------
@@ -85,10 +81,10 @@ def section(predictor, found: dict, probability: np.ndarray, pattern, request: R
     Returns
     -------
     markupsafe.Markup
-        To stand inside an element of class "xrdlib", see `style`.
     """
     from markupsafe import Markup
 
+    predictor = predictor.knowing(request.elements, request.library)
     two_theta, intensity = (np.asarray(x) for x in (pattern.two_theta, pattern.intensity))
     flags = warnings(found)
     first, *others = (sentence for sentence in sentences(found) if sentence not in flags)
@@ -112,20 +108,7 @@ def section(predictor, found: dict, probability: np.ndarray, pattern, request: R
 
 
 def fragment(title: str, section: str = "", problem: str | Exception | None = None) -> str:
-    """A section with its style, to stand alone in a notebook; or a problem in its place.
-
-    Parameters
-    ----------
-    title : str
-    section : markupsafe.Markup
-        From `section`.
-    problem : str or Exception, optional
-
-    Returns
-    -------
-    str
-        HTML.
-    """
+    """A section with its style, to stand alone in a notebook; or a problem in its place."""
     return rendered("fragment.html", style=style(), title=title, section=section, problem=problem)
 
 
@@ -175,15 +158,10 @@ def _promise(predictor, found, request):
         return f"It holds {often} of the prior."
     if not predictor.metadata.get("conformal"):
         return f"It holds {often} of the probability."
+    families = f"the true group of {often} of mineral families not met before"
     if request.prior == "minerals":
-        return (
-            f"The set is conformal: made in this way, sets hold the true group of {often} of "
-            "mineral families not met before, under the default prior."
-        )
-    return (
-        f"The set is conformal, but calibrated under the default prior: that it holds the true "
-        f"group of {often} of mineral families not met before is not promised under this one."
-    )
+        return f"The set is conformal: such sets hold {families}, under the default prior."
+    return f"The set is conformal, but that it holds {families} is not promised under this prior."
 
 
 def _match(predictor, found, two_theta, intensity):
@@ -230,28 +208,27 @@ def _evidence(found, two_theta, intensity, request):
         lines = evidence(two_theta, intensity, found["wavelength"], cell, labels)
     except XrdlibError as problem:
         return None, shown | {"problems": [str(problem)]}
-    symbols = groups.symbols()
     if lines.impossible:
         shown["problems"] = [
             f"Not of the crystal system of this cell: {named_groups(lines.impossible)}."
         ]
     if not lines.candidates:
         return lines, shown
-    decisive = [
+    shown["picture"] = picture(plots.evidence(two_theta, intensity, lines))
+    shown["more"] = len(lines.decisive) - _LISTED
+    shown["decisive"] = [
         {
             "hkl": " ".join(map(str, lines.hkl[k].tolist())),
-            "two_theta": lines.two_theta[k],
-            "d": lines.d[k],
-            "seen": lines.seen[k],
+            **{key: getattr(lines, key)[k] for key in ("two_theta", "d", "seen")},
             "allowed": _named(c.label for c in lines.candidates if c.state[k] == 1),
             "forbidden": _named(c.label for c in lines.candidates if c.state[k] < 1),
         }
         for k in lines.decisive[:_LISTED]
     ]
-    candidates = [
+    shown["candidates"] = [
         {
             "label": c.label,
-            "symbol": symbols[c.label - 1],
+            "symbol": groups.symbols()[c.label - 1],
             "conditions": c.conditions,
             "contradicted": int(c.contradicted.sum()),
             "allowed": int((c.state[lines.decisive] == 1).sum()),
@@ -259,12 +236,7 @@ def _evidence(found, two_theta, intensity, request):
         }
         for c in lines.candidates
     ]
-    return lines, shown | {
-        "picture": picture(plots.evidence(two_theta, intensity, lines)),
-        "candidates": candidates,
-        "decisive": decisive,
-        "more": len(lines.decisive) - len(decisive),
-    }
+    return lines, shown
 
 
 def _named(labels):

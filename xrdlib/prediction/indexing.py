@@ -37,8 +37,6 @@ _MOST, _SHARED = 1000.0, 4  # M beyond which more says nothing; power of the sha
 
 _TINY = 1e-12
 
-NOT_SOUGHT = "Triclinic cells are not sought: a triclinic crystal has none of its own here."
-
 
 @dataclass(frozen=True)
 class Peaks:

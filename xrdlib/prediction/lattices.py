@@ -27,6 +27,7 @@ from ..learning.synthesis import Cases
 from ..simulation.realism import measured_like
 from ..simulation.stream import mineral_weights
 from ..symmetry import groups
+from ..symmetry.cells import cell_of_parameters
 from . import pattern_training
 
 _BATCH, _RATE, _DECAY = 128, 4e-3, 1e-3
@@ -324,11 +325,16 @@ def example(
     return None
 
 
-def same_lattice(cell: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether two cells are, reduced, the same within 1 % and 1 degree."""
+def same_lattice(
+    cell: Sequence[float],
+    other: Sequence[float],
+    lengths: float = _LENGTH,
+    angles: float = _ANGLE,
+) -> bool:
+    """Whether two cells are, reduced, the same within 1 % and 1 degree, or what is given."""
     a, b = (np.array(_reduced(x)) for x in (cell, other))
-    near = np.abs(a[:3] / b[:3] - 1).max() < _LENGTH
-    return bool(near and np.abs(a[3:] - b[3:]).max() < _ANGLE)
+    near = np.abs(a[:3] / b[:3] - 1).max() < lengths
+    return bool(near and np.abs(a[3:] - b[3:]).max() < angles)
 
 
 def _reduced(cell):
@@ -339,10 +345,10 @@ def _reduced(cell):
 
 def _best(indexed):
     """Crystal system of the metric and cell of the lattice with the best score."""
-    if not indexed.cell:
+    if not indexed.lattices:
         return "none", None
-    label = int(np.nanargmax(indexed.score)) + 1
-    return str(_metric(groups.crystal_systems()[label - 1])), indexed.cell[label]
+    best = max(indexed.lattices, key=lambda lattice: lattice.score)
+    return best.system, cell_of_parameters(*best[:2])
 
 
 def _metric(system):

@@ -1,5 +1,6 @@
 """Answers about many files, shared among processes."""
 
+import logging
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -79,6 +80,7 @@ def _worker():
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this
+    logging.disable(logging.WARNING)  # which that process has told
     torch.set_num_threads(1)
 
 

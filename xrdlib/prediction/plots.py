@@ -11,25 +11,13 @@ from .attribution import Attribution, Match
 from .style import COLOURS, PAGE, styled, typeset
 
 _COLUMNS = 1000  # a pattern is drawn with two points for each
-
 _LINES = 70  # more than this many lines of a cell cannot be told apart in one figure
-
 _NAMED = 14  # decisive lines with their hkl
 
 
 @styled
 def pattern(two_theta: ArrayLike, intensity: ArrayLike, title: str | None = None) -> Figure:
-    """A measured pattern.
-
-    Parameters
-    ----------
-    two_theta, intensity : array_like, (m,)
-        Degrees and any linear scale.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """A measured pattern."""
     fig, ax = plt.subplots(figsize=(PAGE, 2.1))
     ax.plot(*thinned(two_theta, intensity), color=COLOURS["black"], lw=0.7)
     ax.set(xlabel=r"2$\theta$ (degrees)", ylabel="intensity", title=title or "")
@@ -41,24 +29,13 @@ def pattern(two_theta: ArrayLike, intensity: ArrayLike, title: str | None = None
 def evidence(two_theta: ArrayLike, intensity: ArrayLike, found: Evidence) -> Figure:
     """The pattern where its lines can be told apart, over a row of ticks for each candidate.
 
-    Parameters
-    ----------
-    two_theta, intensity : array_like, (m,)
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Ticks where a candidate allows a line, crosses where it forbids one that its centring
-        allows, small crosses where the centring forbids one that decides. Lines that decide are
-        marked through the figure and named, the triangle is filled where a peak is.
+    Ticks where a candidate allows a line, crosses where it forbids one that its centring allows,
+    small crosses where the centring forbids one that decides. Lines that decide are marked through
+    the figure and named, the triangle is filled where a peak is.
     """
     rows = len(found.candidates)
     fig, (ax, ticks) = plt.subplots(
-        2,
-        1,
-        figsize=(PAGE, 2.6 + 0.24 * rows),
-        sharex=True,
-        height_ratios=[2.2, 0.24 * rows + 0.1],
+        2, 1, figsize=(PAGE, 2.6 + 0.24 * rows), sharex=True, height_ratios=[2.2, 0.24 * rows + 0.1]
     )
     x, y = np.asarray(two_theta, dtype=float), np.asarray(intensity, dtype=float)
     last = found.two_theta[min(_LINES, len(found.two_theta)) - 1] + 0.5
@@ -71,13 +48,8 @@ def evidence(two_theta: ArrayLike, intensity: ArrayLike, found: Evidence) -> Fig
         for axes in (ax, ticks):
             axes.axvline(found.two_theta[k], color=COLOURS["sky"], lw=0.6, zorder=0)
     for k in _spread(found, decisive, (last - first) / 60):
-        ax.plot(
-            found.two_theta[k],
-            1.06 * top,
-            marker="v",
-            color=COLOURS["blue"],
-            mfc=COLOURS["blue"] if found.seen[k] else "white",
-        )
+        fill = COLOURS["blue"] if found.seen[k] else "white"
+        ax.plot(found.two_theta[k], 1.06 * top, marker="v", color=COLOURS["blue"], mfc=fill)
         ax.text(found.two_theta[k], 1.13 * top, hkl_name(found.hkl[k]), rotation=90, ha="center",
                 va="bottom", fontsize=6.5)  # fmt: skip
     for row, candidate in enumerate(found.candidates):
@@ -111,14 +83,7 @@ def hkl_name(hkl: ArrayLike) -> str:
 def thinned(x: ArrayLike, y: ArrayLike, columns: int = _COLUMNS) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest point of each column of a figure: looks the same, and is small.
 
-    Parameters
-    ----------
-    x, y : array_like, (m,)
-
-    Returns
-    -------
-    x, y : ndarray, (at most about 2 columns,)
-        Sorted by x.
+    At most about two points a column, sorted by x.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     order = np.argsort(x, kind="stable")
@@ -136,19 +101,14 @@ def _spread(found, lines, apart):
     """The first decisive lines whose names have room beside each other."""
     named = []
     for k in lines:
-        if len(named) < _NAMED and (
-            not named or found.two_theta[k] - found.two_theta[named[-1]] > apart
-        ):
+        if not named or found.two_theta[k] - found.two_theta[named[-1]] > apart:
             named.append(k)
-    return named
+    return named[:_NAMED]
 
 
 _LEAST = 0.04  # height at which the weakest sticks can still be seen
-
 _LONGEST = 60  # letters of a structure's name
-
 _BIN = 0.3  # degrees; attributions are added up over about the width of a line
-
 _FINEST = 1200  # ticks closer than this part of the axis are drawn as one
 
 _BARS_NAMED, _WORTH = (
@@ -161,15 +121,7 @@ _BARS_NAMED, _WORTH = (
 def match(two_theta: ArrayLike, intensity: ArrayLike, found: Match) -> Figure:
     """A measured pattern over the calculated lines of the most similar known structure.
 
-    Parameters
-    ----------
-    two_theta, intensity : array_like, (m,)
-        Degrees and any linear scale.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Peaks that the structure does not explain are marked by triangles.
+    Peaks that the structure does not explain are marked by triangles.
     """
     fig, (ax, sticks) = plt.subplots(
         2, 1, figsize=(PAGE, 2.9), sharex=True, height_ratios=[2.2, 0.8]
@@ -210,10 +162,6 @@ def attribution(
     cell : cell_evidence.Evidence, optional
         A row of ticks for those of the two groups that are among its candidates, where they allow
         a line; hkl at the longest bars that only one line lies below.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     sides = ((found.first, "blue"), (found.second, "vermillion"))
     allowed = {c.label: c.state == 1 for c in (cell.candidates if cell else ())}

@@ -30,16 +30,8 @@ COLOURS = {
 
 CYCLE = [COLOURS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")]
 
-SYSTEM_COLOURS = dict(
-    zip(
-        SYSTEMS,
-        (
-            COLOURS[name]
-            for name in ("grey", "purple", "orange", "blue", "green", "sky", "vermillion")
-        ),
-        strict=True,
-    )
-)
+_OF_SYSTEMS = "grey purple orange blue green sky vermillion".split()
+SYSTEM_COLOURS = {k: COLOURS[name] for k, name in zip(SYSTEMS, _OF_SYSTEMS, strict=True)}
 
 MARKERS = "osD^vP"
 

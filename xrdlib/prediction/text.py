@@ -1,7 +1,5 @@
 """Answers and explanations as text, JSON and CSV."""
 
-import csv
-import io
 import json
 import textwrap
 from collections.abc import Sequence
@@ -10,16 +8,15 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from ..base.errors import XrdlibError
+from ..base.errors import XrdlibError, printable
 from ..learning.priors import parsed
 from ..symmetry import groups
 from ..symmetry.conditions import conditions
 from ..symmetry.lookup import named, standard_symbol
 from . import cell_words
-from .answer import FLAGS
+from .flags import FLAGS
 
 _COLUMNS = "file rank group symbol crystal_system space_groups probability in_set set flags".split()
-
 _SHOWN = 12  # groups of a set that are named
 
 
@@ -30,18 +27,17 @@ def json_list(answers: list[dict]) -> str:
 
 def csv_table(answers: list[dict]) -> str:
     """A row for each group listed; space groups, set and flags are separated by blanks."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for answer in answers:
-        for rank, row in enumerate(answer["predictions"], 1):
-            writer.writerow(
-                [answer["file"], rank, row["group"], row["symbol"], row["crystal_system"],
-                 " ".join(map(str, row["space_groups"])), f"{row['probability']:.6g}",
-                 int(row["group"] in answer["set"]), " ".join(map(str, answer["set"])),
-                 " ".join(answer["flags"])]
-            )  # fmt: skip
-    return stream.getvalue()
+    import pandas as pd
+
+    rows = [
+        {**answer, **row, "rank": rank, "in_set": int(row["group"] in answer["set"])}
+        for answer in answers
+        for rank, row in enumerate(answer["predictions"], 1)
+    ]
+    for row in rows:
+        row |= {key: " ".join(map(str, row[key])) for key in ("space_groups", "set", "flags")}
+        row["probability"] = f"{row['probability']:.6g}"
+    return pd.DataFrame(rows, columns=_COLUMNS).to_csv(index=False)
 
 
 def text(answers: list[dict]) -> str:
@@ -50,14 +46,16 @@ def text(answers: list[dict]) -> str:
 
 
 def _one(answer):
-    name = "".join(c if c.isprintable() else "?" for c in answer["file"])
-    lines = [name, ""]
-    lines.append("  rank  group  symbol           system        probability  space groups")
+    lines = [printable(answer["file"]), ""]
+    lines.append(
+        "  rank  space groups                    group  symbol           system"
+        "                 probability"
+    )
     for rank, row in enumerate(answer["predictions"], 1):
         label = f"eg{row['group']}"
         lines.append(
-            f"  {rank:4}  {label:5}  {row['symbol']:15}  {row['crystal_system']:12}"
-            f"  {percent(row['probability']):>11}  {members(row['space_groups'])}"
+            f"  {rank:4}  {members(row['space_groups'], 3):30}  {label:5}  {row['symbol']:15}"
+            f"  {row['crystal_system']:21}  {percent(row['probability']):>11}"
         )
     lines += ["", *(f"  {sentence}" for sentence in sentences(answer)), ""]
     return "\n".join(lines)
@@ -82,16 +80,8 @@ def sentences(answer: dict) -> list[str]:
             f"Most like: {nearest['name']} ({nearest['source']}), "
             f"{named_groups([nearest['group']])}, similarity {nearest['similarity']:.2f}."
         )
-    lattice = answer["lattice"]
-    if lattice and "M" in lattice:
-        found.append(cell_words.sentence(lattice, groups.symbols()[lattice["group"] - 1]))
-    elif lattice:
-        edges = ", ".join(f"{x:.3f}" for x in lattice["cell"][:3])
-        angles = ", ".join(f"{x:.2f}".removesuffix(".00") for x in lattice["cell"][3:])
-        found.append(
-            f"A lattice for {named_groups([lattice['group']])}: {edges} angstrom, {angles} "
-            f"degrees; it explains {lattice['explained']} of the first {lattice['lines']} peaks."
-        )
+    if lattice := answer["lattice"]:
+        found.append(cell_words.sentence(lattice, named_groups([lattice["group"]])))
     return found + warnings(answer)
 
 
@@ -102,15 +92,17 @@ def warnings(answer: dict) -> list[str]:
 
 
 def named_groups(labels: Sequence[int]) -> str:
-    """Symbols of groups with label and crystal system.
+    """Space groups, label, extinction symbol and crystal system of groups.
 
     Examples
     --------
-    >>> named_groups([40, 71])
-    'P - - - (eg40, tetragonal), P - - - (eg71, trigonal)'
+    >>> named_groups([4, 51])
+    'P21/c (eg4 P 21/b 1 1, monoclinic); P42mc, P-42c, P42/mmc (eg51 P - - c, tetragonal)'
     """
-    symbols, systems = groups.symbols(), groups.crystal_systems()
-    return ", ".join(f"{symbols[k - 1]} (eg{k}, {systems[k - 1]})" for k in labels)
+    symbols, systems = groups.symbols(), groups.system_names()
+    rows = groups.table()["extinction_groups"]
+    own = {k: members(rows[k - 1]["space_groups"], 3) for k in labels}
+    return "; ".join(f"{own[k]} (eg{k} {symbols[k - 1]}, {systems[k - 1]})" for k in own)
 
 
 def twins(labels: Sequence[int]) -> list[str]:
@@ -146,7 +138,7 @@ def in_common(answer: dict) -> str:
     >>> in_common({"set": [4, 6], "at_least": [99], "at_most": []})
     'All of them are monoclinic (Laue class 2/m).'
     """
-    labels, systems = answer["set"], groups.crystal_systems()
+    labels, systems = answer["set"], groups.system_names()
     own = dict.fromkeys(systems[k - 1] for k in labels)
     rows = [groups.table()["extinction_groups"][k - 1]["space_groups"] for k in labels]
     laue = dict.fromkeys(
@@ -185,11 +177,11 @@ P 21/b 1 1']
 
 def overview() -> str:
     """One line for each of the 99 groups."""
-    lines = ["group  symbol           system        space groups"]
+    lines = ["group  symbol           system                 space groups"]
     for row in groups.table()["extinction_groups"]:
         numbers = " ".join(map(str, row["space_groups"]))
-        label = f"eg{row['label']}"
-        lines.append(f"{label:5}  {row['symbol']:15}  {row['crystal_system']:12}  {numbers}")
+        label, system = row["label"], groups.system_names()[row["label"] - 1]
+        lines.append(f"eg{label:<3}  {row['symbol']:15}  {system:21}  {numbers}")
     return "\n".join(lines) + "\n"
 
 
@@ -237,7 +229,7 @@ def group(key: int | str) -> str:
     paper = "" if own == row["symbol"] else f" (in the paper {row['symbol']})"
     blocks = [
         f"{key}: {found}.",
-        f"Extinction group eg{label}: {own}{paper}, {row['crystal_system']}",
+        f"Extinction group eg{label}: {own}{paper}, {groups.system_names()[label - 1]}",
     ]
     for name, value in facts.items():
         wrapped = textwrap.wrap(value, 76, break_on_hyphens=False)

@@ -17,11 +17,10 @@ from . import html_report
 from .answer import Request, examine
 from .predictor import load_predictor
 from .reading.pattern import read_pattern
-from .reading.scans import AXES
+from .reading.scans import AXES, typed_wavelength
 
 # a and c in angstrom; Levien, Prewitt & Weidner, American Mineralogist 65, 920 (1980).
 _QUARTZ = (4.9160, 4.9160, 5.4054, 90.0, 90.0, 120.0)
-
 _SIMULATED = "quartz (simulated)"
 
 # An exported page cannot run widgets; where they run, the picture that stands for them is hidden.
@@ -47,7 +46,7 @@ class Page:
         What to display.
     answer : dict or None
         As from `answer.answer`; None where there is none.
-    upload, shown_file, wavelength, axis, prior, stated, cell : ipywidgets.Widget
+    upload, shown_file, wavelength, axis, prior, stated, cell, elements : ipywidgets.Widget
         The controls.
     plot, shown : ipywidgets.HTML
         The pattern, and the answer.
@@ -60,31 +59,31 @@ class Page:
 
     def __init__(self, path: str | Path | None = None, weights: str | Path | None = None):
         self.predictor, self.answer = load_predictor(weights), None
-        wide = {"style": {"description_width": "9em"}, "layout": {"width": "34em"}}
+
+        def control(kind, description, **options):
+            wide = {"style": {"description_width": "9em"}, "layout": {"width": "34em"}}
+            return kind(description=description, **wide, **options)
+
+        def field(description, placeholder, kind=ipywidgets.Text, **options):
+            options |= {"continuous_update": False, "placeholder": placeholder}
+            return control(kind, description, **options)
+
         self.upload = ipywidgets.FileUpload(
             description="Choose files", multiple=True, layout={"width": "14em"}
         )
-        self.shown_file = ipywidgets.Dropdown(description="File", **wide)
-        self.wavelength = ipywidgets.Combobox(
-            options=tuple(WAVELENGTHS), description="Wavelength", continuous_update=False,
-            placeholder="as the file says, else CuKa; a line or angstrom", **wide,
-        )  # fmt: skip
-        self.axis = ipywidgets.Dropdown(
-            options=[("as the file says, else two_theta", None), *((name, name) for name in AXES)],
-            description="Positions are", **wide,
-        )  # fmt: skip
+        self.shown_file = control(ipywidgets.Dropdown, "File")
+        told = "as the file says, else CuKa; a line or angstrom"
+        self.wavelength = field("Wavelength", told, ipywidgets.Combobox, options=[*WAVELENGTHS])
+        axes = [("as the file says, else two_theta", None), *((name, name) for name in AXES)]
+        self.axis = control(ipywidgets.Dropdown, "Positions are", options=axes)
         priors = ["minerals", "uniform", *(f"system={name}" for name in SYSTEMS)]
-        self.prior = ipywidgets.Dropdown(options=priors, description="Prior", **wide)
-        self.stated = ipywidgets.Text(
-            description="or your own", placeholder="sg=14,15 or P21/c=3,C2/c=1",
-            continuous_update=False, **wide,
-        )  # fmt: skip
-        self.cell = ipywidgets.Text(
-            description="Cell, if known", placeholder="a, b, c, alpha, beta, gamma",
-            continuous_update=False, **wide,
-        )  # fmt: skip
+        self.prior = control(ipywidgets.Dropdown, "Prior", options=priors)
+        self.stated = field("or your own", "sg=14,15 or P21/c=3,C2/c=1")
+        self.cell = field("Cell, if known", "a, b, c, alpha, beta, gamma")
+        self.elements = field("Elements, if known", "Ca, Mg, Si, O; or: Si O ...")
         self.plot, self.shown = ipywidgets.HTML(), ipywidgets.HTML()
-        controls = [self.shown_file, self.wavelength, self.axis, self.prior, self.stated, self.cell]
+        controls = [self.shown_file, self.wavelength, self.axis, self.prior, self.stated]
+        controls += [self.cell, self.elements]
         self.box = ipywidgets.VBox([self.upload, *controls, self.plot, self.shown])
         self.box.add_class("xrdlib-live")
         self._contents, self._drawn = {}, None
@@ -112,14 +111,15 @@ class Page:
         if not change["new"]:
             return
         self._contents = {given["name"]: bytes(given["content"]) for given in change["new"]}
+        changed = self.shown_file, self.cell, self.elements
         with self.box.hold_sync():
-            self.shown_file.unobserve(self._update, "value")
-            self.cell.unobserve(self._update, "value")
-            self.cell.value = ""  # that of another specimen
+            for control in changed:
+                control.unobserve(self._update, "value")
+            self.cell.value = self.elements.value = ""  # those of another specimen
             self.shown_file.options = tuple(self._contents)
             self.shown_file.value = next(iter(self._contents))
-            self.cell.observe(self._update, "value")
-            self.shown_file.observe(self._update, "value")
+            for control in changed:
+                control.observe(self._update, "value")
         self._update()
 
     def _pattern(self, file, wavelength):
@@ -159,11 +159,8 @@ class Page:
         XrdlibError
             If the cell is not six numbers.
         """
-        named = self.wavelength.value.strip()
-        try:
-            wavelength = float(named.replace(",", ".")) if named else None
-        except ValueError:
-            wavelength = named
+        typed = self.wavelength.value.strip()
+        wavelength = typed_wavelength(typed) if typed else None
         cell = None
         if self.cell.value.strip():
             try:
@@ -171,7 +168,8 @@ class Page:
             except ValueError:
                 raise XrdlibError(f"The cell {self.cell.value!r} is not six numbers.") from None
         prior = self.stated.value.strip() or self.prior.value
-        return Request(wavelength=wavelength, prior=prior, top_k=8, cell=cell)
+        elements = self.elements.value.strip() or None
+        return Request(wavelength, prior, top_k=8, cell=cell, elements=elements)
 
 
 def interactive(two_theta, intensity) -> str:
@@ -179,10 +177,6 @@ def interactive(two_theta, intensity) -> str:
 
     Some hundred kilobytes: notebook servers drop updates of widgets above a megabyte a second,
     so that no plotting library can travel with it.
-
-    Parameters
-    ----------
-    two_theta, intensity : array_like, (m,)
 
     Returns
     -------

@@ -4,15 +4,99 @@ A claim is judged by numbers in the files of results/ alone, by rules that are w
 `judges`; what has not been run is said to be so, never guessed.
 """
 
+import inspect
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 
 from ..base import results
-from .judges import CLAIMS, Judgement
+from . import judges, judges_measured
 from .report import markdown
+from .verdicts import Judgement
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim in a few words and in a sentence, its figure, the notebook of its evidence."""
+
+    name: str
+    figure: str
+    notebook: str
+    text: str
+    judge: Callable[..., Judgement]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Files in results/PROFILE that hold the evidence."""
+        return tuple(inspect.signature(self.judge).parameters)
+
+
+CLAIMS = [
+    Claim(
+        *("attention and convolution", "scaling", "20_scaling"),
+        "Attention beats convolution on this task (tested on far fewer patterns than the paper's).",
+        judges.attention,
+    ),
+    Claim(
+        *("attention is not enough", "nulls", "22_gap"),
+        "A transformer trained on simulated patterns alone does not solve measured ones.",
+        judges.not_enough,
+    ),
+    Claim(
+        *("99 groups, not 230", "space_group_control", "20_scaling"),
+        "The target to train on is the 99 extinction groups, not the 230 space groups.",
+        judges.target,
+    ),
+    Claim(
+        *("coordinate channel", "positional", "21_ablations"),
+        "A channel of sin^2(theta) beside the intensity helps.",
+        judges.coordinate_channel,
+    ),
+    Claim(
+        *("physics position", "positional", "21_ablations"),
+        "A positional encoding computed from sin^2(theta) helps.",
+        judges.physics_position,
+    ),
+    Claim(
+        *("rule head", "decoders", "21_ablations"),
+        "A head that learns crystal system, centring and symmetry elements helps the other.",
+        judges.rule_head,
+    ),
+    Claim(
+        *("curriculum", "curriculum_study", "21_ablations"),
+        "Balanced pretraining first, then realistic patterns with preferred orientation.",
+        judges.curriculum,
+    ),
+    Claim(
+        *("temperature", "calibration_study", "23_temperature"),
+        "Temperature scaling is the key remaining ingredient.",
+        judges_measured.temperature,
+    ),
+    Claim(
+        *("local errors", "dag_study", "28_graph_errors"),
+        "Errors are local on the graph of symmetry lowering.",
+        judges_measured.local_errors,
+    ),
+    Claim(
+        *("errors flow to lower symmetry", "dag_study", "28_graph_errors"),
+        "Errors go to subgroups rather than elsewhere.",
+        judges_measured.flow,
+    ),
+    Claim(
+        *("fit quality and difficulty", "fit_quality", "27_difficulty"),
+        "How well a structure fits a pattern does not say how hard the pattern is to classify.",
+        judges_measured.difficulty,
+    ),
+    Claim(
+        *("ceiling", "information", "24_information"),
+        "About ten percent top-1 on measured patterns is a limit set by information.",
+        judges_measured.ceiling,
+    ),
+]
 
 MARKS = ("<!-- claims: xrdlib claims --into FILE -->", "<!-- end of claims -->")
 
@@ -20,7 +104,7 @@ _COMPANION = """# Companion: the paper's claims, one by one
 
 Written by `xrdlib claims --companion docs/companion.md` from the files in results/. The same with
 more explanation, and with the pictures drawn anew, is in the notebook
-[24_companion](../notebooks/24_companion.ipynb).
+[30_claims](../notebooks/30_claims.ipynb).
 
 - **top-1** is the share of patterns whose most probable group is the true one.
 - **Bits over the prior** say what the pattern told the model beyond the frequencies of the groups.
@@ -31,11 +115,24 @@ more explanation, and with the pictures drawn anew, is in the notebook
   of minerals kept from training, `random-crystals` balanced synthetic patterns.
 - A claim *holds* where the difference is there on all sets and its interval leaves out zero,
   *holds in part* where it is so on some, *does not hold* where the opposite is seen, and is *not
-  decided* where the intervals do not tell. The rules are in
-  [judges.py](../xrdlib/reporting/judges.py).
+  decided* where the intervals leave it open, or trainings have not left the plateau on which they
+  begin. p-values are corrected for the number of comparisons. The rules are in
+  [judges.py](../xrdlib/reporting/judges.py) and
+  [judges_measured.py](../xrdlib/reporting/judges_measured.py).
 """
 
 NOT_RUN = "not run"
+REGIME, SCALING = "regime", "scaling"  # profile and result of the paper's comparison of networks
+
+
+def source(config: SimpleNamespace, name: str) -> SimpleNamespace:
+    """The configuration whose results hold the evidence NAME.json, so far as its profile goes.
+
+    That is the given one, but for architectures: these are compared at the sizes of the profile
+    `regime` where its results are at hand.
+    """
+    elsewhere = SimpleNamespace(**{**vars(config), "profile": REGIME})
+    return elsewhere if name == SCALING and results.exists(elsewhere, name) else config
 
 
 def table(config: SimpleNamespace) -> pd.DataFrame:
@@ -49,18 +146,21 @@ def table(config: SimpleNamespace) -> pd.DataFrame:
     """
     rows = {}
     for claim in CLAIMS:
-        missing = [name for name in claim.needs if not results.exists(config, name)]
+        sources = {name: source(config, name) for name in claim.needs}
+        missing = [name for name, own in sources.items() if not results.exists(own, name)]
         if missing:
-            found = Judgement(NOT_RUN, f"There is no {missing[0]}.json; run the notebook.")
+            judged = Judgement(NOT_RUN, f"There is no {missing[0]}.json; run the notebook.")
         else:
-            found = claim.judge(*(results.read(config, name) for name in claim.needs))
+            judged = claim.judge(*(results.read(own, name) for name, own in sources.items()))
+        profile = sources[claim.needs[0]].profile
+        files = (f"results/{own.profile}/{name}.json" for name, own in sources.items())
         rows[claim.name] = {
             "claim": claim.text,
-            "verdict": found.verdict,
-            "evidence": found.evidence,
-            "figure": f"figures/{config.profile}/{claim.figure}.png",
-            "results": ", ".join(f"results/{config.profile}/{name}.json" for name in claim.needs),
-            "command": f"make studies PROFILE={config.profile} NOTEBOOK={claim.notebook}",
+            "verdict": judged.verdict,
+            "evidence": judged.evidence,
+            "figure": f"figures/{profile}/{claim.figure}.png",
+            "results": ", ".join(files),
+            "command": f"make studies PROFILE={profile} NOTEBOOK={claim.notebook}",
         }
     return pd.DataFrame(rows).T.rename_axis("name")
 
@@ -68,7 +168,8 @@ def table(config: SimpleNamespace) -> pd.DataFrame:
 def mixed(config: SimpleNamespace) -> str:
     """One line that names the files of the claims that different runs made; "" if one run did."""
     needed = dict.fromkeys(name for claim in CLAIMS for name in claim.needs)
-    return results.mixed(config, [name for name in needed if results.exists(config, name)])
+    own = [name for name in needed if source(config, name) is config]
+    return results.mixed(config, [name for name in own if results.exists(config, name)])
 
 
 def as_markdown(rows: pd.DataFrame) -> str:

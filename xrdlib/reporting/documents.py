@@ -1,9 +1,25 @@
 """All tables of a profile's results and of the released predictor, for docs/results.md."""
 
 from ..learning.experiment import MEASURED
-from .report import COLUMNS, LEGEND, by_subset, cells, markdown, title
+from ..learning.outcomes import SEARCH
+from ..prediction.benchmark_sets import COMPOUNDS, OTHER
+from ..prediction.evaluate import FUSED
+from .report import LEGEND, by_subset, cells, markdown, title
 
 _CALIBRATION, _TEST = MEASURED
+
+# What the released predictor is called where a run's table has it too, and search-match.
+_OURS = (FUSED, SEARCH)
+
+SETS = {
+    OTHER: "Other laboratories and materials: half of the RockJock reference minerals, XRED single "
+    "phases, XRD-AutoAnalyzer spectra. The set is split by family; no weight of the predictor was "
+    "fitted on either half. RRUFF's bundle has no trigonal or rhombohedral mineral, this one has.",
+    COMPOUNDS: "Clean simulated patterns of 100 compounds of the Materials Project, drawn from "
+    "structure types that are held out. Families are structure types. A cell is right if, reduced "
+    "and primitive, it is within 5 % and 3 degrees of the true one; the library may hold the same "
+    "compound, so that *without the library* is the row for a new one.",
+}
 
 # Column heading, key, whether with its interval, decimals. Rates are in percent.
 _COUNTS = (("n", "n", False, 0), ("families", "n_families", False, 0))
@@ -33,7 +49,17 @@ _INDEXING = (
     *_RATES,
 )
 
-_COVERAGE = ("promised", "families", "patterns", "size", "single")
+_COVERAGE = (
+    "subset",
+    "n",
+    "n_families",
+    "threshold",
+    "promised",
+    "families",
+    "patterns",
+    "size",
+    "single",
+)
 
 _MISTAKES = ("source", "true", "predicted", "probability", "nearest", "similarity", "why")
 
@@ -45,8 +71,9 @@ _PERCENT = ("promised", "families", "patterns", "single", "probability")
 def tables(result: dict) -> str:
     """All tables in Markdown; what a clock cut short stands first.
 
-    A model that both files have is shown as the released predictor's file has it, whose patterns
-    are not rounded for keeping.
+    The released predictor and the networks of a run have tables of their own, each with its nulls.
+    What both files have is shown as the released predictor's has it, whose patterns are not
+    rounded for keeping.
 
     Parameters
     ----------
@@ -54,49 +81,61 @@ def tables(result: dict) -> str:
         As from `report.load`.
     """
     released = result.get("released") or {"rows": []}
-    rows = [_of_released(row) for row in released["rows"]]
-    known = {(row["subset"], row["model"]) for row in rows}
-    rows += [row for row in result["rows"] if (row["subset"], row["model"]) not in known]
+    ours = {(row["subset"], row["model"]) for row in released["rows"] if row["model"] in _OURS}
+    trained = [r for r in result["rows"] if (r["subset"], r["model"]) not in ours]
     parts = [f"**{result['cut_short']}**"] if result.get("cut_short") else []
-    parts += ["## Models on each set", LEGEND, *(f"Note: {note}" for note in result["notes"])]
-    for subset, some in by_subset({"rows": rows}):
-        parts += [f"### {title(subset, some)}", markdown(cells(some))]
-    parts += _appraisal(released) if released["rows"] else []
+    parts.append(LEGEND)
+    if released["rows"]:
+        parts += [f"## The released predictor ({_TEST})", *_scores(released)]
+        parts += _appraisal(released, _TEST)
     if rows := result.get("released without"):
         older = _FITS not in {row["model"] for row in rows}
         parts += [f"### Parts taken away ({_TEST})", *([_OLDER] if older else [])]
-        parts += [markdown(cells(rows, "model", COLUMNS))]
+        parts += [markdown(cells(rows))]
+    for name, about in SETS.items():
+        if found := result.get(name):
+            parts += [f"## The released predictor ({name})", about, *_scores(found)]
+            parts += _appraisal(found, name)
+    if released["rows"]:
+        parts += [
+            f"## The most confident mistakes ({_CALIBRATION})",
+            "Doubtful labels are listed, none was dropped.",
+            _table(_MISTAKES, released["mistakes"]),
+        ]
     if rows := [row for row in result.get("released indexing", ()) if "cell_found" in row]:
         parts += [
-            "### Indexing alone (simulated patterns of held-out minerals)",
+            "## Indexing alone (simulated patterns of held-out minerals)",
             "Top-1 and top-5 are those of groups, with the prior.",
             markdown(cells(rows, "system", _INDEXING)),
         ]
-    return "\n\n".join(parts)
+    parts += ["## The networks of a run", *(f"Note: {note}" for note in result["notes"])]
+    return "\n\n".join([*parts, *_scores({"rows": trained})])
 
 
-def _of_released(row):
-    """A row of the released predictor's file; "shuffled" says whose predictions were shuffled."""
-    return {**row, "model": "released, shuffled"} if row["model"] == "shuffled" else row
+def _scores(found):
+    """A table of models and nulls for each subset."""
+    parts = []
+    for subset, rows in by_subset(found):
+        parts += [f"### {title(subset, rows)}", markdown(cells(rows))]
+    return parts
 
 
-def _appraisal(found):
-    """What the released predictor's file has besides its scores."""
-    parts = ["## The released predictor, kind by kind"]
-    for name, kind in found["kinds"].items():
-        parts += [f"### By {name} ({_TEST})", markdown(cells(kind, "kind", _KINDS))]
-    return [
-        *parts,
-        f"### By group ({_TEST})",
-        markdown(cells(found["groups"], "symbol", _GROUPS)),
-        f"### Sets of groups ({_TEST})",
-        "Coverage that was promised, and that was met over families and over patterns; mean "
-        "number of groups; share of sets of one group.",
-        _table(_COVERAGE, found["coverage"]),
-        f"### The most confident mistakes ({_CALIBRATION})",
-        "Doubtful labels are listed, none was dropped.",
-        _table(_MISTAKES, found["mistakes"]),
-    ]
+def _appraisal(found, name):
+    """What the file of a set has besides its scores."""
+    parts = []
+    for kind, rows in found.get("kinds", {}).items():
+        parts += [f"### By {kind} ({name})", markdown(cells(rows, "kind", _KINDS))]
+    if rows := found.get("groups"):
+        parts += [f"### By group ({name})", markdown(cells(rows, "symbol", _GROUPS))]
+    if rows := found.get("coverage"):
+        parts += [
+            f"### Sets of groups ({name})",
+            "Coverage that was promised, and that was met over families and over patterns; mean "
+            "number of groups; share of sets of one group. Calibrated with one threshold for all "
+            "groups, or with one for those of 1 % of minerals or more and one for rarer ones.",
+            _table(_COVERAGE, rows),
+        ]
+    return parts
 
 
 def _table(columns, rows):

@@ -78,21 +78,14 @@ def _indices(hkl):
 
 def _heads(ax, test):
     """Log-ratio of the class token's weight at absences to empty places, a point a head."""
-    own = [row for row in test["heads"] if row["source"] == "class token"]
-    x = np.arange(len(own))
-    for rows, shift, colour, marker, label in (
-        (test["exchanged"], 0.2, "grey", "s", "absences of another mineral (null)"),
-        (own, -0.1, "vermillion", "o", "diagnostic absences"),
-    ):
-        if not rows:
-            continue  # too few patterns share empty places
-        values = [row["absences"] for row in rows]
-        error = spans(values, [row["absences_ci95"] for row in rows])
-        style = {"color": COLOURS[colour], "marker": marker, "ls": "none", "ms": 3}
-        ax.errorbar(x + shift, values, error, elinewidth=0.8, label=label, **style)
+    own = test["heads"]
+    x, values = np.arange(len(own)), [row["absences"] for row in own]
+    style = {"color": COLOURS["vermillion"], "marker": "o", "ls": "none", "ms": 3}
+    error = spans(values, [row["absences_ci95"] for row in own])
+    ax.errorbar(x, values, error, elinewidth=0.8, label="diagnostic absences", **style)
     for at, row in zip(x, own, strict=True):
         if row["absences_p"] < 0.05:
-            ax.text(at - 0.1, row["absences_ci95"][1], "*", ha="center", va="bottom")
+            ax.text(at, row["absences_ci95"][1], "*", ha="center", va="bottom")
     widest = max(run["largest"] for run in test["untrained"])
     band = {"color": COLOURS["sky"], "alpha": 0.3, "lw": 0, "label": "untrained networks, largest"}
     ax.axhspan(-widest, widest, **band)
@@ -100,14 +93,13 @@ def _heads(ax, test):
     ax.set_xticks(x, [f"{row['block']}.{row['head']}" for row in own], rotation=90, fontsize=6)
     ax.set(xlabel="block.head", ylabel="ln(weight / empty place)")
     ax.margins(y=0.15)
-    told = f"{test['n_absences']} absences, {test['n']} patterns, {test['n_families']} families"
-    ax.set_title(f"{test['network']}: {test['subset']}\n{told}", loc="left", fontsize=7)
+    counts = f"{test['n_absences']} absences, {test['n']} patterns, {test['n_families']} families"
+    ax.set_title(f"{test['network']}: {test['subset']}\n{counts}", loc="left", fontsize=7)
 
 
 def _lines(ax, test):
     """Change of the log-odds of the true group by a line at three kinds of places."""
-    rows = [row for row in test["intervention"] if row["patterns"] == "all"]
-    null = [row for row in test["intervention_untrained"] if row["patterns"] == "all"]
+    rows, null = test["intervention"], test["intervention_untrained"]
     x = np.arange(len(rows))
     for k, (kind, (colour, label)) in enumerate(_KINDS.items()):
         values = [row["change"][kind] for row in rows]

@@ -5,7 +5,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..prediction.style import COLOURS, COLUMN, PAGE, beside, legend, need, spans, styled
-from ..symmetry.groups import SYSTEMS
 
 # What errors are compared with: colour, marker, what it is called in full.
 _NULLS = {
@@ -60,7 +59,7 @@ def confusion(table: dict) -> Figure:
     Parameters
     ----------
     table : dict
-        As `metrics.confusion_by_system` gives it.
+        As `breakdown.confusion_by_system` gives it.
     """
     counts = np.array(table["counts"], dtype=float)
     need(counts[counts > 0], "at least one pattern")
@@ -86,58 +85,32 @@ def confusion(table: dict) -> Figure:
 
 @styled
 def dag_study(content: dict) -> Figure:
-    """Errors of several models, and their distance by crystal system: result `dag_study`."""
+    """Distance and direction of the errors of several models, beside nulls: result `dag_study`."""
     rows = [row for row in content["models"] if row["n_errors"]]
     need(rows, "at least one model with errors")
-    fig = plt.figure(figsize=(PAGE, 2.9 + 0.32 * len(rows)))
-    upper, lower = fig.subfigures(2, 1, height_ratios=(1.0 + 0.32 * len(rows), 2.2))
-    axes = upper.subplots(1, len(_PANELS), sharey=True)
+    fig, axes = plt.subplots(1, len(_PANELS), figsize=(PAGE, 1.2 + 0.4 * len(rows)), sharey=True)
     at = np.arange(len(rows))[::-1]
     for ax, (key, label) in zip(axes, _PANELS.items(), strict=True):
         observed = [{**row["observed"], "ci95": row["ci95"]} for row in rows]
         _points(ax, observed, key, at + 0.1, "blue", "o", "model")
         for i, (null, look) in enumerate(_NULLS.items()):
-            shown = [row["nulls"][null] for row in rows]
-            _points(ax, shown, key, at - 0.15 - 0.15 * i, *look)
+            _points(ax, [row["nulls"][null] for row in rows], key, at - 0.15 - 0.15 * i, *look)
         ax.set_xlabel(label)
         ax.grid(axis="x", lw=0.3)
     names = [f"{row['model']}\n{row['subset']}, {row['n_errors']} of {row['n']}" for row in rows]
     axes[0].set_yticks(at, names)
     axes[0].set_ylim(-0.7, len(rows) - 0.6)
-    legend(upper, axes[:1], "lower center", ncols=4)
-    upper.suptitle(
+    legend(fig, axes[:1], "lower center", ncols=4)
+    fig.suptitle(
         "Errors on the graph of maximal t-subgroups; under each name: subset, errors of patterns\n"
         "bars: 95 % bootstrap over mineral families (model), 95 % of permutations (nulls)",
         fontsize=7.5,
     )
-    _systems(lower, rows)
     return fig
 
 
-def _points(ax, found, key, at, colour, marker, label):
-    values = [np.nan if f["value"][key] is None else f["value"][key] for f in found]
-    error = spans(values, [f.get("ci95", {}).get(key) for f in found])
+def _points(ax, rows, key, at, colour, marker, label):
+    values = [np.nan if row["value"][key] is None else row["value"][key] for row in rows]
+    error = spans(values, [row.get("ci95", {}).get(key) for row in rows])
     style = {"color": COLOURS[colour], "marker": marker, "ls": "none", "ms": 3.5, "label": label}
     ax.errorbar(values, at, xerr=error, elinewidth=0.9, **style)
-
-
-def _systems(figure, rows):
-    """Excess distance over shuffling inside each true system; stars hold for all systems."""
-    ax = figure.subplots()
-    for i, row in enumerate(rows):
-        found = {r["system"]: r for r in row["system"] if r["p"] is not None}
-        x = np.array([SYSTEMS.index(name) for name in found]) + beside(i, len(rows))
-        gain = [r["distance"] - r["null"] for r in found.values()]
-        colour = plt.get_cmap("viridis")(i / max(1, len(rows) - 1))
-        ax.bar(x, gain, 0.72 / len(rows), color=colour, label=row["model"])
-        for place, value, r in zip(x, gain, found.values(), strict=True):
-            if r["p_holm"] < 0.05:
-                ax.text(place, min(value, 0) - 0.02, "*", ha="center", va="top")
-    ax.axhline(0, color="black", lw=0.6)
-    ax.set_xticks(range(len(SYSTEMS)), SYSTEMS)
-    ax.margins(y=0.15)
-    ax.set(
-        xlabel="true crystal system (* p < 0.05 after Holm)",
-        ylabel="distance less that of\nshuffling inside it (hops)",
-    )
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=6)

@@ -7,11 +7,11 @@ from matplotlib.patches import Patch
 
 from ..prediction.style import COLOURS, PAGE, beside, need, note, spans, styled, whiskers
 from ..studies.classical import CELL, SCORES
-from ..studies.information import ABSENCES, BOTH, ELEMENTS, FAMILY, LATTICE
+from ..studies.information import ABSENCES, BOTH, ELEMENTS, FAMILY, LATTICE, NOTHING
 from ..studies.knockouts import KINDS, UNTOUCHED
 from .plot_scores import KEYS, NULLS, bars
 
-_READERS = ("prior only", FAMILY, LATTICE, ELEMENTS, ABSENCES, BOTH)
+_READERS = (NOTHING, FAMILY, LATTICE, ELEMENTS, ABSENCES, BOTH)
 
 _COLOURS = dict(zip((*KINDS, "rest"), ("blue", "vermillion", "orange", "grey"), strict=True))
 
@@ -95,8 +95,8 @@ def _visible(ax, content):
     ax.invert_yaxis()
     ax.grid(axis="x", color="0.9", lw=0.5)
     ax.set(xlim=(0, 103), xlabel="top-1 (%)")
-    told = "told the cell (green), from the pattern (blue)"
-    ax.set_title(f"{content['visible'][0]['n']} held-out minerals:\n{told}")
+    given = "cell known (green), from the pattern (blue)"
+    ax.set_title(f"{content['visible'][0]['n']} held-out minerals:\n{given}")
 
 
 def _ceiling(ax, content):
@@ -120,20 +120,19 @@ def _ceiling(ax, content):
 
 _KINDS = {
     "knows nothing of the intensities": "grey",
-    "is told the cell and fits the pattern": "vermillion",
-    "is told no cell": "blue",
-    "is told no more of the cell than its metric symmetry": "sky",
-    "a fit and a predictor together": "green",
+    "knows the cell and fits the pattern": "vermillion",
+    "knows no cell": "blue",
+    "knows of the cell its metric symmetry alone": "sky",
 }
 
 
 @styled
-def classical(found: dict) -> Figure:
+def classical(content: dict) -> Figure:
     """Scores of every method where the cell is given, a row of panels a set: result `classical`."""
-    subsets = list(dict.fromkeys(row["subset"] for row in found["rows"]))
+    subsets = list(dict.fromkeys(row["subset"] for row in content["rows"]))
     if not subsets:
         return note("No pattern with a given cell was at hand.")
-    parts = [[row for row in found["rows"] if row["subset"] == name] for name in subsets]
+    parts = [[row for row in content["rows"] if row["subset"] == name] for name in subsets]
     height = 0.6 + sum(0.75 + 0.19 * len(part) for part in parts)
     fig, axes = plt.subplots(
         *(len(parts), len(KEYS)),
@@ -144,7 +143,7 @@ def classical(found: dict) -> Figure:
         bars(line, part, [_KINDS[_kind(row["model"])] for row in part], fontsize=6.5)
         of = f"{part[0]['n']} patterns of {part[0]['n_families']} families"
         line[0].set_title(f"{part[0]['subset']}: n = {of}", loc="left")
-    shown = {_kind(row["model"]) for row in found["rows"]}
+    shown = {_kind(row["model"]) for row in content["rows"]}
     patches = [Patch(color=COLOURS[c], label=name) for name, c in _KINDS.items() if name in shown]
     fig.legend(handles=patches, loc="outside lower center", ncol=2)
     fig.suptitle(
@@ -162,6 +161,4 @@ def _kind(model):
         return kinds[0]
     if model.startswith(SCORES):
         return kinds[1]
-    if model.endswith("cell told"):
-        return kinds[3]
-    return kinds[4] if "with integrated" in model else kinds[2]
+    return kinds[3] if model.endswith("cell known") else kinds[2]

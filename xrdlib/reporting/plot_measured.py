@@ -182,7 +182,7 @@ def calibration_study(found: dict) -> Figure:
     ----------
     found : dict
         "subset", "chosen_on", "n", "models" (by predictor and way, `temperature.model`) and
-        "published" (`temperature.study_published`, or None).
+        "published" (`temperature.published_study`, or None).
     """
     models = found["models"]
     need(models, "one predictor or more")

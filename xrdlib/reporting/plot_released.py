@@ -44,7 +44,7 @@ def mistakes(rows: list[dict]) -> Figure:
     Parameters
     ----------
     rows : list of dict
-        As from `appraisal.mistakes`.
+        As from `mistakes.mistakes`.
     """
     need(rows, "at least one mistake")
     columns = 2 if len(rows) > 1 else 1

@@ -192,7 +192,7 @@ def reliability(tables: Mapping[str, dict]) -> Figure:
     Parameters
     ----------
     tables : mapping of str to dict
-        `metrics.reliability` of one or more predictors, by name.
+        `breakdown.reliability` of one or more predictors, by name.
     """
     need(tables, "one table or more")
     fig, (ax, low) = plt.subplots(2, 1, figsize=(COLUMN, 4.0), sharex=True, height_ratios=(3, 1))

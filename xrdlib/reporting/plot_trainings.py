@@ -8,12 +8,14 @@ from matplotlib.figure import Figure
 
 from ..prediction.style import (
     COLOURS,
+    COLUMN,
     CYCLE,
     MARKERS,
     PAGE,
     beside,
     legend,
     need,
+    note,
     spans,
     styled,
     whiskers,
@@ -102,8 +104,12 @@ def ablations(
         y = np.arange(len(names)) + 0.5 * (k / max(1, len(tables) - 1) - 0.5)
         look = {"fmt": MARKERS[k], "color": _SUBSETS[subset], "capsize": 2}
         for ax, key in zip(axes, ("bits_change", "top1_change"), strict=True):
-            value, label = [row[key] for row in rows], f"{subset}, n = {rows[0]['n']}"
-            ax.errorbar(value, y, xerr=whiskers(rows, key), label=label, **look)
+            # Where no two trainings left the plateau there is no difference to draw.
+            known = [i for i, row in enumerate(rows) if row[key] is not None]
+            own, label = [rows[i] for i in known], f"{subset}, n = {rows[0]['n']}"
+            values = [row[key] for row in own]
+            error = whiskers(own, key) if own else None
+            ax.errorbar(values, y[known], xerr=error, label=label, **look)
     axes[0].set_yticks(np.arange(len(names)), names)
     axes[0].invert_yaxis()
     axes[0].set_xlabel("change of bits over prior")
@@ -152,10 +158,31 @@ def positional(content: dict) -> Figure:
     return levels(content, names, ["both", "position only", "channel only", "neither"])
 
 
+@styled
 def space_group_control(content: dict) -> Figure:
-    """Trained on 230 space groups and collapsed, beside trained on 99 groups, `levels`."""
-    labels = ["99 groups", "230, then collapsed"]
-    return levels(content, ["no rule head", "230 space groups"], labels)
+    """Trained on 230 space groups and collapsed, beside trained on 99 groups: result `scaling`."""
+    rows = content.get("targets")
+    if not rows:
+        return note("No network was trained on space groups.")
+    direct, control = dict.fromkeys(row["model"] for row in rows)
+    fig, ax = plt.subplots(figsize=(COLUMN, 2.7))
+    bars = (
+        ("99 groups", direct, "top1"),
+        ("230 space groups, collapsed", control, "top1"),
+        ("the same, groups weighed equally", control, "uniform_top1"),
+    )
+    for (label, model, key), colour, marker in zip(bars, CYCLE, MARKERS, strict=False):
+        own = [row for row in rows if row["model"] == model]
+        sizes = sorted({row["patterns"] for row in own})
+        means = [np.mean([r[key] for r in own if r["patterns"] == size]) for size in sizes]
+        ax.plot(sizes, means, color=colour, label=label)
+        every = ([row["patterns"] for row in own], [row[key] for row in own])
+        ax.plot(*every, ls="", color=colour, marker=marker, alpha=0.5)
+    ax.axhline(content["null"]["top1"], color=COLOURS["black"], ls="--", lw=1, label="prior only")
+    ax.set(xscale="log", xlabel="training patterns", ylabel=LABELS["top1"], ylim=(0, None))
+    ax.legend(fontsize=6.5)
+    fig.suptitle(f"{direct}, n = {content['n']}; every mark is one training", fontsize=8)
+    return fig
 
 
 @styled
@@ -196,8 +223,8 @@ _NULLS = {
 
 
 @styled
-def positional_ruler(content: dict) -> Figure:
-    """R2 of each target at each place, trained against untrained, a row a network: `ruler`."""
+def positional_probe(content: dict) -> Figure:
+    """R2 of each target at each place, trained against untrained, a row a network."""
     networks = content["networks"]
     need(networks, "at least one network")
     size = PAGE, 0.6 + 2.3 * len(networks)

@@ -1,7 +1,6 @@
-"""The summary of a profile's results and its headline table.
+"""The summary of a profile's results, as `xrdlib report` prints it from its file.
 
-`xrdlib report` prints the summary from its file, `--headline` the one table of the README;
-`documents` has all tables.
+`headline` has the one table of the README, `documents` all tables.
 """
 
 import math
@@ -13,15 +12,17 @@ from types import SimpleNamespace
 from ..base import files, paths, results
 from ..base.errors import XrdlibError
 from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
-from ..learning.outcomes import SEARCH
-from ..prediction.evaluate import CROPPED, FUSED, NETWORK
+from ..learning.nulls import BY_PATTERNS, ORACLE, PRIOR
+from ..prediction.benchmarks import SETS
 
 _TEST = MEASURED[1]
 
 MODELS = (
     "released",
     "physics transformer",
-    "prior only",
+    PRIOR,
+    BY_PATTERNS,
+    ORACLE,
     "shuffled",
     "search-match",
     "resnet",
@@ -38,6 +39,8 @@ COLUMNS = (
     ("ECE %", "ece", False, 1),
 )
 
+_CELL = ("cell right %", "cell_found", True, 1)
+
 SCORES = ("top1", "bits_over_prior", "nll")
 
 WIDTH = 100
@@ -49,8 +52,8 @@ HEADLINE = ("<!-- headline: xrdlib report --headline --into FILE -->", "<!-- end
 
 LEGEND = (
     "Brackets: 95 % bootstrap interval over mineral families. Balanced: top-1 averaged over "
-    "classes. Bits: information beyond the prior; above 0, the pattern told the model something. "
-    "NLL in nats."
+    "classes. Bits: information beyond the row 'prior only' of the same table; above 0, the "
+    "pattern told the model something. NLL in nats."
 )
 
 
@@ -112,6 +115,7 @@ def summary(
 _PARTS = (
     ("released without", "retrieval", "parts"),
     ("released indexing", "indexing", "rows"),
+    *((name, name, None) for name in SETS[1:]),
 )
 
 
@@ -122,8 +126,8 @@ def load(profile: str) -> dict:
     -------
     dict
         As from `summary`; with "dag_errors" and "released" (contents of the files of these names)
-        where they exist, and "released without" a part and "released indexing", rows that the
-        profile `released` left.
+        where they exist; "released without" a part and "released indexing", rows that the
+        profile `released` left; and what `xrdlib evaluate` left there of other sets.
 
     Raises
     ------
@@ -137,7 +141,8 @@ def load(profile: str) -> dict:
     made = SimpleNamespace(profile="released")
     for key, name, rows in _PARTS:
         if results.exists(made, name):
-            result[key] = results.read(made, name)[rows]
+            found = results.read(made, name)
+            result[key] = found if rows is None else found[rows]
     return result
 
 
@@ -148,11 +153,6 @@ def read(profile: str, name: str) -> dict:
         path = paths.results(profile) / f"{name}.json"
         raise XrdlibError(f"{path} does not exist; run `make repro PROFILE={profile}`.")
     return results.read(config, name)
-
-
-def print_table(result: dict) -> None:
-    """Print a summary, `as_text`."""
-    print(as_text(result))
 
 
 def as_text(result: dict) -> str:
@@ -246,24 +246,29 @@ def _span(values):
 
 
 def cells(rows: list[dict], first: str = "model", columns: tuple = COLUMNS) -> list[list[str]]:
-    """Heading and one line a row, as strings; `first` is the key of what is not a number."""
+    """Heading and one line a row, as strings; `first` is the key of what is not a number.
+
+    Cells of a set whose cells are known have a column more.
+    """
+    if any("cell_found" in row for row in rows) and columns is COLUMNS:
+        columns = (*columns, _CELL)
     lines = [[first, *(heading for heading, *_ in columns)]]
     for row in rows:
         numbers = [
-            _number(row.get(key), decimals, row.get(_interval(key)) if shown else None, "n/a")
+            number(row.get(key), decimals, row.get(_interval(key)) if shown else None, "n/a")
             for _, key, shown, decimals in columns
         ]
         lines.append([row[first], *numbers])
     return lines
 
 
-def _number(value, decimals, ends=None, unknown="-"):
+def number(value: float | None, decimals: int, ends: list | None = None, unknown: str = "-") -> str:
     """A number with its interval, if it has one; no zero has a minus."""
     if value is None or not math.isfinite(value):
         return unknown
     text = f"{value:.{decimals}f}"
     text = text.lstrip("-") if float(text) == 0 else text
-    shown = ", ".join(_number(end, decimals) for end in ends or ())
+    shown = ", ".join(number(end, decimals) for end in ends or ())
     return f"{text} [{shown}]" if shown else text
 
 
@@ -278,48 +283,3 @@ def _verdicts(result):
     for entry in result.values():
         if isinstance(entry, dict) and isinstance(entry.get("verdict"), dict):
             yield from (f"Claim '{claim}': {text}" for claim, text in entry["verdict"].items())
-
-
-# The best balanced model of arXiv 2604.23811 on its own 325 measured patterns, as published there.
-PUBLISHED = {"top1": 10.46, "top5": 43.69, "ece": 3.8, "nll": 3.69}
-
-_LINES = (
-    ("top-1 %", "", "top1", 1),
-    ("top-5 %", "", "top5", 1),
-    ("ECE %", "", "ece", 1),
-    ("ECE % by chance alone, if perfectly calibrated", "", "ece_if_calibrated", 1),
-    ("bits over the prior", "", "bits_over_prior", 2),
-    ("top-1 % where no mineral of the AMCSD resembles the pattern", ", unlike", "top1", 1),
-    ("top-1 % on patterns cut to 10-80 degrees", f", {CROPPED}", "top1", 1),
-)
-
-_TOLD = {
-    "prior only": "prior only",
-    "published": "the paper's best (its 325 patterns)",
-    SEARCH: "search-match",
-    NETWORK: "network alone",
-    FUSED: "**released**",
-}
-
-
-def headline(rows: list[dict]) -> str:
-    """Prior only, the paper's best as published, search-match and ours side by side, in Markdown.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As from `evaluate.table`.
-    """
-    found = {(row["subset"], row["model"]): row for row in rows}
-    found[_TEST, "published"] = PUBLISHED
-    lines = [["", *_TOLD.values()]]
-    for name, part, key, decimals in _LINES:
-        lines.append([name])
-        for model in _TOLD:
-            row = found.get((_TEST + part, model), {})
-            value, ends = row.get(key), row.get(f"{key}_ci95")
-            if isinstance(value, list):  # of percentiles
-                low, value, high = value
-                ends = (low, high)
-            lines[-1].append(_number(value, decimals, ends if model == FUSED else None))
-    return markdown(lines)

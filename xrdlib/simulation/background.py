@@ -8,14 +8,13 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..base import counter
 from ..base.patterns import Grid
 
 _EVERY = 8  # grid points between those at which the background is computed
-
 _LOW, _STEPS = -6.0, 200  # where the table of subtraction starts, its rows for a unit
-
 _SIZE = int(-2 * _LOW * _STEPS) + 1
 
 
@@ -35,34 +34,21 @@ def background(draws: dict[str, Tensor], grid: Grid, device: str | torch.device)
     width = draws["hump_width"]
     level += draws["hump"] * torch.exp(-(((angle - draws["hump_centre"]) / width) ** 2))
     size = (count - 1) * _EVERY + 1
-    level = torch.nn.functional.interpolate(
-        level.clamp_(min=0.05)[:, None], size=size, mode="linear", align_corners=True
-    )
+    level = level.clamp_(min=0.05)[:, None]
+    level = interpolate(level, size=size, mode="linear", align_corners=True)
     return level[:, 0, : grid.size]
 
 
 def measure(
     signal: Tensor, draws: dict[str, Tensor], grid: Grid, seed: int, index: Tensor, slot: int
 ) -> Tensor:
-    """Counted pattern from lines of maximum 1: background, counting noise, then subtraction.
+    """Counts (B, n_points) from lines of maximum 1: background, noise, then subtraction.
 
-    Parameters
-    ----------
-    signal : (B, n_points) tensor
-        Sum of the profiles, scaled to maximum 1.
-    draws : dict
-        `realism.draw`.
-    grid : patterns.Grid
-    seed, index, slot
-        Coordinates of the noise in `counter`.
-
-    Returns
-    -------
-    (B, n_points) tensor
-        Counts, at least 0. Where the background is subtracted, its estimate lies a little below
-        the truth, as that of automatic procedures does: the noise then stands on a pedestal of
-        about one standard deviation and what is left below zero is folded up or cut. That is done
-        to a scan in steps of 0.01 degree; a point of a coarser grid is an average of its points.
+    Where the background is subtracted, its estimate lies a little below the truth, as that of
+    automatic procedures does: the noise then stands on a pedestal of about one standard deviation
+    and what is left below zero is folded up or cut. That is done to a scan in steps of 0.01 degree;
+    a point of a coarser grid is an average of its points. `draws` are those of `realism.draw`;
+    `seed`, `index` (B,) and `slot` name the noise, see `counter`.
     """
     shares, shared, skewness = _binning(grid)
     counts = draws["counts"] * (grid.step / 0.02)
@@ -112,15 +98,8 @@ def _binning(grid):
     """What scans in steps of 0.01 degree, averaged over the cells of a grid, amount to.
 
     An even number m of them puts half a point at either end of a cell, which its neighbour shares.
-
-    Returns
-    -------
-    shares : float
-        Independent points that an average of as low a variance has.
-    shared : float
-        Weight x of the next number in noise z_i + x z_(i+1) of the right autocorrelation.
-    skewness : float
-        Factor on the skewness of a point.
+    The independent points that an average of as low a variance has, the weight x of the next number
+    in noise z_i + x z_(i+1) of the right autocorrelation, and a factor on a point's skewness.
     """
     m = max(1, round(grid.step / 0.01))
     if m % 2:
@@ -148,15 +127,16 @@ def _tables(unit, skewness, device):
     for first, second, third in (cut, folded):
         variance = (second - first**2).clamp(min=1e-9)
         skew = (third - 3 * first * second + 2 * first**3) / variance**1.5
-        moments.append(
-            torch.stack([unit * (first - u), variance.sqrt(), skewness * skew.clamp(max=3)])
-        )
+        skew = skewness * skew.clamp(max=3)
+        moments.append(torch.stack([unit * (first - u), variance.sqrt(), skew]))
     return torch.cat(moments, 1).to(device, torch.float32).unbind(0)
 
 
 def faults(pattern: Tensor, draws: dict[str, Tensor], grid: Grid) -> Tensor:
     """Spikes, coarse steps and a cropped range, in the order in which they arise; in place."""
-    spikes(pattern, draws)
+    # Single points raised by a cosmic ray or a discharge.
+    at = (draws["spike_at"] * pattern.shape[1]).to(torch.int64)
+    pattern.scatter_add_(1, at, draws["spike_height"] * pattern.amax(1, keepdim=True))
     coarsen(pattern, draws["coarse"])
     rows = (draws["last"][:, 0] < grid.stop).nonzero()[:, 0]
     if len(rows):
@@ -166,12 +146,6 @@ def faults(pattern: Tensor, draws: dict[str, Tensor], grid: Grid) -> Tensor:
     return pattern
 
 
-def spikes(pattern: Tensor, draws: dict[str, Tensor]) -> None:
-    """Single points raised by a cosmic ray or a discharge; in place."""
-    at = (draws["spike_at"] * pattern.shape[1]).to(torch.int64)
-    pattern.scatter_add_(1, at, draws["spike_height"] * pattern.amax(1, keepdim=True))
-
-
 def coarsen(pattern: Tensor, factor: Tensor) -> None:
     """Keep every `factor`-th point (B,) and interpolate linearly between those kept; in place."""
     for k in (2, 3, 4, 5):
@@ -179,8 +153,6 @@ def coarsen(pattern: Tensor, factor: Tensor) -> None:
         if len(rows):
             kept = pattern[rows, ::k][:, None]
             size = (kept.shape[2] - 1) * k + 1
-            wide = torch.nn.functional.interpolate(
-                kept, size=size, mode="linear", align_corners=True
-            )
+            wide = interpolate(kept, size=size, mode="linear", align_corners=True)
             pattern[rows, :size] = wide[:, 0]
             pattern[rows, size:] = wide[:, 0, -1:]

@@ -23,21 +23,10 @@ class Bucket(NamedTuple):
 def plan(count: np.ndarray, halved: np.ndarray, budget: int, waste: int) -> list[Bucket]:
     """Buckets that hold every crystal once, in slabs along the first axis where it is too large.
 
-    Parameters
-    ----------
-    count : ndarray, (n, 3) int
-        Values that each Miller index takes, ascending along a row.
-    halved : ndarray, (n, 3) bool
-        Whether they start at 0, or else are symmetric about it.
-    budget : int
-        Cells of all boxes of one bucket together; a single box may have this many.
-    waste : int
-        Cells of padding that cost as much as one more bucket.
-
-    Returns
-    -------
-    list of Bucket
-        The slabs of one crystal follow each other in order.
+    `count` (n, 3) are the values that each Miller index takes, ascending along a row; `halved`
+    (n, 3) says whether they start at 0, or else are symmetric about it. The boxes of a bucket have
+    up to `budget` cells together, or there is one; `waste` cells of padding cost as much as one
+    more bucket. The slabs of one crystal follow each other in order.
     """
     cells = count.prod(1)
     buckets = []

@@ -1,9 +1,8 @@
 """What sets of crystals look like, and how far one set is from another."""
 
-from itertools import combinations
-
 import numpy as np
 import torch
+from scipy.stats import ks_2samp
 
 from ..base.errors import XrdlibError
 from ..base.records import Crystals
@@ -13,15 +12,10 @@ from ..symmetry.groups import space_group
 from .diffraction import lorentz_polarisation, reflections
 
 WAVELENGTH, TWO_THETA_MAX = 1.540593, 90.0
-
 PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
 COMMONEST = 10  # pairs of elements that are listed
-
 _BINS = 20
-
 _COUNTED = ("sites", "elements")  # one bin a number, up to `_BINS`
-
 _LOGARITHMIC = (
     "volume per atom",
     "atoms per cell",
@@ -36,14 +30,7 @@ _EXPECTED = 5.0  # structures of a pair, below which its lift is noise
 def compare(
     first: Crystals, second: Crystals, labels: tuple[str, str] = ("published", "simulated")
 ) -> dict:
-    """Distributions of two sets of crystals side by side.
-
-    Parameters
-    ----------
-    first, second : records.Crystals
-        With known space groups; best with the same numbers of each.
-    labels : tuple of str
-        What to call them.
+    """Distributions of two sets of crystals, best with the same numbers of each space group.
 
     Returns
     -------
@@ -81,11 +68,6 @@ def describe(crystals: Crystals) -> dict[str, np.ndarray]:
 
     Hydrogen, which X-rays hardly see and which is often not located, is left out throughout.
 
-    Parameters
-    ----------
-    crystals : records.Crystals
-        With known space groups.
-
     Returns
     -------
     dict of ndarray, (n,) float64
@@ -115,6 +97,7 @@ def describe(crystals: Crystals) -> dict[str, np.ndarray]:
     atoms = np.bincount(owner, weight, minlength=len(crystals))
     lengths, angles = np.split(cell_of_lattice(crystals.lattice), 2, axis=1)
     lengths = np.sort(lengths, axis=1)
+    middle, longest = (lengths[:, 1:] / lengths[:, :1]).T
     oblique = np.take_along_axis(angles, np.abs(angles - 90).argmax(1)[:, None], 1)[:, 0]
     systems = np.array([space_group(int(k))["crystal_system"] for k in crystals.space_group])
     low = np.isin(systems, ("monoclinic", "triclinic"))
@@ -127,12 +110,8 @@ def describe(crystals: Crystals) -> dict[str, np.ndarray]:
         "special sites": sites[:, 1],
         "impure sites": sites[:, 2],
         "elements": np.array([len(held) for held in _elements(crystals)], dtype=float),
-        "longest to shortest axis": np.where(
-            systems != "cubic", lengths[:, 2] / lengths[:, 0], np.nan
-        ),
-        "middle to shortest axis": np.where(
-            low | (systems == "orthorhombic"), lengths[:, 1] / lengths[:, 0], np.nan
-        ),
+        "longest to shortest axis": np.where(systems != "cubic", longest, np.nan),
+        "middle to shortest axis": np.where(low | (systems == "orthorhombic"), middle, np.nan),
         "oblique angle": np.where(low, np.maximum(oblique, 180 - oblique), np.nan),
         "lines": lines,
         "strongest line": strongest,
@@ -184,18 +163,17 @@ def _distributions(name, values):
         low, high = np.log(np.quantile(both, [0.002, 0.998]))
         edges = np.exp(np.linspace(low, max(high, low + 1e-6), _BINS + 1))
     else:
-        low, high = np.quantile(both, [0.0, 1.0])
-        edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
+        edges = np.linspace(both.min(), max(both.max(), both.min() + 1e-6), _BINS + 1)
     counts = [np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0] for v in values]
-    grid = np.sort(both)
-    steps = [np.searchsorted(np.sort(v), grid, "right") / max(len(v), 1) for v in values]
     return {
         "n": [len(v) for v in values],
         "quantiles": [np.quantile(v, PROBABILITIES).tolist() if len(v) else None for v in values],
         "share": [(c / max(c.sum(), 1)).tolist() for c in counts],
         "edges": edges.tolist(),
         "logarithmic": name in _LOGARITHMIC,
-        "distance": float(np.abs(steps[0] - steps[1]).max()) if all(map(len, values)) else None,
+        "distance": float(ks_2samp(*values, method="asymp").statistic)
+        if all(map(len, values))
+        else None,
     }
 
 
@@ -206,13 +184,12 @@ def _chemistry(sets):
     numbers = sorted({z for held in (*sets[0], *sets[1]) for z in held})
     column = {z: k for k, z in enumerate(numbers)}
     symbol = [gemmi.Element(z).name for z in numbers]
-    single = np.zeros((2, len(numbers)))
     pairs = np.zeros((2, len(numbers), len(numbers)))
     for k, part in enumerate(sets):
         for held in part:
-            single[k, [column[z] for z in held]] += 1
-            for a, b in combinations(sorted(held), 2):
-                pairs[k, column[a], column[b]] += 1
+            own = [column[z] for z in held]
+            pairs[k][np.ix_(own, own)] += 1
+    single, pairs = pairs.diagonal(axis1=1, axis2=2), np.triu(pairs, 1)
     n = np.array([len(part) for part in sets])[:, None]
     expected = single[:, :, None] * single[:, None] / n[..., None]
     told = (expected >= _EXPECTED).all(0) & np.triu(np.ones(pairs.shape[1:], dtype=bool), 1)

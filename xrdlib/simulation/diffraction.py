@@ -43,8 +43,7 @@ _DOUBLETS = {
     "W": (0.209013, 0.213833),
 }
 # Beams of synchrotrons have such wavelengths; the mean of the doublet is not meant.
-_NO_MEAN = ("In", "W")
-
+_NO_MEAN = {"In", "W"}
 WAVELENGTHS = {
     f"{anode}Ka{line}": value
     for anode, (first, second) in _DOUBLETS.items()
@@ -52,9 +51,7 @@ WAVELENGTHS = {
 }
 
 _MEAN_TOLERANCE = 3e-4  # angstrom; how far stated means of a doublet differ
-
 _MAX_REFLECTIONS = 2e6  # of one crystal's half-sphere; memory for more is not worth it
-
 _NEGLIGIBLE = 1e-9  # of the crystal's strongest |F|^2: rounding where the sum should vanish
 
 
@@ -86,11 +83,9 @@ def strong_line(wavelength: str | float) -> float:
     That is where a measured peak has its top, and where the models' grid has it.
     """
     value = resolve_wavelength(wavelength)
-    for anode, (first, second) in _DOUBLETS.items():
-        if anode in _NO_MEAN:
-            continue
+    for anode in _DOUBLETS.keys() - _NO_MEAN:
         # The copper mean is given as 1.5418 to 1.5420.
-        if abs(value - (2 * first + second) / 3) < _MEAN_TOLERANCE:
+        if abs(value - WAVELENGTHS[f"{anode}Ka"]) < _MEAN_TOLERANCE:
             return WAVELENGTHS[f"{anode}Ka1"]
     return value
 
@@ -132,20 +127,10 @@ def march_dollase(
 ) -> Tensor:
     """Texture factor of Dollase (J. Appl. Cryst. 19, 267, 1986), averaged over equivalents.
 
-    Parameters
-    ----------
-    metric, rotations : (B, 3, 3) and (B, 24, 3, 3) tensors
-        Reciprocal metric and rotations modulo inversion of each pattern's crystal.
-    axis, ratio : (B, 3) and (B,) tensors
-        Miller indices of the preferred plane, whose normal is the texture axis, and the
-        March parameter: 1 is a random powder, below 1 platelets.
-    hkl, owner, length2 : (3, m), (m,) and (m,) tensors
-        Reflections, the pattern of each, and its 1/d^2, see `squared_lengths`.
-
-    Returns
-    -------
-    (m,) tensor
-        Mean of (r^2 cos^2 a + sin^2 a / r)^(-3/2) over all equivalents of each reflection.
+    (m,) means of (r^2 cos^2 a + sin^2 a / r)^(-3/2) of reflections `hkl` (3, m) of patterns `owner`
+    (m,), with 1/d^2 `length2` (m,). Each pattern has a reciprocal metric and rotations modulo
+    inversion, (B, 3, 3) and (B, 24, 3, 3), Miller indices (B, 3) of the plane whose normal is the
+    texture axis, and a March parameter r (B,): 1 is a random powder, below 1 platelets.
     """
     hkl = hkl.to(metric.dtype)
     toward = toward_axis(metric, rotations, axis).flatten(0, 1).T  # (3, 24 B)
@@ -236,6 +221,7 @@ def reflections(
         rotations=crystals.rotations,
         space_group=crystals.space_group,
         group=crystals.group,
+        elements=crystals.elements,
         name=crystals.name,
     )
 
@@ -246,22 +232,23 @@ def check(crystals: Crystals, overlaps: bool = False) -> None:
     Raises
     ------
     XrdlibError
-        Naming the first crystal without atoms or volume, with a value that is not finite, with
-        an element that has no form factor, or with atoms upon each other if `overlaps`.
+        Naming the first such crystal.
     """
     _refuse(np.diff(crystals.start) == 0, crystals, "has no atoms")
-    finite = np.isfinite(crystals.lattice).all((1, 2))
-    finite &= _every(np.isfinite(crystals.frac).all(1), crystals)
-    finite &= _every(np.isfinite(crystals.occupancy), crystals)
-    _refuse(~finite, crystals, "has a lattice, position or occupancy that is not finite")
+
+    def refuse(atoms, problem):
+        _refuse(np.logical_or.reduceat(atoms, crystals.start[:-1]), crystals, problem)
+
+    finite = np.isfinite(crystals.frac).all(1) & np.isfinite(crystals.occupancy)
+    finite &= np.repeat(np.isfinite(crystals.lattice).all((1, 2)), np.diff(crystals.start))
+    refuse(~finite, "has a lattice, position or occupancy that is not finite")
     lengths = np.linalg.norm(crystals.lattice, axis=2)
     volume = np.abs(np.linalg.det(crystals.lattice))
     _refuse(volume < 1e-3 * lengths.prod(1), crystals, "has a cell with no volume")
     _refuse(volume < 1.0, crystals, "has a cell volume below 1 cubic angstrom")
-    known = (crystals.number >= 1) & (crystals.number <= N_ELEMENTS)
-    problem = f"has an atomic number outside 1 to {N_ELEMENTS}"
-    _refuse(~_every(known, crystals), crystals, problem)
-    _refuse(~_every(crystals.occupancy >= 0, crystals), crystals, "has a negative occupancy")
+    unknown = (crystals.number < 1) | (crystals.number > N_ELEMENTS)
+    refuse(unknown, f"has an atomic number outside 1 to {N_ELEMENTS}")
+    refuse(crystals.occupancy < 0, "has a negative occupancy")
     occupied = np.add.reduceat(crystals.occupancy, crystals.start[:-1])
     _refuse(occupied <= 0, crystals, "has no occupied site")
     if overlaps:
@@ -273,16 +260,9 @@ def _check_size(crystals, d_star_max):
     """Refuse crystals whose reflections would not fit into memory."""
     lengths = np.linalg.norm(crystals.lattice, axis=2)
     _refuse((lengths * d_star_max).max(1) > 0.8 * MAX_INDEX, crystals, "has too long an axis")
-    problem = (
-        f"has more than {_MAX_REFLECTIONS:.0e} reflections in the range; its cell is too large"
-    )
     half_sphere = np.abs(np.linalg.det(crystals.lattice)) * d_star_max**3 * (2 * np.pi / 3)
+    problem = f"has more than {_MAX_REFLECTIONS:.0e} reflections; its cell is too large"
     _refuse(half_sphere > _MAX_REFLECTIONS, crystals, problem)
-
-
-def _every(good, crystals):
-    """(n,) whether all atoms of each crystal are good; every crystal has at least one."""
-    return np.logical_and.reduceat(good, crystals.start[:-1])
 
 
 def _refuse(bad, crystals, problem):

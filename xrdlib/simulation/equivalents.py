@@ -19,7 +19,6 @@ from ..base.records import N_ROTATIONS, Crystals
 from .boxes import Bucket
 
 _BASE = 1024  # |h|, |k|, |l| stay below half of it, so that three indices fit one int32 code
-
 MAX_INDEX = _BASE // 2 - 1
 
 
@@ -38,25 +37,15 @@ def halved_axes(group: bytes) -> tuple[bool, bool, bool]:
     rotations = np.frombuffer(group, dtype=np.int8).reshape(-1, 3, 3).astype(np.int64)
     hkl = np.array(list(product(range(-5, 6), repeat=3)))
     equivalents = np.einsum("ni,rij->rnj", hkl, rotations)
-    equivalents = np.concatenate([equivalents, -equivalents])
+    inside = np.concatenate([equivalents, -equivalents]) >= 0
     wanted = sorted(product((True, False), repeat=3), key=lambda flags: -sum(flags))
-    for flags in wanted:
-        inside = (equivalents[:, :, np.array(flags)] >= 0).all(2)
-        if inside.any(0).all():
-            return flags
-    return (False, False, False)
+    return next(f for f in wanted if inside[:, :, np.array(f)].all(2).any(0).all())
 
 
-def unique_reflections(group: bytes, largest: int) -> tuple[np.ndarray, np.ndarray]:
-    """One reflection of every set of equivalents, but 000, and how many each set holds.
-
-    (n, 3) int64 and (n,) int8 for a group as above and the largest absolute index, Friedel
-    opposites included.
-    """
+def unique_reflections(group: bytes, largest: int) -> np.ndarray:
+    """One reflection, (n, 3) int64, of every set of equivalents but 000, up to a largest index."""
     table, _ = _multiplicity(group, (largest,) * 3)
-    low = np.where(halved_axes(group), 0, -largest)
-    hkl = np.argwhere(table)
-    return hkl + low, table[tuple(hkl.T)]
+    return np.argwhere(table) + np.where(halved_axes(group), 0, -largest)
 
 
 def multiplicity_tables(
@@ -121,25 +110,18 @@ _PROBES = np.array(
 )
 
 _METRIC_TOLERANCE = 1e-6  # relative, in d^2: less than 1e-4 degrees in any line
-
 _TOLERANCE = 1e-4  # of |F|^2, relative to the sum of the squared weights
-
 _BLOCK = 1 << 20  # phases held at once
 
 
 def _candidates():
     """Proper rotations of the cubic and the hexagonal lattice in their conventional axes."""
-    signed = [
-        np.eye(3, dtype=int)[list(order)] * np.array(signs)
-        for order in permutations(range(3))
-        for signs in product((1, -1), repeat=3)
-    ]
-    turn = np.array([[1, -1, 0], [1, 0, 0], [0, 0, 1]])
-    swap = np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]])
-    hexagonal = [np.linalg.matrix_power(turn, k) for k in range(6)]
-    hexagonal += [swap @ w for w in hexagonal]
-    every = np.array([w for w in signed if np.linalg.det(w) > 0] + hexagonal)
-    return np.unique(every.astype(np.int8), axis=0)
+    signs = [np.diag(s) for s in product((1, -1), repeat=3)]
+    cubic = [np.eye(3, dtype=int)[list(p)] @ s for p in permutations(range(3)) for s in signs]
+    turn, swap = [[1, -1, 0], [1, 0, 0], [0, 0, 1]], [[0, 1, 0], [1, 0, 0], [0, 0, -1]]
+    turns = [np.linalg.matrix_power(turn, k) for k in range(6)]
+    every = np.array(cubic + turns + [swap @ w for w in turns])
+    return np.unique(every[np.linalg.det(every) > 0].astype(np.int8), axis=0)
 
 
 _ROTATIONS = _candidates()

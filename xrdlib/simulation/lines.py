@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..base import counter
-from ..base.errors import XrdlibError
 from ..base.records import Reflections
 from .diffraction import (
     WAVELENGTHS,
@@ -23,33 +22,19 @@ from .diffraction import (
 
 # Axes of texture and strain to draw from: faces that minerals cleave or grow along, the commonest
 # twice.
-AXES = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0)) * 2 + (
-    (1, 0, 1),
-    (0, 1, 1),
-    (1, 1, 1),
-    (1, 0, -1),
-    (1, 0, 4),
-)
+AXES = ((0, 0, 1), (1, 0, 0), (0, 1, 0), (1, 1, 0)) * 2
+AXES += ((1, 0, 1), (0, 1, 1), (1, 1, 1), (1, 0, -1), (1, 0, 4))
 
-# Gauss-Hermite points (shift, weight) of a normal distribution.
+# Points (shift, weight) of Gauss and Hermite for a normal distribution, and of Gauss and Laguerre
+# for an exponential tail.
 _SPREAD = ((0.0, 2 / 3), (3**0.5, 1 / 6), (-(3**0.5), 1 / 6))
-
-# Gauss-Laguerre points (shift, weight) of an exponential tail.
 _TAIL = ((0.415775, 0.711093), (2.294280, 0.278518), (6.289945, 0.010389))
-
 _REACH = 1.1867  # square angstrom: 1 / (d*)^2 at 90 degrees of Cu K-alpha1
-
 _TAIL_BELOW = 40.0  # degrees; axial divergence is a matter of low angles
-
 _SHORT = 0.01  # degrees; a tail or a spread below this does not show beside the width
-
 _FAINT = 0.003  # of the strongest line; the shape of a fainter one drowns in the noise
-
 _WIDEST = 0.5  # of the width at low angle: a wider spread would show its three points
-
-
 Draws = dict[str, Tensor]  # as from `realism.draw`
-
 Lines = tuple[Tensor, Tensor, Tensor]
 
 
@@ -79,12 +64,9 @@ def as_phase(reflections: Reflections, device: str | torch.device) -> Phase:
 def strained_metric(lattice: Tensor, rotations: Tensor, strains: Tensor, size: Tensor) -> Tensor:
     """Reciprocal metric (B, 3, 3) of lattices after a strain that keeps their symmetry.
 
-    Parameters
-    ----------
-    lattice, rotations : (B, 3, 3) and (B, 24, 3, 3) tensors
-    strains, size : (B, 6) and (B,) tensors
-        Standard normal numbers, three diagonal and three shear components, and the standard
-        deviation of the strain. The metric is averaged over W^T M W, so every W leaves it as it is.
+    `strains` (B, 6) are standard normal numbers, three diagonal and three shear components, `size`
+    (B,) the standard deviation of the strain. The metric is averaged over W^T M W, so every
+    rotation W (B, 24, 3, 3) leaves it as it is.
     """
     first, second = (0, 1, 2, 1, 0, 0), (0, 1, 2, 2, 2, 1)
     tensor = torch.zeros_like(lattice)
@@ -158,20 +140,9 @@ def line_strain(phase: Phase, metric: Tensor, draws: Draws, d_star2: Tensor) -> 
     return strain
 
 
-def doublet(
-    d_star2: Tensor, strength: Tensor, owner: Tensor, single_line: Tensor, anode: str = "Cu"
-) -> Lines:
-    """Both K-alpha lines: sin(theta), intensity with Lorentz-polarisation, and owner of each.
-
-    Raises
-    ------
-    XrdlibError
-        If the anode is none of the known ones.
-    """
-    if f"{anode}Ka1" not in WAVELENGTHS:
-        known = ", ".join(sorted(name[:-3] for name in WAVELENGTHS if name.endswith("1")))
-        raise XrdlibError(f"Unknown anode {anode!r}; choose one of {known}.")
-    half = [WAVELENGTHS[f"{anode}Ka{line}"] / 2 for line in (1, 2)]
+def doublet(d_star2: Tensor, strength: Tensor, owner: Tensor, single_line: Tensor) -> Lines:
+    """Both K-alpha lines of copper: sin(theta), intensity with Lorentz-polarisation, and owner."""
+    half = [WAVELENGTHS[f"CuKa{line}"] / 2 for line in (1, 2)]
     sine = d_star2.sqrt()
     sine = torch.cat([sine * half[0], sine * half[1]])
     # The second line has half the intensity of the first, unless a monochromator takes it out.

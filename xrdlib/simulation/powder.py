@@ -81,32 +81,22 @@ def simulate(
     crystals = from_structures(structures)
     grid = CALCULATION_GRID
     known = reflections(crystals, wavelength, min(grid.stop + 5 * fwhm, 170))
-    patterns = np.empty((len(known), grid.size), dtype=np.float32)
-    for first in range(0, len(known), _BATCH):
-        rows = np.arange(first, min(first + _BATCH, len(known)))
-        part = calculated(known.take(rows), wavelength, fwhm, eta, grid)
-        patterns[rows] = part.numpy()
-    return patterns
+    parts = (known.take(slice(first, first + _BATCH)) for first in range(0, len(known), _BATCH))
+    return np.concatenate([calculated(p, wavelength, fwhm, eta, grid).numpy() for p in parts])
 
 
 @full_precision()
 def calculated(
-    reflections: Reflections,
-    wavelength: float,
-    fwhm: float,
-    eta: float,
-    grid: Grid,
-    device: str | torch.device = "cpu",
+    reflections: Reflections, wavelength: float, fwhm: float, eta: float, grid: Grid
 ) -> Tensor:
     """Clean patterns of known reflections, (n, grid.size) tensor with maxima of 100."""
-    phase = as_phase(reflections, device)
-    n = len(reflections)
+    phase, n = as_phase(reflections, "cpu"), len(reflections)
     metric = torch.linalg.inv(phase.lattice @ phase.lattice.transpose(1, 2))
     sine = squared_lengths(metric, phase.hkl, phase.owner).sqrt() * (wavelength / 2)
     sine = sine.clamp(max=0.99999)
     angle = torch.rad2deg(2 * torch.asin(sine))
     strength = phase.strength * lorentz_polarisation(sine)
-    width, share = (torch.full((1, 1), float(value), device=device) for value in (fwhm, eta))
+    width, share = (torch.full((1, 1), float(value)) for value in (fwhm, eta))
     pattern = render(angle, strength, phase.owner, n, grid, width, width, share).clamp_(min=0)
     return pattern * (100 / pattern.amax(1, keepdim=True))
 
@@ -123,32 +113,24 @@ def from_structures(structures: "Iterable[Structure]") -> Crystals:
     structures = list(structures)
     if not structures:
         raise XrdlibError("No structures given; simulate needs at least one.")
-    number, frac, occupancy, start, name = [], [], [], [0], []
-    symbols = {}
+    rows, start, name = [], [0], []
     for i, structure in enumerate(structures):
+        formula = {}
         try:
-            atoms = [
-                (species, amount, site.frac_coords)
-                for site in structure
-                for species, amount in site.species.items()
-            ]
-            numbers = [species.Z for species, _, _ in atoms]
+            for site in structure:
+                for species, amount in site.species.items():
+                    # pymatgen gives a dummy species a huge number, which `check` is to refuse.
+                    z = species.Z if 0 < species.Z <= N_ELEMENTS else 0
+                    rows.append((z, amount, site.frac_coords))
+                    formula[species.symbol] = formula.get(species.symbol, 0) + amount
         except AttributeError:
             raise XrdlibError(
                 f"Structure number {i} ({type(structure).__name__}) is not a pymatgen Structure "
                 "of chemical elements."
             ) from None
-        formula = dict.fromkeys(numbers, 0)
-        for z, (species, amount, _) in zip(numbers, atoms, strict=True):
-            formula[z] += amount
-            if z not in symbols:
-                symbols[z] = species.symbol
-        name.append(" ".join(f"{symbols[z]}{amount:.4g}" for z, amount in formula.items()))
-        # pymatgen gives a dummy species a huge number, which `check` is to refuse as any other.
-        number += [z if 0 < z <= N_ELEMENTS else 0 for z in numbers]
-        occupancy += [amount for _, amount, _ in atoms]
-        frac += [x for _, _, x in atoms]
-        start.append(len(number))
+        name.append(" ".join(f"{symbol}{amount:.4g}" for symbol, amount in formula.items()))
+        start.append(len(rows))
+    number, occupancy, frac = zip(*rows, strict=True) if rows else ((), (), ())
     n = len(structures)
     crystals = Crystals(
         lattice=np.array([s.lattice.matrix for s in structures], dtype=np.float64),

@@ -7,8 +7,10 @@ angles, the nodes, between which the profile is interpolated.
 """
 
 import math
+from itertools import permutations
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from ..base.errors import XrdlibError
@@ -47,10 +49,8 @@ def render(
 
     Parameters
     ----------
-    two_theta, intensity : (m,) tensors
-        Position in degrees and integrated intensity of every line of the batch.
-    owner : (m,) int64 tensor
-        Pattern, 0 to n - 1, of every line.
+    two_theta, intensity, owner : (m,) tensors
+        Degrees, integrated intensity and pattern, 0 to n - 1, of every line of the batch.
     n : int
         Number of patterns.
     grid : patterns.Grid
@@ -79,7 +79,7 @@ def render(
     k = gauss.shape[1]
     device = two_theta.device
     margin = math.ceil(_MARGIN / grid.step)
-    length = _fast_length(grid.size + margin)
+    length = 2 * next_fast_len(-(-(grid.size + margin) // 2), real=True)
     margin = (length - grid.size) // 2
 
     x = (two_theta - grid.start) / grid.step + margin
@@ -115,13 +115,9 @@ def _transform(gauss, lorentz, eta, length, step):
     gaussian = (math.pi * gauss).square() * (-1 / (4 * math.log(2)))
     lorentzian = -math.pi * lorentz
     zero, one = torch.zeros_like(gauss), torch.ones_like(gauss)
-    if eta is None:
-        parts = [(gaussian, lorentzian, one, zero)]
-    else:
-        parts = [
-            (gaussian, zero, one, torch.log1p(-eta)),
-            (zero, lorentzian, one, torch.log(eta)),
-        ]
+    parts = [(gaussian, lorentzian, one, zero)]
+    if eta is not None:
+        parts = [(gaussian, zero, one, torch.log1p(-eta)), (zero, lorentzian, one, torch.log(eta))]
     powers = powers.to(gauss.dtype)
     parts = [(torch.stack(part, -1) @ powers).exp_() for part in parts]
     return parts[0] if eta is None else parts[0].add_(parts[1])
@@ -130,38 +126,15 @@ def _transform(gauss, lorentz, eta, length, step):
 def _spline(t):
     """(4, m) cubic B-spline weights of the points at -1, 0, 1, 2 for offsets t in [0, 1)."""
     u = 1 - t
-    return torch.stack(
-        [
-            u.pow(3) / 6,
-            (4 - 6 * t * t + 3 * t.pow(3)) / 6,
-            (4 - 6 * u * u + 3 * u.pow(3)) / 6,
-            t.pow(3) / 6,
-        ]
-    )
+    inner = [(4 - 6 * v * v + 3 * v.pow(3)) / 6 for v in (t, u)]
+    return torch.stack([u.pow(3) / 6, *inner, t.pow(3) / 6])
 
 
 def _node_weights(two_theta, grid, k):
     """k tensors (m,): Lagrange weights of the nodes at the angle of each line."""
     at = nodes(grid, k).tolist()
     x = two_theta.clamp(grid.start, grid.stop)
-    weights = []
-    for i in range(k):
-        weight = torch.ones_like(x)
-        for j in range(k):
-            if j != i:
-                weight = weight * ((x - at[j]) / (at[i] - at[j]))
-        weights.append(weight)
+    weights = [torch.ones_like(x) for _ in at]
+    for i, j in permutations(range(k), 2):
+        weights[i] = weights[i] * ((x - at[j]) / (at[i] - at[j]))
     return weights
-
-
-def _fast_length(n):
-    """Smallest even number from n on without a prime factor above 5."""
-    n += n % 2
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return n
-        n += 2

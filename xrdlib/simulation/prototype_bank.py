@@ -22,36 +22,24 @@ MAX_ATOMS = 400
 # Angstrom. AFLOW structures are exact, so that they must have their symmetry at the one tolerance;
 # and none that is higher at the other.
 _TIGHT, _LOOSE = 1e-3, 5e-2
-
 _STILL = 1e-9  # angstrom, or fraction of a cell's edge; displacements this small are none
-
 _SEED = 20260423
 
 
-def prepare(crystals: Crystals, max_atoms: int = MAX_ATOMS) -> Prototypes:
-    """Prototypes from crystals whose symmetry spglib confirms.
+def prepare(crystals: Crystals) -> Prototypes:
+    """Prototypes, in order, from crystals whose extinction groups are known and spglib confirms.
 
     Takes some 10 ms a crystal. Coordinates are moved by the rounding errors that keep them from
     being symmetric; left out are crystals with a noble gas, with hydrogen alone, with more than
-    `max_atoms` atoms, or whose atoms have another extinction group than the record says.
-
-    Parameters
-    ----------
-    crystals : records.Crystals
-        With known extinction groups.
-    max_atoms : int
-
-    Returns
-    -------
-    Prototypes
-        In order; `space_group` and `rotations` are those detected.
+    `MAX_ATOMS` atoms, or whose atoms have another extinction group than the record says.
+    `space_group` and `rotations` are those detected.
 
     Raises
     ------
     XrdlibError
         If none can be used.
     """
-    usable = np.flatnonzero(ordinary(crystals, max_atoms))
+    usable = np.flatnonzero(ordinary(crystals, MAX_ATOMS))
     found = {int(i): detect(crystals, i) for i in usable}
     groups = group_of_space_group()
     kept = [i for i in found if groups[found[i].space_group] == crystals.group[i]]

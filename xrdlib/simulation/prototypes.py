@@ -20,28 +20,19 @@ from .diffraction import full_precision, reflections
 from .stream import BankSource, RandomCrystalSource, mineral_weights
 
 N_MODES = 4  # symmetric displacements kept of each prototype
-
-
 # Names of random numbers, far from other modules'.
 _SLOT = 1 << 21
-
 _CHANGE, _ELEMENT, _STRAIN, _SIZE, _SHIFT, _REACH, _PROTOTYPE = range(_SLOT, _SLOT + 7)
-
 _Z = 128  # atomic numbers lie below
+_KEPT = ("start", "occupancy", "rotations", "space_group", "group")
 
 
 @dataclass
 class Prototypes(Crystals):
-    """Crystals and symmetric displacements of their atoms.
+    """Crystals of known space groups, and symmetric displacements of their atoms."""
 
-    Attributes
-    ----------
-    mode : ndarray, (m, N_MODES, 3) float32
-        Changes of the fractional coordinates that keep all symmetry; the largest displacement of
-        each is 1 angstrom long, or all are 0 where no atom is free to move. Other attributes are
-        those of `records.Crystals`, with all space groups known.
-    """
-
+    # (m, N_MODES, 3) float32: changes of the fractional coordinates that keep all symmetry; the
+    # largest of each is 1 angstrom long, or all are 0 where no atom is free to move
     mode: np.ndarray
 
     ROWS = (*Crystals.ROWS, "mode")
@@ -49,22 +40,12 @@ class Prototypes(Crystals):
 
 @dataclass(frozen=True)
 class Decoration:
-    """How far crystals depart from their prototypes.
+    """How far crystals depart from their prototypes."""
 
-    Attributes
-    ----------
-    change : float
-        Probability that a species is exchanged for another, if there is one to stand in.
-    strain : float
-        No distance within the cell changes by more than this fraction, beside the change of the
-        volume with the elements.
-    displacement : float
-        No atom moves by more, angstrom.
-    """
-
-    change: float = 0.6
+    change: float = 0.6  # probability that a species is exchanged, if there is one to stand in
+    # No distance in the cell changes by a larger fraction, beside the elements' change of volume.
     strain: float = 0.05
-    displacement: float = 0.12
+    displacement: float = 0.12  # no atom moves by more, angstrom
 
     def __post_init__(self) -> None:
         if not 0 <= self.change <= 1 or not 0 <= self.strain < 0.5 or not self.displacement >= 0:
@@ -83,16 +64,10 @@ def decorate(
     device: str | torch.device = "cpu",
     decoration: Decoration | None = None,
 ) -> Crystals:
-    """New crystals from prototypes.
+    """New crystals, `index` (n,) int64, from the prototypes `chosen` (n,) int.
 
     Parameters
     ----------
-    prototypes : Prototypes
-    chosen : array_like, (n,) int
-        Which prototype each crystal is made from.
-    index : array_like, (n,) int64
-        Numbers of the crystals.
-    seed : int
     device : str or torch.device
         Where to compute; the result is always in NumPy arrays.
     decoration : Decoration, optional
@@ -114,18 +89,9 @@ def decorate(
     decoration, old = decoration or Decoration(), prototypes.take(chosen)
     counts = np.diff(old.start)
     owner = torch.from_numpy(np.repeat(np.arange(len(old)), counts)).to(device)
-    names, lattice, number, frac, mode, occupancy, rotations = (
-        torch.from_numpy(array).to(device)
-        for array in (
-            index,
-            old.lattice,
-            old.number.astype(np.int64),
-            old.frac,
-            old.mode,
-            old.occupancy,
-            old.rotations,
-        )
-    )
+    arrays = old.lattice, old.frac, old.mode, old.occupancy, old.rotations
+    arrays = (torch.from_numpy(a).to(device) for a in (index, old.number.astype(np.int64), *arrays))
+    names, number, lattice, frac, mode, occupancy, rotations = arrays
     new = _exchanged(owner, number, seed, names, decoration.change)[owner, number]
     volumes = _chemistry(owner.device)[1]
     sums = torch.zeros(2, len(old), dtype=torch.float64, device=owner.device)
@@ -134,16 +100,13 @@ def decorate(
     strained = _strained(lattice, rotations, seed, names, decoration.strain)
     moves = _moves(seed, names, decoration.displacement)
     frac = frac + (mode * moves[owner][..., None]).sum(1)
+    kept = {name: getattr(old, name) for name in _KEPT}
     return Crystals(
         lattice=(strained * growth[:, None, None]).cpu().numpy(),
-        start=old.start,
         number=new.to(torch.int16).cpu().numpy(),
         frac=(frac - torch.floor(frac)).cpu().numpy(),
-        occupancy=old.occupancy,
-        rotations=old.rotations,
-        space_group=old.space_group,
-        group=old.group,
         name=np.char.add(np.char.add(old.name, " prototype "), index.astype(str)),
+        **kept,
     )
 
 
@@ -167,10 +130,9 @@ class PrototypeSource(RandomCrystalSource):
         chunk: int = 1980,
         reuse: int = 4,
         device: str = "cpu",
-        decoration: Decoration | None = None,
     ) -> None:
         super().__init__((), seed, chunk, reuse, device)
-        self.prototypes, self.decoration = prototypes, decoration or Decoration()
+        self.prototypes = prototypes
         weights = mineral_weights(prototypes.group, prototypes.name, temper)
         self.cumulative = np.cumsum(weights)
         self.class_probabilities = np.bincount(prototypes.group - 1, weights, minlength=N_GROUPS)
@@ -182,7 +144,7 @@ class PrototypeSource(RandomCrystalSource):
             "temper": temper,
             "chunk": chunk,
             "reuse": reuse,
-            **asdict(self.decoration),
+            **asdict(Decoration()),
         }
 
     def crystals(self, number: np.ndarray) -> Crystals:
@@ -190,14 +152,11 @@ class PrototypeSource(RandomCrystalSource):
         draws = uniform(self.seed, torch.from_numpy(number), _PROTOTYPE)[:, 0].double().numpy()
         chosen = np.searchsorted(self.cumulative, draws * self.cumulative[-1], side="right")
         chosen = np.minimum(chosen, len(self.prototypes) - 1)
-        return decorate(self.prototypes, chosen, number, self.seed, self.device, self.decoration)
+        return decorate(self.prototypes, chosen, number, self.seed, self.device)
 
-    def _chunk(self, chunk):
-        if chunk != self._number:
-            crystals = self.crystals(chunk * self.chunk + np.arange(self.chunk, dtype=np.int64))
-            self._number = chunk
-            self._source = BankSource(reflections(crystals, device=self.device))
-        return self._source
+    def _made(self, chunk):
+        crystals = self.crystals(chunk * self.chunk + np.arange(self.chunk, dtype=np.int64))
+        return BankSource(reflections(crystals, device=self.device))
 
 
 def _exchanged(owner, number, seed, names, change):

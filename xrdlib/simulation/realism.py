@@ -33,11 +33,8 @@ from .lines import (
 from .profiles import nodes, render
 
 _SLOT, _LINE, _NOISE = 101, 102, 103  # of the random numbers
-
 _NUMBERS = 80  # uniform numbers a pattern; a quantity keeps its place, so new ones come last
-
 N_NODES = 2  # the shape between them is a mixture, as real as either
-
 _PROBABILITIES = (
     "no_texture strong_texture two_axes single_line anisotropic hump_probability subtracted "
     "folded impurity cropped coarse spikes"
@@ -103,27 +100,19 @@ class Realism:
             value = getattr(self, field.name)
             pair = isinstance(field.default, tuple)
             numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-            good = len(numbers) == 1 + pair and all(
-                isinstance(x, (int, float)) and math.isfinite(x) and x >= 0 for x in numbers
-            )
-            if not good or (field.name in _PROBABILITIES and value > 1):
+            most = 1 if field.name in _PROBABILITIES else math.inf
+            good = all(isinstance(x, (int, float)) and 0 <= x <= most for x in numbers)
+            if len(numbers) != 1 + pair or not good or math.inf in numbers:
                 raise XrdlibError(
-                    f"Realism field {field.name} is {value!r}; give "
-                    + ("two numbers" if pair else "a number")
-                    + " of at least 0, at most 1 where it is a probability."
+                    f"Realism field {field.name} is {value!r}; give {1 + pair} of at least "
+                    "0, at most 1 where it is a probability."
                 )
             # Lists, as YAML gives them, become tuples.
             object.__setattr__(self, field.name, numbers if pair else value)
 
     @classmethod
     def measured(cls, **changes: object) -> Self:
-        """Ranges of laboratory patterns, with fields changed by name.
-
-        Raises
-        ------
-        XrdlibError
-            If a name is not a field.
-        """
+        """Ranges of laboratory patterns, with fields changed by name, which must be known ones."""
         unknown = set(changes) - {f.name for f in fields(cls)}
         if unknown:
             raise XrdlibError(f"Realism has no field {sorted(unknown)[0]!r}; see its docstring.")
@@ -151,19 +140,9 @@ class Realism:
 
 
 def draw(realism: Realism, seed: int, index: Tensor) -> dict[str, Tensor]:
-    """Parameters of each pattern.
+    """Parameters of the patterns with these global numbers, (B,) int64.
 
-    Parameters
-    ----------
-    realism : Realism
-    seed : int
-    index : (B,) int64 tensor
-        Global numbers of the patterns.
-
-    Returns
-    -------
-    dict of tensors
-        Of shape (B, 1) or (B, k), ready to broadcast over points or lines.
+    A dict of tensors (B, 1) or (B, k), ready to broadcast over points or lines.
     """
     r = realism
     columns = iter(counter.uniform(seed, index, _SLOT, _NUMBERS).T)
@@ -247,14 +226,13 @@ def measured_like(
     index: Tensor,
     grid: Grid,
     impurity: Reflections | None = None,
-    anode: str = "Cu",
 ) -> Tensor:
     """Measured-looking patterns of known crystals.
 
     Parameters
     ----------
     reflections : records.Reflections
-        One crystal for each pattern; those that the radiation reaches on the grid.
+        One crystal for each pattern, up to 90 degrees of Cu K-alpha1.
     realism : Realism
     seed : int
     index : (B,) int64 tensor
@@ -262,9 +240,6 @@ def measured_like(
     grid : patterns.Grid
     impurity : records.Reflections, optional
         A second phase for each pattern, which the drawn few receive.
-    anode : str
-        Of the X-ray tube: Cr, Fe, Co, Cu, Mo or Ag. The grid is of its own angles;
-        `patterns.to_grid` maps other radiations to those of copper.
 
     Returns
     -------
@@ -274,7 +249,7 @@ def measured_like(
     Raises
     ------
     XrdlibError
-        If the numbers of crystals, impurities and indices differ, or the anode is unknown.
+        If the numbers of crystals, impurities and indices differ.
     """
     if len(reflections) != len(index) or (impurity is not None and len(impurity) != len(index)):
         raise XrdlibError(
@@ -288,8 +263,12 @@ def measured_like(
         second = (draws["impurity"] > 0).nonzero()[:, 0]
         pattern = torch.cat([pattern, second])
         phases = concatenate([reflections, impurity.take(second.cpu().numpy())])
-    sine, strength, strain, phase = _lines(phases, draws, seed, index, pattern, anode)
-    strength = _scaled(strength, phase, draws["impurity"][pattern], n)
+    sine, strength, strain, phase = _lines(phases, draws, seed, index, pattern)
+    # The strongest line of every phase is 1, or the level of an impurity.
+    strongest = torch.zeros(len(pattern), device=index.device)
+    strongest.scatter_reduce_(0, phase, strength, "amax")
+    wanted = torch.cat([torch.ones(n, device=index.device), draws["impurity"][pattern[n:]]])
+    strength = strength * (wanted / strongest.clamp(min=1e-30))[phase]
     owner = pattern[phase]
     angle = observed_angles(sine, owner, draws)
     lines = broadened(angle, strength, owner, sine, strain, draws["fwhm"])
@@ -299,7 +278,7 @@ def measured_like(
     return faults(measure(signal, draws, grid, seed, index, _NOISE), draws, grid)
 
 
-def _lines(phases, draws, seed, index, pattern, anode):
+def _lines(phases, draws, seed, index, pattern):
     """sin(theta), intensity, strain and phase of every line; the phases belong to `pattern`."""
     n = len(index)
     own = {name: draws[name][pattern] for name in _SPECIMEN}
@@ -311,13 +290,5 @@ def _lines(phases, draws, seed, index, pattern, anode):
     metric = strained_metric(phase.lattice, phase.rotations, own["strains"], own["strain"])
     d_star2, strength = line_intensities(phase, metric, own, seed, own_index, _LINE)
     strain = line_strain(phase, metric, own, d_star2)
-    sine, strength, owner = doublet(d_star2, strength, phase.owner, own["single_line"], anode)
+    sine, strength, owner = doublet(d_star2, strength, phase.owner, own["single_line"])
     return sine, strength, torch.cat([strain, strain]), owner
-
-
-def _scaled(strength, phase, level, n):
-    """Strongest line of every phase to 1, or to `level` for the phases from n on (impurities)."""
-    strongest = torch.zeros(len(level), device=level.device)
-    strongest.scatter_reduce_(0, phase, strength, "amax")
-    wanted = torch.cat([torch.ones_like(level[:n]), level[n:]])
-    return strength * (wanted / strongest.clamp(min=1e-30))[phase]

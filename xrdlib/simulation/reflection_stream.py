@@ -1,6 +1,6 @@
 """Endless balanced batches of patterns of reflections, and sets of them for validation."""
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from functools import cache
 
 import numpy as np
@@ -9,9 +9,10 @@ import torch
 from ..base import counter
 from ..base.errors import XrdlibError
 from ..base.patterns import GRID, Grid, normalise
+from ..base.records import offsets
 from ..symmetry.groups import N_GROUPS, N_SPACE_GROUPS, group_of_space_group
-from .batches import NumberedStream
 from .reflection_patterns import Peaks, patterns
+from .stream import NumberedStream
 
 TARGETS = ("extinction groups", "space groups")
 _CLASS, _MEMBER = 9105, 9106  # slots of random numbers, see `counter`
@@ -22,7 +23,7 @@ def _members():
     """Space groups in the order of their extinction groups, and where those begin, (100,)."""
     label = group_of_space_group()[1:]
     counts = np.bincount(label, minlength=N_GROUPS + 1)[1:]
-    return 1 + np.argsort(label, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
+    return 1 + np.argsort(label, kind="stable"), offsets(counts)
 
 
 def _member(group, number, seed):
@@ -76,7 +77,7 @@ class ReflectionStream(NumberedStream):
         return {
             "seed": self.seed,
             "batch": self.batch_size,
-            "grid": [self.grid.start, self.grid.stop, self.grid.step],
+            "grid": list(astuple(self.grid)),
             "peaks": asdict(self.peaks),
             "target": self.target,
         }
@@ -100,20 +101,7 @@ class ReflectionStream(NumberedStream):
 def balanced(
     peaks: Peaks, each: int, seed: int, grid: Grid = GRID
 ) -> tuple[torch.Tensor, np.ndarray]:
-    """The same number of patterns of every extinction group, as for validation.
-
-    Parameters
-    ----------
-    each : int
-        Patterns of a group.
-
-    Returns
-    -------
-    x : Tensor, (99 each, grid.size) float16
-        Network input.
-    label : ndarray, (99 each,) int64
-        Class indices, 0 to 98 over and over.
-    """
+    """Network input (99 each, grid.size) float16, and classes 0 to 98 over and over."""
     number = np.arange(N_GROUPS * each, dtype=np.int64)
     label = number % N_GROUPS
     chosen = _member(label, number, seed)

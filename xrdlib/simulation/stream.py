@@ -4,8 +4,10 @@ A pattern depends on the seed and its global number alone, so a batch is a pure 
 step: a resumed run, another batch size or another number of processes see the same sequence.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,7 +19,6 @@ from ..base.patterns import GRID, Grid, normalise
 from ..base.records import Reflections, concatenate
 from ..structures.crystals import generate_balanced
 from ..symmetry.groups import N_GROUPS
-from .batches import NumberedStream
 from .diffraction import reflections
 from .realism import Realism, measured_like
 
@@ -25,15 +26,36 @@ from .realism import Realism, measured_like
 _SOURCE, _ITEM, _IMPURITY = 9001, 9002, 9003
 
 
-class BankSource:
-    """A fixed bank of reflections, drawn by weight.
+class NumberedStream:
+    """What streams share whose patterns depend on a seed and their own number alone."""
 
-    Parameters
-    ----------
-    bank : Reflections
-        With known extinction groups.
-    weights : array_like, (n,), optional
-        Relative weight of each crystal; equal by default.
+    def __init__(self, batch: int) -> None:
+        self.batch_size, self._rows = batch, slice(None)
+
+    def part(self, rank: int, count: int) -> Self:
+        """Part `rank` of `count` of each batch, as one of several processes draws it.
+
+        Raises
+        ------
+        XrdlibError
+            If a batch cannot be divided evenly.
+        """
+        if self.batch_size % count:
+            raise XrdlibError(
+                f"A batch of {self.batch_size} patterns cannot be divided evenly among {count} "
+                "processes; change one of the two numbers."
+            )
+        size, part = self.batch_size // count, copy.copy(self)
+        part._rows = slice(rank * size, (rank + 1) * size)
+        return part
+
+    def numbers(self, step: int) -> np.ndarray:
+        """Numbers in the whole stream of the patterns of one batch, (batch,) int64."""
+        return step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)[self._rows]
+
+
+class BankSource:
+    """A fixed bank of reflections of known extinction groups, drawn by weight, (n,), or equally.
 
     Raises
     ------
@@ -48,11 +70,10 @@ class BankSource:
         if bank.group.min() < 1:
             raise XrdlibError("A bank source needs the extinction group of every crystal.")
         self.bank = bank
-        self.cumulative = np.cumsum(weights / weights.sum())
+        weights = weights / weights.sum()
+        self.cumulative = np.cumsum(weights)
         self.config = {"crystals": len(bank), "lines": len(bank.hkl), "f2": float(bank.f2.sum())}
-        self.class_probabilities = np.bincount(
-            bank.group - 1, weights / weights.sum(), minlength=N_GROUPS
-        )
+        self.class_probabilities = np.bincount(bank.group - 1, weights, minlength=N_GROUPS)
 
     def draw(self, uniform: np.ndarray, number: np.ndarray) -> Reflections:
         """Reflections for uniform numbers in [0, 1); the patterns' numbers play no part."""
@@ -84,25 +105,19 @@ class RandomCrystalSource:
 
     def draw(self, uniform: np.ndarray, number: np.ndarray) -> Reflections:
         """Reflections for uniform numbers in [0, 1) at the stream's pattern numbers."""
-        parts, order = [], []
-        for chunk in np.unique(number // self.span):
-            rows = np.flatnonzero(number // self.span == chunk)
-            parts.append(self._chunk(int(chunk)).draw(uniform[rows], number[rows]))
-            order.append(rows)
-        if len(parts) == 1:
-            return parts[0]
-        return join(parts, order)
+        return drawn(number // self.span, lambda k: self._bank(int(k)), uniform, number)
 
-    def _chunk(self, chunk):
+    def _bank(self, chunk):
         if chunk != self._number:
-            crystals = generate_balanced(
-                self.recipes, self.chunk, self.seed, self.device, first=chunk * self.chunk
-            )
-            bank = reflections(crystals, device=self.device)
-            # Uniform over groups whatever the number of crystals that came out for each.
-            count = np.bincount(bank.group, minlength=N_GROUPS + 1)
-            self._number, self._source = chunk, BankSource(bank, 1 / count[bank.group])
+            self._number, self._source = chunk, self._made(chunk)
         return self._source
+
+    def _made(self, chunk):
+        first = chunk * self.chunk
+        crystals = generate_balanced(self.recipes, self.chunk, self.seed, self.device, first)
+        bank = reflections(crystals, device=self.device)
+        # Uniform over groups whatever the number of crystals that came out for each.
+        return BankSource(bank, 1 / np.bincount(bank.group, minlength=N_GROUPS + 1)[bank.group])
 
 
 class PatternStream(NumberedStream):
@@ -151,7 +166,7 @@ class PatternStream(NumberedStream):
         return {
             "seed": self.seed,
             "batch": self.batch_size,
-            "grid": [self.grid.start, self.grid.stop, self.grid.step],
+            "grid": list(astuple(self.grid)),
             "realism": asdict(self.realism),
             "share": self.share.tolist(),
             "sources": [source.config for source in self.sources],
@@ -169,24 +184,18 @@ class PatternStream(NumberedStream):
         u = counter.uniform(self.seed, index, _SOURCE).numpy()[:, 0]
         item = counter.uniform(self.seed, index, _ITEM).double().numpy()[:, 0]
         which = np.searchsorted(np.cumsum(self.share)[:-1], u, side="right")
-        parts, order = [], []
-        for k in np.unique(which):
-            rows = np.flatnonzero(which == k)
-            parts.append(self.sources[k].draw(item[rows], number[rows]))
-            order.append(rows)
-        return join(parts, order)
+        return drawn(which, self.sources.__getitem__, item, number)
 
     def raw(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Intensities on the grid before normalisation, and class indices, of one batch."""
-        number = self.numbers(step)
-        main = self.crystals(number)
-        impurity = None
+        number, impurity = self.numbers(step), None
+        main, index = self.crystals(number), torch.from_numpy(number)
         if self.impurities is not None:
-            u = counter.uniform(self.seed, torch.from_numpy(number), _IMPURITY).numpy()[:, 0]
+            u = counter.uniform(self.seed, index, _IMPURITY).numpy()[:, 0]
             rows = np.minimum((u * len(self.impurities)).astype(int), len(self.impurities) - 1)
             impurity = self.impurities.take(rows)
-        index = torch.from_numpy(number).to(self.device)
-        pattern = measured_like(main, self.realism, self.seed, index, self.grid, impurity)
+        about = self.realism, self.seed, index.to(self.device), self.grid
+        pattern = measured_like(main, *about, impurity)
         return pattern, torch.from_numpy(main.group.astype(np.int64) - 1).to(self.device)
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -199,31 +208,26 @@ def _are_weights(values):
     return len(values) > 0 and (values >= 0).all() and 0 < values.sum() < np.inf
 
 
-def join(parts: list[Reflections], order: list[np.ndarray]) -> Reflections:
-    """Concatenate reflections drawn in parts and put them back in the stream's order."""
-    if len(parts) == 1:
-        return parts[0]
-    back = np.empty(sum(len(rows) for rows in order), dtype=np.int64)
-    back[np.concatenate(order)] = np.arange(len(back))
-    return concatenate(parts).take(back)
+def drawn(
+    which: np.ndarray, source: Callable, uniform: np.ndarray, number: np.ndarray
+) -> Reflections:
+    """Reflections of patterns `number` (n,) in order, each from the source of its `which`."""
+    rows = [np.flatnonzero(which == k) for k in np.unique(which)]
+    parts = [source(which[own[0]]).draw(uniform[own], number[own]) for own in rows]
+    return (
+        parts[0] if len(parts) == 1 else concatenate(parts).take(np.argsort(np.concatenate(rows)))
+    )
 
 
 def mineral_weights(group: ArrayLike, mineral: ArrayLike, temper: float = 0.5) -> np.ndarray:
-    """Weights that give each mineral one vote and temper the class frequencies.
+    """Weights (n,) of sum one that give each mineral one vote and temper class frequencies.
 
     Parameters
     ----------
-    group : array_like, (n,)
-        Extinction group of each structure.
-    mineral : array_like, (n,)
-        Name of its mineral.
+    group, mineral : array_like, (n,)
+        Extinction group of each structure and name of its mineral.
     temper : float
         Class frequency is raised to this power: 1 keeps it, 0 makes the classes uniform.
-
-    Returns
-    -------
-    ndarray, (n,)
-        Summing to one.
     """
     group = np.asarray(group)
     _, inverse, count = np.unique(np.asarray(mineral), return_inverse=True, return_counts=True)

@@ -25,13 +25,9 @@ from .boxes import plan
 from .equivalents import distinct_groups, halved_axes, multiplicity_tables
 
 N_ELEMENTS = 98
-
 _FACTOR_STEPS = 2048  # linear interpolation in s is then good to about 1e-5 electrons
-
 _PIECES = np.array([2, 4, 8, 16, 32, 64])  # most atoms of an element in one product
-
 _BUDGET = {"cpu": 1 << 20, "cuda": 1 << 26}  # complex numbers held at once
-
 _WASTE = {"cpu": 30_000, "cuda": 1_000_000}  # padding in hkl that costs as much as a launch more
 
 
@@ -110,10 +106,8 @@ class _Box:
         self.origin = torch.from_numpy(bucket.origin).to(device)
         # The values of h, then of k, then of l, side by side.
         self.axis = torch.repeat_interleave(torch.tensor(self.dims)).to(device)
-        ladder = (
-            torch.cat([torch.arange(n) for n in self.dims]).to(device) - self.origin[:, self.axis]
-        )
-        self.ladder = ladder.to(torch.float32)
+        ladder = torch.cat([torch.arange(n) for n in self.dims]).to(device)
+        self.ladder = ladder - self.origin[:, self.axis]
 
     def select(self, metric, d_star_max, table, shape):
         """Unique reflections inside the sphere, as rows ordered by crystal, then hkl."""
@@ -126,16 +120,9 @@ class _Box:
             [metric[:, [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]], -2 * linear, (linear * o).sum(1)]
         )
         d2 = torch.from_numpy(coef).to(self.device) @ torch.from_numpy(terms).to(self.device)
-        local = [
-            torch.arange(n, device=self.device) - self.origin[:, a : a + 1]
-            for a, n in enumerate(self.dims)
-        ]
-        local = [x * shape[:, a + 1 : a + 2] for a, x in enumerate(local)]
-        address = (local[0][:, :, None] + local[1][:, None, :])[..., None] + local[2][
-            :, None, None, :
-        ]
-        address += shape[:, 0, None, None, None]
-        found = table[address.flatten(1)]
+        x, y, z = (self.ladder * shape[:, 1 + self.axis]).split(self.dims, 1)
+        address = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None]
+        found = table[(address + shape[:, 0, None, None, None]).flatten(1)]
         mask = (d2 <= d_star_max**2) & (found > 0)
         item, cell = mask.nonzero(as_tuple=True)
         count = mask.sum(1)
@@ -147,10 +134,7 @@ class _Box:
 
     def indices(self, rows):
         """(R, 3) Miller indices in the order of the box axes."""
-        last, middle = self.dims[2], self.dims[1]
-        index = torch.stack(
-            [rows.cell // (last * middle), rows.cell // last % middle, rows.cell % last], 1
-        )
+        index = torch.stack(torch.unravel_index(rows.cell, self.dims), 1)
         return index - self.origin[rows.item]
 
     def sum_atoms(self, rows, atoms, factors):
@@ -160,10 +144,8 @@ class _Box:
         item = np.repeat(np.arange(len(n)), n)
         piece = np.arange(len(item)) + np.repeat(atoms.start[self.crystal] - np.cumsum(n) + n, n)
         for chunk, width in self._alike(atoms.count[piece]):
-            step = max(
-                1,
-                _BUDGET[self.device.type] // (self.dims[0] * self.dims[1] * (self.dims[2] + width)),
-            )
+            cells = self.dims[0] * self.dims[1] * (self.dims[2] + width)
+            step = max(1, _BUDGET[self.device.type] // cells)
             for part in (chunk[i : i + step] for i in range(0, len(chunk), step)):
                 partial = self._box_sum(item[part], piece[part], width, atoms)
                 self._add(total, partial, rows, item[part], atoms.number[piece[part]], factors)
@@ -189,7 +171,7 @@ class _Box:
         index, present = index.to(self.device), torch.from_numpy(present).to(self.device)
         frac = atoms.frac[index]
         weight = atoms.occupancy[index] * present
-        hkl = self.ladder[torch.from_numpy(item).to(self.device)]
+        hkl = self.ladder[torch.from_numpy(item).to(self.device)].to(torch.float32)
         turn = frac.transpose(1, 2)[:, self.axis] * hkl[:, :, None]  # (I, p + q + r, width)
         turn = turn.sub_(turn.round()).mul_(2 * torch.pi)
         first, second, third = torch.complex(turn.cos(), turn.sin()).split(self.dims, 1)
@@ -245,18 +227,10 @@ def _factor_table(s_max, device):
     return torch.from_numpy(np.pad(f, ((1, 0), (0, 0))).astype(np.float32)).to(device)
 
 
-def table() -> dict[str, list]:
-    """Nested lists {"a": (98, 4), "b": (98, 4), "c": (98,)}, hydrogen first."""
+def derive() -> str:
+    """The text of tables/form_factors.json: "a", "b" (98, 4) and "c" (98,), hydrogen first."""
     import gemmi
 
     factors = [gemmi.Element(z).it92 for z in range(1, N_ELEMENTS + 1)]
-    return {
-        "a": [list(f.a) for f in factors],
-        "b": [list(f.b) for f in factors],
-        "c": [f.c for f in factors],
-    }
-
-
-def derive() -> str:
-    """The text of tables/form_factors.json."""
-    return json.dumps(table(), separators=(",", ":")) + "\n"
+    table = {name: [list(getattr(f, name)) for f in factors] for name in "ab"}
+    return json.dumps(table | {"c": [f.c for f in factors]}, separators=(",", ":")) + "\n"

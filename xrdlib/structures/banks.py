@@ -13,21 +13,18 @@ from ..base import files, records
 from ..base.errors import XrdlibError
 from ..symmetry.groups import group_of_space_group
 from .entries import Entry, Unreadable, amcsd_entries, or_reason
+from .structure_types import structure_types
 from .unit_cells import fill, stated_space_group
 
 HOLDOUT_PERCENT = 8
-
 NOBLE_GASES = (2, 10, 18, 36, 54, 86)
-
 CRYSTALS, TABLE = "amcsd.npz", "amcsd.parquet"
 
 
 def build_amcsd(
     database: str | os.PathLike, folder: str | os.PathLike, limit: int | None = None
 ) -> tuple[records.Crystals, pd.DataFrame]:
-    """Turn the AMCSD file into crystals and a table, and write both.
-
-    Takes about a minute; returns what `build` does.
+    """Turn the AMCSD file into crystals and a table as `build` does, and write both; a minute.
 
     Parameters
     ----------
@@ -56,13 +53,7 @@ def build_amcsd(
 
 
 def load_amcsd(folder: str | os.PathLike) -> tuple[records.Crystals, pd.DataFrame]:
-    """Read what `build_amcsd` wrote: (Crystals, table).
-
-    Raises
-    ------
-    XrdlibError
-        If a file is missing, or the two do not belong together.
-    """
+    """Read what `build_amcsd` wrote, or say what is missing or does not belong together."""
     folder = Path(folder)
     crystals = records.load(records.Crystals, folder / CRYSTALS)
     if not (folder / TABLE).is_file():
@@ -76,10 +67,6 @@ def load_amcsd(folder: str | os.PathLike) -> tuple[records.Crystals, pd.DataFram
 def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataFrame]:
     """Fill the unit cells of published structures and check their stated symmetry.
 
-    Parameters
-    ----------
-    entries : list of entries.Entry or entries.Unreadable
-
     Returns
     -------
     crystals : records.Crystals
@@ -89,8 +76,9 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
         One row a crystal, in order: id, mineral ("" where unnamed), family (`families`), formula,
         symbol, stated and detected (space group, 0 where unknown), stated_group and
         detected_group (extinction group), agrees (extinction groups equal and known),
-        agrees_space_group, n_atoms, volume (cubic angstrom), density (g/cm^3, as stated),
-        holdout (kept from training). ``attrs["skipped"]`` counts the unusable ones by reason.
+        agrees_space_group, n_atoms, volume (cubic angstrom), density (g/cm^3, as stated), type
+        (`structure_types`), holdout (kept from training, whole types). ``attrs["skipped"]`` counts
+        the unusable ones by reason.
 
     Raises
     ------
@@ -104,19 +92,15 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
             skipped[str(cell)] += 1
             continue
         cells.append(cell)
-        rows.append(
-            {
-                "id": entry.id,
-                "mineral": entry.mineral,
-                "formula": entry.formula,
-                "symbol": entry.symbol,
-                "stated": stated_space_group(entry.symbol, entry.operators),
-                "detected": cell["detected"],
-                "n_atoms": len(cell["number"]),
-                "volume": abs(np.linalg.det(cell["lattice"])),
-                "density": entry.density,
-            }
-        )
+        stated = {name: getattr(entry, name) for name in ("id", "mineral", "formula", "symbol")}
+        found = {
+            "stated": stated_space_group(entry.symbol, entry.operators),
+            "detected": cell["detected"],
+            "n_atoms": len(cell["number"]),
+            "volume": abs(np.linalg.det(cell["lattice"])),
+            "density": entry.density,
+        }
+        rows.append(stated | found)
     if not rows:
         raise XrdlibError(f"None of {len(entries)} structures can be used: {dict(skipped)}.")
     table = pd.DataFrame(rows)
@@ -127,7 +111,10 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
     table["agrees_space_group"] = known & (table["stated"] == table["detected"])
     table["agrees"] = known & (table["stated_group"] == table["detected_group"])
     table["family"] = families(table)
-    table["holdout"] = [zlib.crc32(f.encode()) % 100 < HOLDOUT_PERCENT for f in table["family"]]
+    lattices, atoms = zip(*((c["lattice"], c["occupancy"].sum()) for c in cells), strict=True)
+    about = table["symbol"], table["stated"], lattices, atoms, table["family"]
+    table["type"] = structure_types(*about)
+    table["holdout"] = [zlib.crc32(t.encode()) % 100 < HOLDOUT_PERCENT for t in table["type"]]
     table.attrs["skipped"] = dict(skipped)
     return assembled(cells, table["stated"], table["family"]), table
 
@@ -153,10 +140,8 @@ def families(table: pd.DataFrame) -> list[str]:
     """
     named = table[table["mineral"] != ""].sort_values("mineral", ascending=False)
     alike = named.set_index(["formula", "symbol"])["mineral"].to_dict()
-    return [
-        row.mineral or alike.get((row.formula, row.symbol), row.formula)
-        for row in table.itertuples()
-    ]
+    columns = (table[name] for name in ("mineral", "formula", "symbol"))
+    return [m or alike.get((f, s), f) for m, f, s in zip(*columns, strict=True)]
 
 
 def assembled(cells: list[dict], space_group: np.ndarray, name: np.ndarray) -> records.Crystals:

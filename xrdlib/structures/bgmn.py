@@ -8,6 +8,7 @@ import json
 import os
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import PurePosixPath
@@ -21,23 +22,14 @@ from .entries import Entry, Unreadable, or_reason
 from .unit_cells import crowded, difference, formula_amounts
 
 FOLDER = "autoXRD/dara/data/BGMN-Templates/Structures/"
-
 SETTINGS = "autoXRD/dara/data/spglib_db/spg.json"
-
 ANGSTROM = 10  # in a nanometre, the unit of the files
-
 ROUNDED = 0.2  # angstrom; how far rounding may take a site from its Wyckoff position
-
 SAME_PLACE = 0.02  # angstrom; images of a site that are closer are one place
-
 SAME_CELL = 0.01  # relative difference of edges
-
 COMPOSITION = 0.1  # share of the atoms by which sites and stated formula may differ
-
 _RESTRICTED = re.compile(r"icsd|icdd|\bpdf[-_ ]?\d|(?<![\d-])\d\d-\d{3}-\d{4}(?![\d-])", re.I)
-
 _COMPUTED = re.compile(r"\bmp[-_]\d")
-
 _WRONG = {
     "BGMN/PB5SO8.STR": "an incomplete structure",
     "MarsMineralCompendium/ClinochloreIIb2.str": "iodine in place of hydroxyl",
@@ -60,8 +52,8 @@ def bgmn_entries(path: str | os.PathLike, minerals: Iterable[str] = ()) -> list[
     Returns
     -------
     list of Entry or Unreadable
-        An `Unreadable` stands for each file that is left out. Coordinates that a file leaves to
-        the Wyckoff letter are filled in, and rounded ones moved onto the position.
+        An `Unreadable` for each file that is left out. Coordinates that a file leaves to the
+        Wyckoff letter are filled in, and rounded ones moved onto the position.
 
     Raises
     ------
@@ -74,12 +66,9 @@ def bgmn_entries(path: str | os.PathLike, minerals: Iterable[str] = ()) -> list[
             names = [n for n in archive.namelist() if n.startswith(FOLDER)]
             names = sorted(n for n in names if n.lower().endswith(".str"))
             texts = [archive.read(name).decode("latin-1") for name in names]
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise XrdlibError(f"{path} is not the package of BGMN files ({error}).") from None
-    try:
         catalogue = Catalogue(settings)
-    except (json.JSONDecodeError, KeyError) as error:
-        raise XrdlibError(f"{SETTINGS} in {path} is not the table of settings ({error}).") from None
+    except (OSError, KeyError, json.JSONDecodeError, zipfile.BadZipFile) as error:
+        raise XrdlibError(f"{path} is not the package of BGMN files ({error}).") from None
     if not names:
         raise XrdlibError(f"{path} holds no structure file; fetch the package again.")
     known = by_folded_name(minerals)
@@ -105,19 +94,15 @@ def parse(text: str, name: str, catalogue: Catalogue, known: dict | None = None)
         raise Unreadable(_WRONG[name])
     structure = read(text)
     setting, cell, frac = _settled(structure, catalogue)
-    rows = [
-        (element, x, share, setting.positions[site.letter][0])
-        for site, x in zip(structure.sites, frac, strict=True)
-        for element, share in site.species
-    ]
-    labels = [element for element, *_ in rows]
+    rows, amounts = [], Counter()
+    for site, x in zip(structure.sites, frac, strict=True):
+        for element, share in site.species:
+            rows.append((element, x, float(share)))
+            amounts[element] += share * setting.positions[site.letter][0]
+    labels, frac, occupancy = zip(*rows, strict=True)
+    labels, frac, occupancy = list(labels), np.array(frac), np.array(occupancy)
     if not all(gemmi.Element(element).atomic_number for element in labels):
         raise Unreadable("a site that names no element")
-    frac = np.array([x for _, x, *_ in rows])
-    occupancy = np.array([share for _, _, share, _ in rows], dtype=float)
-    amounts = {}
-    for element, _, share, multiplicity in rows:
-        amounts[element] = amounts.get(element, 0.0) + share * multiplicity
     words = structure.words
     formula = formula_amounts(words.get("Formula", ""))
     if formula and difference(formula, amounts) > COMPOSITION:
@@ -189,10 +174,7 @@ def _place(site, setting, cell):
     stated = {axis: repr(value) for axis, value in site.given.items()}
     try:
         x = np.array(
-            [
-                site.given[axis] if axis in site.given else evaluate(expression, stated)
-                for axis, expression in zip("xyz", first, strict=True)
-            ]
+            [evaluate(stated.get(axis, e), stated) for axis, e in zip("xyz", first, strict=True)]
         )
     except Unreadable:
         raise Unreadable("a site without coordinates") from None
@@ -267,10 +249,9 @@ def folded(name: str) -> str:
 def by_folded_name(minerals: Iterable[str]) -> dict[str, str]:
     """Mineral names by `folded` name, and without the suffix where only one has the name."""
     minerals = sorted(set(minerals))
-    bases = [folded(name.split("-(")[0]) for name in minerals]  # of "Cerianite-(Ce)"
-    only = {
-        base: name for base, name in zip(bases, minerals, strict=True) if bases.count(base) == 1
-    }
+    bases = {name: folded(name.split("-(")[0]) for name in minerals}  # of "Cerianite-(Ce)"
+    shared = Counter(bases.values())
+    only = {base: name for name, base in bases.items() if shared[base] == 1}
     return only | {folded(name): name for name in minerals}
 
 

@@ -27,11 +27,8 @@ _OPERATIONS = {
 }
 
 _NESTING = 20  # variables within variables; more is a circle
-
 _LENGTH = 200  # of an expression; nothing that nests deeper than the interpreter can
-
-_ION = re.compile(r"([A-Z][A-Z]?)(?:[+-]\d+)?(?:\((.*)\))?")
-
+_ION = re.compile(r"([A-Z][A-Z]?)(?:[+-]\d+)?(?:\((.*?)\))?(?:,|$)")
 _DISORDER = re.compile(r"GEWICHT\[|RefMult=|layer=")
 
 
@@ -105,15 +102,15 @@ def evaluate(text: str, variables: dict[str, str], depth: int = 0) -> float:
 
 
 def _value(node, variables, depth):
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return float(node.value)
-    if isinstance(node, ast.Name) and node.id in variables:
-        return evaluate(variables[node.id], variables, depth + 1)
-    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATIONS:
-        return _OPERATIONS[type(node.op)](_value(node.operand, variables, depth))
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
-        sides = (_value(side, variables, depth) for side in (node.left, node.right))
-        return _OPERATIONS[type(node.op)](*sides)
+    match node:
+        case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
+            return float(node.value)
+        case ast.Name(id=name) if name in variables:
+            return evaluate(variables[name], variables, depth + 1)
+        case ast.UnaryOp() | ast.BinOp() if type(node.op) in _OPERATIONS:
+            names = ("operand",) if isinstance(node, ast.UnaryOp) else ("left", "right")
+            sides = (_value(getattr(node, name), variables, depth) for name in names)
+            return _OPERATIONS[type(node.op)](*sides)
     raise Unreadable("an expression that is not simple arithmetic")
 
 
@@ -138,57 +135,34 @@ def _site(species, variables, own):
 
 def _species(text, variables):
     """Elements and occupancies of "(SI+4(0.75),AL+3(p))"; one without takes what is left."""
-    if text.startswith("(") and _closes(text) == len(text) - 1:
-        text = text[1:-1]
-    shares = []
-    while text:
-        comma = next((i for i, c in enumerate(text) if c == "," and _level(text[:i]) == 0), None)
-        ion = _ION.fullmatch(text[:comma])
+    if text.startswith("("):
+        text = text[1:].removesuffix(")")
+    shares, end = [], 0
+    while end < len(text):
+        ion = _ION.match(text, end)
         if ion is None:
             raise Unreadable("a site that names no element")
         share = None if ion[2] is None else evaluate(ion[2], variables)
         shares.append((ion[1].capitalize(), share))
-        text = "" if comma is None else text[comma + 1 :]
+        end = ion.end()
     stated = sum(share for _, share in shares if share is not None)
     if sum(share is None for _, share in shares) > 1 or not shares:
         raise Unreadable("a mixed site without occupancies")
     return [(e, max(0.0, 1 - stated) if share is None else share) for e, share in shares]
 
 
-def _level(text):
-    return text.count("(") - text.count(")")
-
-
-def _closes(text):
-    """Where the parenthesis that opens `text` is closed."""
-    return next((i for i in range(len(text)) if _level(text[: i + 1]) == 0), None)
-
-
 _KEYS = ("Setting", "OriginChoice", "CellChoice", "UniqueAxis", "Lattice")
-
-_EXTENSION = {"Rhombohedral": "R", "Trigonal": "H"}  # of gemmi's symbols, for R lattices
-
-_CENTRED = ("A", "B", "C", "I", "F")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of one space group.
+    """One setting of one space group."""
 
-    Attributes
-    ----------
-    keys : dict of str to str
-        As in a structure file: SpacegroupNo, HermannMauguin and what tells settings apart.
-    rotations, translations : ndarray, (k, 3, 3) int and (k, 3) float
-        All operations, centring included.
-    positions : dict of str to (int, list of str)
-        Multiplicity and first coordinates of each Wyckoff letter, such as ["x", "2*x", "1/4"].
-    """
-
-    keys: dict
+    keys: dict  # as in a structure file: SpacegroupNo, HermannMauguin and what tells settings apart
     group: gemmi.SpaceGroup
-    rotations: np.ndarray
-    translations: np.ndarray
+    rotations: np.ndarray  # (k, 3, 3) int: all operations, centring included
+    translations: np.ndarray  # (k, 3) float
+    # Multiplicity and first coordinates of each Wyckoff letter, such as ["x", "2*x", "1/4"].
     positions: dict
 
 
@@ -242,24 +216,21 @@ def _group(hall, keys):
 
     The table lists both origins, and both axes of R lattices, under either Hall symbol.
     """
-    if keys["Lattice"] == "Triclinic" and keys["HermannMauguin"][0] in _CENTRED:
+    if keys["Lattice"] == "Triclinic" and keys["HermannMauguin"][0] in "ABCIF":
         return gemmi.find_spacegroup_by_name(re.sub("^(.)", r"\1 ", keys["HermannMauguin"]))
     # The table writes = for the " of a Hall symbol.
     group = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(hall.replace("=", '"')))
-    if group is None:
+    extension = {"Rhombohedral": "R", "Trigonal": "H"}.get(keys["Lattice"])
+    if group and group.ext in "12HR" and group.ext not in (extension, keys.get("OriginChoice")):
         return None
-    if group.ext in "12":
-        return group if keys.get("OriginChoice") == group.ext else None
-    if group.ext in "HR":
-        return group if _EXTENSION.get(keys["Lattice"]) == group.ext else None
     return group
 
 
 def _setting(keys, group, wyckoffs):
     operations = list(group.operations())
     return Setting(
-        keys=keys,
-        group=group,
+        keys,
+        group,
         rotations=np.array([op.rot for op in operations]) // gemmi.Op.DEN,
         translations=np.array([op.tran for op in operations]) / gemmi.Op.DEN,
         positions={

@@ -16,22 +16,15 @@ from ..base.counter import uniform
 from ..base.errors import XrdlibError
 from ..symmetry.groups import group_of_space_group
 from .placement import BLOCK, fill
-from .recipes import CrystalRanges, Recipes, collect, propose
+from .recipes import Recipes, collect, propose
 
 PER_SPACE_GROUP, SEED = 48, 2026  # of the table of recipes
-
 _ATTEMPTS = 20  # recipes tried for one crystal
-
 _TURNS = 20  # rounds of proposals for one set of recipes
-
 _TRIALS = 4  # crystals that a recipe must give in a row
-
 _SYMPREC = 0.01  # spglib's tolerance in angstrom
-
-
 # Names of random numbers, far from other modules' and, within a block, from `placement`'s.
 _FIRST_SLOT = 1 << 20
-
 _GROUP, _SPACE_GROUP, _RECIPE = BLOCK - 3, BLOCK - 2, BLOCK - 1
 
 
@@ -42,7 +35,6 @@ def generate(
     seed: int,
     device: str | torch.device = "cpu",
     first: int = 0,
-    ranges: CrystalRanges | None = None,
 ) -> records.Crystals:
     """Random crystals of one space group, or of a given one each.
 
@@ -52,19 +44,16 @@ def generate(
         Verified ones, see `make_recipes`.
     space_group : int or array_like, (n,) int
         1..230.
-    n : int
-    seed : int
+    n, seed : int
     device : str or torch.device
         Where to compute; the result is always in NumPy arrays.
     first : int
         Number of the first crystal.
-    ranges : recipes.CrystalRanges, optional
 
     Returns
     -------
     records.Crystals
-        All atoms of the conventional cell, in the reference setting of the space group; named
-        like "random P21/c 17".
+        All atoms of the conventional cell, in the reference setting; named like "random P21/c 17".
 
     Raises
     ------
@@ -88,27 +77,17 @@ def generate(
         share = (below[high] - below[low])[pending]
         place = below[low][pending] + _pick(share, seed, index[pending], slot + _RECIPE)
         chosen = order[np.searchsorted(below, place, side="right") - 1]
-        crystals, done = fill(
-            recipes, chosen, index[pending], seed, slot, device, ranges or CrystalRanges()
-        )
+        crystals, done = fill(recipes, chosen, index[pending], seed, slot, device)
         parts.append(crystals)
         rows.append(pending[done])
         pending = pending[~done]
         if not len(pending):
             return records.concatenate(parts).take(np.argsort(np.concatenate(rows)))
-    raise XrdlibError(
-        f"{len(pending)} of {n} crystals found no room for their atoms; lower min_distance or "
-        "raise max_volume in CrystalRanges."
-    )
+    raise XrdlibError(f"{len(pending)} of {n} crystals found no room for their atoms; take fewer.")
 
 
 def generate_balanced(
-    recipes: Recipes,
-    n: int,
-    seed: int,
-    device: str | torch.device = "cpu",
-    first: int = 0,
-    ranges: CrystalRanges | None = None,
+    recipes: Recipes, n: int, seed: int, device: str | torch.device = "cpu", first: int = 0
 ) -> records.Crystals:
     """Random crystals uniform over the extinction groups, then over a group's space groups.
 
@@ -123,17 +102,14 @@ def generate_balanced(
     index = first + np.arange(n)
     group = _pick(len(start), seed, index, _FIRST_SLOT + _GROUP)
     member = _pick(counts[group], seed, index, _FIRST_SLOT + _SPACE_GROUP)
-    return generate(recipes, known[start[group] + member], n, seed, device, first, ranges)
+    return generate(recipes, known[start[group] + member], n, seed, device, first)
 
 
-def make_recipes(
-    space_group: int, n: int, seed: int, ranges: CrystalRanges | None = None
-) -> Recipes:
-    """Recipes whose crystals have the extinction group of their space group.
+def make_recipes(space_group: int, n: int, seed: int) -> Recipes:
+    """At most `n` distinct recipes whose crystals have the extinction group of their space group.
 
-    One crystal is made from each proposed recipe, which is kept if spglib finds a space group of
-    the same extinction group. At most `n` distinct ones, fewer where a group
-    offers fewer.
+    Kept are proposed recipes of whose crystals spglib finds a space group of that group; there are
+    fewer where a space group offers fewer.
 
     Raises
     ------
@@ -142,23 +118,21 @@ def make_recipes(
     """
     if n < 1:
         raise XrdlibError(f"n is {n}; ask for one or more recipes.")
-    ranges = ranges or CrystalRanges()
     rng = np.random.default_rng([seed, space_group])
     counts, kept = Counter(), {}  # of all proposals; recipes of those that hold
     for turn in range(_TURNS):
-        drawn = propose(space_group, max(2 * n, 16), rng, ranges)
+        drawn = propose(space_group, max(2 * n, 16), rng)
         fresh = [proposal for proposal in dict.fromkeys(drawn) if proposal not in counts]
         counts.update(drawn)
         if fresh:
             proposals = collect(space_group, fresh)
-            for k in _holding(proposals, seed + turn, ranges):
+            for k in _holding(proposals, seed + turn):
                 kept[fresh[k]] = proposals.take([k])
         if len(kept) >= n:
             break
     if not kept:
         raise XrdlibError(
-            f"No recipe for space group {space_group} has its symmetry; ask for more recipes or "
-            "widen CrystalRanges."
+            f"No recipe for space group {space_group} has its symmetry; ask for more."
         )
     first = dict(list(kept.items())[:n])
     made = records.concatenate(first.values())
@@ -166,10 +140,10 @@ def make_recipes(
     return made
 
 
-def _holding(proposals, seed, ranges):
+def _holding(proposals, seed):
     """Which proposals give crystals of their extinction group, and give them easily."""
     rows = np.repeat(np.arange(len(proposals)), _TRIALS)
-    crystals, done = fill(proposals, rows, np.arange(len(rows)), seed, _FIRST_SLOT, "cpu", ranges)
+    crystals, done = fill(proposals, rows, np.arange(len(rows)), seed, _FIRST_SLOT, "cpu")
     # A recipe that seldom finds room would slow every batch down.
     easy = np.flatnonzero(done.reshape(-1, _TRIALS).all(1))
     crystals = crystals.take(np.cumsum(done).reshape(-1, _TRIALS)[easy, 0] - 1)
@@ -197,12 +171,10 @@ def _pick(counts, seed, index, slot):
 def row(space_group: int, n: int = PER_SPACE_GROUP) -> list[list[int]]:
     """Recipes of one space group: flat lists of weight, position, label, position, label, ..."""
     made = make_recipes(space_group, n, SEED)
-    sites = [
-        [value for pair in zip(made.position[a:b], made.label[a:b], strict=True) for value in pair]
-        for a, b in zip(made.start[:-1], made.start[1:], strict=True)
+    sites = np.split(np.stack([made.position, made.label], 1), made.start[1:-1])
+    return [
+        [w, *part.ravel().tolist()] for w, part in zip(made.weight.tolist(), sites, strict=True)
     ]
-    weights = made.weight.tolist()
-    return [[w, *(int(value) for value in site)] for w, site in zip(weights, sites, strict=True)]
 
 
 def derive() -> str:

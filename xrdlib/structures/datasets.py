@@ -20,7 +20,7 @@ from ..base.errors import XrdlibError
 from .registry import REGISTRY
 
 # AMCSD is fetched by the pipeline itself and pinned by hash; these are a person's to provide.
-PROVIDED = ("rruff", "rruff-processed", "rruff-dif")
+PROVIDED = ("materials-project", "rruff", "rruff-processed", "rruff-dif")
 
 FETCH_TIMEOUT = 900  # seconds for one download
 

@@ -8,35 +8,19 @@ from ..base.errors import XrdlibError
 from ..base.records import Crystals
 
 SYMPREC = 0.01  # angstrom
-
 _SAME = 1e-3  # fractional coordinates; atoms that are closer share a place
 
 
 class Detected(NamedTuple):
-    """Symmetry of one crystal of m atoms on p places, in its own cell.
-
-    Attributes
-    ----------
-    space_group : int
-    rotations, translations : ndarray, (k, 3, 3) int and (k, 3) float64
-        All operations x' = W x + w, centring included.
-    place : ndarray, (m,) int
-        Place of each atom; the atoms of a mixture share one.
-    frac : ndarray, (p, 3) float64
-        Of each place.
-    orbit : ndarray, (p,) int
-        Equivalent places have one value, the first of them.
-    standard_lattice : ndarray, (3, 3)
-        Rows a, b, c of a cell in the reference setting.
-    """
+    """Symmetry of one crystal of m atoms on p places, in its own cell."""
 
     space_group: int
-    rotations: np.ndarray
-    translations: np.ndarray
-    place: np.ndarray
-    frac: np.ndarray
-    orbit: np.ndarray
-    standard_lattice: np.ndarray
+    rotations: np.ndarray  # (k, 3, 3) int: all operations x' = W x + w, centring included
+    translations: np.ndarray  # (k, 3) float64
+    place: np.ndarray  # (m,) int: place of each atom; the atoms of a mixture share one
+    frac: np.ndarray  # (p, 3) float64, of each place
+    orbit: np.ndarray  # (p,) int: equivalent places have one value, the first of them
+    standard_lattice: np.ndarray  # (3, 3): rows a, b, c of a cell in the reference setting
 
 
 def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
@@ -54,13 +38,10 @@ def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
     apart = np.abs(frac[:, None] - frac)
     first = (np.minimum(apart, 1 - apart) < _SAME).all(2).argmax(1)
     places, place = np.unique(first, return_inverse=True)
-    content = [[] for _ in places]
-    atoms = (place, crystals.number[rows], crystals.occupancy[rows])
-    for k, z, amount in zip(*(a.tolist() for a in atoms), strict=True):
-        content[k].append((z, round(amount, 3)))
-    content = [tuple(sorted(held)) for held in content]
-    kinds = {kind: k for k, kind in enumerate(sorted(set(content)), 1)}
-    cell = (crystals.lattice[i], frac[places], [kinds[kind] for kind in content])
+    atoms = np.stack([crystals.number[rows], np.round(crystals.occupancy[rows], 3)], 1)
+    content = [sorted(atoms[place == k].tolist()) for k in range(len(places))]
+    kinds = {str(kind): k for k, kind in enumerate(sorted(content), 1)}
+    cell = (crystals.lattice[i], frac[places], [kinds[str(kind)] for kind in content])
     found = spglib.get_symmetry_dataset(cell, symprec=symprec)
     if found is None:
         raise XrdlibError(f"spglib finds no symmetry in {str(crystals.name[i])!r}; leave it out.")
@@ -78,14 +59,10 @@ def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
 def asymmetric_unit(
     found: Detected, lattice: np.ndarray, symprec: float = SYMPREC
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One place of each site, and how free it is.
+    """Of s sites: a place of each, the places of its orbit and its free coordinates, (s,) int each.
 
-    Returns
-    -------
-    places, multiplicity : ndarray, (s,) int
-        First place of each orbit, and the places of the orbit in the crystal's own cell.
-    freedom : ndarray, (s,) int
-        Free coordinates 0..3: the dimension of what all operations that keep the place leave.
+    The free coordinates, 0..3, are the dimension of what all operations that keep the place leave;
+    `lattice` has rows in angstrom, as has the crystal's own cell, in which places are counted.
     """
     places, multiplicity = np.unique(found.orbit, return_counts=True)
     images = np.einsum("kij,sj->ski", found.rotations, found.frac[places]) + found.translations

@@ -23,34 +23,19 @@ class Unreadable(XrdlibError):
 
 @dataclass
 class Entry:
-    """One structure: its asymmetric unit of n sites, and what was stated about it.
-
-    Attributes
-    ----------
-    id, mineral, formula, symbol : str
-        `mineral` is empty where not named; `symbol` is the stated Hermann-Mauguin symbol.
-    operators : tuple of str
-        All operations as triplets such as "-x,1/2+y,-z", centring included.
-    cell : tuple of 6 float
-        a, b, c in angstrom; alpha, beta, gamma in degrees.
-    volume, density : float
-        As stated, in cubic angstrom and g/cm^3; NaN where not stated.
-    labels : list of n str
-    frac : ndarray, (n, 3) float64
-    occupancy : ndarray, (n,) float64
-    """
+    """One structure: its asymmetric unit of n sites, and what was stated about it."""
 
     id: str
-    mineral: str
+    mineral: str  # empty where not named
     formula: str
-    symbol: str
-    operators: tuple
-    cell: tuple
-    volume: float
-    density: float
-    labels: list
-    frac: np.ndarray
-    occupancy: np.ndarray
+    symbol: str  # the stated Hermann-Mauguin symbol
+    operators: tuple  # all operations as triplets such as "-x,1/2+y,-z", centring included
+    cell: tuple  # a, b, c in angstrom; alpha, beta, gamma in degrees
+    volume: float  # as stated, in cubic angstrom; NaN where not stated
+    density: float  # as stated, in g/cm^3; NaN where not stated
+    labels: list  # n str
+    frac: np.ndarray  # (n, 3) float64
+    occupancy: np.ndarray  # (n,) float64
 
 
 def amcsd_entries(path: str | os.PathLike) -> list:
@@ -80,12 +65,7 @@ def amcsd_entries(path: str | os.PathLike) -> list:
 
 
 def number(text: str) -> float:
-    """A number as printed: "5.93(2)" without its uncertainty, a stray or decimal comma read.
-
-    Raises
-    ------
-    Unreadable
-    """
+    """A number as printed: "5.93(2)" without its uncertainty, a stray or decimal comma read."""
     try:
         return float(text.split("(")[0].strip().rstrip(",").replace(",", "."))
     except ValueError:

@@ -10,77 +10,57 @@ import gemmi
 import numpy as np
 
 SIZES = 4  # numbers of elements that are told apart, the last standing for more
-
-_LEAST = 15  # phases that an element must occur in
-
 _PSEUDO = 4.0  # structures added to every observed and expected number of a pair
-
 _SWEEPS, _DRAWN = 40, 60_000  # of the fit of the pair weights, and sets drawn in each
-
 _LEAST_SHARED = 5  # phases in which two elements must share a site
-
 _RADIUS_RATIO = 1.35  # between elements that stand in for each other
-
 _LEAST_LAMBDA = 1.2  # of Hautier et al., below which an exchange was hardly seen
-
 _RIDGE = 1e-3
-
 _NONMETALS = {"C", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"}
-
 _METALLOIDS = {"B", "Si", "Ge", "Sb"}
-
 _OUTLIER = 0.02  # relative errors far above count by their size, not by its square
 
 
-def frequent(sets: list[set[int]]) -> list[int]:
-    """Atomic numbers of the elements in enough of the sets, rising."""
-    counts = Counter(z for held in sets for z in held)
-    return sorted(z for z, n in counts.items() if n >= _LEAST)
-
-
 def volumes(
-    contents: list[dict[int, float]], cell_volumes: np.ndarray, numbers: list[int]
-) -> tuple[np.ndarray, float]:
-    """Volume in cubic angstrom that an atom of each element in `numbers` adds, and median error.
+    contents: list[dict[int, float]], cell_volumes: list[float], numbers: list[int]
+) -> np.ndarray:
+    """Volume in cubic angstrom that an atom of each element in `numbers` adds.
 
     By least absolute deviations of relative errors from `contents` (atoms in each cell by atomic
-    number) and `cell_volumes` (n,) in cubic angstrom; structures with other elements than these and
+    number) and `cell_volumes` (cubic angstrom); structures with other elements than these and
     hydrogen are left out.
     """
-    columns = {z: k for k, z in enumerate([*numbers, 1])}
-    rows = [k for k, content in enumerate(contents) if set(content) <= set(columns)]
-    matrix = np.zeros((len(rows), len(columns)))
-    for row, k in enumerate(rows):
-        for z, amount in contents[k].items():
-            matrix[row, columns[z]] = amount / cell_volumes[k]
+    columns = [*numbers, 1]
+    matrix = np.array(
+        [
+            [content.get(z, 0) / volume for z in columns]
+            for content, volume in zip(contents, cell_volumes, strict=True)
+            if set(content) <= set(columns)
+        ]
+    )
     # Hydrogen is often missing from the list of sites, which its column cannot know.
-    share = np.ones(len(rows))
+    share = np.ones(len(matrix))
     for _ in range(_SWEEPS):
         found = np.linalg.lstsq(matrix * share[:, None], share, rcond=None)[0]
-        residual = matrix @ found - 1
         # Least absolute deviations, by weights: high-pressure phases are outliers.
-        share = 1 / np.sqrt(np.abs(residual) + _OUTLIER)
-    return found[:-1], float(np.median(np.abs(residual)))
+        share = 1 / np.sqrt(np.abs(matrix @ found - 1) + _OUTLIER)
+    return found[:-1]
 
 
 def abundances(contents: list[dict[int, float]], numbers: list[int]) -> tuple[np.ndarray, float]:
     """Mean logarithm of the number of atoms of each element beside the others of its structures.
 
-    Returns
-    -------
-    abundance : ndarray, (len(numbers),)
-    spread : float
-        Standard deviation of what is left.
+    With it, the standard deviation of what is left.
     """
     columns, rows, values = {z: k for k, z in enumerate(numbers)}, [], []
     for content in contents:
-        held = [(columns[z], np.log(n)) for z, n in content.items() if z in columns and n > 0]
-        for k, logarithm in held if len(held) > 1 else []:
+        held = {columns[z]: np.log(n) for z, n in content.items() if z in columns and n > 0}
+        for k, logarithm in held.items() if len(held) > 1 else ():
             row = np.zeros(len(numbers))
-            row[[j for j, _ in held]] = -1 / len(held)
+            row[list(held)] = -1 / len(held)
             row[k] += 1
             rows.append(row)
-            values.append(logarithm - np.mean([v for _, v in held]))
+            values.append(logarithm - np.mean(list(held.values())))
     matrix, values = np.array(rows), np.array(values)
     normal = matrix.T @ matrix + _RIDGE * np.eye(len(numbers))
     found = np.linalg.solve(normal, matrix.T @ values)
@@ -95,13 +75,8 @@ def pair_weights(
     A set starts with an element in proportion to its weight among sets of that size; each further
     one is drawn in proportion to its weight times those of its pairs with all drawn before. Weights
     are multiplied by the ratio of observed and drawn numbers until these agree (iterative scaling).
-
-    Returns
-    -------
-    weights : ndarray, (SIZES, e)
-        Logarithms, for sets of 1, 2, ... and `SIZES` or more elements.
-    pairs : ndarray, (e, e)
-        Logarithms, symmetric.
+    Logarithms are returned: (SIZES, e) for sets of 1, 2, ... and `SIZES` or more elements, and of
+    pairs, (e, e), symmetric.
     """
     columns = {z: k for k, z in enumerate(numbers)}
     kept = [held for held in ([columns[z] for z in s if z in columns] for s in sets) if held]
@@ -166,11 +141,9 @@ def substitutes(
 
 def _exchanged_ions(symbols):
     """Logarithm of the pair correlation of two elements, the largest over ions of one charge."""
-    from pymatgen.core.structure_prediction.substitution_probability import (
-        SubstitutionProbability,
-    )
+    from pymatgen.core.structure_prediction import substitution_probability
 
-    model, scores = SubstitutionProbability(), {}
+    model, scores = substitution_probability.SubstitutionProbability(), {}
     ions = [ion for ion in model.species if ion.symbol in symbols]
     for a, b in combinations(ions, 2):
         alike = a.symbol != b.symbol and a.oxi_state == b.oxi_state
@@ -188,9 +161,9 @@ def _shared_sites(shared):
     """Logarithm of observed over expected numbers of structures in which elements share a site."""
     pairs = Counter(pair for found in shared for pair in found)
     single = Counter(z for found in shared for z in set().union(*found))
-    total = sum(bool(found) for found in shared)
+    total, name = sum(map(bool, shared)), {z: gemmi.Element(z).name for z in single}
     return {
-        frozenset(gemmi.Element(z).name for z in pair): float(
+        frozenset(map(name.get, pair)): float(
             np.log(n * total / np.prod([single[z] for z in pair]))
         )
         for pair, n in pairs.items()

@@ -23,20 +23,19 @@ from . import banks, datasets
 from .banks import one_of_each, ordinary
 from .detection import asymmetric_unit, detect
 from .entries import amcsd_entries
-from .fit_chemistry import abundances, frequent, pair_weights, substitutes, volumes
+from .fit_chemistry import abundances, pair_weights, substitutes, volumes
 
 MAX_ATOMS = 600
 
 # The selection holds structures of up to 9 sites, so that the fit must know of the cut.
 _MOST_SITES = 9
-
+_LEAST = 15  # phases that an element must occur in
 _FEWEST = 80  # structures of a centring or space group that is fitted apart
 
 
 def training_structures() -> Crystals:
     """Confirmed structures of the training part, one a phase, without noble gases."""
-    entries = amcsd_entries(datasets.path("amcsd"))
-    crystals, table = banks.build(entries)
+    crystals, table = banks.build(amcsd_entries(datasets.path("amcsd")))
     chosen = one_of_each(crystals.take((table["agrees"] & ~table["holdout"]).to_numpy()))
     return chosen.take(ordinary(chosen, MAX_ATOMS))
 
@@ -47,7 +46,7 @@ def describe_structures(crystals: Crystals) -> list[dict]:
     Returns
     -------
     list of dict
-        space_group, system, cell (standard lattice), volume of the standard cell, places
+        space_group, system, cell (standard lattice), volume of the standard cell, sites
         (multiplicity, freedom, leading element), content (atoms in the standard cell by atomic
         number), shared (pairs of elements on one site).
     """
@@ -61,13 +60,8 @@ def describe_structures(crystals: Crystals) -> list[dict]:
         scale = len(operations(found.space_group)[0]) / len(found.rotations)
         content, sites, shared = Counter(), [], set()
         for place, m, f in zip(places, multiplicity, freedom, strict=True):
-            held = dict(
-                zip(
-                    number[found.place == place].tolist(),
-                    occupancy[found.place == place],
-                    strict=False,
-                )
-            )
+            own = found.place == place
+            held = dict(zip(number[own].tolist(), occupancy[own], strict=True))
             for z, amount in held.items():
                 content[z] += float(amount) * m * scale
             held.pop(1, None)
@@ -157,10 +151,8 @@ def kind_weights(rows: list[dict], most: int = 6) -> list[float]:
 def cell_shapes(rows: list[dict]) -> dict[str, list]:
     """Mean and spread of ln a, ln b, ln c in the reference setting, `minerals.fitted`."""
     logs = {}
-    for row in rows:
+    for row in (row for row in rows if row["system"] != "cubic"):
         axes = np.log(cell_of_lattice(row["cell"])[:3])
-        if row["system"] == "cubic":
-            continue
         centring = space_group(row["space_group"])["symbol"][0]
         for key in (row["system"], f"{row['system']} {centring}", str(row["space_group"])):
             logs.setdefault(key, []).append(axes - axes.mean())
@@ -187,25 +179,18 @@ def derive() -> str:
     rows = describe_structures(training_structures())
     sets = [{z for *_, z in row["sites"]} for row in rows]
     contents = [{z: n for z, n in row["content"].items() if z > 1} for row in rows]
-    numbers = frequent(sets)
-    volume, _ = volumes(
-        [row["content"] for row in rows], np.array([row["volume"] for row in rows]), numbers
-    )
+    phases = Counter(z for held in sets for z in held)
+    numbers = sorted(z for z, n in phases.items() if n >= _LEAST)
+    volume = volumes([row["content"] for row in rows], [row["volume"] for row in rows], numbers)
     abundance, abundance_spread = abundances(contents, numbers)
     weights, pairs = pair_weights(sets, numbers)
     share = [sum(z in held for held in sets) / len(sets) for z in numbers]
-    symbols = [gemmi.Element(z).name for z in numbers]
+    elements = [gemmi.Element(z) for z in numbers]
     content = {
         "structures": len(rows),
         "elements": {
-            symbol: [
-                z,
-                round(s, 4),
-                round(v, 1),
-                round(gemmi.Element(z).covalent_r, 2),
-                round(a, 2),
-            ]
-            for symbol, z, s, v, a in zip(symbols, numbers, share, volume, abundance, strict=True)
+            e.name: [z, round(s, 4), round(v, 1), round(e.covalent_r, 2), round(a, 2)]
+            for e, z, s, v, a in zip(elements, numbers, share, volume, abundance, strict=True)
         },
         "abundance_spread": round(abundance_spread, 3),
         "weights": np.round(weights, 2).tolist(),

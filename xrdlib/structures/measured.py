@@ -4,7 +4,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,32 +22,16 @@ OTHER = "measured_other.npz"
 
 @dataclass
 class Measured:
-    """n measured patterns.
+    """n measured patterns."""
 
-    Attributes
-    ----------
-    intensity : ndarray, (n, grid.size) float32
-        As measured, on `grid`; not normalised.
-    space_group : ndarray, (n,) int16
-        1..230, as published for the specimen.
-    group : ndarray, (n,) int16
-        Extinction group 1..99.
-    family : ndarray, (n,) str
-        Specimens of one mineral, or re-measured ones; never on both sides of a split.
-    source : ndarray, (n,) str
-        Identifies the pattern in its collection.
-    grid : patterns.Grid
-    skipped : dict
-        Patterns of the collection that could not be used, counted by reason.
-    """
-
-    intensity: np.ndarray
-    space_group: np.ndarray
-    group: np.ndarray
+    intensity: np.ndarray  # (n, grid.size) float32, as measured; not normalised
+    space_group: np.ndarray  # (n,) int16: 1..230, as published for the specimen
+    group: np.ndarray  # (n,) int16: extinction group 1..99
+    # (n,) str: of specimens of one mineral, or re-measured ones; never on both sides of a split
     family: np.ndarray
-    source: np.ndarray
+    source: np.ndarray  # (n,) str: identifies the pattern in its collection
     grid: Grid = GRID
-    skipped: dict = field(default_factory=dict)
+    skipped: dict = field(default_factory=dict)  # patterns of no use, counted by reason
 
     def __len__(self) -> int:
         return len(self.group)
@@ -59,14 +43,10 @@ class Measured:
 
 
 def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
-    """Measured patterns, from the bundle or else from the official archives.
+    """Measured patterns, from a bundle of the layout of rruff.npz or else from the archives.
 
-    Parameters
-    ----------
-    path : path-like, optional
-        A bundle of the layout of rruff.npz; by default the one in the data folder, and if there
-        is none, the archives `rruff-processed` and `rruff-dif`.
-    grid : patterns.Grid
+    By default the bundle in the data folder, and if there is none, the archives `rruff-processed`
+    and `rruff-dif`.
 
     Raises
     ------
@@ -91,17 +71,9 @@ def load(path: str | os.PathLike | None = None, grid: Grid = GRID) -> Measured:
 
 
 def load_other(path: str | Path | None = None, grid: Grid = GRID) -> Measured:
-    """Measured patterns of other laboratories, each on angles of its own.
+    """Measured patterns of other laboratories, each on angles of its own; `source` is its name.
 
-    Parameters
-    ----------
-    path : path-like, optional
-        A bundle of the layout of measured_other.npz; by default the one in the data folder.
-
-    Returns
-    -------
-    Measured
-        `source` is the pattern's name.
+    From a bundle of the layout of measured_other.npz, by default the one in the data folder.
 
     Raises
     ------
@@ -110,45 +82,22 @@ def load_other(path: str | Path | None = None, grid: Grid = GRID) -> Measured:
     XrdlibError
         If it is damaged.
     """
-    path = paths.data_dir() / OTHER if path is None else path
     names = ("start", "two_theta", "intensity", "wavelength", "space_group", "family", "name")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            start, two_theta, intensity, wavelength, number, family, name = (file[k] for k in names)
-    except FileNotFoundError:
-        raise datasets.MissingData(f"{path} does not exist.") from None
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise XrdlibError(f"{path} is not a readable bundle of patterns: {error}.") from None
-    rows = []
-    for first, last, wave in zip(start, start[1:], wavelength, strict=False):
-        # 1.5418 is the mean of the copper doublet; its strong line lies where the grid expects it.
-        wave = CU_KA1 if abs(wave - CU_KA1) < 2e-3 else float(wave)
-        rows.append(to_grid(two_theta[first:last], intensity[first:last], wave, grid))
-    return Measured(
-        intensity=np.stack(rows),
-        space_group=number.astype(np.int16),
-        group=group_of_space_group()[number],
-        family=family.astype(str),
-        source=name.astype(str),
-        grid=grid,
+    start, two_theta, intensity, wavelength, *about = _arrays(
+        path or paths.data_dir() / OTHER, names
     )
+    rows = [
+        to_grid(two_theta[first:last], intensity[first:last], _strong(wave), grid)
+        for first, last, wave in zip(start, start[1:], wavelength, strict=False)
+    ]
+    return _record(np.stack(rows), *about, grid)
 
 
 def split(measured: Measured, collection: str = "rruff") -> tuple[Measured, Measured]:
     """Calibration and test patterns, about half each, every family wholly on one side.
 
-    The side is the parity of the CRC-32 of the collection's name, a hyphen and the family's name:
-    fixed once, before any result was seen, and the same wherever it is computed.
-
-    Parameters
-    ----------
-    measured : Measured
-    collection : str
-        "rruff", or "other" for the patterns of `load_other`.
-
-    Returns
-    -------
-    calibration, test : Measured
+    The side is the parity of the CRC-32 of the collection's name ("rruff", or "other" for
+    `load_other`), a hyphen and the family's: fixed before any result was seen, the same anywhere.
     """
     names = [f"{collection}-{family}" for family in measured.family]
     side = np.array([zlib.crc32(name.encode()) % 2 for name in names])
@@ -181,33 +130,42 @@ def halves(limit: int | None = None, grid: Grid = GRID) -> tuple[Measured, Measu
 
 
 def _bundle(path, grid):
+    names = ("two_theta", "intensity", "space_group", "family", "source_index")
+    two_theta, intensity, *about = _arrays(path, names)
+    number, n = about[0], len(intensity)
+    if not n or number.dtype.kind not in "iu" or any(column.shape != (n,) for column in about):
+        raise XrdlibError(f"{path}: every pattern needs a space group, a family and a source.")
+    if number.min() < 1 or number.max() > 230:
+        raise XrdlibError(f"{path}: space-group numbers must lie between 1 and 230.")
+    return _record(to_grid(two_theta, intensity, grid=grid), *about, grid)
+
+
+def _arrays(path, names):
+    """Arrays of a bundle."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            keys = ("two_theta", "intensity", "space_group", "family", "source_index")
-            two_theta, intensity, space_group, family, source = (file[key] for key in keys)
+            return [file[name] for name in names]
     except FileNotFoundError:
         raise datasets.MissingData(f"{path} does not exist.") from None
     except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise XrdlibError(f"{path} is not a readable bundle of patterns: {error}.") from None
-    n = len(intensity)
-    whole = np.issubdtype(space_group.dtype, np.integer)
-    if not (n and whole and space_group.shape == family.shape == source.shape == (n,)):
-        raise XrdlibError(f"{path}: every pattern needs a space group, a family and a source.")
-    if space_group.min() < 1 or space_group.max() > 230:
-        raise XrdlibError(f"{path}: space-group numbers must lie between 1 and 230.")
-    return _record(to_grid(two_theta, intensity, grid=grid), space_group, family, source, grid, {})
 
 
-def _record(intensity, space_group, family, source, grid, skipped):
+def _strong(wavelength):
+    """Wavelength in angstrom; that of K-alpha1 for 1.5418, the mean of the copper doublet."""
+    return CU_KA1 if abs(wavelength - CU_KA1) < 2e-3 else float(wavelength)
+
+
+def _record(intensity, space_group, family, source, grid, skipped=()):
     number = np.array(space_group, dtype=np.int16)
     names = (np.array(column).astype(str) for column in (family, source))
-    return Measured(intensity, number, group_of_space_group()[number], *names, grid, skipped)
+    return Measured(intensity, number, group_of_space_group()[number], *names, grid, dict(skipped))
 
 
 def load_archives(
     patterns: str | os.PathLike, cells: str | os.PathLike, grid: Grid = GRID
 ) -> Measured:
-    """Read the zip archives of the RRUFF Project.
+    """Read the zip archives of the RRUFF Project; `source` is the specimen as in "R050336-1".
 
     Parameters
     ----------
@@ -218,34 +176,26 @@ def load_archives(
         DIF.zip: the refined cell and space group of each specimen; what has none is skipped.
     grid : patterns.Grid
 
-    Returns
-    -------
-    Measured
-        `family` is the mineral's name, `source` the specimen as in "R050336-1".
-
     Raises
     ------
     XrdlibError
         If an archive is missing or damaged, or no pattern can be used.
     """
-    symbols = {}
+    symbols = defaultdict(set)
     for name, text in _texts(cells):
-        if found := re.search(r"SPACE GROUP:[ \t]*(\S.*)", text):
-            symbols.setdefault(_specimen(name), set()).add(found[1].strip())
+        symbols[_specimen(name)].update(re.findall(r"SPACE GROUP:[ \t]*(\S.*)", text)[:1])
     rows, skipped = [], Counter()
     for name, text in _texts(patterns):
         try:
-            mineral, two_theta, counts, wavelength = _read_xy(text)
-            number = _space_group(symbols.get(_specimen(name), ()))
-            rows.append(
-                (to_grid(two_theta, counts, wavelength, grid), number, mineral, _specimen(name)[1])
-            )
+            mineral, *pattern = _read_xy(text)
+            number = _space_group(symbols[_specimen(name)])
+            rows.append((to_grid(*pattern, grid), number, mineral, _specimen(name)[1]))
         except XrdlibError as reason:
             skipped[str(reason)] += 1
     if not rows:
         raise XrdlibError(f"{patterns} holds no usable pattern: {dict(skipped)}.")
     intensity, space_group, family, source = zip(*rows, strict=True)
-    return _record(np.stack(intensity), space_group, family, source, grid, dict(skipped))
+    return _record(np.stack(intensity), space_group, family, source, grid, skipped)
 
 
 def _texts(path):
@@ -275,15 +225,12 @@ def _read_xy(text):
         wavelength = float(header.get("X-RAY WAVELENGTH") or CU_KA1)
     except ValueError:
         raise XrdlibError("A number is not readable.") from None
-    # 1.5418 is the mean of the copper doublet; its strong line lies where the grid expects it.
-    if abs(wavelength - CU_KA1) < 2e-3:
-        wavelength = CU_KA1
-    return header.get("NAMES", ""), two_theta, counts, wavelength
+    return header.get("NAMES", ""), two_theta, counts, _strong(wavelength)
 
 
 def _space_group(symbols):
     """Number of the space group that all refinements of a specimen give."""
-    found = {gemmi.find_spacegroup_by_name(s.replace("_", "").lstrip("*")) for s in symbols}
+    found = {gemmi.find_spacegroup_by_name(s.strip().replace("_", "").lstrip("*")) for s in symbols}
     numbers = {s.number for s in found if s}
     if len(numbers) != 1:
         raise XrdlibError("No space group, or more than one, is given for the specimen.")

@@ -44,8 +44,7 @@ def fitted() -> dict:
         abundance_spread : float
             Standard deviation of a logarithm of a number of atoms about the abundances.
         weights : list of list of float
-            Logarithm of the weight of each element, in the order of `elements`, among sets of 1,
-            2, 3, and 4 or more elements.
+            Logarithm of the weight of each element among sets of 1, 2, 3, and 4 or more elements.
         pairs : list of list of float
             Logarithm of the weight of each pair of elements: row i holds columns 0..i - 1.
         substitutes : dict of symbol to dict
@@ -58,13 +57,8 @@ def fitted() -> dict:
             Log-weight of a Wyckoff position with 1, 2, 3 free coordinates over one with none, and
             that of a factor e in its multiplicity.
         cells : dict of space group, or of system and centring, or of system to list
-            Mean and standard deviation of ln a, ln b, ln c, up to the scale. Not of the cubic
-            system; the most particular that there is counts.
-
-    Raises
-    ------
-    XrdlibError
-        If the table is missing.
+            Mean and standard deviation of ln a, ln b, ln c, up to the scale; the most particular
+            that there is counts, and the cubic system needs none.
     """
     return paths.table("minerals.json")
 
@@ -76,28 +70,23 @@ def table() -> dict[str, np.ndarray]:
     Returns
     -------
     dict of ndarrays
-        symbol : (e,) str
-        number : (e,) int64, atomic number
-        frequency : (e,) float64, fraction of structures that contain the element
-        volume : (e,) float64, cubic angstrom an atom adds to the cell
-        radius : (e,) float64, covalent radius in angstrom
-        abundance : (e,) float64, mean logarithm of its number of atoms, beside other elements'
-        weight : (4, e) float64, log of the weight of being drawn first, of 1, 2, 3, 4+ elements
-        pairs : (e, e) float64, logarithm of the factor that one element drawn puts on another
+        symbol, number, frequency, volume, radius, abundance : (e,)
+            As the elements of `fitted`.
+        weight : (4, e)
+            As its weights.
+        pairs : (e, e)
+            Logarithm of the factor that one element drawn puts on another.
     """
     found = fitted()
     rows = list(found["elements"].values())
-    number, frequency, volume, radius, abundance = np.array(rows).T
+    columns = ("number", "frequency", "volume", "radius", "abundance")
+    made = dict(zip(columns, np.array(rows).T, strict=True))
     pairs = np.zeros((len(rows), len(rows)))
     for i, row in enumerate(found["pairs"]):
         pairs[i, :i] = pairs[:i, i] = row
-    return {
+    return made | {
         "symbol": np.array(list(found["elements"])),
-        "number": number.astype(np.int64),
-        "frequency": frequency,
-        "volume": volume,
-        "radius": radius,
-        "abundance": abundance,
+        "number": made["number"].astype(np.int64),
         "weight": np.array(found["weights"]),
         "pairs": pairs,
     }
@@ -105,12 +94,9 @@ def table() -> dict[str, np.ndarray]:
 
 @cache
 def substitutes() -> np.ndarray:
-    """Weights with which the elements stand in for each other.
+    """Weights (e, e) with which the elements of `table` stand in for each other.
 
-    Returns
-    -------
-    ndarray, (e, e) float64
-        In the order of `table`; 0 where one does not replace the other, and on the diagonal.
+    0 where one does not replace the other, and on the diagonal.
     """
     symbols = list(table()["symbol"])
     weights = np.zeros((len(symbols), len(symbols)))
@@ -127,14 +113,8 @@ def draw_elements(
 
     Elements are drawn one by one, each weighted by those before it, so that minerals' pairs come
     out as often as in minerals. Label 0, which has the most atoms, goes to the element that
-    usually has the most, and so on, but for chance.
-
-    Parameters
-    ----------
-    labels : Tensor, (b, s) int64
-        Which sites of a crystal share an element: 0, 1, ...
-    seed, index, element_slot, abundance_slot
-        Names of the random numbers, see `counter`; `index` (b,) are the crystals' numbers.
+    usually has the most, and so on, but for chance. `labels` (b, s) tell which sites of a crystal
+    share an element: 0, 1, ...; the others name the random numbers, see `counter`.
     """
     weight, pairs, abundance, spread = _tensors(labels.device)
     most = int(labels.max()) + 1
@@ -181,24 +161,12 @@ def widths(lattice: Tensor) -> Tensor:
 def draw_lattices(
     space_groups: Tensor, volume: Tensor, min_width: float, seed: int, index: Tensor, slot: int
 ) -> Tensor:
-    """One random lattice for each crystal.
+    """One random lattice for each crystal, (n, 3, 3) float64, rows in angstrom; b is unique.
 
-    Of several draws, the first is taken whose cell is nowhere narrower than `min_width`. If none
-    is wide enough, the widest is enlarged to `min_width`, the one case where the volume grows.
-
-    Parameters
-    ----------
-    space_groups, volume : tensors, (n,)
-        Numbers 1..230; volume of the conventional cell in cubic angstrom.
-    min_width : float
-        Angstrom.
-    seed, index, slot
-        Names of the random numbers, see `counter`.
-
-    Returns
-    -------
-    float64 tensor, (n, 3, 3)
-        Rows a, b, c in angstrom; b is unique in the monoclinic system.
+    Of several draws, the first is taken whose cell is nowhere narrower than `min_width` (angstrom).
+    If none is wide enough, the widest is enlarged to it, the one case where the volume grows.
+    `space_groups` and `volume` (n,) are numbers 1..230 and cubic angstrom of the conventional cell;
+    the others name the random numbers, see `counter`.
 
     Raises
     ------

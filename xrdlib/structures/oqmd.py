@@ -24,34 +24,22 @@ from .banks import assembled
 from .overlap import overlap
 
 SYMPREC = 0.05  # angstrom; a relaxation leaves more noise than a refinement
-
 MAX_ATOMS = 400
-
 TIGHT = 0.005  # angstrom; where the stated group is not found, both must show the same
-
 UNSTABLE = 0.3  # eV per atom above the hull; what lies higher is hardly found in nature
 
 # A mineral has one of them, metals and alloys have none: N to F, S, Cl, Se, Br, Te, I.
 ANIONS = (7, 8, 9, 16, 17, 34, 35, 52, 53)
-
 _ONE_EACH = "SELECT numbers, positions, cell, key_value_pairs FROM systems ORDER BY id"
 
 
-def build_oqmd(
-    database: str | os.PathLike, limit: int | None = None
-) -> tuple[records.Crystals, pd.DataFrame]:
+def build_oqmd(database: str | os.PathLike) -> tuple[records.Crystals, pd.DataFrame]:
     """Read the structures that could be minerals, on the reference axes of their space groups.
 
     Left out are metals, compounds far from stability, cells of more than `MAX_ATOMS` atoms, and
     structures whose atoms leave their extinction group in doubt: spglib finds another space group
-    than the one stated, and another one again at a smaller tolerance. Takes a minute or two.
-
-    Parameters
-    ----------
-    database : path-like
-        The SQLite file, ``datasets.path("oqmd")``.
-    limit : int, optional
-        Read about this many rows, spread evenly over the file.
+    than the one stated, and another one again at a smaller tolerance. Takes a minute or two;
+    `database` is the SQLite file, ``datasets.path("oqmd")``.
 
     Returns
     -------
@@ -74,23 +62,14 @@ def build_oqmd(
         raise XrdlibError(
             f"{database} is not the expected database ({error}); fetch it again."
         ) from None
-    if limit is not None:
-        rows = rows[:: max(1, len(rows) // limit)][:limit]
-    skipped, cells = Counter(), []
-    for row in tqdm(rows, desc="compounds", mininterval=2, leave=False):
-        cell = _standard(*row)
-        if isinstance(cell, str):
-            skipped[cell] += 1
-        else:
-            cells.append(cell)
+    made = [_standard(*row) for row in tqdm(rows, desc="compounds", mininterval=2, leave=False)]
+    skipped = Counter(cell for cell in made if isinstance(cell, str))
+    cells = [cell for cell in made if not isinstance(cell, str)]
     if not cells:
         raise XrdlibError(f"{database} holds no usable structure: {dict(skipped)}.")
     table = pd.DataFrame([cell["row"] for cell in cells])
     table["group"] = group_of_space_group()[table["space_group"]]
     table.attrs["skipped"] = dict(skipped)
-    half = {n: half_rotations(operations(n)[0]) for n in set(table["space_group"])}
-    for cell, number in zip(cells, table["space_group"], strict=True):
-        cell["rotations"] = half[number]
     return assembled(cells, table["space_group"], table["name"]), table
 
 
@@ -127,6 +106,7 @@ def _standard(numbers, positions, cell, about):
         "frac": found.std_positions,
         "number": found.std_types,
         "occupancy": np.ones(len(found.std_types)),
+        "rotations": half_rotations(operations(found.number)[0]),
         "row": {
             "name": f"{_reduced(z)} {found.number}",
             "elements": tuple(sorted(set(z.tolist()))),

@@ -7,7 +7,6 @@ import numpy as np
 from ..base.records import Crystals
 
 CLOSE = 0.3  # angstrom; no two nuclei are nearer than that
-
 FULL = 1.05  # what occupies one place may add up to this, for rounding in published values
 
 

@@ -17,22 +17,24 @@ from ..base.records import Crystals, offsets
 from ..symmetry.groups import group_of_space_group, half_rotations, operations, reference_symbol
 from ..symmetry.wyckoff import PROJECTION_UNIT, positions
 from . import minerals
-from .recipes import CrystalRanges, Recipes
+from .recipes import Recipes
 
 _ROUNDS = 20  # draws of the coordinates before a crystal is given up
-
 _PATIENCE, _GROWTH = 5, 1.06  # after so many rounds, the volume grows by this factor
-
-_LIMIT_SPREAD = 0.2  # of max_volume, by which a crystal's own limit falls short of it at most
-
+# Volumes: the deviation of their logarithm about the sum over the atoms of `minerals.table`'s, and
+# the largest in cubic angstrom, of which a crystal's own limit falls short by up to a fifth.
+_VOLUME_SPREAD, _MAX_VOLUME, _LIMIT_SPREAD = 0.12, 4000.0, 0.2
+# No two atoms come closer than the larger of the distance (angstrom) and the fraction of the sum of
+# their covalent radii, but never more is asked than half the cell's smallest width, up to which
+# nearest images are exact.
+MIN_DISTANCE, RADIUS_FRACTION = 1.4, 0.55
+_MIN_WIDTH = 2.4  # angstrom between opposite faces of a cell
+# Probability that a site is partly occupied, and the least occupancy that it then has.
+_PARTIAL, MIN_OCCUPANCY = 0.12, 0.3
 _PAIRS_CPU, _PAIRS_GPU = 2**18, 2**25  # pairs of a site and an atom handled at once
-
 _CPU = torch.device("cpu")
-
-
 # Random numbers are named by slots; slots of one attempt lie within `BLOCK`.
 BLOCK = 1 << 10
-
 _ELEMENT, _OCCUPANCY, _VOLUME, _ABUNDANCE, _LIMIT, _LATTICE, _COORDINATE = 0, 1, 2, 3, 4, 256, 512
 
 
@@ -82,23 +84,11 @@ def fill(
     seed: int,
     slot: int,
     device: str | torch.device,
-    ranges: CrystalRanges,
 ) -> tuple[Crystals, np.ndarray]:
-    """Make one crystal from each chosen recipe.
+    """Crystals of chosen recipes (n,) that found room, in order, and which these are, (n,) bool.
 
-    Parameters
-    ----------
-    chosen, index : ndarray, (n,) int
-        Rows of `recipes`, and numbers of the crystals.
-    seed, slot : int
-        With `index` the names of the random numbers; `slot` is the first of `BLOCK`.
-
-    Returns
-    -------
-    crystals : records.Crystals
-        Those that found room for their atoms, in order.
-    done : ndarray, (n,) bool
-        Which these are.
+    `index` (n,) are the crystals' numbers, with `seed` the names of the random numbers; `slot` is
+    the first of `BLOCK` ones.
     """
     device = torch.device(device)
     sites, labels = _padded(recipes, chosen)
@@ -111,27 +101,28 @@ def fill(
         size = max(1, pairs // int(sites.shape[1] * atoms[order[start]]))
         rows = order[start : start + size]
         chunk = [torch.from_numpy(a[rows]).to(device) for a in (sites, labels, numbers, index)]
-        found, *made = (tensor.cpu().numpy() for tensor in _fill_chunk(*chunk, seed, slot, ranges))
+        found, *made = (tensor.cpu().numpy() for tensor in _fill_chunk(*chunk, seed, slot))
         parts.append((rows[found], *made))
         start += size
     rows, lattice, counts, number, frac, occupancy = map(np.concatenate, zip(*parts, strict=True))
     done = np.zeros(len(chosen), dtype=bool)
     done[rows] = True
+    rotations, symbols = _symmetries()
     crystals = Crystals(
         lattice=lattice,
         start=offsets(counts),
         number=number.astype(np.int16),
         frac=frac,
         occupancy=occupancy,
-        rotations=_half_rotations()[numbers[rows]],
+        rotations=rotations[numbers[rows]],
         space_group=numbers[rows].astype(np.int16),
         group=group_of_space_group()[numbers[rows]],
-        name=_names(numbers[rows], index[rows]),
+        name=np.char.add(symbols[numbers[rows]], index[rows].astype(str)),
     )
     return crystals.take(np.argsort(rows)), done
 
 
-def _fill_chunk(sites, labels, numbers, index, seed, slot, ranges):
+def _fill_chunk(sites, labels, numbers, index, seed, slot):
     """One chunk: rows that worked, lattice, atoms per crystal; number, frac, occupancy of atoms."""
     t = tables(sites.device)
     present = sites >= 0
@@ -151,19 +142,19 @@ def _fill_chunk(sites, labels, numbers, index, seed, slot, ranges):
         for name in ("number", "volume", "radius")
     )
     draws = uniform(seed, index, slot + _OCCUPANCY, 2 * sites.shape[1]).unflatten(1, (-1, 2))
-    some = ranges.min_occupancy + (1 - ranges.min_occupancy) * draws[..., 1]
-    occupancy = torch.where(draws[..., 0] < ranges.partial, some, 1.0)
-    spread = ranges.volume_spread * normal(seed, index, slot + _VOLUME)[:, 0]
+    some = MIN_OCCUPANCY + (1 - MIN_OCCUPANCY) * draws[..., 1]
+    occupancy = torch.where(draws[..., 0] < _PARTIAL, some, 1.0)
+    spread = _VOLUME_SPREAD * normal(seed, index, slot + _VOLUME)[:, 0]
     volume = (multiplicity * occupancy * atom_volume).sum(1) * torch.exp(spread)
     # Each crystal has a limit of its own, lest all that reach it have one volume.
     short = _LIMIT_SPREAD * uniform(seed, index, slot + _LIMIT)[:, 0]
-    most = ranges.max_volume * (1 - short.double())
+    most = _MAX_VOLUME * (1 - short.double())
 
     # A pair counts once, for the later of its two sites, and no atom is its own neighbour.
     row = torch.arange(sites.shape[1], device=sites.device)[:, None]
     counts = real[:, None] & present[:, :, None] & (site[:, None] <= row)
     counts &= (site[:, None] != row) | (rank[:, None] > 0)
-    limit = ranges.radius_fraction * (radius[:, :, None] + radius.gather(1, site)[:, None])
+    limit = RADIUS_FRACTION * (radius[:, :, None] + radius.gather(1, site)[:, None])
     crowd = {
         "row": torch.arange(len(sites), device=sites.device),
         "index": index,
@@ -173,15 +164,15 @@ def _fill_chunk(sites, labels, numbers, index, seed, slot, ranges):
         "sites": sites,
         "site": site,
         "operation": operation,
-        "limit": (limit.clamp(min=ranges.min_distance) * counts).float() ** 2,
+        "limit": (limit.clamp(min=MIN_DISTANCE) * counts).float() ** 2,
     }
-    rows, lattice, atoms = _settle(t, crowd, seed, slot, ranges)
+    rows, lattice, atoms = _settle(t, crowd, seed, slot)
     real = real[rows]
     listed = (number.gather(1, site)[rows], atoms, occupancy.gather(1, site)[rows])
     return rows, lattice, real.sum(1), *(atom[real] for atom in listed)
 
 
-def _settle(t, crowd, seed, slot, ranges):
+def _settle(t, crowd, seed, slot):
     """Draw coordinates and lattices until no atoms collide: rows, lattices, atoms (b, a, 3)."""
     b, s = crowd["sites"].shape
     crowd["redo"] = crowd["sites"].new_ones((b, s), dtype=torch.bool)
@@ -193,13 +184,9 @@ def _settle(t, crowd, seed, slot, ranges):
         # Sites without free coordinates that collide need another lattice.
         stuck = crowd["stuck"].nonzero()[:, 0]
         if len(stuck):
+            number, volume, index = (crowd[name][stuck] for name in ("number", "volume", "index"))
             crowd["lattice"][stuck] = minerals.draw_lattices(
-                crowd["number"][stuck],
-                crowd["volume"][stuck],
-                ranges.min_width,
-                seed,
-                crowd["index"][stuck],
-                slot + _LATTICE + 2 * turn,
+                number, volume, _MIN_WIDTH, seed, index, slot + _LATTICE + 2 * turn
             )
         if turn % _PATIENCE == _PATIENCE - 1:
             growth = (crowd["most"] / crowd["volume"]).clamp(max=_GROWTH)
@@ -269,11 +256,8 @@ def _padded(recipes, chosen):
 
 
 @cache
-def _half_rotations():
-    groups = [half_rotations(operations(number)[0]) for number in range(1, 231)]
-    return np.stack([np.zeros_like(groups[0]), *groups])
-
-
-def _names(numbers, index):
-    symbols = np.array(["", *(f"random {reference_symbol(n)} " for n in range(1, 231))])
-    return np.char.add(symbols[numbers], index.astype(str))
+def _symmetries():
+    """By space group (row 0 unused): rotations modulo inversion, and how crystals are called."""
+    half = [half_rotations(operations(n)[0]) for n in range(1, 231)]
+    names = [f"random {reference_symbol(n)} " for n in range(1, 231)]
+    return np.stack([half[0], *half]), np.array(["", *names])

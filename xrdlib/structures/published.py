@@ -1,55 +1,36 @@
 """What the paper's authors published of their 325 measured cases: a grade and five predictions.
 
 The patterns themselves and the other 94 probabilities were not published, so nothing that needs a
-whole distribution can be computed exactly; see `studies.published_temperature` for what can.
+whole distribution can be computed exactly; see `studies.temperature` for what can.
 """
 
-import csv
 import os
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from ..base.errors import XrdlibError
 from ..symmetry.groups import N_GROUPS
 from . import datasets
 
 N_TOP = 5
-
 SEVERITIES = ("usable_or_better", "recoverable")  # of the fit, best first
-
 NAME = "RRUFF-325"
 
 
 @dataclass(frozen=True)
 class Published:
-    """n cases with what was published of each.
+    """n cases with what was published of each."""
 
-    Attributes
-    ----------
-    case_id, mineral : ndarray, (n,) str
-    family : ndarray, (n,) str
-        Patterns that are alike share one: here the mineral's name.
-    label : ndarray, (n,) int64
-        True class 0..98.
-    rwp : ndarray, (n,) float64
-        Weighted-profile residual of the published fit, a fraction; small is a good fit.
-    severity : ndarray, (n,) str
-        Published grade of the fit, of `SEVERITIES`.
-    top : ndarray, (n, 5) int64
-        Classes 0..98 in the published order.
-    probability : ndarray, (n, 5) float64
-        Their probabilities, not increasing along a row.
-    """
-
-    case_id: np.ndarray
-    mineral: np.ndarray
-    family: np.ndarray
-    label: np.ndarray
-    rwp: np.ndarray
-    severity: np.ndarray
-    top: np.ndarray
-    probability: np.ndarray
+    case_id: np.ndarray  # (n,) str
+    mineral: np.ndarray  # (n,) str
+    family: np.ndarray  # (n,) str: patterns that are alike share one; here the mineral's name
+    label: np.ndarray  # (n,) int64: true class 0..98
+    rwp: np.ndarray  # (n,) float64: weighted-profile residual of the fit, a fraction; small is good
+    severity: np.ndarray  # (n,) str: published grade of the fit, of `SEVERITIES`
+    top: np.ndarray  # (n, 5) int64: classes 0..98 in the published order
+    probability: np.ndarray  # (n, 5) float64: of these, not increasing along a row
 
     def __len__(self) -> int:
         return len(self.label)
@@ -60,16 +41,7 @@ class Published:
 
 
 def load_published(path: str | os.PathLike | None = None) -> Published:
-    """The published cases.
-
-    Parameters
-    ----------
-    path : path-like, optional
-        A table of the layout of rruff325_cases.csv; by default the one in the data folder.
-
-    Returns
-    -------
-    Published
+    """The published cases, from the table in the data folder or another of its layout.
 
     Raises
     ------
@@ -79,34 +51,29 @@ def load_published(path: str | os.PathLike | None = None) -> Published:
         If it is damaged, or a value makes no sense.
     """
     path = datasets.path("rruff325") if path is None else path
+    top, probability = ([f"published_{k}{i}" for i in range(1, N_TOP + 1)] for k in ("top", "prob"))
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        mineral = np.array([row["mineral"] for row in rows], dtype=str)
+        table = pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
+        mineral = table["mineral"].to_numpy(str)
         found = Published(
-            case_id=np.array([row["case_id"] for row in rows], dtype=str),
+            case_id=table["case_id"].to_numpy(str),
             mineral=mineral,
             family=mineral,
-            label=np.array([int(row["extinction_group"]) for row in rows]) - 1,
-            rwp=np.array([float(row["rwp"]) for row in rows]),
-            severity=np.array([row["severity"] for row in rows], dtype=str),
-            top=_five(rows, "published_top", int) - 1,
-            probability=_five(rows, "published_prob", float),
+            label=table["extinction_group"].to_numpy(np.int64) - 1,
+            rwp=table["rwp"].to_numpy(float),
+            severity=table["severity"].to_numpy(str),
+            top=table[top].to_numpy(np.int64) - 1,
+            probability=table[probability].to_numpy(float),
         )
     except FileNotFoundError:
         raise datasets.MissingData(f"{path} does not exist.") from None
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise XrdlibError(
             f"{path} is not a readable table of published predictions ({error}); get it again."
         ) from None
     if problem := _problem(found):
         raise XrdlibError(f"{path}: {problem}; get the table again.")
     return found
-
-
-def _five(rows, column, kind):
-    """(n, 5) values of the numbered columns of one name."""
-    return np.array([[kind(row[f"{column}{k}"]) for k in range(1, N_TOP + 1)] for row in rows])
 
 
 def _problem(cases):

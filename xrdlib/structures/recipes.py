@@ -9,91 +9,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..base import records
-from ..base.errors import XrdlibError
 from ..base.paths import table
 from ..symmetry import groups
 from ..symmetry.wyckoff import positions
 from .minerals import fitted
 
-
-@dataclass(frozen=True)
-class CrystalRanges:
-    """Limits of random crystals; what lies within follows published structures (`minerals`).
-
-    Attributes
-    ----------
-    max_sites : int
-        Atoms of the asymmetric unit.
-    max_atoms : int
-        Per cell; at least 192, so that every position of every group can be used.
-    volume_spread : float
-        Standard deviation of the logarithm of the cell volume about the sum over its atoms of
-        `minerals.table`'s volumes.
-    max_volume : float
-        Of the cell, cubic angstrom; a crystal's own limit lies up to 20 % below it.
-    min_distance, radius_fraction : float
-        No two atoms come closer than the larger of `min_distance` (angstrom) and
-        `radius_fraction` of the sum of their covalent radii, but never is more asked than half
-        the cell's smallest width, up to which nearest images are exact.
-    min_width : float
-        Smallest distance between opposite faces of a cell, angstrom.
-    partial, min_occupancy : float
-        Probability that a site is partly occupied, and the least occupancy it then has.
-    """
-
-    max_sites: int = 12
-    max_atoms: int = 250
-    volume_spread: float = 0.12
-    max_volume: float = 4000.0
-    min_distance: float = 1.4
-    radius_fraction: float = 0.55
-    min_width: float = 2.4
-    partial: float = 0.12
-    min_occupancy: float = 0.3
-
-    def __post_init__(self) -> None:
-        positive = (self.max_sites, self.min_distance, self.min_width, self.max_volume)
-        if min(positive) <= 0 or self.max_atoms < 192 or not 0 < self.min_occupancy <= 1:
-            raise XrdlibError(
-                "CrystalRanges needs positive sizes, max_atoms of 192 or more, and a min_occupancy "
-                "above 0 and at most 1."
-            )
+# Limits of random crystals; what lies within follows published structures (`minerals`).
+MAX_SITES = 12  # atoms of the asymmetric unit
+MAX_ATOMS = 250  # of the cell; 192 would do for every position of every group
 
 
 @dataclass
 class Recipes(records.Ragged):
-    """Ragged record of r recipes; `records.concatenate` joins several.
+    """Ragged record of r recipes; `records.concatenate` joins several."""
 
-    Attributes
-    ----------
-    space_group : ndarray, (r,) int16
-    start : ndarray, (r + 1,) int64
-        Offsets of each recipe's sites.
-    position : ndarray, (m,) int16
-        Index of `wyckoff.positions` of each site; those without free coordinates come first.
-    label : ndarray, (m,) int8
-        Sites of one label hold one element; label 0 has the most atoms.
-    weight : ndarray, (r,) int32
-        How often it was proposed, and so is used beside others of its space group.
-    """
-
-    space_group: np.ndarray
-    start: np.ndarray
+    space_group: np.ndarray  # (r,) int16
+    start: np.ndarray  # (r + 1,) int64: offsets of each recipe's sites
+    # (m,) int16: index of `wyckoff.positions` of each site; those without freedom come first
     position: np.ndarray
-    label: np.ndarray
-    weight: np.ndarray
+    label: np.ndarray  # (m,) int8: sites of one label hold one element; label 0 has most atoms
+    weight: np.ndarray  # (r,) int32: how often proposed, and so used beside others of its group
 
     ROWS = ("position", "label")
 
 
 def shipped() -> Recipes:
-    """The verified recipes of tables/recipes.json, written by `xrdlib derive recipes`.
-
-    Returns
-    -------
-    Recipes
-        Of all 230 space groups.
-    """
+    """The verified recipes of all 230 space groups, of tables/recipes.json."""
     rows = table("recipes.json")
     recipes = [(int(number), recipe) for number, row in rows.items() for recipe in row]
     sites = np.concatenate([np.reshape(recipe[1:], (-1, 2)) for _, recipe in recipes])
@@ -106,15 +47,13 @@ def shipped() -> Recipes:
     )
 
 
-def propose(
-    space_group: int, n: int, rng: np.random.Generator, ranges: CrystalRanges
-) -> list[tuple]:
+def propose(space_group: int, n: int, rng: np.random.Generator) -> list[tuple]:
     """n recipes that may or may not have the symmetry of their space group.
 
     Each is a sorted tuple of (freedom, position, label) of its sites.
     """
     shape = _shape(space_group)
-    return [_proposal(shape, rng, ranges) for _ in range(n)]
+    return [_proposal(shape, rng) for _ in range(n)]
 
 
 def collect(space_group: int, proposals: list[tuple]) -> Recipes:
@@ -140,13 +79,13 @@ def _shape(space_group):
     return multiplicity, freedom, weight, *fitted()["sites"][system]
 
 
-def _proposal(shape, rng, ranges):
+def _proposal(shape, rng):
     multiplicity, freedom, weight, mean, spread = shape
-    wanted = np.clip(np.rint(np.exp(mean + spread * rng.standard_normal())), 1, ranges.max_sites)
+    wanted = np.clip(np.rint(np.exp(mean + spread * rng.standard_normal())), 1, MAX_SITES)
     chosen, total = [], 0
     while len(chosen) < wanted:
         fits = (freedom > 0) | ~np.isin(np.arange(len(freedom)), chosen)
-        fits &= multiplicity <= ranges.max_atoms - total
+        fits &= multiplicity <= MAX_ATOMS - total
         if not fits.any():
             break
         share = np.exp(weight - weight[fits].max()) * fits

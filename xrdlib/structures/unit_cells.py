@@ -1,5 +1,6 @@
 """Unit cells filled from an asymmetric unit, and compositions that are too crowded to be true."""
 
+from collections import Counter
 from functools import cache
 
 import gemmi
@@ -12,11 +13,8 @@ from .entries import Entry, Unreadable, element
 from .overlap import FULL, overlap
 
 CONTACT = 1.0  # angstrom; no two atoms but hydrogen are nearer than that
-
 SAME_POSITION = 0.01  # angstrom; images of a site that are closer are one atom
-
 SYMPREC = 0.01  # angstrom; tolerance of the symmetry that spglib detects
-
 METRIC = 1e-3  # relative tolerance of a metric that a rotation should leave as it is
 
 
@@ -29,13 +27,9 @@ def stated_space_group(symbol: str, operators: tuple[str, ...]) -> int:
     rotations, translations = _parsed(operators)
     kind = spglib.get_spacegroup_type_from_symmetry(rotations, translations, symprec=1e-4)
     # A list of operators that is no group is matched to one of its subgroups.
-    if kind and _order(rotations) == _order(operations(kind.number)[0]):
+    if kind and len({*map(bytes, rotations)}) == len({*map(bytes, operations(kind.number)[0])}):
         return kind.number
     return 0
-
-
-def _order(rotations):
-    return len(np.unique(rotations, axis=0))
 
 
 def expand(
@@ -69,10 +63,6 @@ def _parsed(operators):
 
 def fill(entry: Entry) -> dict:
     """Atoms of the unit cell, lattice, rotations and detected symmetry of one structure.
-
-    Parameters
-    ----------
-    entry : entries.Entry
 
     Returns
     -------
@@ -126,13 +116,7 @@ def fill(entry: Entry) -> dict:
 
 
 def _symmetric(lattice, rotations):
-    """The lattice, its published digits rounded so that all rotations W keep its metric M.
-
-    Raises
-    ------
-    Unreadable
-        If some W^T M W differs from M by more than rounding.
-    """
+    """The lattice, its published digits rounded so that all rotations W keep its metric M."""
     metric = lattice @ lattice.T
     turned = rotations.transpose(0, 2, 1) @ metric @ rotations
     length = np.sqrt(np.diag(metric))
@@ -172,9 +156,9 @@ def difference(first: dict[str, float], second: dict[str, float]) -> float:
     for amounts in (first, second):
         heavy = {e: n for e, n in amounts.items() if gemmi.Element(e).atomic_number > 1}
         total = sum(heavy.values()) or 1.0
-        fractions.append({element: n / total for element, n in heavy.items()})
+        fractions.append(Counter({element: n / total for element, n in heavy.items()}))
     one, other = fractions
-    return sum(abs(one.get(e, 0.0) - other.get(e, 0.0)) for e in one.keys() | other.keys()) / 2
+    return sum(abs(one[e] - other[e]) for e in one.keys() | other.keys()) / 2
 
 
 def crowded(
@@ -187,21 +171,14 @@ def crowded(
 ) -> bool:
     """Whether atoms of two places, hydrogen apart, are closer than `CONTACT` and both are there.
 
-    Parameters
-    ----------
-    elements, frac, occupancy : n str, (n, 3) and (n,)
-        The asymmetric unit.
-    rotations, translations : ndarray, (k, 3, 3) and (k, 3)
-        All operations x' = W x + w.
-    lattice : ndarray, (3, 3)
-        Rows a, b, c in angstrom.
+    Elements, coordinates (n, 3) and occupancies (n,) are those of the asymmetric unit, `rotations`
+    (k, 3, 3) and `translations` (k, 3) all operations; the lattice has rows in angstrom.
     """
     heavy = np.array([gemmi.Element(element).atomic_number > 1 for element in elements])
     frac, occupancy = frac[heavy], occupancy[heavy]
     both = occupancy[:, None] + occupancy > FULL
     for rotation, translation in zip(rotations, translations, strict=True):
-        apart = (frac @ rotation.T + translation)[:, None] - frac
-        distance = np.linalg.norm((apart - np.rint(apart)) @ lattice, axis=2)
+        distance = _distances(frac @ rotation.T + translation, frac, lattice)
         # What shares a place is no contact: an atom and its image, or a mixed site.
         if (both & (distance > 0.02) & (distance < CONTACT)).any():
             return True

@@ -3,29 +3,25 @@
 Every variant learns from scratch unless it says otherwise, on the stream of stage 2; its
 temperature, prior weight and fusion are fitted on calibration patterns.
 
-Two trainings that read the same patterns are compared pattern by pattern, so the interval of a
-difference is narrower than the difference of two intervals. Intervals resample both mineral
-families and seeds: trainings that differ in the seed alone can differ a lot.
+All trainings begin on a plateau on which they know the class frequencies and nothing of the
+pattern. One that has not left it decides nothing: its seed is left out of every comparison.
 """
 
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy import ndarray
 
-from ..base import files, paths
-from ..base.errors import XrdlibError
 from ..learning import calibrate, outcomes, priors, stages
 from ..learning.experiment import PatternSet, stage2_stream
-from ..learning.metrics import check, credit, log_likelihood, resamples
-from ..simulation.stream import PatternStream
-from ..symmetry.groups import N_GROUPS, N_SPACE_GROUPS, group_of_space_group
+from ..symmetry.groups import N_GROUPS, group_of_space_group
+from . import graph_errors
+from .comparison import SCORES, changes, corrected, interval, per_pattern, validity
 from .trainings import Training, run
 
 BASE = "as it is"
-SCORES = ("top1", "top5", "bits")
+PLATEAU = 0.05  # bits over the prior on balanced patterns, below which nothing was learned
 
 # Of the physics that the paper is about; these are trained with every seed, the others with two.
 PHYSICS = {
@@ -35,18 +31,16 @@ PHYSICS = {
     "neither": {"model": {"coordinate_channel": False, "physics_position": False}},
     "no rule head": {"model": {"rule_head": False}},
 }
-SHAPE = {
-    "patches of 1 degree": {"model": {"stem": "patch", "patch": 25}},
-    "half the width": {"model": {"width": 48}},
-    "230 space groups": {"model": {"rule_head": False, "classes": N_SPACE_GROUPS}},
-}
 DATA = {
     "random crystals alone": {"changes": {"stage2": {"random_share": 1.0}}},
     "minerals alone": {"changes": {"stage2": {"random_share": 0.0}}},
     "no texture": {"changes": {"stage2": {"realism": {"no_texture": 1.0}}}},
 }
-# The paper's second stage starts from the balanced first one.
+# The paper's second stage starts from the balanced first one; the first of these sees as many
+# patterns in all, without a first stage.
+LONGER = "stage 2 alone, as many patterns"
 CURRICULUM = {
+    LONGER: {},
     "after stage 1: no texture": {"start": "stage1", **DATA["no texture"]},
     "after stage 1: all textured": {
         "start": "stage1",
@@ -54,47 +48,17 @@ CURRICULUM = {
     },
     "after stage 1: mixed": {"start": "stage1"},
 }
-VARIANTS = PHYSICS | SHAPE | DATA | CURRICULUM
+VARIANTS = PHYSICS | DATA | CURRICULUM
 # Variants that are also compared with another than the base.
 PAIRS = {
-    "230 space groups": "no rule head",
     "after stage 1: no texture": "after stage 1: mixed",
     "after stage 1: all textured": "after stage 1: mixed",
+    "after stage 1: mixed": LONGER,
 }
+# The paper's table 5, so far as size allows: no texture, texture alone, two mixtures.
+TEXTURE = ("after stage 1: no texture", "after stage 1: all textured", "after stage 1: mixed", BASE)
 
 _FEWER = 2  # seeds of variants other than `PHYSICS`
-
-
-class SpaceGroupStream:
-    """A stream of the same patterns labelled with their space groups, 0..229."""
-
-    def __init__(self, stream: PatternStream) -> None:
-        self.stream = stream
-        self.config = {**stream.config, "target": "space groups"}
-        self.class_probabilities = stream.class_probabilities
-
-    def part(self, rank: int, count: int) -> "SpaceGroupStream":
-        """As `PatternStream.part`."""
-        return SpaceGroupStream(self.stream.part(rank, count))
-
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Network input (batch, grid.size) float32 and space groups less one (batch,) int64.
-
-        Raises
-        ------
-        XrdlibError
-            If the space group of a crystal is not known.
-        """
-        x, label = self.stream.batch(step)
-        space_group = self.stream.crystals(self.stream.numbers(step)).space_group.astype(np.int64)
-        if space_group.min() < 1:
-            raise XrdlibError("A crystal has no space group; train on extinction groups instead.")
-        return x, torch.from_numpy(space_group - 1).to(label.device)
-
-
-def space_group_stream(config: SimpleNamespace, batch: int) -> SpaceGroupStream:
-    """The stream of stage 2 with space groups as labels."""
-    return SpaceGroupStream(stage2_stream(config, batch))
 
 
 def collapse(logp: ndarray) -> ndarray:
@@ -103,23 +67,22 @@ def collapse(logp: ndarray) -> ndarray:
     Each is that of the sum over the members of a group.
     """
     members = group_of_space_group()[1:] - 1
-    found = np.full((len(logp), N_GROUPS), -np.inf)
+    collapsed = np.full((len(logp), N_GROUPS), -np.inf)
     for column, group in enumerate(members):
-        found[:, group] = np.logaddexp(found[:, group], np.asarray(logp)[:, column])
-    return found
+        collapsed[:, group] = np.logaddexp(collapsed[:, group], np.asarray(logp)[:, column])
+    return collapsed
 
 
 def trainings(config: SimpleNamespace) -> list[Training]:
     """All trainings of the study, seed by seed."""
-    section = config.studies.ablations
-    found = []
+    section, every = config.studies.ablations, []
+    before = config.stage1.steps * config.stage1.batch
     for number in range(section.seeds):
         for name in VARIANTS if number < _FEWER else PHYSICS:
             change = VARIANTS[name]
-            whole = change.get("model", {}).get("classes") == N_SPACE_GROUPS
-            stream = space_group_stream if whole else stage2_stream
-            found.append(Training(name, number, section.patterns, stream, **change))
-    return found
+            patterns = section.patterns + (before if name == LONGER else 0)
+            every.append(Training(name, number, patterns, stage2_stream, **change))
+    return every
 
 
 def train_one(config: SimpleNamespace, training: Training, look: bool = False) -> tuple:
@@ -133,53 +96,60 @@ def predictions(config: SimpleNamespace, sets: dict[str, PatternSet], prior: dic
     `prior` is results/PROFILE/prior.json here and below.
 
     Rows have training; seconds; precision; evidence, by set (rule, aux) with the training prior
-    divided out; calibration.
+    divided out; calibration; learned, see `learned`; valid, of `TEXTURE` (`comparison.validity`).
     """
-    chosen_on, found = prior["chosen_on"], []
+    chosen_on, rows = prior["chosen_on"], []
     for training in trainings(config):
         model, history, stream = train_one(config, training)
         own = stages.training_prior(stream)
-        evidence = {}
+        evidence, valid = {}, {}
         for name, patterns in sets.items():
             heads = stages.predict(model, patterns)
-            if heads["aux"].shape[1] == N_SPACE_GROUPS:
-                heads["aux"] = collapse(heads["aux"])
             evidence[name] = tuple(
                 priors.divide_out(heads[head], own) if head in heads else None
                 for head in outcomes.HEADS
             )
+            if training.name in TEXTURE and name != outcomes.BALANCED:
+                valid[name] = validity(model, patterns)
         fit = outcomes.fit(evidence[chosen_on], sets[chosen_on].label, prior["minerals"])
         about = {"training": training, "seconds": history.seconds, "calibration": fit}
-        found.append({**about, "precision": history.precision, "evidence": evidence})
-    return found
+        about |= {"learned": learned(evidence, sets), "valid": valid}
+        rows.append({**about, "precision": history.precision, "evidence": evidence})
+    return rows
 
 
-def per_pattern(logp: ndarray, labels: ndarray, null: ndarray) -> dict[str, ndarray]:
-    """What each pattern adds to `SCORES` (top1, top5 in percent; bits over the null), (n,) each."""
-    logp, labels = check(logp, labels)
-    gain = log_likelihood(logp, labels) - np.log(np.asarray(null))[labels]
-    hits = {f"top{k}": 100 * credit(logp, labels, k) for k in (1, 5)}
-    return hits | {"bits": gain / np.log(2)}
+def learned(evidence: dict[str, tuple], sets: dict[str, PatternSet]) -> float | None:
+    """Bits over equal odds on balanced patterns, at the temperature that suits these best.
+
+    On the plateau they are nought at any temperature. None without balanced patterns.
+    """
+    if outcomes.BALANCED not in sets:
+        return None
+    heads, labels = evidence[outcomes.BALANCED], sets[outcomes.BALANCED].label
+    flat = np.full(N_GROUPS, 1 / N_GROUPS)
+    logp = outcomes.fit(heads, labels, flat).apply(*heads, np.zeros(N_GROUPS))
+    return float(per_pattern(logp, labels, flat)["bits"].mean())
 
 
 def scored(
     predictions: list[dict], sets: dict[str, PatternSet], prior: dict, subset: str
-) -> dict[str, dict[str, ndarray]]:
+) -> pd.DataFrame:
     """Scores of every training on every pattern of a set, calibrated.
 
-    By variant, then by score, an ndarray (seeds, n).
+    Indexed by variant and seed: "learned" (bits), and of each of `SCORES` an ndarray (n,).
     """
-    null, found = outcomes.told_of(subset, prior)[1], {}
+    null, rows = outcomes.told_of(subset, prior)[1], {}
     for one, logp in _calibrated(predictions, prior, subset):
-        found.setdefault(one.name, []).append(per_pattern(logp, sets[subset].label, null))
-    return {
-        name: {score: np.array([v[score] for v in values]) for score in SCORES}
-        for name, values in found.items()
-    }
+        about = one["training"].name, one["training"].seed
+        values = per_pattern(logp, sets[subset].label, null)
+        rows[about] = {"learned": one["learned"], **values}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.index = pd.MultiIndex.from_tuples(rows, names=["variant", "seed"])
+    return table
 
 
 def table(
-    scores: dict,
+    scores: pd.DataFrame,
     families: ndarray,
     base: str,
     pairs: dict[str, str] | None = None,
@@ -189,35 +159,85 @@ def table(
     """A row a variant: mean over seeds, every seed, and the difference from the base.
 
     The variants of `scored`, of n families, are compared with `base` seed by seed, and those in
-    `pairs` also with another one.
+    `pairs` also with another one. Seeds of which either training has not left the plateau are left
+    out of a comparison.
 
-    Rows have variant, seeds, n, n_families; for each of `SCORES` NAME (mean), NAME_seeds (of each
-    seed), NAME_ci95 (families and seeds resampled), NAME_change and NAME_change_ci95 (null for the
-    base); against: such changes by the other variant of a pair.
+    Rows have variant, seeds, n, n_families; learned (bits of each seed) and stuck (seeds that are
+    on the plateau); for each of `SCORES` NAME (mean), NAME_seeds (of each seed), NAME_ci95
+    (families and seeds resampled), and `comparison.changes` from the base; pairs, the number of
+    seeds that these rest on; against: such changes, with pairs, by the other variant of a pair.
     """
-    options = {"families": families, "n_boot": n_boot, "seed": seed}
-    rows = []
-    for variant, values in scores.items():
-        row = {"variant": variant, "seeds": len(values["top1"]), "n": len(families)}
-        row["n_families"] = len(np.unique(families))
-        for score, by_seed in values.items():
-            row[score] = by_seed.mean()
-            row[f"{score}_seeds"] = by_seed.mean(axis=1).tolist()
-            row[f"{score}_ci95"] = interval(by_seed, **options)
-        row |= _change(values, None if variant == base else scores[base], options)
+    options, rows = {"families": families, "n_boot": n_boot, "seed": seed}, []
+
+    def change(variant, other):
+        both = [scores.loc[name] for name in (variant, other)]
+        free = [frame.index[~(frame["learned"].astype(float) < PLATEAU)] for frame in both]
+        seeds = free[0].intersection(free[1])
+        values = [{k: _stacked(frame.loc[seeds], k) for k in SCORES} for frame in both]
+        return {"pairs": len(seeds), **changes(*values, **options)}
+
+    for variant, own in scores.groupby("variant", sort=False):
+        row = {"variant": variant, "seeds": len(own), "n": len(families)}
+        row |= {"n_families": len(np.unique(families)), "learned": own["learned"].tolist()}
+        row["stuck"] = int((own["learned"].astype(float) < PLATEAU).sum())
+        for score in SCORES:
+            values = _stacked(own, score)
+            row[score] = values.mean()
+            row[f"{score}_seeds"] = values.mean(axis=1).tolist()
+            row[f"{score}_ci95"] = interval(values, **options)
+        nothing = dict.fromkeys(f"{k}_change{end}" for k in SCORES for end in ("", "_ci95", "_p"))
+        row |= {"pairs": 0, **nothing} if variant == base else change(variant, base)
         other = (pairs or {}).get(variant)
-        row["against"] = {other: _change(values, scores[other], options)} if other else {}
+        row["against"] = {other: change(variant, other)} if other else {}
         rows.append(row)
     return rows
 
 
-def interval(values: ndarray, families: ndarray, n_boot: int = 1000, seed: int = 0) -> list[float]:
-    """95 % interval of the mean of values (seeds, n), both families and seeds resampled."""
-    weights = np.concatenate(list(resamples(families, n_boot, seed)))
-    means = weights @ values.T / weights.sum(axis=1, keepdims=True)
-    chosen = np.random.default_rng(seed).integers(len(values), size=means.shape)
-    drawn = np.take_along_axis(means, chosen, axis=1).mean(axis=1)
-    return np.percentile(drawn, [2.5, 97.5]).tolist()
+def correct(tables: dict[str, list[dict]]) -> None:
+    """Correct the differences in bits for the number of all comparisons on all sets (Holm)."""
+    every = [row for rows in tables.values() for row in rows]
+    corrected([*every, *(pair for row in every for pair in row["against"].values())])
+
+
+def _stacked(frame, score):
+    return np.array(frame[score].tolist())
+
+
+def errors(
+    predictions: list[dict],
+    sets: dict[str, PatternSet],
+    prior: dict,
+    subset: str,
+    n_permutations: int = 1000,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> dict:
+    """What texture in training does to errors on the graph: the paper's table 5, of `TEXTURE`.
+
+    Gives "models", of the first seed, each as from `graph_errors.study` with "valid" (percent,
+    `comparison.validity`), and "texture": `graph_errors.contrast` from no texture to each other
+    variant, over all seeds.
+    """
+    null, own = outcomes.told_of(subset, prior)[1], sets[subset]
+    models, first = [], {}
+    for one, logp in _calibrated(predictions, prior, subset):
+        name = one["training"].name
+        if name not in TEXTURE:
+            continue
+        if name not in first:
+            arrays = (logp, own.label, own.family, null, n_permutations, n_boot, seed)
+            model = graph_errors.study(name, subset, *arrays)
+            models.append(model | {"valid": one["valid"].get(subset), "learned": one["learned"]})
+        first.setdefault(name, []).append(logp.argmax(axis=1))
+    guesses = {name: np.array(rows) for name, rows in first.items()}
+    bare = guesses.pop(TEXTURE[0])
+    return {
+        "models": models,
+        "texture": {
+            name: graph_errors.contrast(bare, guess, own.label, own.family, n_boot, seed)
+            for name, guess in guesses.items()
+        },
+    }
 
 
 def decoded(
@@ -231,7 +251,7 @@ def decoded(
     chosen_on, labels = prior["chosen_on"], sets[subset].label
     with_prior = outcomes.prior_ratio(target)
     without = np.zeros_like(with_prior)
-    found = []
+    rows = []
     for one in predictions:
         if one["training"].name not in names:
             continue
@@ -246,67 +266,24 @@ def decoded(
         }
         for way, (calibration, ratio) in ways.items():
             values = per_pattern(calibration.apply(*heads[subset], ratio), labels, null)
-            means = {score: value.mean() for score, value in values.items()}
             about = {"variant": one["training"].name, "decoding": way, "n": len(labels)}
-            found.append(about | means)
-    means = pd.DataFrame(found).groupby(["variant", "decoding", "n"], sort=False).mean()
+            rows.append(about | {score: value.mean() for score, value in values.items()})
+    means = pd.DataFrame(rows).groupby(["variant", "decoding", "n"], sort=False).mean()
     return means.reset_index().to_dict("records")
 
 
 def nulls(sets: dict[str, PatternSet], prior: dict, subsets: list[str]) -> dict[str, dict]:
     """The prior-only scores of sets: by set n, top1, top5 (percent), bits (0)."""
-    found = {}
+    rows = {}
     for name in subsets:
         labels, null = sets[name].label, outcomes.told_of(name, prior)[1]
         values = per_pattern(np.tile(np.log(null), (len(labels), 1)), labels, null)
-        found[name] = {"n": len(labels)} | {key: v.mean() for key, v in values.items()}
-    return found
-
-
-def write_predictions(
-    config: SimpleNamespace,
-    predictions: list[dict],
-    sets: dict[str, PatternSet],
-    prior: dict,
-    subsets: list[str],
-) -> None:
-    """Write results/PROFILE/ablations.parquet: first group and log-likelihood, calibrated.
-
-    A row for each training and pattern.
-    """
-    parts = []
-    for subset in subsets:
-        labels = sets[subset].label
-        for training, logp in _calibrated(predictions, prior, subset):
-            found = {
-                "pattern": np.arange(len(labels), dtype=np.int16),
-                "label": (labels + 1).astype(np.int8),
-                "first": (logp.argmax(axis=1) + 1).astype(np.int8),
-                "log_likelihood": log_likelihood(logp, labels).astype(np.float32).round(4),
-            }
-            about = {"subset": subset, "variant": training.name, "seed": training.seed}
-            parts.append(pd.DataFrame(about | found))
-    whole = pd.concat(parts, ignore_index=True)
-    whole = whole.astype({"subset": "category", "variant": "category"})
-    with files.replacing(paths.results(config.profile) / "ablations.parquet") as file:
-        whole.to_parquet(file, index=False)
+        rows[name] = {"n": len(labels)} | {key: v.mean() for key, v in values.items()}
+    return rows
 
 
 def _calibrated(predictions, prior, subset):
     """Each training with its calibrated log-probabilities on a set, (n, 99)."""
     ratio = outcomes.prior_ratio(outcomes.told_of(subset, prior)[0])
     for one in predictions:
-        yield one["training"], one["calibration"].apply(*one["evidence"][subset], ratio)
-
-
-def _change(values, reference, options):
-    """Differences of scores on the same patterns, over the seeds that both have."""
-    found = {}
-    for score, by_seed in values.items():
-        found[f"{score}_change"] = found[f"{score}_change_ci95"] = None
-        if reference is not None:
-            n = min(len(by_seed), len(reference[score]))
-            change = by_seed[:n] - reference[score][:n]
-            found[f"{score}_change"] = change.mean()
-            found[f"{score}_change_ci95"] = interval(change, **options)
-    return found
+        yield one, one["calibration"].apply(*one["evidence"][subset], ratio)

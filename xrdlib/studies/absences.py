@@ -1,11 +1,16 @@
-"""Places of absent reflections in a pattern, and places that match them where nothing can be.
+"""Places of absent reflections in a pattern, and what an answer makes of a line put there.
 
 A *diagnostic* absence is a reflection of the cell that the true group forbids and that another
 plausible group of the same crystal system allows. It is compared with places on both sides of it
 where the cell has no reflection at all, weighed so that what changes evenly with the angle cancels.
+
+A line added at a diagnostic absence speaks against the true group. A line where the cell has no
+reflection is a foreign one, and a line upon an allowed one is nothing new: a reader of absences
+would mind the first and not the others.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -13,10 +18,13 @@ import torch
 from numpy import ndarray
 
 from ..base.errors import XrdlibError
-from ..base.patterns import CU_KA1
+from ..base.patterns import CU_KA1, Grid, normalise
 from ..base.records import Reflections
 from ..identification.cell_evidence import lines
 from ..identification.peaks import profile
+from ..learning import decode, priors
+from ..learning.statistics import compare
+from ..simulation.diffraction import WAVELENGTHS
 from ..symmetry import cells, groups
 from .specimens import Specimens, absent, allowed, grid_of, powder_lines, regridded
 
@@ -27,6 +35,12 @@ MOST_LINES = 1000  # in reach; with more, hardly any place is empty
 REACH, SIMILAR_GAP = 10.0, 0.5  # degrees; how far controls may differ in place and in gap
 FAR = 2.0  # degrees; all lines this far away and farther are the same to a token
 FOREIGN = 0.25  # degrees from an allowed line; other peaks are foreign
+FWHM = 0.12  # degrees
+HEIGHTS = (0.02, 0.1)  # of the strongest line
+MOST = 2  # absences of a pattern that are tried
+AT = ("absence", "empty", "line")  # where a line is added
+
+_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -44,8 +58,6 @@ class Places:
     allowed: ndarray  # all lines that the true group allows
     absent: ndarray  # those it forbids
     width: float  # of a token, degrees
-    empty: ndarray  # tokens without any reflection of the cell, allowed or not
-    gap: ndarray  # (tokens,) from each centre to the nearest visible line, `FAR` at most
 
     def __len__(self) -> int:
         return len(self.diagnostic)
@@ -69,7 +81,7 @@ def located(
     grid = grid_of(model)
     subjects = regridded(subjects, grid)
     edges, width = tokens(model)
-    found = []
+    every = []
     for i, intensity in enumerate(subjects.intensity):
         crystal = subjects.crystals.take([i])
         stop = grid.two_theta[np.flatnonzero(intensity)[-1]]
@@ -78,9 +90,9 @@ def located(
             peaks = grid.two_theta[profile(intensity, grid.step).peaks]
             unexplained = np.abs(peaks[:, None] - here.allowed).min(axis=1) > FOREIGN
             here = places(crystal, edges, width, prior, stop, peaks[unexplained])
-        found.append(here)
-    kept = np.array([i for i, here in enumerate(found) if here is not None], dtype=np.int64)
-    return subjects.take(kept), [found[i] for i in kept]
+        every.append(here)
+    kept = np.array([i for i, here in enumerate(every) if here is not None], dtype=np.int64)
+    return subjects.take(kept), [every[i] for i in kept]
 
 
 def places(
@@ -120,21 +132,21 @@ def places(
     bright = np.flatnonzero(inside & _holds(edges, width, place[seen]))
     if not len(bright):
         return None
-    found = {}
+    by_token = {}
     first = np.unique(line, return_index=True)[1]
     for at in np.flatnonzero(~there):
         token = int((angle[at] - edges[0]) // width)
         who = tuple(name for name, state in rivals.items() if state[at])
-        if not who or token >= len(edges) or not free[token] or token in found:
+        if not who or token >= len(edges) or not free[token] or token in by_token:
             continue
         if (match := matched(token, empty, gap, width)) is not None:
             lit = bright[np.abs(bright - token).argmin()]
             beside = place[seen][np.abs(place[seen] - angle[at]).argmin()]
-            found[token] = (token, angle[at], hkl[first[at]], *match, lit, beside, who)
-    if not found:
+            by_token[token] = (token, angle[at], hkl[first[at]], *match, lit, beside, who)
+    if not by_token:
         return None
-    *columns, who = zip(*found.values(), strict=True)
-    rest = (list(who), angle[there], angle[~there], width, empty, gap)
+    *columns, who = zip(*by_token.values(), strict=True)
+    rest = (list(who), angle[there], angle[~there], width)
     return Places(*map(np.array, columns), *rest)
 
 
@@ -142,7 +154,8 @@ def matched(token: int, empty: ndarray, gap: ndarray, width: float) -> tuple | N
     """Empty tokens below and above a token, about as far from a visible line, and their weights.
 
     ((below, above), (weight, weight)), or None where there is none on one of the sides within
-    `REACH`; `empty`, `gap` and `width` as in `Places`.
+    `REACH`. `empty` are tokens without any reflection of the cell, `gap` (tokens,) goes from each
+    centre to the nearest visible line, `width` is that of a token, in degrees.
     """
     reach = (np.abs(empty - token) * width <= REACH) & (empty != token)
     alike = empty[reach & (np.abs(gap[empty] - gap[token]) <= SIMILAR_GAP)]
@@ -154,33 +167,103 @@ def matched(token: int, empty: ndarray, gap: ndarray, width: float) -> tuple | N
     return (low, high), (1 - share, share)
 
 
-def swapped(here: Places, other: Places) -> Places | None:
-    """The absences of another crystal looked for in this pattern: places that mean nothing in it.
+def reader(
+    model: torch.nn.Module, fusion: float, training_prior: ndarray
+) -> Callable[[torch.Tensor], ndarray]:
+    """A function from network input (B, size) to log-probabilities (B, 99) of a network.
 
-    With the other one's diagnostic tokens, those of them that are empty here and have controls
-    here; None where there are none. Both on the same tokens.
+    `fusion` is the weight of the rule head, 0..1; the training prior (99,) is divided out.
     """
-    found = []
-    for j, token in enumerate(other.diagnostic):
-        if token in here.empty and (match := matched(token, here.empty, here.gap, here.width)):
-            nearest = np.abs(here.diagnostic - token).argmin()
-            lit = here.line[nearest], here.line_angle[nearest]
-            found.append((token, other.angle[j], other.hkl[j], *match, *lit))
-    if not found:
-        return None
-    names = ("diagnostic", "angle", "hkl", "controls", "weights", "line", "line_angle")
-    columns = map(np.array, zip(*found, strict=True))
-    return replace(
-        here, rivals=[here.rivals[0]] * len(found), **dict(zip(names, columns, strict=True))
-    )
+
+    @torch.inference_mode()
+    def read(x):
+        parts = [decode.log_probs(model.eval()(part), fusion) for part in x.split(_BATCH)]
+        return priors.divide_out(torch.cat(parts).numpy(), training_prior)
+
+    return read
 
 
-def exchanged(found: list[Places], seed: int = 0) -> tuple[ndarray, list[Places]]:
-    """Absences looked for in other patterns, a null: rows that have places for some, and those."""
-    order = np.random.default_rng(seed).permutation(len(found))
-    pairs = [(i, swapped(found[i], found[j])) for i, j in enumerate(order) if i != j]
-    kept = [(i, here) for i, here in pairs if here is not None]
-    return np.array([i for i, _ in kept], dtype=np.int64), [here for _, here in kept]
+def line_profile(grid: Grid, angle: float, fwhm: float = FWHM) -> ndarray:
+    """A K-alpha doublet of unit height, half Gaussian and half Lorentzian, (grid.size,).
+
+    `angle` is 2theta of the K-alpha1 line; both in degrees.
+    """
+    sine = np.sin(np.radians(angle / 2)) * WAVELENGTHS["CuKa2"] / CU_KA1
+    second = 2 * np.degrees(np.arcsin(min(sine, 1.0)))
+    x = (grid.two_theta - np.array([[angle], [second]])) / (fwhm / 2)
+    shape = (np.exp(-np.log(2) * x**2) + 1 / (1 + x**2)) / 2
+    shape = shape[0] + shape[1] / 2
+    return shape / shape.max()
+
+
+def effects(
+    read: Callable,
+    specimens: Specimens,
+    places: list[Places],
+    heights: tuple[float, ...] = HEIGHTS,
+    most: int = MOST,
+) -> tuple[ndarray, ndarray]:
+    """How added lines move the odds of the true group against its rivals.
+
+    Lines of some `heights` (of the strongest) are added at absences, at most so many a pattern,
+    spread evenly over its range.
+
+    Returns
+    -------
+    change : ndarray, (k, len(heights), 3)
+        Change of ln p(true) - ln p(rivals that allow the absent line), in nats, for a line at the
+        absence, at empty places (weighted mean of the controls), and upon an allowed line.
+    owner : ndarray, (k,) int64
+        Specimen of each absence.
+    """
+    grid = specimens.grid
+    before = read(normalise(torch.from_numpy(specimens.intensity)))
+    change, owner = [], []
+    for i, here in enumerate(places):
+        true = int(specimens.crystals.group[i]) - 1
+        intensity = specimens.intensity[i]
+        for j in np.unique(np.linspace(0, len(here) - 1, min(most, len(here))).astype(int)):
+            rivals = np.array(here.rivals[j]) - 1
+            # The same place within the token, there and in the controls.
+            shift = (here.controls[j] - here.diagnostic[j]) * here.width
+            angles = [here.angle[j], *(here.angle[j] + shift), here.line_angle[j]]
+            added = np.array([line_profile(grid, angle) for angle in angles]) * intensity.max()
+            raw = intensity + np.array(heights)[:, None, None] * added
+            after = read(normalise(torch.from_numpy(raw.reshape(-1, grid.size))))
+            odds = _odds(after, true, rivals) - _odds(before[i : i + 1], true, rivals)
+            odds = odds.reshape(len(heights), len(angles))
+            empty = odds[:, 1:-1] @ here.weights[j]
+            change.append(np.column_stack([odds[:, 0], empty, odds[:, -1]]))
+            owner.append(i)
+    return np.array(change), np.array(owner)
+
+
+def intervened(
+    read: Callable, subjects: Specimens, places: list[Places], n_boot: int = 1000, seed: int = 0
+) -> list[dict]:
+    """Effect of added lines, a row a height.
+
+    Rows have "height", "n", "n_families"; for each of `AT` mean "change" of the log-odds in
+    nats with "change_ci95", and the "difference" between absence and empty place with
+    "difference_ci95" and "p".
+    """
+    change, owner = effects(read, subjects, places)
+    rows = []
+    for h, height in enumerate(HEIGHTS):
+        values = np.column_stack([change[:, h], change[:, h, 0] - change[:, h, 1]])
+        test = compare(values, subjects.family[owner], n_boot, seed=seed)
+        rows.append(
+            {
+                "height": height,
+                **{key: test[key] for key in ("n", "n_families")},
+                "change": dict(zip(AT, test["mean"], strict=False)),
+                "change_ci95": dict(zip(AT, test["ci95"], strict=False)),
+                "difference": test["mean"][-1],
+                "difference_ci95": test["ci95"][-1],
+                "p": test["p"][-1],
+            }
+        )
+    return rows
 
 
 @cache
@@ -199,14 +282,14 @@ def _fitting(label, cell, hkl, line, seen):
 
 def _rivals(label, cell, hkl, line, seen, prior):
     """Lines that each plausible group allows in settings that forbid no visible line."""
-    systems, found = groups.crystal_systems(), {}
+    systems, rivals = groups.crystal_systems(), {}
     for other in range(1, groups.N_GROUPS + 1):
         same = other != label and systems[other - 1] == systems[label - 1]
         if same and prior[other - 1] >= PLAUSIBLE:
             states = _fitting(other, cell, hkl, line, seen)
             if states:
-                found[other] = np.any(states, axis=0)
-    return found
+                rivals[other] = np.any(states, axis=0)
+    return rivals
 
 
 def _near(edges, width, angles):
@@ -217,3 +300,7 @@ def _near(edges, width, angles):
 def _holds(edges, width, angles):
     ordered = np.sort(angles)
     return np.searchsorted(ordered, edges + width) > np.searchsorted(ordered, edges)
+
+
+def _odds(logp, true, rivals):
+    return logp[:, true] - np.logaddexp.reduce(logp[:, rivals], axis=1)

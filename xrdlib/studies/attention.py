@@ -1,16 +1,21 @@
-"""Attention of a trained network: how much each token receives, per head and through all blocks."""
+"""Do attention heads, and the answer, look at absences? Tests of a network with their nulls."""
+
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from numpy import ndarray
 
 from ..base.patterns import normalise
+from ..learning.baselines import build
 from ..learning.model import Block, PhysicsTransformer
+from ..learning.statistics import compare, holm
 from ..symmetry import groups
-from .absences import Places, located, tokens
+from .absences import Places, intervened, located, reader, tokens
 from .specimens import Specimens
 
-SOURCES = ("class token", "all tokens")
+SURE = 0.05
+WORDS = ("does not hold", "holds in part", "holds")
 
 _BATCH = 16
 _EXAMPLES = 3
@@ -36,9 +41,8 @@ def maps(model: PhysicsTransformer, x: torch.Tensor) -> tuple[torch.Tensor, torc
 
     Returns
     -------
-    heads : Tensor, (B, depth, heads, 2, tokens)
-        Weight that each token of the pattern receives in each head: from the class token, and
-        from all tokens on average (`SOURCES`).
+    heads : Tensor, (B, depth, heads, tokens)
+        Weight that each token of the pattern receives from the class token in each head.
     rolled : Tensor, (B, tokens)
         Attention rollout: the product over blocks of half the mean over heads and half the
         identity, seen from the class token (Abnar & Zuidema, ACL 2020, section 3).
@@ -55,36 +59,11 @@ def maps(model: PhysicsTransformer, x: torch.Tensor) -> tuple[torch.Tensor, torc
             hook.remove()
     heads, rolled = [], None
     for block, given in zip(model.blocks, inputs, strict=True):
-        found = weights(block, given)
-        heads.append(torch.stack([found[:, :, 0, 1:], found[:, :, 1:, 1:].mean(2)], dim=2))
-        step = (found.mean(1) + torch.eye(found.shape[-1])) / 2
+        weight = weights(block, given)
+        heads.append(weight[:, :, 0, 1:])
+        step = (weight.mean(1) + torch.eye(weight.shape[-1])) / 2
         rolled = step if rolled is None else step @ rolled
     return torch.stack(heads, dim=1), rolled[:, 0, 1:]
-
-
-def looks(
-    model: PhysicsTransformer, subjects: Specimens, found: list[Places]
-) -> tuple[ndarray, ndarray, ndarray]:
-    """Attention at absences and at lines against matched empty tokens.
-
-    Subjects and places as from `absences.located`.
-
-    Gives, a row an absence, the logarithm of the ratio of attention at absences and at lines, (k,
-    depth * heads * 2 + 1) each, columns by block, head and source (`SOURCES`) and attention rollout
-    last; and the specimen of each absence, (k,).
-    """
-    parts = []
-    for part in normalise(torch.from_numpy(subjects.intensity)).split(_BATCH):
-        heads, rolled = maps(model, part)
-        parts.append(torch.cat([heads.flatten(1, 3), rolled[:, None]], dim=1).log())
-    absences, lines = [], []
-    for weight, here in zip(torch.cat(parts).double().numpy(), found, strict=True):
-        for j, token in enumerate(here.diagnostic):
-            empty = weight[:, here.controls[j]] @ here.weights[j]
-            absences.append(weight[:, token] - empty)
-            lines.append(weight[:, here.line[j]] - empty)
-    owner = np.repeat(np.arange(len(found)), [len(here) for here in found])
-    return np.array(absences), np.array(lines), owner
 
 
 def examples(
@@ -100,32 +79,30 @@ def examples(
     both in multiples of an even share; "allowed" angles, and "absent" angles and "hkl" of the
     diagnostic ones.
     """
-    subjects, found = located(subjects, model, prior, measured)
+    subjects, places = located(subjects, model, prior, measured)
     systems = np.array(groups.crystal_systems())[subjects.crystals.group.astype(int) - 1]
-    order = np.argsort([-len(here) for here in found], kind="stable")
+    order = np.argsort([-len(here) for here in places], kind="stable")
     first = np.unique(systems[order], return_index=True)[1]
     rows = [int(order[i]) for i in np.sort(first)[:_EXAMPLES]]
-    return [_example(model, subjects.take([i]), found[i]) for i in rows]
+    return [_example(model, subjects.take([i]), places[i]) for i in rows]
 
 
 def _example(model, one, here):
     x = normalise(torch.from_numpy(one.intensity))
     heads, rolled = maps(model, x)
     edges, width = tokens(model)
-    own = heads[0, :, :, 0].mean(dim=1)
     blocks = x.shape[1] // _EVERY
-    highest = x[0, : blocks * _EVERY].view(blocks, _EVERY).amax(1)
     symbol = groups.symbols()[int(one.crystals.group[0]) - 1]
     return {
         "title": f"{one.crystals.name[0]}, {symbol}",
         "subset": one.subset,
         "start": one.grid.start,
         "step": _EVERY * one.grid.step,
-        "intensity": highest.double().numpy().round(3),
+        "intensity": x[0, : blocks * _EVERY].view(blocks, _EVERY).amax(1).double().numpy().round(3),
         "first_edge": float(edges[0]),
         "width": width,
         "rollout": _of_even(rolled[0]),
-        "blocks": _of_even(own),
+        "blocks": _of_even(heads[0].mean(dim=1)),
         "allowed": here.allowed.round(2),
         "absent": here.angle.round(2),
         "hkl": here.hkl,
@@ -135,3 +112,149 @@ def _example(model, one, here):
 def _of_even(weight):
     """Attention (..., tokens) in multiples of an even share."""
     return (weight / weight.mean(dim=-1, keepdim=True)).double().numpy().round(2)
+
+
+def study(
+    title: str,
+    model: PhysicsTransformer,
+    metadata: dict,
+    subjects: Specimens,
+    measured: bool = False,
+    most: int = 50,
+    seeds: int = 2,
+    seed: int = 0,
+) -> dict | None:
+    """Attention and added lines of one network on one set of specimens.
+
+    `metadata` of a predictor: "calibration", "training_prior" and "minerals". In `measured`
+    patterns tokens with peaks that no line of the crystal explains are left out. Lines are added
+    to at most so many patterns, spread evenly over the specimens; `seeds` untrained networks are
+    the null.
+
+    Gives "network", "subset", "n" patterns, "n_families" and "n_absences"; "heads" (`head_rows`);
+    "untrained" (of each, the "largest" mean of a class token and how many heads are "more");
+    "intervention" and "intervention_untrained" (`absences.intervened`) and "verdict". None where
+    fewer than two families have diagnostic absences.
+    """
+    subjects, places = located(subjects, model, metadata["minerals"], measured)
+    if len(np.unique(subjects.family)) < 2:
+        return None
+    decoding = metadata["calibration"]["a"], metadata["training_prior"]
+    fresh = [build("physics", asdict(model.config), seed + k).eval() for k in range(seeds)]
+    some = np.unique(np.linspace(0, len(places) - 1, most).astype(int))
+    part = subjects.take(some), [places[i] for i in some]
+    result = {
+        "network": title,
+        "subset": subjects.subset,
+        "n": len(subjects),
+        "n_families": len(np.unique(subjects.family)),
+        "n_absences": sum(map(len, places)),
+        "heads": head_rows(model, subjects, places, seed),
+        "untrained": [_null(net, subjects, places, seed) for net in fresh],
+        "intervention": intervened(reader(model, *decoding), *part, seed=seed),
+        "intervention_untrained": intervened(reader(fresh[0], *decoding), *part, seed=seed),
+    }
+    return {**result, "verdict": verdict(result)}
+
+
+def head_rows(
+    model: PhysicsTransformer, subjects: Specimens, places: list[Places], seed: int = 0
+) -> list[dict]:
+    """A row a head: log-ratio of the class token's attention at absences, and at lines, to that
+    at matched empty tokens.
+
+    Subjects and places as from `absences.located`. Rows have "block" and "head" (from 1), and for
+    "absences" and "lines" the mean, "_ci95" and "_p" that holds for all heads together.
+    """
+    parts = []
+    for part in normalise(torch.from_numpy(subjects.intensity)).split(_BATCH):
+        parts.append(maps(model, part)[0].flatten(1, 2).log())
+    differences = {"absences": [], "lines": []}
+    for weight, here in zip(torch.cat(parts).double().numpy(), places, strict=True):
+        for j, token in enumerate(here.diagnostic):
+            empty = weight[:, here.controls[j]] @ here.weights[j]
+            differences["absences"].append(weight[:, token] - empty)
+            differences["lines"].append(weight[:, here.line[j]] - empty)
+    family = np.repeat(subjects.family, [len(here) for here in places])
+    rows = [
+        {"block": block + 1, "head": head + 1}
+        for block in range(model.config.depth)
+        for head in range(model.config.heads)
+    ]
+    for name, values in differences.items():
+        test = compare(np.array(values), family, seed=seed)
+        for k, row in enumerate(rows):
+            row[name] = round(test["mean"][k], 4)
+            row[f"{name}_ci95"] = np.round(test["ci95"][k], 4).tolist()
+            row[f"{name}_p"] = round(test["p_all"][k], 5)
+    return rows
+
+
+def verdict(result: dict) -> dict:
+    """What one network's tests say together.
+
+    Gives "more" and "less": heads whose class token gives absences significantly more or less
+    weight than empty places; "heads" of them in all; "untrained", the most that are `more` in a
+    network that has learned nothing; "largest_ratio" and "line_ratio" (largest ratio of weights to
+    empty places, of an absence and of a line); "answer_minds" (a line at an absence costs the true
+    group significantly more than one at an empty place); "word".
+    """
+    own = result["heads"]
+    largest = _highest_line(result)
+    minds = largest["p"] < SURE and largest["difference"] < 0
+    more, chance = _sure(own, 1), max((net["more"] for net in result["untrained"]), default=0)
+    return {
+        "heads": len(own),
+        "more": more,
+        "less": _sure(own, -1),
+        "untrained": chance,
+        "largest_ratio": float(np.exp(max(row["absences"] for row in own))),
+        "line_ratio": float(np.exp(max(row["lines"] for row in own))),
+        "answer_minds": bool(minds),
+        "word": WORDS[(more > chance) + minds],
+    }
+
+
+def together(tests: list[dict]) -> dict:
+    """What the tests of all networks and sets (`study`) say, corrected for their number.
+
+    Gives "tests", "heads" and "more" (sums over tests), "minded" (tests in which the answer minds a
+    line at an absence more than one at an empty place, p-values after Holm), "p_holm" (the
+    smallest), "word" and "text". "word" is "holds" if in every test heads attend or the answer
+    minds, "holds in part" if in some, else "does not hold".
+    """
+    rows = [{key: _highest_line(test)[key] for key in ("p", "difference")} for test in tests]
+    holm(rows)
+    minded = [row["p_holm"] < SURE and row["difference"] < 0 for row in rows]
+    verdicts = [test["verdict"] for test in tests]
+    yes = [a or own["more"] > own["untrained"] for a, own in zip(minded, verdicts, strict=True)]
+    sums = {
+        "tests": len(tests),
+        "heads": sum(own["heads"] for own in verdicts),
+        "more": sum(own["more"] for own in verdicts),
+        "minded": sum(minded),
+        "p_holm": min((row["p_holm"] for row in rows), default=None),
+        "word": WORDS[any(yes) + (any(yes) and all(yes))],
+    }
+    text = (
+        f"{sums['more']} of {sums['heads']} heads (networks and sets together) give diagnostic "
+        f"absences significantly more weight than empty places. In {sums['minded']} of "
+        f"{sums['tests']} tests a line at an absence costs the true group significantly more than "
+        "one at an empty place, after Holm's correction."
+    )
+    return {**sums, "text": text}
+
+
+def _highest_line(result):
+    """Effect of the highest line."""
+    return max(result["intervention"], key=lambda row: row["height"])
+
+
+def _sure(rows, sign):
+    """Heads that significantly prefer absences to empty places (1), or the other way (-1)."""
+    return sum(row["absences_p"] < SURE and sign * row["absences"] > 0 for row in rows)
+
+
+def _null(model, subjects, places, seed):
+    rows = head_rows(model, subjects, places, seed)
+    return {"largest": max(abs(row["absences"]) for row in rows), "more": _sure(rows, 1)}

@@ -24,7 +24,6 @@ from ..identification.whole_pattern import ERROR, fit
 from ..learning import experiment, metrics, nulls, outcomes, synthesis
 from ..learning.calibrate import Calibration
 from ..learning.experiment import HELD_OUT, MEASURED
-from ..learning.metrics import credit, means
 from ..learning.outcomes import RECOGNISED
 from ..learning.synthesis import Cases
 from ..prediction.evaluate import FUSED, NETWORK, log_probs
@@ -33,14 +32,13 @@ from ..prediction.predictor import load_predictor
 from ..symmetry import groups
 from ..symmetry.cells import conventional, metric_system
 from ..symmetry.groups import N_GROUPS
+from .comparison import changes, corrected, direction, per_pattern
 from .specimens import own_structure
 
-ABOUT = ("seconds", "lines", "residual", "overlap")
 SCORES = (INTEGRATED, BIC)
 CELL = "cell alone"
 WITH_PRIOR = "{}, minerals' prior"
-WITH_CELL = "{}, cell told"
-JOINT = "{}, with integrated likelihood"
+WITH_CELL = "{}, cell known"
 MAIN = WITH_PRIOR.format(INTEGRATED)
 LIMITS = {MEASURED[0]: None, MEASURED[1]: None, HELD_OUT[0]: 100, HELD_OUT[1]: 120}
 
@@ -49,7 +47,6 @@ _LEAST_COUNT = 0.5  # structures added to each count of metric and system
 _TEMPERATURES = tuple(np.geomspace(1, 100, 13).tolist())
 _LAPSES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 _FEW = 6  # patterns of a set where there are few structures
-_LEAST = 5  # patterns in a row of a breakdown
 
 
 def cases(
@@ -66,26 +63,24 @@ def cases(
     if limits is None:
         whole = config.synthesis.amcsd_limit is None
         limits = LIMITS if whole else dict.fromkeys(LIMITS, _FEW)
-    found, without = {}, {}
-    patterns = measured_sets()
-    if patterns:
-        bank = experiment.load_bank(config, "library")
-        for name, own in patterns.items():
-            row, nearest = own_structure(own.intensity, own.group, bank, least=RECOGNISED)
-            without[name] = {"n": len(own), "with cell": len(row)}
-            most = len(row) if limits[name] is None else min(limits[name], len(row))
-            some = np.linspace(0, len(row) - 1, most).astype(int)
-            at, cells = own.take(row[some]), map(conventional, bank.lattice[nearest[some]])
-            about = at.group.astype(int) - 1, at.family, at.source, row[some]
-            found[name] = Cases(at.intensity, list(cells), *about)
-    found |= {name: synthesis.held_out(config, name, limits[name]) for name in HELD_OUT}
-    return {name: own for name, own in found.items() if len(own)}, without
+    patterns, every, counts = measured_sets(), {}, {}
+    bank = experiment.load_bank(config, "library") if patterns else None
+    for name, own in patterns.items():
+        row, nearest = own_structure(own.intensity, own.group, bank, least=RECOGNISED)
+        counts[name] = {"n": len(own), "with cell": len(row)}
+        most = len(row) if limits[name] is None else min(limits[name], len(row))
+        some = np.linspace(0, len(row) - 1, most).astype(int)
+        at, cells = own.take(row[some]), map(conventional, bank.lattice[nearest[some]])
+        about = at.group.astype(int) - 1, at.family, at.source, row[some]
+        every[name] = Cases(at.intensity, list(cells), *about)
+    every |= {name: synthesis.held_out(config, name, limits[name]) for name in HELD_OUT}
+    return {name: own for name, own in every.items() if len(own)}, counts
 
 
-def fit_all(config: SimpleNamespace, found: dict[str, Cases]) -> dict[str, dict]:
+def fit_all(config: SimpleNamespace, every: dict[str, Cases]) -> dict[str, dict]:
     """`run` of each set, kept in the profile's predictions."""
     folder = experiment.folder(config, "predictions/classical")
-    return {name: run(own, folder / f"{name}.npz") for name, own in found.items()}
+    return {name: run(own, folder / f"{name}.npz") for name, own in every.items()}
 
 
 def run(cases: Cases, path: Path | None = None, error: float = ERROR) -> dict[str, ndarray]:
@@ -94,8 +89,7 @@ def run(cases: Cases, path: Path | None = None, error: float = ERROR) -> dict[st
     `path` keeps what is done; a file of other patterns or settings is not taken up. For `error` see
     `whole_pattern.fit`.
 
-    `extinction_scores` by name, (n, 99), with "seconds" (of one core), "lines", "residual" and
-    "overlap" (share of lines closer than a width to another one), (n,).
+    `extinction_scores` by name, (n, 99), with "seconds" of one core, (n,).
     """
     about = json.dumps([error, cases.name.tolist(), np.round(cases.cell, 5).tolist()])
     done = {}
@@ -114,12 +108,8 @@ def run(cases: Cases, path: Path | None = None, error: float = ERROR) -> dict[st
 
 def _one(intensity, cell, error):
     start = time.process_time()
-    found = fit(intensity, cell, error)
-    row = scores(found, cell)
-    close = np.diff(found.two_theta) < found.width[1:]
-    touching = np.append(close, False) | np.append(False, close)
-    about = (time.process_time() - start, len(found.two_theta), found.residual, touching.mean())
-    return row | dict(zip(ABOUT, map(np.float64, about), strict=True))
+    row = scores(fit(intensity, cell, error), cell)
+    return row | {"seconds": np.float64(time.process_time() - start)}
 
 
 def metric_given_system(bank: Reflections) -> dict[str, ndarray]:
@@ -156,8 +146,8 @@ class Weighing:
         cell's metric (n, 99), and the prior (99,).
         """
         alone = log_softmax(about_cell + log_prior, axis=1)
-        told = log_softmax(score / self.temperature + about_cell + log_prior, axis=1)
-        return np.logaddexp(np.log1p(-self.lapse) + told, np.log(self.lapse) + alone)
+        fitted = log_softmax(score / self.temperature + about_cell + log_prior, axis=1)
+        return np.logaddexp(np.log1p(-self.lapse) + fitted, np.log(self.lapse) + alone)
 
 
 def weigh(score: ndarray, about_cell: ndarray, log_prior: ndarray, labels: ndarray) -> Weighing:
@@ -169,7 +159,7 @@ def weigh(score: ndarray, about_cell: ndarray, log_prior: ndarray, labels: ndarr
 
 
 def predictions(
-    config: SimpleNamespace, found: dict[str, Cases], fitted: dict[str, dict]
+    config: SimpleNamespace, every: dict[str, Cases], fitted: dict[str, dict]
 ) -> tuple[dict[str, dict[str, ndarray]], dict[str, dict[str, dict]]]:
     """Calibrated log-probabilities of every method on the test sets.
 
@@ -179,151 +169,98 @@ def predictions(
     By test set and method, (n, 99); and temperature and lapse by test set and score.
     """
     about = metric_given_system(experiment.load_bank(config, "train"))
-    predictor = load_predictor()
-    logp, chosen = {}, {}
+    predictor, logp, chosen = load_predictor(), {}, {}
     for own, test in (MEASURED, HELD_OUT):
-        if own not in found or test not in found:
+        if own not in every or test not in every:
             continue
-        metric = {name: cell_evidence(found[name], about) for name in (own, test)}
+        metric = {name: cell_evidence(every[name], about) for name in (own, test)}
         minerals = np.log(outcomes.told_of(test, results.read(config, "prior"))[0])
         flat = np.full(N_GROUPS, -np.log(N_GROUPS))
         rows, chosen[test] = {CELL: log_softmax(metric[test] + minerals, axis=1)}, {}
         for score in SCORES:
             for title, prior in ((score, flat), (WITH_PRIOR.format(score), minerals)):
-                weighing = weigh(fitted[own][score], metric[own], prior, found[own].label)
+                weighing = weigh(fitted[own][score], metric[own], prior, every[own].label)
                 chosen[test][title] = vars(weighing)
                 rows[title] = weighing.apply(fitted[test][score], metric[test], prior)
-        others = _others(config, predictor, test, found[test])
-        rows |= others
-        for name, p in others.items():
+        for name, p in _others(config, predictor, test, every[test]).items():
+            rows[name] = p
             rows[WITH_CELL.format(name)] = log_softmax(p + metric[test], axis=1)
-        best = next(iter(others))
-        rows[JOINT.format(best)] = log_softmax(others[best] + rows[INTEGRATED], axis=1)
         logp[test] = rows
     return logp, chosen
 
 
 def _others(config, predictor, test, own):
-    """Predictors that are told no cell; retrieval only on patterns not made from its structures."""
-    told = log_probs(predictor, own.intensity)
+    """Predictors that know no cell; retrieval only on patterns not made from its structures."""
+    released = log_probs(predictor, own.intensity)
     names = (FUSED, NETWORK) if test in MEASURED else (NETWORK,)
-    rows = {name: told[name] for name in names}
     bank = experiment.load_bank(config, "library" if test in MEASURED else "train")
     similarity = searchmatch.similarities(
         searchmatch.measured(own.intensity, GRID), searchmatch.library(bank)
     )
-    scores = searchmatch.log_probs(searchmatch.class_scores(similarity, bank.group))
+    matched = searchmatch.log_probs(searchmatch.class_scores(similarity, bank.group))
     chosen = results.read(config, "baselines")["models"][outcomes.SEARCH]
     ratio = outcomes.prior_ratio(results.read(config, "prior")["minerals"])
-    rows[outcomes.SEARCH] = Calibration(**chosen).apply(None, scores, ratio)
-    return rows
+    search = Calibration(**chosen).apply(None, matched, ratio)
+    return {name: released[name] for name in names} | {outcomes.SEARCH: search}
 
 
 def rows(
-    config: SimpleNamespace, found: dict[str, Cases], logp: dict[str, dict[str, ndarray]]
+    config: SimpleNamespace, every: dict[str, Cases], logp: dict[str, dict[str, ndarray]]
 ) -> list[dict]:
     """Table rows (`metrics.evaluate`) of every method and null on every test set."""
     table = []
     options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
     for test, methods in logp.items():
         null = outcomes.told_of(test, results.read(config, "prior"))[1]
-        told = (found[test].label, found[test].family, np.log(null))
-        subset = _subset(test)
-        table.append(nulls.prior_only(subset, null, *told, **options))
+        about, subset = (every[test].label, every[test].family, np.log(null)), _subset(test)
         shuffles = config.evaluate.shuffles
-        table.append(nulls.shuffled(subset, methods[MAIN], *told, n_shuffles=shuffles, **options))
-        table += [metrics.evaluate(k, subset, p, *told, **options) for k, p in methods.items()]
-    return table
-
-
-def kinds(
-    found: dict[str, Cases], fitted: dict[str, dict], logp: dict[str, dict[str, ndarray]]
-) -> list[dict]:
-    """Top-1 of some methods by crystal system and by overlap of lines.
-
-    Rows have "subset", "kind", "n", "n_families", and top-1 in percent by method.
-    """
-    table = []
-    for test, methods in logp.items():
-        own, overlap = found[test], fitted[test]["overlap"]
-        systems = np.array(groups.crystal_systems())[own.label]
-        calibration = MEASURED[0] if test in MEASURED else HELD_OUT[0]
-        few = overlap <= np.median(fitted[calibration]["overlap"])
-        parts = {str(system): systems == system for system in np.unique(systems)}
-        parts |= {"few lines overlap": few, "many lines overlap": ~few}
-        best = FUSED if FUSED in methods else NETWORK
-        shown = (CELL, MAIN, WITH_PRIOR.format(BIC), best, WITH_CELL.format(best), outcomes.SEARCH)
-        hit = {name: 100 * credit(methods[name], own.label, 1) for name in shown}
-        for kind, mask in parts.items():
-            if mask.sum() >= _LEAST:
-                row = {"subset": _subset(test), "kind": kind, "n": int(mask.sum())}
-                row["n_families"] = len(set(own.family[mask]))
-                top1 = {name: float(values[mask].mean()) for name, values in hit.items()}
-                table.append(row | {"top1": top1})
-    return table
-
-
-def costs(found: dict[str, Cases], fitted: dict[str, dict]) -> dict[str, dict]:
-    """How long a pattern takes, and how it fits.
-
-    By set: "n", "seconds" (median and 95th percentile, one core), "lines" and "residual"
-    (medians), "not permitted" (patterns whose group the cell rules out in the given axes).
-    """
-    table = {}
-    for name, own in found.items():
-        told = fitted[name]
-        true = told[INTEGRATED][np.arange(len(own)), own.label]
-        table[name] = {
-            "n": len(own),
-            "seconds": np.percentile(told["seconds"], [50, 95]).round(3).tolist(),
-            **{key: float(np.median(told[key])) for key in ("lines", "residual")},
-            "not permitted": int(np.isinf(true).sum()),
-        }
+        table.append(nulls.prior_only(subset, null, *about, **options))
+        table.append(nulls.shuffled(subset, methods[MAIN], *about, n_shuffles=shuffles, **options))
+        table += [metrics.evaluate(k, subset, p, *about, **options) for k, p in methods.items()]
     return table
 
 
 def differences(
-    config: SimpleNamespace, found: dict[str, Cases], logp: dict[str, dict[str, ndarray]]
+    config: SimpleNamespace, every: dict[str, Cases], logp: dict[str, dict[str, ndarray]]
 ) -> list[dict]:
-    """Main score less other methods on the same patterns: top-1, with intervals over families.
+    """Main score less other methods on the same patterns, with intervals over families.
 
-    Rows have "subset", "model", "other", "top1" (percentage points) and "top1_ci95"; none for a set
-    of one family, which has no interval.
+    Rows have "subset", "model", "other" and `comparison.changes`, top-1 corrected for the number
+    of rows.
     """
-    table = []
+    table, flat = [], np.full(N_GROUPS, 1 / N_GROUPS)
     for test, methods in logp.items():
-        own = found[test]
-        if len(set(own.family)) < 2:
-            continue
-        hit = {name: 100 * credit(p, own.label, 1) for name, p in methods.items()}
-        main = hit.pop(MAIN)
-        gains = {name: main - values for name, values in hit.items()}
-        told = means(gains, own.family, config.evaluate.bootstrap, config.seed)
-        for other in gains:
+        own = every[test]
+        values = {name: per_pattern(p, own.label, flat) for name, p in methods.items()}
+        main = values.pop(MAIN)
+        for other, theirs in values.items():
             row = {"subset": _subset(test), "model": MAIN, "other": other}
-            table.append(row | {"top1": told[other], "top1_ci95": told[f"{other}_ci95"]})
+            row |= changes(main, theirs, own.family, config.evaluate.bootstrap, config.seed)
+            table.append(row)
+    corrected(table, "top1")
     return table
 
 
 def claims(differences: list[dict]) -> list[dict]:
-    """What may be claimed of the main score on each set, from paired `differences`.
+    """What may be claimed of the main score on each set, from paired `differences` of top-1.
 
-    Rows have "subset", "claim" and "verdict": holds or does not hold where the interval of the
-    difference lies on one side of zero, else not decided.
+    Rows have "subset", "claim" and "verdict": holds or does not hold where the interval leaves out
+    zero and p after Holm's correction is below 0.05, else not decided.
     """
     network, search = map(WITH_CELL.format, (NETWORK, outcomes.SEARCH))
     asked = {
         CELL: "a fit of the pattern adds to what the cell's metric says",
-        network: "a fit in the cell beats the network that is told the cell's metric",
-        search: "a fit in the cell beats search-match told the metric",
+        network: "a fit in the cell beats the network that knows the cell's metric",
+        search: "a fit in the cell beats search-match that knows the metric",
     }
-    found = []
+    table = []
     for row in differences:
         if row["other"] in asked:
-            low, high = row["top1_ci95"]
-            said = "holds" if low > 0 else "does not hold" if high < 0 else "not decided"
-            found.append({"subset": row["subset"], "claim": asked[row["other"]], "verdict": said})
-    return found
+            about = {"subset": row["subset"], "claim": asked[row["other"]]}
+            side = direction(row, "top1")
+            verdict = {1: "holds", -1: "does not hold"}.get(side, "not decided")
+            table.append(about | {"verdict": verdict})
+    return table
 
 
 def _subset(test):

@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 from ..base.patterns import GRID
 from ..learning.experiment import MEASURED
 from ..learning.metrics import log_likelihood, means
-from ..learning.statistics import association, explained, odds_ratio
+from ..learning.statistics import association, explained, holm
 from ..prediction.appraisal import noise
 from ..prediction.evaluate import FUSED, NETWORK, weighed
 from ..prediction.predictor import Predictor
@@ -15,14 +15,12 @@ from ..structures.measured import Measured
 from ..structures.published import SEVERITIES, Published
 from ..symmetry.groups import SYSTEMS, crystal_systems
 from .pattern_features import features
-from .published_temperature import label_prior
+from .temperature import label_prior
 
-ALPHA = 0.05
 QUALITY = ("noise", "width", "background")  # all large where it is bad
 CONTENT = ("lines", "similarity", "class frequency")
 SYSTEM = "crystal system"
 
-_MOSTLY = 0.5  # of the variance
 _BINS = 6  # of Rwp, for a figure
 
 
@@ -35,23 +33,20 @@ def published_study(
     constant that ranks classes by frequency in other families; "rwp": the association with Rwp,
     "over all" and "within classes", of "top1" and "top5" (hits), of "truth" (logarithm of the
     probability of the true class, where it is among the five) and of "confidence" (the probability
-    of the first class); "odds": of a hit, for one standard deviation of Rwp, offset by the class's
-    log-odds; "by_class": share of the variance of hits that the true class alone accounts for;
-    "bins": hits in bins of Rwp.
+    of the first class); "by_class": share of the variance of hits that the true class alone
+    accounts for; "bins": hits in bins of Rwp.
     """
     families, labels, each = cases.family, cases.label, np.arange(len(cases))
     prior = label_prior(labels, families)
     at = (cases.top == labels[:, None]).argmax(1)
     hits = {f"top{k}": cases.hits(k).astype(float) for k in (1, 5)}
-    outcomes = {
+    quantities = {
         **hits,
         "truth": np.where(cases.hits(5), np.log(cases.probability[each, at]), np.nan),
         "confidence": cases.probability[:, 0],
     }
     rank = (-prior).argsort(1, kind="stable").argsort(1)[each, labels]
     constant = {f"constant_top{k}": rank < k for k in (1, 5)}
-    own = prior[each, labels]
-    offset = np.log(own) - np.log1p(-own)
     settings = {"n_permutations": n_permutations, "n_boot": n_boot, "seed": seed}
     edges = np.quantile(cases.rwp, np.linspace(0, 1, _BINS + 1))
     bins = np.clip(np.searchsorted(edges, cases.rwp, side="right") - 1, 0, _BINS - 1)
@@ -68,14 +63,7 @@ def published_study(
         "n": len(cases),
         "families": len(np.unique(families)),
         "severity": [{"severity": s, **grade(cases.severity == s)} for s in SEVERITIES],
-        "rwp": {
-            name: _both_ways(cases.rwp, y, families, labels, settings)
-            for name, y in outcomes.items()
-        },
-        "odds": {
-            name: odds_ratio(cases.rwp, y, offset, families, n_boot // 2, seed)
-            for name, y in hits.items()
-        },
+        "rwp": _associations(quantities, cases.rwp, families, labels, settings, hits),
         "by_class": {name: _between(y, labels) for name, y in hits.items()},
         "bins": [summed(bins == k, hits) for k in range(_BINS)],
     }
@@ -110,24 +98,21 @@ def measured_study(
     measures["class frequency"] = np.log(null)[labels]
     ranks = {name: rankdata(x, nan_policy="omit") for name, x in measures.items()}
     system = np.array([SYSTEMS.index(name) for name in crystal_systems()])[labels]
-    groups = {
+    columns = {
         "quality": np.stack([ranks[name] for name in QUALITY], 1),
         **{name: ranks[name][:, None] for name in CONTENT},
         SYSTEM: np.eye(len(SYSTEMS))[system],
     }
-    groups["all"] = np.concatenate(list(groups.values()), 1)
+    columns["all"] = np.concatenate(list(columns.values()), 1)
     settings = {"n_permutations": n_permutations, "n_boot": n_boot, "seed": seed}
     predictors = {}
     for title in (FUSED, NETWORK):
-        difficulty = -log_likelihood(logp[title], labels)
+        cost = -log_likelihood(logp[title], labels)
         predictors[title] = {
-            "association": {
-                name: _both_ways(x, difficulty, families, labels, settings)
-                for name, x in measures.items()
-            },
+            "association": _associations(measures, cost, families, labels, settings),
             "explained": {
-                name: explained(x, rankdata(difficulty), families, n_permutations // 5, seed=seed)
-                for name, x in groups.items()
+                name: explained(x, rankdata(cost), families, n_permutations // 5, seed=seed)
+                for name, x in columns.items()
             },
         }
     counts = {"subset": MEASURED[1], "n": len(labels), "families": len(set(families))}
@@ -150,79 +135,21 @@ def signal(intensity: ndarray) -> dict[str, ndarray]:
     }
 
 
-def verdict(published: dict | None, measured: dict | None) -> dict:
-    """Does the quality of a fit predict difficulty, and does that of a pattern? In words.
+def _associations(quantities, y, families, labels, settings, tested=None):
+    """The association of each with y over all patterns, and within classes with "p_holm".
 
-    Gives "claim"; "published": "does not hold" (hits go with Rwp within classes), "holds" (they do
-    not), "holds in part" (they do not, but the true class alone accounts for most hits, so that
-    nothing about difficulty can show); "measured": "does not hold" (worse quality goes with more
-    difficulty), or "holds"; both None without data; "text".
+    Holm's correction is for all of them, or for the `tested` ones.
     """
-    parts = [
-        judge(data) if data else (None, "")
-        for judge, data in ((_of_published, published), (_of_measured, measured))
-    ]
-    (first, text), (second, more) = parts
-    return {
-        "claim": "Fit quality does not predict how hard a pattern is.",
-        "published": first,
-        "measured": second,
-        "text": " ".join(filter(None, (text, more))) or "No data were at hand.",
+    tests = {
+        name: {
+            "over all": association(x, y, families, **settings),
+            "within classes": association(x, y, families, labels, **settings),
+        }
+        for name, x in quantities.items()
     }
-
-
-def _of_published(published):
-    tests = {name: kinds["within classes"] for name, kinds in published["rwp"].items()}
-    tests = {name: test for name, test in tests.items() if test["p"] is not None}
-    shares = published["by_class"]
-    hits = [name for name in shares if name in tests]
-    clear = any(tests[name]["p"] < ALPHA / len(hits) for name in hits)
-    by_class = min(shares.values()) > _MOSTLY
-    said = [
-        f"{name} {test['rho']:.2f} [{test['rho_ci95'][0]:.2f}, {test['rho_ci95'][1]:.2f}] (p = "
-        f"{test['p']:.2g}; {test['n_informative']} patterns of {test['strata_informative']} groups "
-        "can say)"
-        for name, test in tests.items()
-    ]
-    text = (
-        f"Published predictions (n = {published['n']}), rank correlation with Rwp within groups: "
-        f"{', '.join(said)}. The true group alone accounts for {100 * shares['top1']:.0f} % of the "
-        f"variance of top-1 hits and {100 * shares['top5']:.0f} % of that of top-5 hits."
-    )
-    if by_class:
-        text += " Where the class decides, hits cannot show what makes a pattern hard."
-    return "does not hold" if clear else "holds in part" if by_class else "holds", text
-
-
-def _of_measured(measured):
-    said, answer = [], "holds"
-    for title, own in measured["predictors"].items():
-        tests = {name: kinds["within classes"] for name, kinds in own["association"].items()}
-        tests = {name: test for name, test in tests.items() if test["p"] is not None}
-        level = ALPHA / max(len(tests), 1)
-        clear = {name: test["rho"] for name, test in tests.items() if test["p"] < level}
-        if any(clear.get(name, 0) > 0 for name in QUALITY):
-            answer = "does not hold"
-        shares = {name: 100 * one["share"] for name, one in own["explained"].items()}
-        whole = shares.pop("all")
-        goes = ", ".join(f"{name} ({rho:+.2f})" for name, rho in clear.items())
-        kinds = sorted(shares, key=lambda name: -shares[name])
-        said.append(
-            f"{title}: within groups difficulty goes with {goes or 'nothing measured'} (p < "
-            f"{level:.2g}); a fit to other families explains of its variance by "
-            f"{', '.join(f'{name} {shares[name]:.0f} %' for name in kinds)}, by all together "
-            f"{whole:.0f} %"
-        )
-    text = f"Measured patterns ({measured['subset']}, n = {measured['n']}). {'. '.join(said)}."
-    return answer, text
-
-
-def _both_ways(x, y, families, labels, settings):
-    """The association over all patterns and within classes."""
-    return {
-        "over all": association(x, y, families, **settings),
-        "within classes": association(x, y, families, labels, **settings),
-    }
+    within = [tests[name]["within classes"] for name in tested or tests]
+    holm([test for test in within if test["p"] is not None])
+    return tests
 
 
 def _between(y, labels):

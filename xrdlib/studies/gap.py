@@ -20,16 +20,17 @@ from ..learning import calibrate
 from ..learning.experiment import MEASURED
 from ..learning.metrics import credit, log_likelihood, means
 from ..learning.priors import log_ratio
+from ..prediction.evaluate import search_match
 from ..prediction.predictor import Predictor
 from ..simulation.realism import Realism, measured_like
 from ..structures.measured import Measured
 from ..symmetry.groups import N_GROUPS
+from .comparison import changes, corrected, per_pattern
 from .simulator import COLLECTION
 from .specimens import own_structure
 
 CLEAN, EVERYTHING, LIKE = "clean", "as in training", "as in the collection"
 MEASURED_ROW, PRIOR_ROW, SHUFFLED_ROW = "measured", "prior only", "measured, shuffled"
-SEEN, UNSEEN = "minerals trained on", "minerals held out"
 FEWEST = 5  # families, below which there is no comparison
 
 # Fields of `Realism` that each nuisance is made of, with the values that take it away. Without
@@ -107,13 +108,13 @@ def simulate(
 
 def read(predictors: dict[str, Predictor], intensity: ndarray) -> dict[str, ndarray]:
     """Calibrated log-probabilities of networks without retrieval, by name, (m, 99) each."""
-    found = {}
+    logp = {}
     for title, predictor in predictors.items():
         evidence = predictor.evidence(GRID.two_theta, intensity).evidence
         ratio = log_ratio(predictor.metadata["minerals"], np.full(N_GROUPS, 1 / N_GROUPS))
         fit = predictor.calibration
-        found[title] = calibrate.rescale(evidence, fit.T, fit.w, ratio)
-    return found
+        logp[title] = calibrate.rescale(evidence, fit.T, fit.w, ratio)
+    return logp
 
 
 def gains(logp: ndarray, labels: ndarray, null: ndarray) -> dict[str, ndarray]:
@@ -126,12 +127,12 @@ def gains(logp: ndarray, labels: ndarray, null: ndarray) -> dict[str, ndarray]:
     """
     draws = len(logp) // len(labels)
     truth = np.tile(labels, draws)
-    told = log_likelihood(logp, truth)
+    likelihood = log_likelihood(logp, truth)
     values = {
         "top1": 100 * credit(logp, truth, 1),
         "top5": 100 * credit(logp, truth, 5),
-        "nll": -told,
-        "bits": (told - np.log(null)[truth]) / np.log(2),
+        "nll": -likelihood,
+        "bits": (likelihood - np.log(null)[truth]) / np.log(2),
     }
     return {key: value.reshape(draws, -1).mean(0) for key, value in values.items()}
 
@@ -146,38 +147,68 @@ def shuffled(logp: ndarray, labels: ndarray, null: ndarray) -> dict[str, ndarray
 def study(
     predictors: dict[str, Predictor],
     measured_sets: dict[str, Measured],
-    banks: dict[str, Reflections],
+    library: Reflections,
     null: ndarray | None,
     draws: int = 3,
-    minerals: int = 340,
     seed: int = 0,
 ) -> dict:
     """Scores of networks under every condition, on the patterns of known structure.
 
     Predictors have no retrieval; measured sets as from `evaluate.measured` may be none, and then
-    there is no `null` (99,), the prior-only prediction; banks are "library", "train" and "holdout".
-    Each structure has `draws` patterns under each condition, and so many `minerals`, seen or
-    unseen, one structure each.
+    there is no `null` (99,), the prior-only prediction; `library` has all structures. Each
+    structure has `draws` patterns under each condition.
 
     Gives, for JSON, "note" (None, or why there is no comparison with measured patterns), "order"
-    (nuisances), "draws", "parts" (by measured set), "held_out" (by network).
+    (nuisances), "draws", "parts" (by measured set) and "search"
+    (`beside_search`).
     """
     parts = {}
     for name, patterns in measured_sets.items():
-        rows, nearest = pairs(patterns, banks["library"])
+        rows, nearest = pairs(patterns, library)
         chosen = patterns.take(rows)
         if len(set(chosen.family)) >= FEWEST:
-            main = banks["library"].take(nearest)
-            draw = partial(simulate, main, banks["library"], draws=draws, seed=seed)
+            draw = partial(simulate, library.take(nearest), library, draws=draws, seed=seed)
             # Which nuisance hurts is asked of the calibration half, the test half confirms.
             parts[name] = _part(predictors, chosen, draw, null, name == MEASURED[0])
     return {
         "note": None if parts else "Too few measured patterns of known structure were at hand.",
         "order": list(NUISANCES),
         "draws": draws,
-        "held_out": _held_out(predictors, banks, minerals, seed),
+        "search": beside_search(predictors, measured_sets, library, null, seed=seed),
         "parts": parts,
     }
+
+
+def beside_search(
+    predictors: dict[str, Predictor],
+    measured_sets: dict[str, Measured],
+    library: Reflections,
+    null: ndarray,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> list[dict]:
+    """Networks less search-match, which learns nothing, on the same measured test patterns.
+
+    Rows have "network", "subset", "n", "n_families", "top1" (percent) and "bits" of the network,
+    "search_top1" and "search_bits", and `comparison.changes`, in bits corrected for the number of
+    networks; none without measured patterns.
+    """
+    subset, rows = MEASURED[1], []
+    if subset not in measured_sets:
+        return rows
+    patterns = measured_sets[subset]
+    labels, families = patterns.group.astype(int) - 1, patterns.family
+    minerals = next(iter(predictors.values())).metadata["minerals"]
+    search = per_pattern(search_match(library, measured_sets, minerals)[0][subset], labels, null)
+    for title, logp in read(predictors, patterns.intensity).items():
+        own = per_pattern(logp, labels, null)
+        means_of = {key: float(own[key].mean()) for key in ("top1", "bits")}
+        means_of |= {f"search_{key}": float(search[key].mean()) for key in ("top1", "bits")}
+        counts = {"n": len(labels), "n_families": len(np.unique(families))}
+        row = {"network": title, "subset": subset, **counts, **means_of}
+        rows.append(row | changes(own, search, families, n_boot, seed))
+    corrected(rows)
+    return rows
 
 
 def _part(predictors, patterns, draw, null, whole):
@@ -235,31 +266,3 @@ def _nuisances(own, families):
     # Paired with the worst: whose interval holds zero could be the worst as well.
     alike = [name for name, gain in rest.items() if gain["bits_ci95"][0] <= 0]
     return {"nuisances": table, "worst": worst, "alike": alike}
-
-
-def _held_out(predictors, banks, minerals, seed):
-    """Simulated minerals that were trained on beside those kept from training, by network."""
-    every = conditions()
-    found = {title: {} for title in predictors}
-    # No class is told to be commoner: bits are over the uniform distribution here.
-    null = np.full(N_GROUPS, 1 / N_GROUPS)
-    for kind, bank in ((SEEN, banks["train"]), (UNSEEN, banks["holdout"])):
-        chosen = bank.take(one_of_each(bank.name, minerals, seed))
-        labels = chosen.group.astype(int) - 1
-        for condition, realism in (
-            (CLEAN, every.ladder[CLEAN]),
-            (EVERYTHING, every.ends[EVERYTHING]),
-        ):
-            x = simulate(chosen, banks["train"], realism, 1, seed)
-            for title, logp in read(predictors, x).items():
-                rows = found[title].setdefault(kind, {"n": len(labels)})
-                rows[condition] = means(gains(logp, labels, null), chosen.name)
-    return found
-
-
-def one_of_each(name: ndarray, most: int, seed: int = 0) -> ndarray:
-    """Rows of one structure of each mineral, at most `most` minerals, drawn by seed."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(name))
-    rows = order[np.unique(np.asarray(name)[order], return_index=True)[1]]
-    return np.sort(rng.permutation(rows)[:most])

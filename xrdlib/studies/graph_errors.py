@@ -6,20 +6,18 @@ the pattern. Patterns of one mineral family are alike, so permutations move fami
 
 from functools import cache
 
-import networkx as nx
 import numpy as np
 from numpy import ndarray
 
 from ..base.errors import XrdlibError
 from ..learning import priors
-from ..learning.metrics import check, means
-from ..learning.statistics import block_permutation, holm
+from ..learning.metrics import check, means, resamples
+from ..learning.statistics import block_permutation
 from ..structures import published
 from ..structures.datasets import MissingData
 from ..symmetry import dag, groups
 
 ALPHA = 0.05
-LEAST = 5  # errors of a crystal system, below which it is not tested
 PUBLISHED = "published champion"
 STATISTICS = ("mean_distance", "within_two", "descendant", "ancestor", "branch")
 SHUFFLES = ("shuffled", "shuffled errors", "shuffled within system")
@@ -56,8 +54,7 @@ def analyse(
 
     Gives, for JSON, "n", "n_errors", "accuracy" (percent); "observed" and "nulls"[name]: "value" of
     each statistic, "distance" and "direction" (percent of errors by hops and by relation), and for
-    the nulls "p" and, for shuffles, "ci95" of each statistic; "verdict": what the numbers say about
-    each claim, in plain words.
+    the nulls "p" and, for shuffles, "ci95" of each statistic. Without errors there are no nulls.
 
     Raises
     ------
@@ -81,7 +78,7 @@ def analyse(
         "observed": observed,
     }
     if not wrong.any():
-        return {**result, "nulls": {}, "verdict": {"errors": "There are no errors to analyse."}}
+        return {**result, "nulls": {}}
     _, family = np.unique(families, return_inverse=True)
     system = np.array([groups.SYSTEMS.index(name) for name in groups.crystal_systems()])[labels]
     one = np.zeros_like(system)
@@ -99,7 +96,7 @@ def analyse(
             test = _two_sided(values, observed["value"][key])
             nulls[name]["ci95"][key], nulls[name]["p"][key] = test["ci95"], test["p"]
     nulls["constant"] = _constant_null(predicted, constant, labels, family, n_permutations, rng)
-    return {**result, "nulls": nulls, "verdict": _verdict(observed["value"], nulls)}
+    return {**result, "nulls": nulls}
 
 
 def study(
@@ -117,11 +114,10 @@ def study(
 
     Gives "model", "subset", what `analyse` gives, "n_families", "n_predicted" (groups predicted at
     all), "most_predicted" ("group" and "share" in percent), "ci95" of each statistic (bootstrap
-    over families), "reduced" (see `reduced`), "system" (see `by_system`), and "summary" (see
-    `summary`).
+    over families), and "summary" (see `summary`).
     """
     labels, families = np.asarray(labels), np.asarray(families)
-    found = analyse(logp, labels, families, prior, n_permutations, seed)
+    analysis = analyse(logp, labels, families, prior, n_permutations, seed)
     predicted = np.asarray(logp).argmax(axis=1)
     counts = np.bincount(predicted, minlength=groups.N_GROUPS)
     each = {key: table[labels, predicted] for key, table in _tables().items()}
@@ -129,7 +125,7 @@ def study(
     result = {
         "model": name,
         "subset": subset,
-        **found,
+        **analysis,
         "n_families": len(np.unique(families)),
         "n_predicted": int((counts > 0).sum()),
         "most_predicted": {
@@ -137,8 +133,6 @@ def study(
             "share": 100 * float(counts.max() / counts.sum()),
         },
         "ci95": {key: spread[f"{key}_ci95"] for key in STATISTICS},
-        "reduced": reduced(predicted, labels, families, n_permutations, seed),
-        "system": by_system(predicted, labels, families, n_permutations, seed),
     }
     return {**result, "summary": summary(result)}
 
@@ -154,8 +148,45 @@ def of_published(**options: int) -> dict | None:
     except MissingData:
         return None
     logp, constant = as_log_probs(cases.top[:, 0]), priors.fit_prior(cases.label)
-    told = (logp, cases.label, cases.family, constant)
-    return study(PUBLISHED, published.NAME, *told, **options)
+    arrays = (logp, cases.label, cases.family, constant)
+    return study(PUBLISHED, published.NAME, *arrays, **options)
+
+
+def contrast(
+    first: ndarray,
+    second: ndarray,
+    labels: ndarray,
+    families: ndarray,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> dict | None:
+    """What changes in the errors of the same patterns from one set of predictions to another.
+
+    Predicted and true classes are (n,) of 0..98; predictions may be (seeds, n), whose errors are
+    then pooled. Whole families are resampled, the same for both.
+
+    Gives for "mean_distance" (hops), "descendant", "ancestor", "branch" and "downward" (descendants
+    less ancestors, percent of errors) "first", "second", "change" (second less first) and
+    "change_ci95"; None where either makes no error, or there are fewer than two families.
+    """
+    guesses = [np.atleast_2d(guess) for guess in (first, second)]
+    labels, families = np.asarray(labels), np.asarray(families)
+    if len(np.unique(families)) < 2 or any((guess == labels).all() for guess in guesses):
+        return None
+    tables = {key: _tables()[key] for key in ("mean_distance", *STATISTICS[2:])}
+    tables["downward"] = tables["descendant"] - tables["ancestor"]
+    drawn = np.concatenate([np.ones((1, len(labels))), *resamples(families, n_boot, seed)])
+    rates = []
+    for guess in guesses:
+        count = np.maximum(drawn @ (guess != labels).sum(axis=0), 1e-12)
+        rates.append({k: drawn @ t[labels, guess].sum(axis=0) / count for k, t in tables.items()})
+    rows = {}
+    for key in tables:
+        change = rates[1][key] - rates[0][key]
+        ends = np.percentile(change[1:], [2.5, 97.5]).tolist()
+        values = {"first": rates[0][key][0], "second": rates[1][key][0], "change": change[0]}
+        rows[key] = {name: float(value) for name, value in values.items()} | {"change_ci95": ends}
+    return rows
 
 
 def as_log_probs(classes: ndarray, p: float = 0.9) -> ndarray:
@@ -167,85 +198,6 @@ def as_log_probs(classes: ndarray, p: float = 0.9) -> ndarray:
     rows = np.full((len(classes), groups.N_GROUPS), (1 - p) / (groups.N_GROUPS - 1))
     rows[np.arange(len(classes)), classes] = p
     return np.log(rows)
-
-
-def reduced(
-    guess: ndarray, labels: ndarray, families: ndarray, n_permutations: int = 1000, seed: int = 0
-) -> dict:
-    """Distance of errors on the reduced graph, against shuffling over all patterns.
-
-    Gives "mean_distance" and "within_two" (percent), each a dict of "value", "shuffled" (mean),
-    "ci95" (of shuffled ones) and "p" (two-sided); null where there is no error.
-    """
-    _, family = np.unique(families, return_inverse=True)
-    rng, one = np.random.default_rng(seed), np.zeros_like(family)
-    dealt = _dealt(guess, family, one, n_permutations, rng)
-    seen, null = (_values(g, labels, reduced_distances) for g in (guess[None], dealt))
-    found = {}
-    for name in STATISTICS[:2]:
-        value = _mean(seen[name])
-        test = {} if value is None else _two_sided(null[name], value)
-        found[name] = {"value": value, "shuffled": _mean(null[name]), **test} if test else None
-    return found
-
-
-@cache
-def reduced_distances() -> ndarray:
-    """Hops as `dag.distances` counts them, on the transitive reduction of the graph.
-
-    There an edge is left out if a longer way down joins the same groups.
-    """
-    graph = nx.transitive_reduction(dag.subgroup_dag()).to_undirected()
-    hops = nx.floyd_warshall_numpy(graph, nodelist=range(1, groups.N_GROUPS + 1))
-    hops.flags.writeable = False
-    return hops
-
-
-def by_system(
-    guess: ndarray, labels: ndarray, families: ndarray, n_permutations: int = 1000, seed: int = 0
-) -> list[dict]:
-    """Distance of errors inside each true crystal system, against shuffling inside it.
-
-    A row a system that occurs, in order of symmetry: "system", "n", "n_errors",
-    "distance" (mean hops of an error), "null" and "null_ci95" (the same for predictions shuffled
-    inside the system), "p" (one-sided, errors nearer than shuffled ones) and "p_holm" (corrected
-    for the number of systems tested, Holm 1979), both null with fewer than `LEAST` errors.
-
-    Raises
-    ------
-    XrdlibError
-        If lengths differ.
-    """
-    guess, labels, families = map(np.asarray, (guess, labels, families))
-    if not guess.shape == labels.shape == families.shape:
-        raise XrdlibError("Predictions, labels and families must be of one length.")
-    system = np.array(groups.crystal_systems())[labels]
-    rng, rows = np.random.default_rng(seed), []
-    for name in groups.SYSTEMS:
-        mine = system == name
-        if not mine.any():
-            continue
-        true, own = labels[mine], guess[mine]
-        _, family = np.unique(families[mine], return_inverse=True)
-        dealt = _dealt(own, family, np.zeros_like(family), n_permutations, rng)
-        seen, null = (_values(g, true)["mean_distance"] for g in (own[None], dealt))
-        null, n_errors = null[np.isfinite(null)], int((true != own).sum())
-        p = None
-        if n_errors >= LEAST and len(null):
-            p = float((1 + (null <= seen + _ROUNDING).sum()) / (1 + len(null)))
-        rows.append(
-            {
-                "system": name,
-                "n": len(true),
-                "n_errors": n_errors,
-                "distance": _mean(seen),
-                "null": _mean(null),
-                "null_ci95": np.percentile(null, [2.5, 97.5]).tolist() if len(null) else None,
-                "p": p,
-            }
-        )
-    holm([row for row in rows if row["p"] is not None])
-    return [{"p_holm": None, **row} for row in rows]
 
 
 def summary(result: dict) -> dict[str, str]:
@@ -265,29 +217,28 @@ def summary(result: dict) -> dict[str, str]:
         return dict.fromkeys(asked, "no errors")
     words = {}
     for claim, questions in asked.items():
-        found = [_beyond(result["observed"]["value"], result["nulls"], *q) for q in questions]
-        full = all(beyond[name] for beyond in found for name in NULLS)
-        part = any(b[SHUFFLES[0]] and b[SHUFFLES[1]] or b[SHUFFLES[2]] for b in found)
+        sides = [_beyond(result["observed"]["value"], result["nulls"], *q) for q in questions]
+        full = all(beyond[name] for beyond in sides for name in NULLS)
+        part = any(b[SHUFFLES[0]] and b[SHUFFLES[1]] or b[SHUFFLES[2]] for b in sides)
         words[claim] = "holds" if full else "holds in part" if part else "does not hold"
     return words
 
 
 @cache
-def _tables(distances=dag.distances):
+def _tables():
     """What each statistic gives an error, hops or percent, by true and predicted class (99, 99)."""
-    hops, every = distances(), np.arange(1, groups.N_GROUPS + 1)
+    hops, every = dag.distances(), np.arange(1, groups.N_GROUPS + 1)
     names = dag.relations(every[:, None], every[None, :])
     near = (hops > 0) & (hops <= 2)
     rates = {"within_two": near} | {name: names == name for name in STATISTICS[2:]}
     return {"mean_distance": hops} | {name: 100.0 * rate for name, rate in rates.items()}
 
 
-def _values(predicted, labels, distances=dag.distances):
+def _values(predicted, labels):
     """Each statistic of B sets of predictions (B, n), (B,); NaN where a set has no error."""
     total = (predicted != labels).sum(axis=1)
     total = np.where(total > 0, total, np.nan)
-    tables = _tables(distances).items()
-    return {key: table[labels, predicted].sum(axis=1) / total for key, table in tables}
+    return {k: table[labels, predicted].sum(axis=1) / total for k, table in _tables().items()}
 
 
 def _describe(predicted, labels):
@@ -340,38 +291,8 @@ def _mean(value):
 
 def _beyond(observed, nulls, key, sign):
     """Whether a statistic lies significantly beyond each null on the side of the sign."""
-    found = {}
+    beyond = {}
     for name, null in nulls.items():
         known = null["p"][key] is not None and null["p"][key] < ALPHA
-        found[name] = bool(known and sign * (observed[key] - null["value"][key]) > 0)
-    return found
-
-
-def _verdict(observed, nulls):
-    """A sentence or two on each claim; it needs both ways of shuffling over all patterns."""
-    claims = {
-        "errors are local": ("mean_distance", -1, "The model's mean distance of an error", " hops"),
-        "errors flow to lower symmetry": (
-            *("descendant", 1),
-            *("The model's share of errors that go to descendants", " %"),
-        ),
-    }
-    told = {}
-    for claim, (key, sign, what, unit) in claims.items():
-        yes, no = (_beyond(observed, nulls, key, s) for s in (sign, -sign))
-        held, denied = (all(side[name] for name in SHUFFLES[:2]) for side in (yes, no))
-        against = [
-            f"{nulls[name]['value'][key]:.2f} with {text} (p = {nulls[name]['p'][key]:.2g})"
-            for name, text in NULLS.items()
-            if nulls[name]["p"][key] is not None
-        ]
-        sentences = [
-            "Supported" if held else "Contradicted" if denied else "Not supported",
-            f"{what} is {observed[key]:.2f}{unit}, against {'; '.join(against)}",
-        ]
-        if held and not yes["shuffled within system"]:
-            sentences.append("Within a crystal system the effect is not seen")
-        if held and no["constant"]:
-            sentences.append("A constant prediction shows more of it than the model")
-        told[claim] = ". ".join(sentences) + "."
-    return told
+        beyond[name] = bool(known and sign * (observed[key] - null["value"][key]) > 0)
+    return beyond

@@ -1,8 +1,11 @@
-"""What a pattern tells at best: ideal readers of lattice and absences.
+"""What a pattern tells at best: ideal readers of lattice, absences and visible lines.
 
 A reader perceives a function of the group, its *reading*, without error, and knows how often each
 group occurs. It answers with the groups of its reading, the most frequent first. As the reading
 follows from the group, the mutual information of the two is the entropy of the reading.
+
+Not every absence shows: a line may lie upon another, and one that is allowed may be too weak. One
+more reader is given the cell, and which of the places that it permits have a line above a limit.
 """
 
 from dataclasses import dataclass
@@ -12,24 +15,39 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from numpy import ndarray
+from scipy.special import log_softmax, logsumexp
 from scipy.stats import entropy
 
 from ..base.errors import XrdlibError
+from ..base.patterns import CU_KA1, GRID
 from ..base.records import Reflections
+from ..identification.cell_evidence import lines
 from ..learning.metrics import credit, log_likelihood, means
-from ..learning.priors import named_minerals, smooth_prior
+from ..learning.priors import log_ratio, named_minerals, smooth_prior
+from ..prediction import fusion
+from ..simulation.diffraction import d_star
 from ..structures.measured import Measured
 from ..symmetry import groups
-from ..symmetry.cells import relabellings
+from ..symmetry.cells import cell_of_lattice, relabellings, settings
 from ..symmetry.groups import N_GROUPS
+from .specimens import allowed, powder_lines
 
 FAMILY, LATTICE = "crystal family", "Bravais lattice"
 ELEMENTS, ABSENCES = "screws and glides, places unknown", "absences, axes unknown"
 BOTH = "lattice and absences"
+NOTHING = "prior only"
+
+RESOLUTION = 0.1  # degrees; places nearer to each other are one
+LIMITS = (0.003, 0.01, 0.03)  # of the strongest line; what is below is not seen
 
 _REACH = 4  # indices up to it tell conditions modulo 2, 3, 4 and 6 apart
 _HKL = np.array(list(product(range(-_REACH, _REACH + 1), repeat=3)))
 _ELSEWHERE = 1e-9  # left for groups of another reading, so that a logarithm exists
+_STRENGTH = 30  # votes by which a left-out prior is drawn to uniform classes
+_STRAY = 1e-3  # probability of a line where there can be none
+_NEAR = 40  # places over which the frequency of lines is taken
+_DEBYE_WALLER = 1.0  # square angstrom
+_IMPOSSIBLE = -50  # log-likelihood below the best, further down than any is needed
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,7 @@ def votes_of(patterns: Measured | Reflections) -> Votes:
 def readings() -> dict[str, ndarray]:
     """What each reader perceives of each group, (99,) int64; equal numbers are the same to it.
 
+    - prior only: nothing.
     - crystal family: the symmetry of the cell's metric; 6, hexagonal and trigonal being one.
     - Bravais lattice: the same with the centring, which the primitive cell has; 14.
     - screws and glides, places unknown: which symbols of screw axes and glide planes occur
@@ -85,28 +104,18 @@ def readings() -> dict[str, ndarray]:
     lattice = list(zip(family, frame["centring"], strict=True))
     absences = [_absences(row[0]) for row in frame["space_groups"]]
     symbols = [groups.read_symbol(symbol)[1] for symbol in frame["symbol"]]
-    found = {
+    perceived = {
+        NOTHING: [0] * N_GROUPS,
         FAMILY: family,
         LATTICE: lattice,
         ELEMENTS: [tuple(sorted(set(sum(parts, [])))) for parts in symbols],
         ABSENCES: absences,
         BOTH: list(zip(lattice, absences, strict=True)),
     }
-    return {name: _numbered(values) for name, values in found.items()}
-
-
-def powder_classes() -> ndarray:
-    """Groups of one number are the same to a powder of exactly known lattice, (99,) int64.
-
-    Reflections of equal length by the symmetry of the lattice fall on one line, which is there
-    if one of them is: in Laue classes below that of the lattice a powder sees fewer absences.
-    """
-    frame = groups.extinction_groups()
-    keys = []
-    for row, lattice in zip(frame.itertuples(), readings()[LATTICE], strict=True):
-        rotations = _holohedry(row.crystal_system, row.centring)
-        keys.append((int(lattice), _absences(row.space_groups[0], rotations)))
-    return _numbered(keys)
+    codes = {k: pd.factorize(pd.Series(list(v), dtype=object))[0] for k, v in perceived.items()}
+    for values in codes.values():
+        values.flags.writeable = False  # shared
+    return codes
 
 
 def exact(reading: ndarray, frequency: ndarray) -> dict:
@@ -129,7 +138,7 @@ def exact(reading: ndarray, frequency: ndarray) -> dict:
 
 
 def posterior(reading: ndarray, labels: ndarray, prior: ndarray) -> ndarray:
-    """Log-probabilities of a reader that is told the reading (99,) of each of n classes, (n, 99).
+    """Log-probabilities of a reader that perceives the reading (99,) of each of n classes, (n, 99).
 
     The prior, (99,) or (n, 99), among the groups of the reading; the others share 1e-9.
     """
@@ -168,44 +177,132 @@ def score(logp: ndarray, prior: ndarray, votes: Votes, n_boot: int = 1000, seed:
     return counts | means(values, votes.family, n_boot, seed, votes.vote)
 
 
-def _absences(number, lattice_group=None):
-    """Absences of a space group as bytes, the least of all names of the conventional axes.
+def ideal(sources: dict[str, Votes], **bootstrap: int) -> list[dict]:
+    """Every reader under the frequencies of every source, and under uniform classes.
 
-    With the rotations of a lattice (k, 3, 3), a reflection counts as absent only if all of equal
-    length by them are.
+    `bootstrap` are `n_boot` and `seed` of `score`, here and below. Rows have "frequencies",
+    "reader", `exact` with the frequencies as they are, and as "left_out" the `score` with those of
+    all other families (null for uniform classes).
     """
-    rotations = [np.eye(3, dtype=np.int64)] if lattice_group is None else lattice_group
+    rows = []
+    for source, votes in {**sources, "uniform": None}.items():
+        frequency = np.full(N_GROUPS, 1 / N_GROUPS) if votes is None else votes.frequency
+        prior = None if votes is None else left_out_prior(votes, _STRENGTH)
+        for name, reading in readings().items():
+            row = {"frequencies": source, "reader": name, "left_out": None}
+            if votes is not None:
+                logp = posterior(reading, votes.label, prior)
+                row["left_out"] = score(logp, prior, votes, **bootstrap)
+            rows.append(row | exact(reading, frequency))
+    return rows
+
+
+def ceiling(
+    votes: Votes, prior: ndarray, logp_by_title: dict[str, ndarray], **bootstrap: int
+) -> list[dict]:
+    """Ideal readers that know frequencies (99,), beside predictors on measured patterns.
+
+    Rows have "reader", a `score`, and "over_lattice": how much more often the first answer is right
+    than that of a perfect reader of the Bravais lattice, in points, "_ci95".
+    """
+    logp = {name: posterior(reading, votes.label, prior) for name, reading in readings().items()}
+    least = credit(logp[LATTICE], votes.label, 1)
+    table = []
+    for name, values in {**logp, **logp_by_title}.items():
+        more = {"over_lattice": 100 * (credit(values, votes.label, 1) - least)}
+        own = score(values, prior, votes, **bootstrap)
+        table.append({"reader": name, **own, **means(more, votes.family, **bootstrap)})
+    return table
+
+
+def visible(
+    bank: Reflections, prior: ndarray, limits: tuple[float, ...] = LIMITS, **bootstrap: int
+) -> list[dict]:
+    """A perfect reader of cells and of the lines above a limit.
+
+    Rows have "limit" (of the strongest line; 0 for the absences themselves, null for the lattice
+    without absences) and a `score`, weights fitted on other families (`fusion.cross_fitted`).
+    """
+    votes = votes_of(bank)
+    ratio = log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
+    known = {None: LATTICE, 0.0: BOTH}
+    logp = {k: posterior(readings()[name], votes.label, prior) for k, name in known.items()}
+    for limit in limits:
+        evidence = visible_evidence(bank, limit)[0]
+        flat = np.zeros_like(evidence)
+        logp[limit] = fusion.cross_fitted(evidence, flat, votes.label, ratio, votes.family)
+    return [{"limit": limit, **score(p, prior, votes, **bootstrap)} for limit, p in logp.items()]
+
+
+def visible_evidence(bank: Reflections, limit: float) -> tuple[ndarray, ndarray]:
+    """Log-likelihood of every group, given lattice, cell and visible lines.
+
+    For every group of the lattice, in every setting, it is the product over places: a line where
+    the group has none is next to impossible, and where it allows one, lines are as frequent as
+    among near places that all allow. The bank is of known groups, in axes of a known setting;
+    `limit` is the intensity of the weakest line that is seen, over that of the strongest.
+
+    (n, 99), normalised; groups of another lattice share next to nothing. And (n,) bool, False where
+    the cell is too large, and the row is flat.
+    """
+    lattice = readings()[LATTICE]
+    evidence = np.full((len(bank), N_GROUPS), -np.log(N_GROUPS))
+    usable = np.zeros(len(bank), dtype=bool)
+    for i in range(len(bank)):
+        cell = cell_of_lattice(bank.lattice[i])
+        try:
+            hkl, line, angle, _ = lines(cell, CU_KA1, GRID.start, GRID.stop)
+        except XrdlibError:  # more reflections than are listed
+            continue
+        cluster = np.cumsum(np.diff(angle, prepend=angle[0]) > RESOLUTION)
+        seen = _seen(bank.take([i]), angle, cluster, limit)
+        options = {
+            label: [allowed(label, change, hkl, cluster[line]) for change in settings(label, cell)]
+            for label in np.flatnonzero(lattice == lattice[bank.group[i] - 1]) + 1
+        }
+        rate = _rate(seen, np.concatenate([o for o in options.values() if o]).all(axis=0))
+        there, never = (np.where(seen, np.log(p), np.log(1 - p)) for p in (rate, _STRAY))
+        total = np.full(N_GROUPS, -1e3)
+        for label, states in options.items():
+            if states:
+                likelihood = np.where(states, there, never).sum(axis=1)
+                total[label - 1] = logsumexp(likelihood) - np.log(len(likelihood))
+        evidence[i] = log_softmax(np.maximum(total, total.max() + _IMPOSSIBLE))
+        usable[i] = True
+    return evidence, usable
+
+
+def _seen(one, angle, cluster, limit):
+    """Which places show a line, (k,) bool."""
+    own, strength = powder_lines(one)
+    inside = (own >= GRID.start) & (own <= GRID.stop)
+    strength = strength * np.exp(-_DEBYE_WALLER * d_star(one.lattice[0], one.hkl) ** 2 / 2)
+    place = cluster[np.abs(own[inside][:, None] - angle).argmin(axis=1)]
+    total = np.bincount(place, strength[inside], minlength=cluster[-1] + 1)
+    return total > limit * total.max()
+
+
+def _rate(seen, certain):
+    """Frequency of lines around each place among the nearest ones that are allowed for certain."""
+    if not certain.any():
+        return np.full(len(seen), 0.5)
+    at = np.flatnonzero(certain)
+    total = np.concatenate([[0], np.cumsum(seen[at])])
+    first = np.searchsorted(at, np.arange(len(seen))) - _NEAR // 2
+    first = np.clip(first, 0, max(len(at) - _NEAR, 0))
+    last = np.minimum(first + _NEAR, len(at))
+    return (total[last] - total[first] + 1) / (last - first + 2)
+
+
+def _absences(number):
+    """Absences of a space group as bytes, the least of all names of the conventional axes."""
     monoclinic = groups.space_group(number)["crystal_system"] == "monoclinic"
-    choices = relabellings("monoclinic") if monoclinic else rotations[:1]
-    # Other axes and rotations at most double an index, so all is looked up in one table.
+    choices = relabellings("monoclinic") if monoclinic else [np.eye(3, dtype=np.int64)]
+    # Other axes at most double an index, so all is looked up in one table.
     side = 4 * _REACH + 1
     every = np.indices((side,) * 3).reshape(3, -1).T - 2 * _REACH
     known = groups.absent(number, every).reshape((side,) * 3)
-    found = []
-    for axes, choice in product(relabellings("orthorhombic"), choices):
-        gone = np.ones(len(_HKL), dtype=bool)
-        for rotation in rotations:
-            gone &= known[tuple((_HKL @ axes @ choice @ rotation + 2 * _REACH).T)]
-        found.append(np.packbits(gone).tobytes())
-    return min(found)
-
-
-def _holohedry(system, centring):
-    """Proper rotations of a lattice in conventional axes, acting on row vectors hkl."""
-    number = {
-        "triclinic": 2,
-        "monoclinic": 10,
-        "orthorhombic": 47,
-        "tetragonal": 123,
-        "trigonal": 166 if centring == "R" else 191,
-        "hexagonal": 191,
-        "cubic": 221,
-    }[system]
-    return np.unique(groups.half_rotations(groups.operations(number)[0]), axis=0).astype(np.int64)
-
-
-def _numbered(values):
-    """Number of each value, (99,), in order of first occurrence; shared, so not to be written."""
-    codes = pd.factorize(pd.Series(list(values), dtype=object))[0]
-    codes.flags.writeable = False
-    return codes
+    return min(
+        np.packbits(known[tuple((_HKL @ axes @ choice + 2 * _REACH).T)]).tobytes()
+        for axes, choice in product(relabellings("orthorhombic"), choices)
+    )

@@ -1,26 +1,49 @@
-"""Interventions: reflections whose lattice, absences or intensities say nothing.
+"""Who reads what from patterns whose lattice, absences or intensities are kept or destroyed.
 
-What is left untouched stays as it was: filling absences keeps cell and intensities, another order
-of intensities keeps absences and positions, a cell without symmetry keeps indices and intensities.
+Lattice, absences and intensities of held-out minerals are destroyed in all eight combinations. What
+is left untouched stays as it was: filling absences keeps cell and intensities, another order of
+intensities keeps absences and positions, a cell without symmetry keeps indices and intensities.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import permutations, product
+from types import SimpleNamespace
 
 import numpy as np
+import torch
 from numpy import ndarray
 
+from ..base.patterns import GRID
 from ..base.records import N_ROTATIONS, Crystals, Reflections, concatenate
+from ..identification import library
+from ..identification.retrieval import Retrieval
+from ..learning import priors, stages
+from ..learning.calibrate import Calibration
+from ..learning.experiment import folder, load_bank, realism, seed
+from ..learning.metrics import log_likelihood, means
+from ..prediction import fusion, predictor
+from ..prediction.assemble import SOURCES
 from ..simulation.diffraction import d_star, reflections
+from ..simulation.realism import measured_like
 from ..symmetry import groups
 from ..symmetry.cells import cell_of_lattice, settings
+from ..symmetry.groups import N_GROUPS, OPERATORS, templates
+from .information import LATTICE, NOTHING, Votes, readings, score, votes_of
+from .simulator import COLLECTION
 from .specimens import absent
 
 KINDS = ("lattice", "absences", "intensities")
 UNTOUCHED = "untouched"
+NULLS = (NOTHING, "shuffled")
+RELEASED, OWN = "released network", "network of this profile"
+KNOWN, UNKNOWN = "retrieval, structure known", "retrieval, structure unknown"
 
 _BINS = 24  # of 1/d^2, for the mean fall-off of intensities
 _CARBON = 6  # any atom will do to list the reflections of a lattice
 _FORBIDDEN = 1e-4  # of all intensity; more of it where a setting forbids any: it is another one
+_STRENGTH = 50  # votes by which the minerals' frequencies are drawn to uniform classes
+_SLICE = 32
 
 
 def unitary(bank: Reflections) -> tuple[ndarray, ndarray]:
@@ -50,29 +73,6 @@ def permuted(bank: Reflections, seed: int) -> Reflections:
     owner = _owner(bank)
     order = np.lexsort((rng.random(len(owner)), owner))
     return replace(bank, f2=(relative[order] * falloff).astype(np.float32))
-
-
-def equal(bank: Reflections) -> Reflections:
-    """The same reflections, all |F|^2 of a crystal equal but for the mean fall-off."""
-    return replace(bank, f2=unitary(bank)[1].astype(np.float32))
-
-
-def with_intensities_of(bank: Reflections, others: Reflections) -> Reflections:
-    """Cells and absences of one bank with the intensities of another, in order of 1/d.
-
-    Both have as many crystals. Where one of `others` has fewer reflections, they are gone through
-    again. The groups stay those of `bank`.
-    """
-    own = unitary(bank)[1]
-    foreign = unitary(others)[0]
-    square, square_other = _squares(bank), _squares(others)
-    f2 = np.empty_like(bank.f2)
-    for i in range(len(bank)):
-        here, there = (slice(r.start[i], r.start[i + 1]) for r in (bank, others))
-        order = np.argsort(square[here], kind="stable")
-        given = foreign[there][np.argsort(square_other[there], kind="stable")]
-        f2[here.start + order] = np.resize(given, len(order))
-    return replace(bank, f2=(f2 * own).astype(np.float32))
 
 
 def without_absences(bank: Reflections, seed: int) -> tuple[Reflections, ndarray]:
@@ -148,6 +148,192 @@ def without_lattice_symmetry(bank: Reflections, seed: int, size: float = 0.05) -
     )
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What readers answer, by their name, (n, 99) log-probabilities each.
+
+    Weights of evidence and prior are fitted on other families of the same intervention
+    (`fusion.cross_fitted`), so that a reader is not charged for trusting what was destroyed.
+    """
+
+    votes: Votes  # the right answers
+    logp: dict[str, ndarray]
+
+
+def minerals(config: SimpleNamespace, most: int = 400) -> tuple[Reflections, Reflections, dict]:
+    """One structure of each held-out family, at most so many, whose absences are understood.
+
+    Gives them, the same without absences of screws and glides, and how many "families" are held
+    out, "used", and "with absences" of screws or glides.
+    """
+    bank = load_bank(config, "holdout")
+    first = np.unique(bank.name, return_index=True)[1]
+    order = np.random.default_rng(config.seed).permutation(len(first))[:most]
+    bank = bank.take(np.sort(first[order]))
+    filled, added = without_absences(bank, config.seed)
+    usable = np.flatnonzero(added >= 0)
+    counts = {"families": len(first), "used": len(usable), "with absences": int((added > 0).sum())}
+    return bank.take(usable), filled.take(usable), counts
+
+
+def title(destroyed: list[str]) -> str:
+    """Name of the pattern without some of `KINDS`."""
+    return f"{' and '.join(destroyed)} destroyed" if destroyed else UNTOUCHED
+
+
+def interventions(
+    config: SimpleNamespace, bank: Reflections, filled: Reflections
+) -> dict[str, Reflections]:
+    """Reflections of all combinations of `KINDS` destroyed, by `title`, the untouched ones first.
+
+    `bank` and `filled` as from `minerals`.
+    """
+    altered = {}
+    for lost in product((False, True), repeat=len(KINDS)):
+        destroyed = [kind for kind, gone in zip(KINDS, lost, strict=True) if gone]
+        made = filled if "absences" in destroyed else bank
+        if "intensities" in destroyed:
+            made = permuted(made, config.seed)
+        if "lattice" in destroyed:
+            made = without_lattice_symmetry(made, config.seed)
+        altered[title(destroyed)] = made
+    return altered
+
+
+def simulate(config: SimpleNamespace, bank: Reflections) -> ndarray:
+    """One pattern of each crystal on `patterns.GRID`, (n, 4251) float32."""
+    about = realism(config, **COLLECTION), seed(config, "holdout")
+    parts = [
+        measured_like(bank.take(rows.numpy()), *about, rows, GRID)
+        for rows in torch.arange(len(bank)).split(_SLICE)
+    ]
+    return torch.cat(parts).numpy()
+
+
+def readers(
+    config: SimpleNamespace, bank: Reflections
+) -> Callable[[ndarray], dict[str, tuple[ndarray, ndarray]]]:
+    """Who reads the patterns: a function from intensities to (evidence, similarity) of each.
+
+    The released network, the network of the profile where there is one, and retrieval from the
+    minerals of the AMCSD without the held-out ones, and with the very structures of `bank`.
+    """
+    known = Retrieval(library.from_reflections(load_bank(config, "train"), SOURCES["library"][1]))
+    own = Retrieval(library.from_reflections(bank))
+    networks = {RELEASED: predictor.load_predictor(retrieval=False, indexing=False)}
+    if (folder(config, "models") / "stage2.safetensors").exists():
+        model, about = stages.load_model(config, "stage2")
+        metadata = {"training_prior": about["training_prior"], "calibration": vars(Calibration())}
+        networks[OWN] = predictor.Predictor(model, metadata)
+
+    def read(intensity):
+        flat = np.zeros((len(intensity), N_GROUPS))
+        similarity = known.similarities(intensity)[0]
+        return {
+            name: (network.evidence(GRID.two_theta, intensity).evidence, flat)
+            for name, network in networks.items()
+        } | {
+            UNKNOWN: (flat, similarity),
+            KNOWN: (flat, np.maximum(similarity, own.similarities(intensity)[0])),
+        }
+
+    return read
+
+
+def frequencies(config: SimpleNamespace) -> ndarray:
+    """Class frequencies of the minerals that were not held out, (99,)."""
+    bank = load_bank(config, "train")
+    index = np.unique(np.char.add(bank.name, bank.group.astype(str)), return_index=True)[1]
+    counts = np.bincount(bank.group[index] - 1, minlength=N_GROUPS)
+    return priors.smooth_prior(counts, _STRENGTH)
+
+
+def predictions(
+    config: SimpleNamespace, altered: dict[str, Reflections], read: Callable, prior: ndarray
+) -> dict[str, Answers]:
+    """Log-probabilities of every reader (`readers`) on `interventions`, by their title."""
+    ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
+    answers = {}
+    for name, bank in altered.items():
+        votes, terms = votes_of(bank), read(simulate(config, bank))
+        about = votes.label, ratio, votes.family
+        logp = {reader: fusion.cross_fitted(*own, *about) for reader, own in terms.items()}
+        answers[name] = Answers(votes, logp)
+    return answers
+
+
+def without_screws(group: ndarray) -> ndarray:
+    """Label 1..99 of the group that each group looks like without its screws and glides, (n,)."""
+    lattice = readings()[LATTICE]
+    bare = np.flatnonzero(~templates()[:, OPERATORS].any(axis=1))
+    plain = np.zeros(len(bare), dtype=np.int64)
+    plain[lattice[bare]] = bare + 1
+    return plain[lattice[np.asarray(group, dtype=np.int64) - 1]]
+
+
+def rows(
+    answers: dict[str, Answers], prior: ndarray, n_shuffles: int = 20, **bootstrap: int
+) -> list[dict]:
+    """Scores of every reader on every intervention, and of the nulls on untouched patterns.
+
+    Answers as from `predictions`; bits are counted over a prior (99,). `bootstrap` are `n_boot` and
+    `seed` of `information.score`, here and below.
+
+    Rows have "patterns", "reader" and a `information.score` each.
+    """
+    table = [
+        {"patterns": name, "reader": reader, **score(logp, prior, own.votes, **bootstrap)}
+        for name, own in answers.items()
+        for reader, logp in own.logp.items()
+    ]
+    votes = answers[UNTOUCHED].votes
+    n = len(votes.label)
+    constant = score(np.tile(np.log(prior), (n, 1)), prior, votes, **bootstrap)
+    # As many copies of every mineral as there are shuffles; families stay together.
+    rng = np.random.default_rng(bootstrap.get("seed", 0))
+    dealt = np.concatenate([rng.permutation(n) for _ in range(n_shuffles)])
+    copies = Votes(*(np.tile(x, n_shuffles) for x in (votes.label, votes.family, votes.vote)))
+    shuffled = score(answers[UNTOUCHED].logp[RELEASED][dealt], prior, copies, **bootstrap)
+    nulls = zip(NULLS, (constant, shuffled | {"n": n}), strict=True)
+    return table + [{"patterns": UNTOUCHED, "reader": name, **null} for name, null in nulls]
+
+
+def shares(
+    answers: dict[str, Answers], prior: ndarray, keep: ndarray | None = None, **bootstrap: int
+) -> list[dict]:
+    """Bits that each reader owes to each kind of information, of the minerals to `keep` (bool).
+
+    A kind's share is its gain in bits, averaged over the orders in which the three kinds can be
+    added to a pattern that has none (Shapley's value, Contributions to the Theory of Games II,
+    307, 1953). The shares and the rest, bits from patterns without any, add up to the untouched
+    pattern's.
+
+    Rows have "reader", "kind", "bits", "bits_ci95", "n", "n_families".
+    """
+    votes = answers[UNTOUCHED].votes
+    keep = np.ones(len(votes.label), dtype=bool) if keep is None else keep
+    label, family = votes.label[keep], votes.family[keep]
+    table, orders = [], list(permutations(KINDS))
+    for reader in answers[UNTOUCHED].logp:
+
+        def bits(kept, reader=reader):
+            name = title([kind for kind in KINDS if kind not in kept])
+            logp = answers[name].logp[reader][keep]
+            return (log_likelihood(logp, label) - np.log(prior)[label]) / np.log(2)
+
+        owed = dict.fromkeys(KINDS, 0)
+        for order in orders:
+            for place, kind in enumerate(order):
+                gain = bits(order[: place + 1]) - bits(order[:place])
+                owed[kind] = owed[kind] + gain / len(orders)
+        mean = means(owed | {"rest": bits(())}, family, **bootstrap)
+        counts = {"n": len(family), "n_families": len(set(family))}
+        for kind in (*KINDS, "rest"):
+            own = {"bits": mean[kind], "bits_ci95": mean[f"{kind}_ci95"]}
+            table.append({"reader": reader, "kind": kind, **own, **counts})
+    return table
+
+
 def _forbidden(bank, i, hkl):
     """Which hkl (m, 3) of a crystal's lattice its screws and glides forbid; None if not known."""
     label = int(bank.group[i])
@@ -155,15 +341,15 @@ def _forbidden(bank, i, hkl):
     lattice = (rotations == np.eye(3)).all((1, 2))
     own = slice(bank.start[i], bank.start[i + 1])
     present, f2 = bank.hkl[own], bank.f2[own] / bank.f2[own].sum()
-    found = []
+    options = []
     for change in settings(label, cell_of_lattice(bank.lattice[i])):
         if f2[absent(label, change, present)].sum() <= _FORBIDDEN:
             target = hkl.astype(np.int64) @ change
             parts = rotations[lattice], translations[lattice]
             centred = groups.systematically_absent(*parts, target)
-            found.append(absent(label, change, hkl) & ~centred)
+            options.append(absent(label, change, hkl) & ~centred)
     # Of settings that the reflections agree with, that which explains most absences.
-    return max(found, key=np.count_nonzero, default=None)
+    return max(options, key=np.count_nonzero, default=None)
 
 
 def _points(bank):

@@ -2,7 +2,6 @@
 
 import json
 import timeit
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy import ndarray
 
 from ..base import paths
 from ..base.patterns import normalise
-from ..base.records import N_ROTATIONS, Crystals, Reflections, concatenate
+from ..base.records import Reflections
 from ..learning.experiment import MEASURED, folder, grid, load_bank, load_set, realism
 from ..simulation import crystal_statistics
 from ..simulation.diffraction import reflections
@@ -20,9 +19,8 @@ from ..structures import banks
 from ..structures.banks import load_amcsd
 from ..structures.crystals import generate
 from ..structures.recipes import shipped
-from .pattern_features import features
+from .pattern_features import features, two_sample
 from .specimens import own_structure
-from .two_sample import two_sample
 
 # What decides about a pattern of the measured collection, and varies in training.
 COLLECTION = {"subtracted": 1.0, "cropped": 0.0, "coarse": 0.0}
@@ -30,8 +28,6 @@ COLLECTION = {"subtracted": 1.0, "cropped": 0.0, "coarse": 0.0}
 _LEVELS = np.linspace(0, 1, 41)  # of the quantiles that stand for a distribution
 _FOLDS = 5
 _GROUP = 48  # structures timed together
-_COPIES = 16  # of a supercell, which is large enough to hide what a call costs
-_REPEATS = ((1, 1, 1), (2, 1, 1), (2, 2, 1), (2, 2, 2), (3, 2, 2), (3, 3, 2), (3, 3, 3))
 
 
 def compare(config: SimpleNamespace) -> dict:
@@ -42,7 +38,7 @@ def compare(config: SimpleNamespace) -> dict:
     collection.
 
     Gives "n", "families", "note" (None, or why there is no comparison), and unless there is none
-    "two_sample" (see `two_sample.two_sample`), "as_trained_auc" (features, with all that training
+    "two_sample" (see `pattern_features.two_sample`), "as_trained_auc" (with all that training
     draws) and "features": {name: {"measured", "simulated": quantiles, "auc"}}.
     """
     patterns = load_set(config, MEASURED[0])
@@ -58,18 +54,18 @@ def compare(config: SimpleNamespace) -> dict:
     main = library.take(nearest)
     simulated = simulate_like(config, main, library, **COLLECTION)
     trained = simulate_like(config, main, library)
-    told = (family, config.seed, _FOLDS)
-    found = two_sample(measured, simulated, *told, grid=points)
-    as_trained = two_sample(measured, trained, *told, permutations=0, epochs=0, grid=points)
+    about = (family, config.seed, _FOLDS)
+    test = two_sample(measured, simulated, *about, grid=points)
+    as_trained = two_sample(measured, trained, *about, permutations=0, grid=points)
     tables = {
         kind: {name: _quantiles(column) for name, column in features(x, points).items()}
         for kind, x in (("measured", measured), ("simulated", simulated))
     }
-    single = found["features"].pop("single")
+    single = test["features"].pop("single")
     return {
         **counts,
         "note": None,
-        "two_sample": found,
+        "two_sample": test,
         "as_trained_auc": as_trained["features"]["auc"],
         "features": {
             name: {**{kind: table[name] for kind, table in tables.items()}, "auc": value}
@@ -105,7 +101,7 @@ def compare_crystals(config: SimpleNamespace, most: int = 600) -> dict:
 def costs(config: SimpleNamespace) -> list[dict]:
     """Seconds of one core for structures and patterns of growing size, measured here and now.
 
-    Rows have "by" (volume, atoms, reflections, or supercell), mean "volume" (cubic angstrom),
+    Rows have "by" (volume, atoms, or reflections), mean "volume" (cubic angstrom),
     "atoms", "reflections", and "structure_ms" and "pattern_ms": milliseconds from crystal to
     reflections, and from those to a measured-looking pattern.
     """
@@ -124,34 +120,8 @@ def costs(config: SimpleNamespace) -> list[dict]:
         for part in np.array_split(order, 10):
             part = part[:: max(1, len(part) // _GROUP)][:_GROUP]
             rows.append({"by": by, **_cost(config, crystals.take(part))})
-    middle = np.argsort(size["volume"])[len(crystals) // 2]
-    for repeats in _REPEATS:
-        large = supercell(crystals.take([middle]), repeats, config.seed)
-        rows.append({"by": "supercell", **_cost(config, concatenate([large] * _COPIES))})
     torch.set_num_threads(threads)
     return rows
-
-
-def supercell(crystals: Crystals, repeats: tuple[int, int, int], seed: int) -> Crystals:
-    """The one crystal of a record with its cell repeated along a, b and c, and no symmetry left.
-
-    Atoms are displaced a little (0.05 angstrom), so that all reflections of the cell are there.
-    """
-    shift = np.indices(repeats).reshape(3, -1).T
-    frac = (crystals.frac[None] + shift[:, None]) / repeats
-    copies = len(shift)
-    lattice = crystals.lattice * np.array(repeats)[:, None]
-    moves = np.random.default_rng(seed).normal(scale=0.05, size=frac.shape)
-    frac = frac + moves @ np.linalg.inv(lattice[0])
-    return replace(
-        crystals,
-        lattice=lattice,
-        start=crystals.start * copies,
-        number=np.tile(crystals.number, copies),
-        frac=frac.reshape(-1, 3).astype(np.float32),
-        occupancy=np.tile(crystals.occupancy, copies),
-        rotations=np.tile(np.eye(3, dtype=np.int8), (1, N_ROTATIONS, 1, 1)),
-    )
 
 
 def benchmark() -> dict | None:

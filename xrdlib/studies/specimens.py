@@ -80,7 +80,7 @@ def simulated(config: SimpleNamespace, grid: Grid, n: int) -> Specimens:
 def recognised(config: SimpleNamespace, n: int) -> Specimens | None:
     """The n measured patterns that are most like a published structure of their own group.
 
-    Their similarity is `outcomes.RECOGNISED` or more. The structure's cell is stretched evenly to
+    Their similarity is `outcomes.RECOGNISED` or more. The structure's cell is scaled evenly to
     fit the pattern best. On `patterns.GRID`; None where no measured patterns are at hand, or none
     is recognised.
     """
@@ -98,13 +98,13 @@ def recognised(config: SimpleNamespace, n: int) -> Specimens | None:
     if not len(chosen):
         return None
     crystals, measured = bank.take(nearest[chosen]), patterns.take(chosen)
-    stretch = np.array(
+    scaling = np.array(
         [
             Retrieval(from_reflections(crystals.take([i]))).stretch(intensity, 0)
             for i, intensity in enumerate(measured.intensity)
         ]
     )
-    crystals.lattice = crystals.lattice * (1 + stretch)[:, None, None]
+    crystals.lattice = crystals.lattice * (1 + scaling)[:, None, None]
     return Specimens(RECOGNISED_MEASURED, GRID, measured.intensity, crystals, measured.family)
 
 

@@ -82,7 +82,7 @@ def run(
     base: SimpleNamespace,
     study: str,
     training: Training,
-    validate: tuple | Callable | None = None,
+    validate: Callable | None = None,
     rows: int | Collection[int] = 1,
     look: bool = False,
 ) -> tuple[torch.nn.Module, History, object]:

@@ -14,16 +14,19 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1
 from . import groups
 
-# The lattices that indexing seeks, by their free parameters (rows) among the factors (columns) of
-# 1/d^2 = A hh + B kk + C ll + 2 D hl + 2 E hk; triclinic ones are not sought.
+# Lattices that indexing seeks with sets of indices, and all.
 SYSTEMS = ("cubic", "tetragonal", "hexagonal", "orthorhombic", "monoclinic")
+LATTICES = (*SYSTEMS, "triclinic")
 
+# Their free parameters (rows) among the factors (columns) of
+# 1/d^2 = A hh + B kk + C ll + 2 D hl + 2 E hk + 2 F kl.
 EXPANSION = {
-    "cubic": np.array([[1, 1, 1, 0, 0.0]]),
-    "tetragonal": np.array([[1, 1, 0, 0, 0], [0, 0, 1, 0, 0.0]]),
-    "hexagonal": np.array([[1, 1, 0, 0, 0.5], [0, 0, 1, 0, 0]]),
-    "orthorhombic": np.eye(3, 5),
-    "monoclinic": np.eye(4, 5),
+    "cubic": np.array([[1, 1, 1, 0, 0, 0.0]]),
+    "tetragonal": np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0.0]]),
+    "hexagonal": np.array([[1, 1, 0, 0, 0.5, 0], [0, 0, 1, 0, 0, 0]]),
+    "orthorhombic": np.eye(3, 6),
+    "monoclinic": np.eye(4, 6),
+    "triclinic": np.eye(6),
 }
 
 _SAME_LENGTH, _SAME_ANGLE = 1e-3, 0.1  # relative; degrees
@@ -33,16 +36,7 @@ _SYMPREC = 1e-3  # of the mean edge; lattice points so near are one
 
 
 def metric_tensor(cell: Sequence[float]) -> np.ndarray:
-    """Metric tensor of a cell.
-
-    Parameters
-    ----------
-    cell : sequence of 6 floats
-
-    Returns
-    -------
-    ndarray, (3, 3)
-        In square angstrom.
+    """Metric tensor (3, 3) of a cell, in square angstrom.
 
     Raises
     ------
@@ -91,14 +85,19 @@ def cell_of_lattice(lattice: np.ndarray) -> np.ndarray:
 
 
 def free(system: str) -> int:
-    """Free parameters of a system's lattices, 1 to 4."""
+    """Free parameters of a system's lattices, 1 to 6."""
     return len(EXPANSION[system])
 
 
 def reciprocal_metric(system: str, parameters: Sequence[float]) -> np.ndarray:
     """Reciprocal metric tensor (3, 3), per square angstrom, of a system's free parameters."""
-    a, b, c, d, e = np.asarray(parameters) @ EXPANSION[system]
-    return np.array([[a, e, d], [e, b, 0], [d, 0, c]])
+    a, b, c, d, e, f = np.asarray(parameters) @ EXPANSION[system]
+    return np.array([[a, e, d], [e, b, f], [d, f, c]])
+
+
+def parameters_of(system: str, star: np.ndarray) -> np.ndarray:
+    """Free parameters of the reciprocal metric tensor (3, 3) of one of a system's lattices."""
+    return star[(0, 1, 2, 0, 0, 1), (0, 1, 2, 2, 1, 2)][EXPANSION[system].argmax(1)]
 
 
 def cell_of_parameters(system: str, parameters: Sequence[float]) -> tuple[float, ...]:
@@ -107,23 +106,16 @@ def cell_of_parameters(system: str, parameters: Sequence[float]) -> tuple[float,
 
 
 def products(hkl: np.ndarray, system: str | None = None) -> np.ndarray:
-    """What 1/d^2 is linear in.
+    """What 1/d^2 of reflections hkl (m, 3) is linear in.
 
-    Parameters
-    ----------
-    hkl : array_like, (m, 3)
-    system : str, optional
-        One of `SYSTEMS`.
-
-    Returns
-    -------
-    ndarray, (m, 6) or (m, p)
-        hh, kk, ll, 2kl, 2hl, 2hk, or what each free parameter of the system is multiplied by.
+    hh, kk, ll, 2kl, 2hl, 2hk, (m, 6); or, (m, p), what each of the p free parameters of one of
+    `SYSTEMS` is multiplied by.
     """
     h, k, l = np.asarray(hkl, dtype=np.float64).T  # noqa: E741
     if system is None:
         return np.stack([h * h, k * k, l * l, 2 * k * l, 2 * h * l, 2 * h * k], 1)
-    return np.stack([h * h, k * k, l * l, 2 * h * l, 2 * h * k], -1) @ EXPANSION[system].T
+    factors = [h * h, k * k, l * l, 2 * h * l, 2 * h * k, 2 * k * l]
+    return np.stack(factors, -1) @ EXPANSION[system].T
 
 
 def inverse_square(two_theta: np.ndarray) -> np.ndarray:
@@ -150,16 +142,8 @@ def conventional(lattice: np.ndarray) -> tuple[float, ...]:
 def on_conventional_axes(cell: Sequence[float]) -> tuple[float, ...]:
     """A cell on conventional axes where its own show no symmetry of the lattice, else itself.
 
-    Rhombohedral axes and the primitive cells of centred lattices look triclinic.
-
-    Parameters
-    ----------
-    cell : sequence of 6 floats
-
-    Raises
-    ------
-    XrdlibError
-        As for `metric_tensor`.
+    Rhombohedral axes and the primitive cells of centred lattices look triclinic. Errors as for
+    `metric_tensor`.
 
     Examples
     --------
@@ -196,18 +180,10 @@ def metric_system(cell: Sequence[float]) -> str:
 
 
 def metric_basis(cell: Sequence[float]) -> np.ndarray:
-    """Independent parts of 1/d^2 under the metric symmetry of a cell.
+    """Independent parts (p, 6) of 1/d^2 under the metric symmetry of a cell.
 
-    Returns
-    -------
-    ndarray, (p, 6)
-        Their sum gives the factors of hh, kk, ll, 2kl, 2hl, 2hk. Each may be scaled alone without
-        a change of the metric symmetry.
-
-    Raises
-    ------
-    XrdlibError
-        As for `metric_tensor`.
+    Their sum gives the factors of hh, kk, ll, 2kl, 2hl, 2hk. Each may be scaled alone without a
+    change of the metric symmetry. Errors as for `metric_tensor`.
     """
     a, b, c, _, _, gamma = cell
     star = np.linalg.inv(metric_tensor(cell))
@@ -235,16 +211,11 @@ def metric_basis(cell: Sequence[float]) -> np.ndarray:
 # --- settings --------------------------------------------------------------------------------
 
 
-def _cell_choices():
-    """Unimodular changes of a and c, which act on absences modulo 2 only; the first is none."""
-    every = (
-        np.array([[a, 0, b], [0, 1, 0], [c, 0, d]]) for a, b, c, d in product((1, 0), repeat=4)
-    )
-    choices = [change for change in every if abs(round(np.linalg.det(change))) == 1]
-    return sorted(choices, key=lambda change: (change != np.eye(3)).sum())
-
-
-_CELL_CHOICES = _cell_choices()
+# Unimodular changes of a and c, which act on absences modulo 2 only; the first is none.
+_CELL_CHOICES = [
+    np.array([[a, 0, b], [0, 1, 0], [c, 0, d]])
+    for a, b, c, d in (map(int, x) for x in ("1001", "1101", "1011", "1110", "0111", "0110"))
+]
 
 
 def relabellings(system: str) -> list[np.ndarray]:
@@ -258,13 +229,7 @@ def relabellings(system: str) -> list[np.ndarray]:
 
 
 def settings(label: int, cell: Sequence[float]) -> list[np.ndarray]:
-    """Axes of a group's settings in which the cell is one of its crystal system.
-
-    Parameters
-    ----------
-    label : int
-        1..99.
-    cell : sequence of 6 floats
+    """Axes of the settings of a group, 1..99, in which the cell is one of its crystal system.
 
     Returns
     -------
@@ -272,7 +237,7 @@ def settings(label: int, cell: Sequence[float]) -> list[np.ndarray]:
         Matrices that turn hkl of the cell into hkl of the reference setting of the group's first
         space group, each with other absences; empty where the cell permits none.
     """
-    number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
+    number = groups.first_member(label)
     system = groups.space_group(number)["crystal_system"]
     parity = np.array(list(product(range(-2, 5), repeat=3)))
     found = {}
@@ -280,7 +245,7 @@ def settings(label: int, cell: Sequence[float]) -> list[np.ndarray]:
         if not permits(cell, order, system):
             continue
         axes = np.eye(3, dtype=np.int64)[:, list(order)]
-        for choice in _CELL_CHOICES if system == "monoclinic" else _CELL_CHOICES[:1]:
+        for choice in _CELL_CHOICES[: None if system == "monoclinic" else 1]:
             change = axes @ choice
             found.setdefault(groups.absent(number, parity @ change).tobytes(), change)
     return list(found.values())

@@ -9,7 +9,6 @@ import numpy as np
 from . import groups
 
 _REACH = 6  # largest index at which a condition modulo 2, 3, 4 or 6 shows itself
-
 _HKL = np.array(list(product(range(-_REACH, _REACH + 1), repeat=3)))
 
 # General zones first: a condition is stated for the largest zone that it holds in. The matrices
@@ -88,11 +87,6 @@ def conditions(number: int, change: tuple | None = None) -> tuple[Condition, ...
     change : tuple of 3 tuples of 3 ints, optional
         Other axes than those of the reference setting: hkl there are hkl in these axes times this
         matrix, of determinant 1 or -1.
-
-    Raises
-    ------
-    XrdlibError
-        If there is no such space group.
     """
     change = np.eye(3, dtype=np.int64) if change is None else np.array(change)
     inverse = np.rint(np.linalg.inv(change)).astype(np.int64)

@@ -19,11 +19,6 @@ def maximal_t_subgroups(number: int) -> tuple[int, ...]:
 
     Those are the maximal subgroups that keep every translation and lose point symmetry
     (International Tables A1, section 1.2.6).
-
-    Raises
-    ------
-    XrdlibError
-        If there is no such space group.
     """
     return tuple(groups.space_group(number)["maximal_t_subgroups"])
 
@@ -31,12 +26,9 @@ def maximal_t_subgroups(number: int) -> tuple[int, ...]:
 def subgroup_dag() -> "nx.DiGraph":
     """Directed acyclic graph of symmetry lowering on the 99 extinction groups.
 
-    Returns
-    -------
-    networkx.DiGraph
-        Nodes are the labels 1..99 with attributes `symbol` and `crystal_system`. An edge leads
-        from a group to another if some member space group of the first has a maximal t-subgroup
-        among the members of the second.
+    Nodes are the labels 1..99 with attributes `symbol` and `crystal_system`. An edge leads from a
+    group to another if some member space group of the first has a maximal t-subgroup among the
+    members of the second.
 
     Examples
     --------
@@ -80,11 +72,7 @@ def relation(true: int, predicted: int) -> str:
 
     "same"; "descendant" if the predicted group is reached from the true one by lowering the
     symmetry; "ancestor" if the true group is reached from the predicted one; else "branch".
-
-    Raises
-    ------
-    XrdlibError
-        If a label is not in 1..99.
+    XrdlibError if a label is not in 1..99.
     """
     return str(relations([true], [predicted])[0])
 

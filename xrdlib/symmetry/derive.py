@@ -19,19 +19,15 @@ from .groups import SYSTEMS, systematically_absent
 
 HKL = np.array(list(itertools.product(range(-6, 7), repeat=3)))
 
-
 # Order of extinction symbols: crystal system, centring, glide planes by position, screw axes.
 SYSTEM_ORDER = (*SYSTEMS[1:], SYSTEMS[0])
-
 CENTRING_ORDER = "PCBAIFR"
-
 GLIDE_ORDER = ("", "a", "b", "c", "d", "n", "ab", "ac", "bc", "1")
-
-
 # Cell axis along which each position of a symbol looks, where it can show a screw axis.
 AXES = {"triclinic": "", "tetragonal": "ca", "trigonal": "c", "hexagonal": "c", "cubic": "a"}
 
 
+@cache
 def reference_settings() -> list[gemmi.SpaceGroup]:
     """gemmi's 230 space groups in the reference setting of International Tables A, by number."""
     settings = [sg for sg in gemmi.spacegroup_table() if sg.is_reference_setting()]
@@ -95,13 +91,13 @@ def names(numbers: list[int]) -> list[tuple]:
     reference = reference_settings()
     system = reference[numbers[0] - 1].crystal_system_str()
     found = {}
-    for sg in gemmi.spacegroup_table():
+    for sg in (sg for sg in gemmi.spacegroup_table() if sg.number in numbers):
         # A cell of another size is no mere relabelling; "-" marks, for the monoclinic cell
         # choices, the description by the other one of two coincident glide planes.
         same_cell = len(sg.operations()) == len(reference[sg.number - 1].operations())
         other_plane = system == "monoclinic" and sg.qualifier.startswith("-")
         other_origin = ")" in sg.hm
-        if sg.number in numbers and same_cell and not other_plane and not other_origin:
+        if same_cell and not other_plane and not other_origin:
             symbol = elements(sg)
             # The unique axis is known from the metric even where no absence shows it.
             unique = tuple(glide == "1" for _, glide in symbol[1])
@@ -198,7 +194,7 @@ def maximal_subgroups(elements: tuple) -> list[frozenset[int]]:
 
     # Grow every subgroup by one element at a time; maximal is what grows only into the whole.
     whole, maximal = frozenset(range(len(elements))), []
-    todo = [closure([index[_flat([np.eye(3, dtype=int)])[0]]])]
+    todo = [closure([index[(1, 0, 0, 0, 1, 0, 0, 0, 1)]])]
     known = set(todo)
     while todo:
         subgroup = todo.pop()
@@ -213,14 +209,7 @@ def maximal_subgroups(elements: tuple) -> list[frozenset[int]]:
 def space_group_type(
     sg: gemmi.SpaceGroup, rotations: set[tuple] | None = None
 ) -> spglib.SpaceGroupType:
-    """spglib's type of a space group, or of the subgroup that keeps only some rotations.
-
-    Parameters
-    ----------
-    sg : gemmi.SpaceGroup
-    rotations : set of tuples, optional
-        The rotation parts kept, flattened; all translations of the lattice are kept.
-    """
+    """spglib's type of a space group, or of the t-subgroup that keeps some flattened rotations."""
     own, shifts = exact_operations(sg)
     keys = _flat(own)
     rows = [i for i, key in enumerate(keys) if rotations is None or key in rotations]

@@ -16,7 +16,6 @@ import numpy as np
 from .groups import operations
 
 UNIT = 24  # translations of the operations are whole multiples of 1/24
-
 SHIFTS = np.array(list(product(range(-4, 5), repeat=3)))  # lattice translations tried in a cut
 
 

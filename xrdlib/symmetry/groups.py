@@ -17,32 +17,24 @@ if TYPE_CHECKING:
 
 N_SPACE_GROUPS = 230
 N_GROUPS = 99
-
 N_CLASSES = 97
-
 
 SYSTEMS = tuple("triclinic monoclinic orthorhombic tetragonal trigonal hexagonal cubic".split())
 
 CENTRINGS = ("P", "I", "F", "C", "R")
-
 # Symmetry elements that an extinction symbol can show, by its three positions.
 OPERATOR_POSITIONS = (
     ("21", "31", "41", "42", "61", "62", "63", "a", "b", "c", "d", "n"),
     ("21", "a", "b", "c", "d", "n"),
     ("21", "a", "b", "c", "d", "n", "ab"),
 )
-
 TEMPLATE_BITS = (
     *SYSTEMS,
     *CENTRINGS,
     *(f"{i}:{name}" for i, names in enumerate(OPERATOR_POSITIONS, 1) for name in names),
 )
 
-SYSTEM = slice(0, 7)
-
-CENTRING = slice(7, 12)
-
-OPERATORS = slice(12, 37)
+SYSTEM, CENTRING, OPERATORS = slice(0, 7), slice(7, 12), slice(12, 37)  # of the bits
 
 
 @cache
@@ -104,6 +96,22 @@ def crystal_systems() -> list[str]:
     return _column("crystal_system")
 
 
+@cache
+def system_names() -> tuple[str, ...]:
+    """Crystal systems of all space groups of each group, 99 names.
+
+    Three groups hold trigonal and hexagonal ones, which absences do not tell apart.
+
+    Examples
+    --------
+    >>> system_names()[4], system_names()[72]
+    ('monoclinic', 'trigonal or hexagonal')
+    """
+    rows = _column("space_groups")
+    own = [dict.fromkeys(space_group(n)["crystal_system"] for n in numbers) for numbers in rows]
+    return tuple(" or ".join(names) for names in own)
+
+
 def symbols() -> list[str]:
     """Extinction symbols of the 99 groups, in order of label."""
     return _column("symbol")
@@ -156,23 +164,13 @@ def operations(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Symmetry operations x' = W x + w of a space group, centring translations included.
 
     The setting is the reference one of International Tables A: unique axis b and cell choice 1,
-    hexagonal axes for R lattices, origin choice 2.
-
-    Parameters
-    ----------
-    number : int
-        Space-group number, 1..230.
+    hexagonal axes for R lattices, origin choice 2. Errors as for `space_group`.
 
     Returns
     -------
     rotations : ndarray, (k, 3, 3) int8
     translations : ndarray, (k, 3) float64
         In [0, 1), fractions of the cell edges.
-
-    Raises
-    ------
-    XrdlibError
-        If there is no such space group.
     """
     parsed = [_parse_triplet(triplet) for triplet in space_group(number)["operations"]]
     rotations, translations = map(np.array, zip(*parsed, strict=True))
@@ -188,17 +186,8 @@ def half_rotations(rotations: np.ndarray) -> np.ndarray:
     """Point group modulo inversion, repeated cyclically to 24 (the `rotations` of a record).
 
     Proper rotations (24, 3, 3) int8: each improper operation stands for its product with the
-    inversion, which does the same to a reflection and its Friedel opposite.
-
-    Parameters
-    ----------
-    rotations : array_like, (k, 3, 3) int
-        Rotation parts of all operations of a space group; repeats allowed.
-
-    Raises
-    ------
-    XrdlibError
-        If the rotations are not those of a crystallographic group.
+    inversion, which does the same to a reflection and its Friedel opposite. Given are the rotation
+    parts (k, 3, 3) of all operations of a space group; XrdlibError if they are no group.
     """
     rotations = np.asarray(rotations).reshape(-1, 3, 3).astype(np.int64)
     signs = np.rint(np.linalg.det(rotations)).astype(np.int64)
@@ -226,11 +215,6 @@ def systematically_absent(
 
     A reflection h is absent if some operation maps it on itself, h W = h, with a phase shift
     h . w that is not a whole number (International Tables A, section 1.6.3).
-
-    Raises
-    ------
-    XrdlibError
-        If `hkl` does not have three columns.
     """
     hkl = np.asarray(hkl)
     if hkl.ndim != 2 or hkl.shape[1] != 3:

@@ -53,10 +53,6 @@ def named(key: int | str) -> Named:
         Hall or Schoenflies symbol ("-P 2ybc", "C2h^5"); an extinction group by the paper's label
         ("eg14") or by an extinction symbol that only one group has ("P 1 21/n 1", "C - c (ab)").
 
-    Returns
-    -------
-    Named
-
     Raises
     ------
     XrdlibError

@@ -45,40 +45,26 @@ class Position:
 
 @cache
 def positions(number: int) -> tuple[Position, ...]:
-    """Wyckoff positions of a space group, by rising multiplicity; the general one is the last.
-
-    Raises
-    ------
-    XrdlibError
-        If there is no such space group.
-    """
+    """Wyckoff positions of a space group, by rising multiplicity; the general one is the last."""
     operations(number)  # refuses a number that is not a space group's
-    return tuple(
-        Position(
-            multiplicity,
-            freedom,
-            frozen(np.reshape(projection, (3, 3)) / denominator),
-            frozen(np.array(point) / denominator),
-            frozen(np.array(chosen)),
-        )
-        for multiplicity, freedom, denominator, projection, point, chosen in _table()[number - 1]
-    )
+    found = []
+    for multiplicity, freedom, denominator, *arrays, chosen in _table()[number - 1]:
+        projection, point = (np.array(array) / denominator for array in arrays)
+        parts = (projection.reshape(3, 3), point, np.array(chosen))
+        found.append(Position(multiplicity, freedom, *map(frozen, parts)))
+    return tuple(found)
+
+
+@cache
+def _table():
+    return paths.table("wyckoff.json")
 
 
 def orbit(number: int, position: int, x: np.ndarray) -> np.ndarray:
     """All atoms (..., multiplicity, 3) in the cell, in [0, 1), of sites on one Wyckoff position.
 
-    Parameters
-    ----------
-    number, position : int
-        Space group 1..230, and which of its `positions`.
-    x : array_like, (..., 3)
-        Fractional coordinates, first moved to the nearest place on the representative.
-
-    Raises
-    ------
-    XrdlibError
-        If there is no such position.
+    The fractional coordinates x (..., 3) are first moved to the nearest place on the representative
+    of one of the `positions` of a space group; XrdlibError if there is no such position.
     """
     found = positions(number)
     if position not in range(len(found)):
@@ -92,8 +78,3 @@ def orbit(number: int, position: int, x: np.ndarray) -> np.ndarray:
     atoms = np.einsum("mij,...j->...mi", rotations, placed) + translations
     atoms -= np.floor(atoms)
     return np.where(atoms == 1.0, 0.0, atoms)  # -1e-17 is rounded up to 1
-
-
-@cache
-def _table():
-    return paths.table("wyckoff.json")

@@ -168,6 +168,18 @@ HEAD_WAVELENGTHS = {
     "# synchrotron 30 keV\n": 0.413280661,
     "# pixel size 0.172 mm, distance 1.25 m\n": None,
     "# filter thickness 0.02 mm, Ni\n": None,
+    "##NAMES=Quartz\n##X-RAY WAVELENGTH=0.7093\n": 0.7093,
+    "# Calibrated wavelength = 0.413909\n": 0.413909,
+    "lambda=0.05 nm\n": 0.5,
+    "K-Alpha2 wavelength,1.5444260\nK-Alpha1 wavelength,1.5405980\n": 1.540598,
+    "_WL_UNIT='A'\n_WL2=1.54439\n_WL1=1.54060\n": 1.5406,
+    "Wavelength (mean): 1.2345\nK-Alpha1: 1.2300\n": 1.23,
+    "Anode material,Cu\n": CU_KA1,
+    "# radiation: MoKa\n": 0.709319,
+    "# X-ray Instruments Co. Ltd\n": None,
+    "# tube current 40 mA\n": None,
+    "Wavelength Range=15\n": None,
+    "": None,
 }
 AXIS_NAMES = {
     # name of the column: (axis, positions)
@@ -200,6 +212,9 @@ AXIS_NAMES = {
     "Degrees 2-Theta": ("two_theta", X),
     "Pos. [\u00b02Th.]": ("two_theta", X),
     "diffraction angle": ("two_theta", X),
+    **dict.fromkeys(("2Theta", "TwoTheta", "2th", "Angle", "tth"), ("two_theta", X)),
+    **dict.fromkeys(("d", "d-spacing", "d [\u00c5]", "d_spacing", "dspacing"), ("d", D)),
+    **dict.fromkeys(("Q", "Q (1/A)", "q [\u00c5-1]", "q(A^-1)", "Q_vector"), ("q", Q)),
 }
 # Names of positions that are no angle, or in a unit that nobody knows.
 AXES_REFUSED = (
@@ -294,10 +309,7 @@ READ = {
         COBALT,
     ),
     # GSAS.
-    "zero.gsa": (
-        "rutile \0\x13 CuKa\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(),
-        CU_KA1,
-    ),
+    "zero.gsa": ("rutile \0\x13 CuKa\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(), CU_KA1),
     "no_type.gsa": ("t\nBANK 1 151 16 CONS 1000.0 5.0 0 0\n" + block(), None),
     "detectors.gsa": (
         "t\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(DETECTORS, row="{}"),
@@ -377,16 +389,8 @@ READ = {
     "topas.xy": (table(row="{0!r} {1!r}   ' point"), None),
     "thousands.csv": (table(y=Y + 1000, sep=",", row='{0!r},"{1:,.0f}"'), None, {"y": Y + 1000}),
     "millions.csv": (table(y=Y + 1e6, row='{0!r},"{1:,.1f}"'), None, {"y": Y + 1e6}),
-    "swiss.csv": (
-        table(y=Y + 1000, row="{0!r};{1:,.0f}").replace(",", "'"),
-        None,
-        {"y": Y + 1000},
-    ),
-    "blank.txt": (
-        table(y=Y + 900, row="{0!r}\t{1:,.0f}").replace(",", " "),
-        None,
-        {"y": Y + 900},
-    ),
+    "swiss.csv": (table(y=Y + 1000, row="{0!r};{1:,.0f}").replace(",", "'"), None, {"y": Y + 1000}),
+    "blank.txt": (table(y=Y + 900, row="{0!r}\t{1:,.0f}").replace(",", " "), None, {"y": Y + 900}),
     "german.csv": (
         table(y=Y + 900, row="{0:.2f}|{1:,.0f}")
         .replace(",", "_")
@@ -395,6 +399,18 @@ READ = {
         .replace("|", ";"),
         None,
         {"y": Y + 900},
+    ),
+    "quoted.csv": (
+        table(row='"{0!r}","{1!r}"').replace(".", ","),
+        None,
+    ),
+    "panalytical.csv": (
+        table(
+            sep=",",
+            header="[Measurement conditions]\nAnode material,Cu\nK-Alpha1 wavelength,1.5405980\n"
+            "K-Alpha2 wavelength,1.5444260\n\n[Scan points]\nAngle,Intensity\n",
+        ),
+        1.540598,
     ),
     "trailing.csv": (table(header="2theta,intensity,,\n", row="{0!r},{1!r},,"), None),
     "trailing.tsv": (table(header="2theta\tI\t\t\n", row="{0!r}\t{1!r}\t\t"), None),
@@ -445,10 +461,7 @@ READ = {
     "spec.dat": (table(header="#S 1 ascan\n#N 2\n#L Two Theta  Detector\n"), None),
     "pandas.csv": (
         "".join(
-            [
-                ",2theta,I\n",
-                *(f"{i},{a},{b}\n" for i, (a, b) in enumerate(zip(X, Y, strict=True))),
-            ]
+            [",2theta,I\n", *(f"{i},{a},{b}\n" for i, (a, b) in enumerate(zip(X, Y, strict=True)))]
         ),
         None,
     ),

@@ -1,23 +1,10 @@
-"""What tests of reading share: a scan, a way to write and read it, a comparison."""
+"""What tests of reading share: a scan, and a comparison."""
 
 import numpy as np
 import pattern_files
 
-import xrdlib
-
 SCAN = pattern_files.scan()
 OTHER = pattern_files.scan(n=160, start=20.0, step=0.1, seed=1)
-
-
-def reader(folder):
-    """Write content to a file and read it back."""
-
-    def write_and_read(content, name="scan.txt", **options):
-        path = folder / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return xrdlib.read_pattern(path, **options)
-
-    return write_and_read
 
 
 def same(pattern, scan, tolerance=1e-9):

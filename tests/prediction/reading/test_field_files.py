@@ -8,7 +8,7 @@ import numpy as np
 import pattern_files
 import pytest
 from field_files import X, Y, table
-from reading import OTHER, reader, same
+from reading import OTHER, same
 
 import xrdlib
 from xrdlib.base import paths
@@ -16,20 +16,11 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CU_KA1
 
 
-@pytest.fixture
-def read(tmp_path):
-    return reader(tmp_path)
-
-
-def as_bytes(content):
-    return content if isinstance(content, bytes) else content.encode()
-
-
 @pytest.mark.parametrize("name", field_files.READ)
 def test_a_file_of_the_field_is_read(read, name):
     content, wavelength, *beside = field_files.READ[name]
     said = beside[0] if beside else {}
-    pattern = read(as_bytes(content), name)
+    pattern = read(content, name)
     x, y = np.asarray(said.get("x", X)), np.asarray(said.get("y", Y), float)
     if left_out := said.get("masked"):
         assert pattern.metadata["points_masked"] == left_out
@@ -50,7 +41,7 @@ def test_a_file_of_the_field_is_read(read, name):
 def test_what_is_not_read_is_refused_by_name(read, name):
     content, expected = field_files.REFUSED[name]
     with pytest.raises(XrdlibError, match=expected) as error:
-        read(as_bytes(content), name)
+        read(content, name)
     assert "\n" not in str(error.value) and "line " not in str(error.value)
 
 

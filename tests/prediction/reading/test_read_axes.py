@@ -5,35 +5,13 @@ import pattern_files
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from reading import SCAN, on_axis, reader, same
+from reading import SCAN, on_axis, same
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CU_KA1
 from xrdlib.prediction.reading.header import HC
 from xrdlib.prediction.reading.scans import Scan, checked
 from xrdlib.simulation.diffraction import WAVELENGTHS
-
-
-@pytest.fixture
-def read(tmp_path):
-    return reader(tmp_path)
-
-
-HEADERS = {
-    "two_theta": ["2Theta", "2-theta (deg)", "TwoTheta", "2\u03b8 [\u00b0]", "2th", "Angle", "tth"],
-    "d": ["d", "d-spacing", "d (A)", "d [\u00c5]", "d_spacing", "dspacing"],
-    "q": ["Q", "Q (1/A)", "q [\u00c5-1]", "q(A^-1)", "Q_vector"],
-}
-
-
-@pytest.mark.parametrize("kind,name", [(k, n) for k, names in HEADERS.items() for n in names])
-@pytest.mark.parametrize("sep", [",", ";", "\t", "   "])
-def test_the_header_names_the_axis(read, kind, name, sep):
-    x = on_axis(kind, SCAN[0], CU_KA1)
-    pattern = read(pattern_files.columns(x, SCAN[1], sep, f"{name}{sep}Intensity\n"))
-    same(pattern, SCAN)
-    assert pattern.metadata["axis"] == kind
-    assert pattern.wavelength == (None if kind == "two_theta" else CU_KA1)
 
 
 @pytest.mark.parametrize("kind", ["d", "q"])
@@ -44,15 +22,6 @@ def test_a_named_axis_becomes_angles_of_the_given_wavelength(read, kind, wavelen
     pattern = read(pattern_files.columns(x, SCAN[1]), axis=kind, wavelength=wavelength)
     same(pattern, SCAN)
     assert pattern.wavelength == true
-
-
-@pytest.mark.parametrize(
-    ("name", "factor"), [("q (1/nm)", 10), ("Q (nm^-1)", 10), ("d (nm)", 0.1), ("2theta (rad)", 0)]
-)
-def test_units_of_the_axis(read, name, factor):
-    kind = {"q": "q", "d": "d", "2": "two_theta"}[name[0].lower()]
-    x = on_axis(kind, SCAN[0], CU_KA1) * (factor or np.pi / 180)
-    same(read(pattern_files.columns(x, SCAN[1], ",", f"{name},I\n")), SCAN)
 
 
 def test_points_that_no_angle_reaches_are_left_out_and_counted(read):

@@ -3,14 +3,9 @@
 import numpy as np
 import pattern_files
 import pytest
-from reading import SCAN, on_axis, reader, same
+from reading import SCAN, on_axis, same
 
 from xrdlib.base.patterns import CU_KA1
-
-
-@pytest.fixture
-def read(tmp_path):
-    return reader(tmp_path)
 
 
 def test_cif_with_constant_steps(read):

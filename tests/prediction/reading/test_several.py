@@ -5,15 +5,10 @@ import re
 import numpy as np
 import pattern_files
 import pytest
-from reading import reader, same
+from reading import same
 
 WHOLE = pattern_files.scan(n=601)
 X, Y = WHOLE
-
-
-@pytest.fixture
-def read(tmp_path):
-    return reader(tmp_path)
 
 
 def noisy(level, seed, peaks=(15.0, 22.0, 31.0)):
@@ -64,7 +59,7 @@ def test_of_a_series_that_changes_the_first_speaks(read):
     assert (pattern.metadata["scans"], pattern.metadata["scans_used"]) == (2, [1])
 
 
-@pytest.mark.parametrize("kind", ["Bruker RAW 1", "Bruker RAW 2", "Bruker RAW 3"])
+@pytest.mark.parametrize("kind", [f"Bruker RAW {version}" for version in (1, 2, 3, 4)])
 def test_a_file_cut_off_within_its_last_scan_is_read_with_a_note(read, kind):
     name, write = pattern_files.FORMATS[kind]
     pattern = read(write(WHOLE)[: -4 * 201 - 2], name)
@@ -73,6 +68,12 @@ def test_a_file_cut_off_within_its_last_scan_is_read_with_a_note(read, kind):
     twice = read(write((X[:300], Y[:300]), (X[300:], Y[300:]))[:-401], name)
     same(twice, (X[:500], Y[:500]))
     assert twice.metadata["notes"] == ["aborted", "scans_joined"]
+
+
+@pytest.mark.parametrize("part", ["<xrdMeasurement ", "<scan "])
+def test_a_scan_that_says_that_it_was_aborted(read, part):
+    text = pattern_files.xrdml(WHOLE).decode().replace(part, f'{part}status="Aborted" ')
+    assert read(text, "a.xrdml").metadata["notes"] == ["aborted"]
 
 
 @pytest.mark.parametrize("kind", pattern_files.FORMATS)

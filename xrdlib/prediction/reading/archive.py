@@ -27,25 +27,7 @@ _BESIDE = re.compile(
 
 
 def unpacked(content, path, most):
-    """Content without the packing of gzip, and the suffix of what was packed.
-
-    Parameters
-    ----------
-    content : bytes
-    path : pathlib.Path
-    most : int
-        Bytes that it may unpack to.
-
-    Returns
-    -------
-    content : bytes
-    suffix : str
-        In small letters.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Content without the packing of gzip, at most so many bytes; the suffix of what was packed."""
     if not content.startswith(b"\x1f\x8b"):
         return content, path.suffix.lower()
     with _told("gzip file"), gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
@@ -67,11 +49,6 @@ def read_archive(content, scan=None):
     Returns
     -------
     Scan or (str, bytes)
-
-    Raises
-    ------
-    XrdlibError
-        If the archive is damaged, unpacks to too much, or is of another kind.
     """
     members = _members(content)
     if any(name.endswith("DataContainer.xml") for name in members):
@@ -182,5 +159,5 @@ def _rasx_scan(members, table):
 
 
 def _scan(x, y, kind, wavelength, anode):
-    metadata = {"anode": anode} if anode else {}
-    return Scan(x, y, kind, wavelength=wavelength or anode_line(anode), metadata=metadata)
+    wavelength = wavelength or anode_line(anode)
+    return Scan(x, y, kind, wavelength=wavelength, metadata={"anode": anode})

@@ -1,8 +1,9 @@
 """Binary Bruker and Siemens RAW files, versions 1 to 4.
 
 Offsets are those of the DIFFRAC-AT and DIFFRACplus manuals (Appendix "Raw data file format").
-Version 4 is decoded by `native`; here only its wavelength is looked up. Version 3 is read here
-since geddes refuses the scan types of position-sensitive detectors, 129 and 130.
+Version 4 is decoded by `native`; here its wavelength is looked up, and a last range that was cut
+off is filled. Version 3 is read here since geddes refuses the scan types of position-sensitive
+detectors, 129 and 130.
 """
 
 import struct
@@ -21,23 +22,18 @@ _CUT_OFF = "is a damaged or cut-off RAW file; copy or export it again"
 
 
 def read_raw(content, scan=None):
-    """One range of a RAW file.
-
-    Raises
-    ------
-    XrdlibError
-        If the file is damaged, or there is no such range.
-    """
+    """One range of a RAW file."""
     check_amount(content, binary=True)
     try:
         if content.startswith(b"RAW4.00"):
-            made = _made(4, *_version4(content))
-            return native.read(content, "scan.raw", scan, made)
-        version, ranges_of = next(v for k, v in _VERSIONS.items() if content.startswith(k))
-        ranges, wavelength, anode = ranges_of(content)
-        made = _made(version, wavelength, anode)
+            return _read4(content, scan)
+        version = next(v for magic, v in _VERSIONS.items() if content.startswith(magic))
+        ranges, wavelength, anode = _ranges(content, *version[1:])
         return several.pick(
-            len(ranges), scan, lambda i: made(*_range(content, *ranges[i])), f"RAW {version}"
+            len(ranges),
+            scan,
+            lambda i: _scan(version[0], wavelength, anode, *_range(content, *ranges[i])),
+            f"RAW {version[0]}",
         )
     except (struct.error, ValueError, IndexError) as error:
         if isinstance(error, XrdlibError):
@@ -45,21 +41,14 @@ def read_raw(content, scan=None):
         raise XrdlibError(_CUT_OFF) from None
 
 
-def _made(version, wavelength, anode):
-    """What makes scans of the angles and counts of a file."""
+def _scan(version, wavelength, anode, x, y, aborted=False):
     wavelength = wavelength if wavelength and wavelength > 0 else anode_line(anode)
-    known = {"anode": anode} if anode else {}
-    name = f"Bruker RAW {version}"
-
-    def scan(x, y, _=None, notes=()):
-        metadata = known | ({"notes": list(notes)} if notes else {})
-        return Scan(x, y, name, wavelength=wavelength, metadata=metadata)
-
-    return scan
+    metadata = {"anode": anode, "notes": ["aborted"] if aborted else None}
+    return Scan(x, y, f"Bruker RAW {version}", wavelength=wavelength, metadata=metadata)
 
 
 def _range(content, offset, points, start, step, kind=0):
-    """Angles, counts, None and notes of a range of versions 1 to 3."""
+    """Angles and counts of a range of versions 1 to 3, and whether it was aborted."""
     if kind not in _OVER_TWO_THETA:
         raise XrdlibError(f"is a RAW file with a scan of type {kind}, which is not over 2theta")
     if not (np.isfinite([start, step]).all() and step):
@@ -69,43 +58,22 @@ def _range(content, offset, points, start, step, kind=0):
         counts = np.frombuffer(content, "<f4", inside, offset).astype(np.float64)
     # The step is a float32; rounding it to its seven digits keeps long scans from drifting.
     angles = float(f"{start:.7g}") + float(f"{step:.7g}") * np.arange(inside)
-    return angles, counts, None, ["aborted"] if inside < points else ()
+    return angles, counts, inside < points
 
 
-def _ranges1(content):
-    """(offset, points, start, step) of each range of version 1; wavelength; anode (not stored)."""
-    ranges, offset, wavelength = [], 0, None
-    while True:
-        if content[offset : offset + 4] == b"RAW ":
-            offset += 4  # early files give it for the first range only
-        points, _, step, _, _, start = struct.unpack_from("<IffIIf", content, offset)
-        if wavelength is None:
-            (wavelength,) = struct.unpack_from("<f", content, offset + 68)
-        (follows,) = struct.unpack_from("<I", content, offset + 148)
-        offset += 152
-        aborted = _inside(content, offset, points) < points
-        ranges.append((offset, points, start, step))
-        offset += 4 * points
-        if aborted or not follows:
-            return ranges, _digits(wavelength), None
-
-
-def _ranges2(content):
-    """(offset, points, start, step) of each range of version 2; wavelength; anode."""
-    (count,) = struct.unpack_from("<H", content, 4)
-    anode = content[188:190].decode("latin-1").strip("\0 ")
-    (wavelength,) = struct.unpack_from("<f", content, 190)
-    ranges, offset = [], 256
-    for _ in range(count):
-        header, points, _, _, step, start = struct.unpack_from("<HHIfff", content, offset)
-        if header < 48:
-            raise XrdlibError(_CUT_OFF)
-        offset += header
-        ranges.append((offset, points, start, step))
-        if _inside(content, offset, points) < points:
+def _ranges(content, about, head):
+    """(offset, points, start, step[, type]) of each range; wavelength; anode."""
+    offset, count, wavelength, anode = about(content)
+    ranges = []
+    while count is None or len(ranges) < count:
+        offset, follows, points, *rest = head(content, offset)
+        ranges.append((offset, points, *rest))
+        if _inside(content, offset, points) < points or not follows:
             break
         offset += 4 * points
-    return ranges, _digits(wavelength), anode
+    if not ranges:
+        raise XrdlibError("is a RAW file that holds no scan; export it again")
+    return ranges, wavelength, anode and anode.decode("latin-1").strip("\0 ")
 
 
 def _inside(content, offset, points):
@@ -118,44 +86,92 @@ def _inside(content, offset, points):
 
 def _digits(value):
     """A float32 as the decimal number that it was made from."""
-    return None if value is None or value == _UNKNOWN else float(f"{value:.7g}")
+    return None if value == _UNKNOWN else float(f"{value:.7g}")
 
 
-def _ranges3(content):
-    """(offset, points, start, step, type) of each range of version 3; wavelength; anode."""
+# What a file says, by version: where its ranges begin, how many they are, wavelength, anode. Then
+# a range: where its counts begin, whether another may follow, number of points, start, step, type.
+
+
+def _about1(content):
+    first = 4 * content.startswith(b"RAW ")  # which early files give for the first range only
+    return 0, None, _digits(*struct.unpack_from("<f", content, first + 68)), None
+
+
+def _head1(content, offset):
+    offset += 4 * (content[offset : offset + 4] == b"RAW ")
+    points, _, step, _, _, start = struct.unpack_from("<IffIIf", content, offset)
+    (follows,) = struct.unpack_from("<I", content, offset + 148)
+    return offset + 152, follows, points, start, step
+
+
+def _about2(content):
+    (count,) = struct.unpack_from("<H", content, 4)
+    return 256, count, _digits(*struct.unpack_from("<f", content, 190)), content[188:190]
+
+
+def _head2(content, offset):
+    header, points, _, _, step, start = struct.unpack_from("<HHIfff", content, offset)
+    if header < 48:
+        raise XrdlibError(_CUT_OFF)
+    return offset + header, True, points, start, step
+
+
+def _about3(content):
     (count,) = struct.unpack_from("<I", content, 12)
-    anode = content[608:612].decode("latin-1").strip("\0 ")
-    (wavelength,) = struct.unpack_from("<d", content, 624)
-    ranges, offset = [], 712
-    for _ in range(count):
-        length, points = struct.unpack_from("<II", content, offset)
-        (start,) = struct.unpack_from("<d", content, offset + 16)
-        (step,) = struct.unpack_from("<d", content, offset + 176)
-        (kind,) = struct.unpack_from("<I", content, offset + 196)
-        size, beside = struct.unpack_from("<II", content, offset + 252)
-        if length < 304 or size != 4:
-            raise XrdlibError(_CUT_OFF)
-        offset += length + beside
-        ranges.append((offset, points, start, step, kind))
-        if _inside(content, offset, points) < points:
-            break
-        offset += 4 * points
-    if not ranges:
-        raise XrdlibError("is a RAW file that holds no scan; export it again")
-    return ranges, wavelength, anode
+    return 712, count, *struct.unpack_from("<d", content, 624), content[608:612]
 
 
-def _version4(content):
-    """Wavelength and anode in the hardware record (type 30) before the first range of version 4."""
+def _head3(content, offset):
+    length, points = struct.unpack_from("<II", content, offset)
+    (start,) = struct.unpack_from("<d", content, offset + 16)
+    (step,) = struct.unpack_from("<d", content, offset + 176)
+    (kind,) = struct.unpack_from("<I", content, offset + 196)
+    size, beside = struct.unpack_from("<II", content, offset + 252)
+    if length < 304 or size != 4:
+        raise XrdlibError(_CUT_OFF)
+    return offset + length + beside, True, points, start, step, kind
+
+
+_VERSIONS = {
+    b"RAW1.01": (3, _about3, _head3),
+    b"RAW2": (2, _about2, _head2),
+    b"RAW ": (1, _about1, _head1),
+}
+
+
+def _read4(content, scan):
+    """A range of version 4; wavelength and anode stand in the hardware record (type 30)."""
+    wavelength = anode = None
     offset = 61
     while True:
         kind, length = struct.unpack_from("<II", content, offset)
         if kind in (0, 160) or length < 8:
-            return None, None
+            break
         if kind == 30 and length >= 120:
             (wavelength,) = struct.unpack_from("<d", content, offset + 80)
-            return wavelength, content[offset + 116 : offset + 120].decode("latin-1").strip("\0 ")
+            anode = content[offset + 116 : offset + 120].decode("latin-1").strip("\0 ")
         offset += length
+    last, inside, content = _filled4(content, offset)
+
+    def made(x, y, place):
+        end = inside if place == last else None
+        return _scan(4, wavelength, anode, x[:end], y[:end], end is not None)
+
+    return native.read(content, "scan.raw", scan, made)
 
 
-_VERSIONS = {b"RAW1.01": (3, _ranges3), b"RAW2": (2, _ranges2), b"RAW ": (1, _ranges1)}
+def _filled4(content, offset):
+    """Place of a last range that was cut off, the points in it, and the file filled with zeros."""
+    for place in range(several.MAX_PASSES):
+        if offset + 160 > len(content):
+            break
+        (points,) = struct.unpack_from("<I", content, offset + 88)
+        size, beside = struct.unpack_from("<II", content, offset + 136)
+        start = offset + 160 + beside
+        offset = start + points * size
+        missing, inside = offset - len(content), (len(content) - start) // max(size, 1)
+        if 0 < missing <= native.MAX_BINARY and inside >= MIN_POINTS:
+            filled = content[: start + inside * size] + bytes(size * (points - inside))
+            return place, inside, filled
+    return None, None, content

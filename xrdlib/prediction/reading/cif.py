@@ -65,15 +65,6 @@ def parse(text, axis=None, scan=None):
         One of `scans.AXES`; by default 2theta where it is given, else d, else q.
     scan : int, optional
         Which of the blocks that hold a profile, counted from 1.
-
-    Returns
-    -------
-    scans.Scan
-
-    Raises
-    ------
-    XrdlibError
-        If it is no CIF, or holds no measured profile.
     """
     if text.count("\n") >= MAX_ROWS:
         raise XrdlibError(f"has more than {MAX_ROWS} lines; give one powder scan")
@@ -102,11 +93,8 @@ def _scan(document, block, profile):
     kind, x, y = profile
     _check_tags(block)
     known = np.isfinite(x) & np.isfinite(y)
-    metadata = {"block": block.name}
-    if probe := _probe(block):
-        metadata["probe"] = probe
-    if not known.all():
-        metadata["points_without_value"] = int((~known).sum())
+    metadata = {"block": block.name, "probe": _probe(block)}
+    metadata["points_without_value"] = int((~known).sum())
     return Scan(x[known], y[known], "CIF", kind, _wavelength(block, document), metadata)
 
 
@@ -198,27 +186,20 @@ def _dotted(name):
 
 
 def _check_tags(block):
-    loops = (item.loop.tags if item.loop else [item.pair[0]] for item in block if _has_tags(item))
+    loops = (item.loop.tags if item.loop else (item.pair or [])[:1] for item in block)
     tags = Counter(tag.lower() for names in loops for tag in names)
-    repeated = [
-        tag for tag, n in tags.items() if n > 1 and tag.startswith(("_pd_meas", "_pd_proc"))
-    ]
-    if repeated:
-        raise XrdlibError(f"its block {block.name} gives {repeated[0]} twice; keep one")
-
-
-def _has_tags(item):
-    return item.loop is not None or item.pair is not None
+    for tag, n in tags.items():
+        if n > 1 and tag.startswith(("_pd_meas", "_pd_proc")):
+            raise XrdlibError(f"its block {block.name} gives {tag} twice; keep one")
 
 
 def _probe(block):
     """ "neutron", "x-ray" or another, as the block states it; None where it does not."""
-    stated = [gemmi.cif.as_string(v).lower() for name in _PROBE for v in block.find_values(name)]
-    sources = [gemmi.cif.as_string(v).lower() for name in _SOURCE for v in block.find_values(name)]
-    if any(re.search(r"neutron|nuclear|reactor|spallation", source) for source in sources):
-        stated.append("neutron")
-    known = [probe.replace("x ray", "x-ray").replace("xray", "x-ray") for probe in stated if probe]
-    return next(iter(known), None)
+    stated = [probe.lower() for probe in _strings(block, _PROBE) if probe]
+    sources = " ".join(_strings(block, _SOURCE)).lower()
+    if not stated and re.search(r"neutron|nuclear|reactor|spallation", sources):
+        return "neutron"
+    return re.sub("x ?ray", "x-ray", stated[0]) if stated else None
 
 
 def _wavelength(block, document):
@@ -240,9 +221,12 @@ def _numbers(block):
 
 def _line(block):
     """The wavelength of a radiation that is named, such as 'Cu K\\a~1~'."""
-    for name in _RADIATION:
-        for value in block.find_values(name):
-            if found := re.search(r"\b([A-Z][a-z])[ ,-]*K", gemmi.cif.as_string(value)):
-                return anode_line(found[1])
-    targets = [gemmi.cif.as_string(v) for name in _ANODE for v in block.find_values(name)]
-    return next(filter(None, map(anode_line, targets)), None)
+    for value in _strings(block, _RADIATION):
+        if found := re.search(r"\b([A-Z][a-z])[ ,-]*K", value):
+            return anode_line(found[1])
+    return next(filter(None, map(anode_line, _strings(block, _ANODE))), None)
+
+
+def _strings(block, names):
+    """All values of some tags."""
+    return [gemmi.cif.as_string(value) for name in names for value in block.find_values(name)]

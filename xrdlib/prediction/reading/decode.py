@@ -14,13 +14,7 @@ _STRAY = 20  # control characters, zero bytes in titles for the most part, that 
 
 
 def decode(content):
-    """Text of a file in UTF-8 or UTF-16 (with or without a byte-order mark) or Latin-1.
-
-    Raises
-    ------
-    XrdlibError
-        If the content is not text.
-    """
+    """Text of a file in UTF-8 or UTF-16 (with or without a byte-order mark) or Latin-1."""
     try:
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return content.decode("utf-16")

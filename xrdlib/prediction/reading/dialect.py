@@ -76,38 +76,20 @@ class Dialect:
 
 # The first of equals wins, so "5, 72" is two integers and not "5," and "72".
 _DIALECTS = [
-    Dialect(*kind)
-    for kind in (
-        (";", "point", False),
-        (";", "comma", False),
-        ("\t", "point", True),
-        (None, "point", False),
-        (",", "point", False),
-        (",", "comma", False),
-        (None, "comma", False),
-        (";", "point", True),
-        (";", "comma", True),
-        ("\t", "comma", True),
-        (",", "point", True),
-        (None, "point", True),
-        (None, "comma", True),
-        ("|", "point", False),
-        ("|", "comma", False),
-        (":", "point", False),
-        (":", "comma", False),
+    Dialect(separator, decimal, grouped)
+    for grouped, decimal, separators in (
+        (False, "point", ";"), (False, "comma", ";"), (True, "point", "\t"),
+        (False, "point", (None, ",")), (False, "comma", (",", None)), (True, "point", ";"),
+        (True, "comma", ";\t"), (True, "point", (",", None)), (True, "comma", (None,)),
+        (False, "point", "|"), (False, "comma", "|"), (False, "point", ":"), (False, "comma", ":"),
     )
-]
+    for separator in separators
+]  # fmt: skip
 _ONE_NUMBER = re.compile(rf"\s*(?:{_PLAIN['point']}|{_PLAIN['comma']})\s*[,;]?\s*", re.IGNORECASE)
 
 
 def dialect_of(lines):
-    """The dialect that fits most lines of a sample from the middle and both ends.
-
-    Raises
-    ------
-    XrdlibError
-        If no line is a row of two numbers.
-    """
+    """The dialect that fits most lines of a sample from the middle and both ends."""
     n, third = len(lines), _SAMPLE // 3
     middle = max(n // 2 - third // 2, 0)
     sample = lines if n <= _SAMPLE else lines[:third] + lines[middle:][:third] + lines[-third:]

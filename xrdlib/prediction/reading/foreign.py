@@ -63,24 +63,14 @@ _TEXT = (
 
 
 def refuse(content):
-    """Refuse a file that begins like one of the binary formats.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Refuse a file that begins like one of the binary formats."""
     for magic, problem in _BINARY.items():
         if content.startswith(magic) and (magic not in _NEEDS_ZERO or b"\0" in content[:512]):
             raise XrdlibError(problem)
 
 
 def refuse_text(text):
-    """Refuse a text of one of the formats.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Refuse a text of one of the formats."""
     for pattern, problem in _TEXT:
         if re.match(pattern, text[:20_000], re.IGNORECASE | re.MULTILINE | re.DOTALL):
             raise XrdlibError(problem)

@@ -27,21 +27,12 @@ def looks_like(text):
 
 
 def read(text, scan=None):
-    """One bank of a file of GSAS.
-
-    Raises
-    ------
-    XrdlibError
-        If the file is damaged, of a time-of-flight diffractometer, or there is no such bank.
-    """
+    """One bank of a file of GSAS, of no time-of-flight diffractometer."""
     banks = list(_BANK.finditer(text))
     ends = [*(bank.start() for bank in banks[1:]), len(text)]
     header = text[: banks[0].start()].splitlines()
     return several.pick(
-        len(banks),
-        scan,
-        lambda i: _bank(banks[i], text[banks[i].end() : ends[i]], header),
-        "GSAS",
+        len(banks), scan, lambda i: _bank(banks[i], text[banks[i].end() : ends[i]], header), "GSAS"
     )
 
 
@@ -61,14 +52,9 @@ def _bank(bank, below, header):
         raise _damaged("its BANK record")
     x, y = _listed(lines, n) if layout.startswith("F") else (None, _binned(lines, n, layout))
     x = start + step * np.arange(n) if x is None else x
-    said = {"title": (header or [""])[0].strip(), "probe": probe_in(header)}
-    return Scan(
-        _DEGREES * np.asarray(x),
-        y,
-        "GSAS",
-        wavelength=wavelength_in(header),
-        metadata={key: value for key, value in said.items() if value},
-    )
+    metadata = {"title": (header or [""])[0].strip(), "probe": probe_in(header)}
+    wavelength = wavelength_in(header)
+    return Scan(_DEGREES * np.asarray(x), y, "GSAS", wavelength=wavelength, metadata=metadata)
 
 
 def _binned(lines, n, layout):

@@ -88,6 +88,7 @@ _NEUTRONS = re.compile(
 )
 _FIELD = re.compile(r"[#!%'/*@;_\s\"]*([^=:,\t]{1,60}?)\s*[=:,\t]\s*(.*\S)")
 _AGREES = 0.01
+_NO_INDEX = 1000  # whole numbers below, without a unit, may count wavelengths
 _MAX_FIELDS = 200
 
 
@@ -156,7 +157,7 @@ def _length(number, unit):
     """Angstrom from a number with or without a unit; None where it may be anything."""
     value = float(number.replace(",", "."))
     if unit is None:
-        if not re.search(r"[.,]\d|e", number):
+        if not re.search(r"[.,]\d|e", number) and value < _NO_INDEX:
             return None
         # As pyFAI writes it: metres, without saying so.
         unit = "m" if 1e-12 <= value <= 1e-9 else "å"

@@ -13,14 +13,8 @@ from ...base.errors import XrdlibError
 from . import several
 
 MAX_NUMBERS = 2_000_000  # words of one file, numbers or not
-
 MAX_ELEMENTS = 500_000  # of one XML document, and as many attributes
-
-MAX_SCANS = 50  # each is a pass over the whole file
-MAX_FAILURES = 5  # scans of a file that cannot be read, such as rocking curves
-
 MAX_BINARY = 16_000_000  # bytes; four of them are a point
-
 _ADVICE = "export it again, as XY if nothing else helps"
 
 
@@ -36,61 +30,29 @@ def read(content, hint, scan, made):
         Counted from 1.
     made : callable
         Takes positions, intensities and the place of a scan, counted from 0, and gives a `Scan`.
-
-    Returns
-    -------
-    scans.Scan
-
-    Raises
-    ------
-    XrdlibError
-        If the content is damaged or too much, or there is no such scan.
     """
     check_amount(content, binary=hint.endswith(".raw"))
-    if scan is not None:
-        return made(*_read(content, hint, scan - 1), scan - 1)
-    found, problems = {}, []
-    while len(problems) < MAX_FAILURES and (place := len(found) + len(problems)) < MAX_SCANS:
-        try:
-            found[place] = made(*_read(content, hint, place), place)
-        except _Beyond as problem:
-            problems += [] if found or problems else [problem]
-            break
-        except XrdlibError as problem:
-            problems.append(problem)
-    if not found:
-        raise problems[0]
-    number = len(found) + len(problems)
-    return several.together(found, number) if number > 1 else found[0]
-
-
-class _Beyond(XrdlibError):
-    """The file holds fewer scans."""
-
-
-def _read(content, hint, index):
     kind = hint.rpartition(".")[2].upper()
+    return several.pick(None, scan, lambda i: made(*_read(content, hint, kind, i), i), kind)
+
+
+def _read(content, hint, kind, index):
     try:
         pattern = geddes.read_bytes(content, hint, index=index)
     except (ValueError, OSError) as error:  # what geddes documents for damaged content
         reason = " ".join(str(error).removeprefix("Parse error: ").split()).rstrip(".")[:200]
         if "out of range" in reason:
             what = f"has no scan {index + 1}; choose a smaller number"
-            raise _Beyond(what if index else f"holds no {kind} scan; {_ADVICE}") from None
+            raise several.Beyond(what if index else f"holds no {kind} scan; {_ADVICE}") from None
         reason = re.sub(rf"^(?:Bruker )?{kind}\b:? ?", "", reason)
         raise XrdlibError(f"cannot be read as {kind} ({reason}); {_ADVICE}") from None
     except OverflowError:
-        raise _Beyond(f"has no scan {index + 1}; choose a smaller number") from None
+        raise several.Beyond(f"has no scan {index + 1}; choose a smaller number") from None
     return pattern.x, pattern.y
 
 
 def check_amount(content, binary=False):
-    """Refuse content that would take much more memory as numbers or elements than as bytes.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Refuse content that would take much more memory as numbers or elements than as bytes."""
     if binary:
         if len(content) > MAX_BINARY:
             raise XrdlibError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...base.errors import XrdlibError
+from ...base.errors import XrdlibError, printable
 from ...simulation.diffraction import resolve_wavelength
 from . import archive, bruker, cif, foreign, gsas, native, steps, vendor
 from .decode import decode
@@ -105,13 +105,12 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
         path = Path(path)
     except TypeError:
         raise XrdlibError(f"{path!r} is not a path; give the name of a file.") from None
-    name = "".join(c if c.isprintable() else "?" for c in str(path))
     try:
         content, suffix = archive.unpacked(_content(path), path, MAX_BYTES)
         found = _parse(content, suffix, axis, scan)
         two_theta, intensity, wavelength, metadata = checked(found, wavelength)
     except XrdlibError as problem:
-        raise XrdlibError(f"{name}: {problem}.") from None
+        raise XrdlibError(f"{printable(path)}: {problem}.") from None
     metadata = {"file": path.name, **metadata}
     return Pattern(two_theta, intensity, wavelength, metadata, metadata.get("probe"))
 

@@ -1,5 +1,6 @@
 """One scan as a file holds it, and the checks that make a pattern of it: for all file readers."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,19 +13,8 @@ AXES = ("two_theta", "d", "q")
 MAX_ROWS = 500_000  # a step of 0.0004 degrees from 0 to 180
 ANODES = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag", "Ga")  # that headers abbreviate
 # What programs write for a point that was not measured, beside NaN.
-_MASKS = (
-    -1.0,
-    -2.0,
-    -9.0,
-    -10.0,
-    -99.0,
-    -999.0,
-    -9999.0,
-    -99999.0,
-    -999999.0,
-    -32768.0,
-    -(2.0**31),
-)
+_MASKS = (-1, -2, -9, -10, -99, -999, -9999, -99999, -999999, -32768, -(2**31))
+_TYPED = {"a": 1.0, "\u00e5": 1.0, "angstrom": 1.0, "angstroms": 1.0, "nm": 10.0, "pm": 0.01}
 _SATURATED = 2.0**32 - 1  # dead pixels of counting area detectors
 _BELOW_ZERO = 0.3  # of the points may have negative angles, as at neutron diffractometers
 _TAIL = 20  # zeros in a row at the end that no background leads to
@@ -46,7 +36,7 @@ class Scan:
     wavelength : float or None
         Angstrom, as the file states it.
     metadata : dict
-        What else the file says.
+        What else the file says; what is empty is left out later.
     """
 
     x: object
@@ -60,6 +50,48 @@ class Scan:
 def anode_line(anode):
     """K-alpha1 wavelength in angstrom of an anode such as "Cu" or "CU", or None."""
     return WAVELENGTHS.get(f"{(anode or '').strip().capitalize()}Ka1")
+
+
+def typed_wavelength(text):
+    """A wavelength as people type it: the name of a line, or a number of angstrom.
+
+    Parameters
+    ----------
+    text : str
+        Another unit may stand behind the number.
+
+    Returns
+    -------
+    str or float
+        A name is not looked up; else angstrom.
+
+    Raises
+    ------
+    XrdlibError
+        If a number without a unit is a K-alpha line in nanometres.
+
+    Examples
+    --------
+    >>> typed_wavelength("0,049 nm"), typed_wavelength("0.15406 A"), typed_wavelength("CuKa")
+    (0.49, 0.15406, 'CuKa')
+    """
+    found = re.fullmatch(r"\s*([\d.,]+(?:e[-+]?\d+)?)\s*([a-z\u00e5]*)\s*", text.lower())
+    unit = found and (found[2] or "angstrom")
+    try:
+        value = round(float(found[1].replace(",", ".")) * _TYPED[unit], 10)
+    except (TypeError, ValueError, KeyError):
+        return text
+    if not found[2] and (anode := _in_nanometres(value)):
+        meant = f', or "{value:g} A" if it is angstrom' if value >= 0.1 else ""
+        what = f"is {anode} K-alpha in nanometres; give {10 * value:g}{meant}"
+        raise XrdlibError(f"The wavelength {value:g} {what}.")
+    return value
+
+
+def _in_nanometres(value):
+    """The anode whose K-alpha line a number is in nanometres, or None."""
+    lines = {anode: WAVELENGTHS[f"{anode}Ka1"] for anode in ANODES}
+    return next((a for a, line in lines.items() if abs(10 * value / line - 1) < 1e-3), None)
 
 
 def stated_wavelength(value, probe=None):
@@ -84,13 +116,11 @@ def stated_wavelength(value, probe=None):
     XrdlibError
         If no powder diffractometer has this wavelength, or if it looks like nanometres.
     """
-    for anode in ANODES:
-        strong = WAVELENGTHS[f"{anode}Ka1"]
-        if abs(10 * value / strong - 1) < 1e-3:
-            raise XrdlibError(
-                f"the file states a wavelength of {value:g}, which is {anode} K-alpha in "
-                "nanometres but should be angstrom; give wavelength= yourself"
-            )
+    if anode := _in_nanometres(value):
+        raise XrdlibError(
+            f"the file states a wavelength of {value:g}, which is {anode} K-alpha in nanometres "
+            "but should be angstrom; give wavelength= yourself"
+        )
     if not 0.1 <= value <= 5:
         raise XrdlibError(
             f"the file states a wavelength of {value:g} angstrom, outside 0.1 to 5; give "
@@ -125,7 +155,8 @@ def checked(scan, wavelength=None):
     if len(x) != len(y):
         raise XrdlibError(f"{len(x)} positions and {len(y)} intensities; export the scan again")
     _check_number(len(x))
-    metadata = {"format": scan.format, "axis": scan.axis, **scan.metadata}
+    said = {key: value for key, value in scan.metadata.items() if value}
+    metadata = {"format": scan.format, "axis": scan.axis, **said}
     masked = np.isnan(x) | np.isnan(y) | (y == _SATURATED)
     negative = np.unique(y[y < 0])
     if len(negative) <= 2 and np.isin(negative, _MASKS).all():

@@ -11,6 +11,8 @@ import numpy as np
 from ...base.errors import XrdlibError
 
 MAX_SCANS = 200  # that are looked at; a long series is read for its first ones
+# Where each takes a pass over the whole file: scans, and those that may fail, as rocking curves do.
+MAX_PASSES, MAX_FAILURES = 50, 5
 _REPEATED = 0.9  # of the range of the widest scan
 _SAME = 0.1  # of the variance, less noise, in which repeated scans of one specimen may differ
 _GAP = 3  # steps between ranges that follow each other
@@ -18,62 +20,51 @@ _END = 10  # points that show the level of a range at its end
 _LEVEL = 1.25  # counts of ranges that differ by less are left as they are
 
 
+class Beyond(XrdlibError):
+    """The file holds fewer scans."""
+
+
 def pick(number, scan, read, kind):
     """The scan that was asked for, or one made of all.
 
     Parameters
     ----------
-    number : int
-        How many scans the file holds.
+    number : int or None
+        How many scans the file holds; None where only `Beyond` tells.
     scan : int or None
         Counted from 1.
     read : callable
         Takes a place, counted from 0, and gives a `Scan`.
     kind : str
         Name of the format, for messages.
-
-    Returns
-    -------
-    Scan
-
-    Raises
-    ------
-    XrdlibError
-        If there is no such scan, or none can be read.
     """
-    if not number:
+    if number == 0:
         raise XrdlibError(f"holds no {kind} scan; export it again, as XY if nothing else helps")
     if scan is not None:
-        if scan > number:
+        if number and scan > number:
             raise XrdlibError(f"has no scan {scan}; it holds {number}")
         return read(scan - 1)
-    if number == 1:
-        return read(0)
-    found, problem = {}, None
-    for i in range(min(number, MAX_SCANS)):
+    found, problems = {}, []
+    for i in range(min(number, MAX_SCANS) if number else MAX_PASSES):
         try:
             found[i] = read(i)
-        except XrdlibError as error:  # a scan over another axis, for the most part
-            problem = problem or error
+        except Beyond as problem:
+            problems += [] if found or problems else [problem]
+            break
+        except XrdlibError as problem:  # a scan over another axis, for the most part
+            problems.append(problem)
+            if not number and len(problems) == MAX_FAILURES:
+                break
     if not found:
-        raise problem
-    return together(found, number)
+        raise problems[0]
+    number = number or len(found) + len(problems)
+    return together(found, number) if number > 1 else found[0]
 
 
 def together(found, number):
-    """One scan made of those of a file that belong together.
+    """One scan made of those, of `number` of a file, that were found at places from 0 on.
 
-    Parameters
-    ----------
-    found : dict of Scan
-        Those that could be read, by their places in the file, counted from 0.
-    number : int
-        How many the file holds.
-
-    Returns
-    -------
-    Scan
-        With "scans", "scans_used" and "notes" in its metadata.
+    Its metadata say "scans", "scans_used" and "notes".
     """
     scans = list(found.values())
     tables = [_table(scan) for scan in scans]
@@ -102,7 +93,7 @@ def together(found, number):
 def _made(found, main, x, y, used, number, how):
     """The main scan with other positions and intensities, and with notes on how they were made."""
     places, scans = list(found), list(found.values())
-    notes = dict.fromkeys(note for i in used for note in scans[i].metadata.get("notes", ()))
+    notes = dict.fromkeys(note for i in used for note in scans[i].metadata.get("notes") or ())
     notes[f"scans_{how}"] = None
     if len(used) < number:
         notes["scans_left"] = None

@@ -52,24 +52,7 @@ _TYPED = re.compile(r"^\*(?:SCAN_AXIS|AXIS_?NAME|SCANAXIS)\s*=\s*(.*)", re.MULTI
 
 
 def read(text, scan=None):
-    """The scan of a text of angles and counts, or None where it is none.
-
-    Parameters
-    ----------
-    text : str
-        Lines end with a line feed.
-    scan : int, optional
-        Counted from 1.
-
-    Returns
-    -------
-    scans.Scan or None
-
-    Raises
-    ------
-    XrdlibError
-        If it is of one of these formats and damaged, or there is no such scan.
-    """
+    """The scan of a text of angles and counts, or None where it is none; lines end with \\n."""
     start = text.lstrip()
     for name, (begins, whole) in _FORMS.items():
         if re.match(begins, start, re.DOTALL):
@@ -151,8 +134,7 @@ def _scan(name, x, y, wavelength, header, aborted=False):
     title = next((line.strip() for line in header if line.strip()), "")
     metadata = {"title": title[:200], "probe": probe_in(header)}
     metadata["notes"] = ["aborted"] if aborted else None
-    said = {key: value for key, value in metadata.items() if value}
-    return Scan(x, y, name, wavelength=wavelength, metadata=said)
+    return Scan(x, y, name, wavelength=wavelength, metadata=metadata)
 
 
 def _points(start, step, stop):
@@ -230,15 +212,6 @@ def counts(lines, n):
 
     They may be followed by as many errors or by zeros that fill a line, stand each behind its
     number of detectors, or fill fields of eight characters with no blank between.
-
-    Parameters
-    ----------
-    lines : list of str
-    n : int
-
-    Returns
-    -------
-    list of float or None
     """
     if sum(map(len, lines)) < n:
         return None

@@ -32,15 +32,6 @@ def parse(text, axis=None, scan=None):
         One of `scans.AXES`, in place of what the header says.
     scan : int, optional
         Which of several scans below each other, counted from 1.
-
-    Returns
-    -------
-    scans.Scan
-
-    Raises
-    ------
-    XrdlibError
-        If there is no table of two or more columns, or a row does not fit the others.
     """
     lines = _lines(upright(text))
     dialect = dialect_of(lines)
@@ -64,9 +55,7 @@ def parse(text, axis=None, scan=None):
     x = columns.factor * x
     if axis is None:
         _check_unit(columns, x, stated)
-    metadata = {"header": said} if (said := fields(header)) else {}
-    if probe := probe_in(header):
-        metadata["probe"] = probe
+    metadata = {"header": fields(header), "probe": probe_in(header)}
     parts = _parts(x)
     return several.pick(
         len(parts),
@@ -246,19 +235,11 @@ def _bragg(angle, d):
 
 
 def _check_unit(columns, x, wavelength):
-    """Refuse positions that may well be in another unit than is taken where none is said.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Refuse positions that may well be in another unit than is taken where none is said."""
     top = np.nanmax(np.abs(x)) if np.isfinite(x).any() else np.nan
     if columns.unit or len(x) < MIN_POINTS:
         return
-    limits = {
-        "q": (top > 15, "1/angstrom or 1/nm"),
-        "d": (top < 2, "angstrom or nm"),
-    }
+    limits = {"q": (top > 15, "1/angstrom or 1/nm"), "d": (top < 2, "angstrom or nm")}
     doubtful, units = limits.get(columns.axis, (False, ""))
     if doubtful and columns.named:
         raise XrdlibError(

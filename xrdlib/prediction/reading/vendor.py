@@ -22,13 +22,7 @@ _RAS_SCAN = re.compile(
 
 
 def xml(content, what="file"):
-    """Root of an XML document; names without their namespace.
-
-    Raises
-    ------
-    XrdlibError
-        If it is no XML, or declares a document type or entities.
-    """
+    """Root of an XML document without a document type or entities; names without namespace."""
     check_amount(content)
     try:
         root = fromstring(content, forbid_dtd=True)
@@ -66,45 +60,37 @@ def number(text):
 
 
 def read_xrdml(content, scan=None):
-    """PANalytical XRDML; `scan` counts the scans of all measurements.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """PANalytical XRDML; `scan` counts the scans of all measurements."""
     root = xml(content)
     if root.tag != "xrdMeasurements":
         raise XrdlibError(f"is XML of another kind (<{root.tag[:40]}>) than XRDML; export XRDML")
-    owners = [m for m in root.findall("xrdMeasurement") for _ in m.findall("scan")]
+    owners = [(m, s) for m in root.findall("xrdMeasurement") for s in m.findall("scan")]
     sample = root.findtext(".//sample/id")
     return native.read(
         _as_utf8(content),
         "scan.xrdml",
         scan,
-        lambda x, y, place: _xrdml_scan(x, y, owners[place], sample),
+        lambda x, y, place: _xrdml_scan(x, y, *owners[place], sample),
     )
 
 
-def _xrdml_scan(x, y, owner, sample):
-    """A scan of XRDML with what the measurement that it belongs to says."""
+def _xrdml_scan(x, y, owner, scan, sample):
+    """A scan of XRDML with what it and the measurement that it belongs to say."""
     used = owner.find("usedWavelength")
     line, wavelength = "kAlpha1", None
     if used is not None:
         line = "kBeta" if "beta" in used.get("intended", "").lower() else "kAlpha1"
         wavelength = number(used.findtext(line))
     anode = owner.findtext(".//anodeMaterial")
+    status = {part.get("status") for part in (owner, scan)}
     metadata = {"anode": anode, "sample": sample}
+    metadata["notes"] = ["aborted"] if "Aborted" in status else None
     wavelength = wavelength or (anode_line(anode) if line == "kAlpha1" else None)
-    return Scan(x, y, "XRDML", wavelength=wavelength, metadata=_said(metadata))
+    return Scan(x, y, "XRDML", wavelength=wavelength, metadata=metadata)
 
 
 def read_ras(text, scan=None):
-    """Rigaku RAS. geddes reads only those with whole numbers of points and all marks.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Rigaku RAS. geddes reads only those with whole numbers of points and all marks."""
     scans = _RAS_SCAN.findall(text.replace("\r\n", "\n").replace("\r", "\n"))
     return several.pick(len(scans), scan, lambda i: _ras_scan(*scans[i]), "RAS")
 
@@ -119,47 +105,38 @@ def _ras_scan(header, rows):
         "anode": anode,
         "sample": said.get("FILE_SAMPLE"),
         "counts": said.get("MEAS_SCAN_UNIT_Y"),
-        "points_masked": masked or None,
+        "points_masked": masked,
     }
     wavelength = number(said.get("HW_XG_WAVE_LENGTH_ALPHA1"))
     if wavelength and said.get("HW_XG_WAVE_LENGTH_UNIT", "").lower().startswith(("nm", "nano")):
         wavelength *= 10
     x, y = rigaku_rows(rows, "RAS")
-    return Scan(x, y, "RAS", wavelength=wavelength or anode_line(anode), metadata=_said(metadata))
+    return Scan(x, y, "RAS", wavelength=wavelength or anode_line(anode), metadata=metadata)
 
 
 def check_axis(name, kind):
-    """Refuse a Rigaku scan over another axis than 2theta, under any of its names.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Refuse a Rigaku scan over another axis than 2theta, under any of its names."""
     if name and not re.search(r"(?:2|two)[\s_-]*theta", name.lower()):
         raise XrdlibError(f"is a {kind} scan over {name[:20]}, not 2theta; give one over 2theta")
 
 
 def check_unit(unit, kind):
-    """Refuse angles of a Rigaku scan in anything but degrees.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Refuse angles of a Rigaku scan in anything but degrees."""
     if unit and not re.match(r"deg|\xb0", unit.strip().lower()):
         raise XrdlibError(f"is a {kind} scan with angles in {unit[:20]}; export it in degrees")
 
 
 def rigaku_rows(rows, kind):
-    """Angles and counts of Rigaku's rows; those behind # are left out.
+    """Angles and counts of Rigaku's rows, whose third column is the attenuation.
 
-    Raises
-    ------
-    XrdlibError
-        If a row is no row of numbers, or an attenuator moved.
+    Rows behind # are left out. Counts of different attenuation do not compare, and files differ in
+    whether the factor is applied already.
     """
-    check_attenuation(rows)
     rows = [row.split() for row in rows.splitlines() if row.strip() and not row.lstrip()[0] == "#"]
+    if len({number(row[2]) for row in rows if len(row) > 2}) > 1:
+        raise XrdlibError(
+            "an attenuator moved during the scan; export corrected intensities as two columns"
+        )
     try:
         values = [(float(row[0]), float(row[1])) for row in rows]
     except (ValueError, IndexError):
@@ -169,33 +146,8 @@ def rigaku_rows(rows, kind):
     return [x for x, _ in values], [y for _, y in values]
 
 
-def check_attenuation(rows):
-    """Refuse Rigaku's rows of angle, counts and attenuation where the last one changes.
-
-    Raises
-    ------
-    XrdlibError
-        Counts of different attenuation do not compare, and files differ in whether the factor is
-        applied already.
-    """
-    third = {
-        parts[2]
-        for parts in map(str.split, rows.splitlines())
-        if len(parts) > 2 and not parts[0].startswith("#")
-    }
-    if len({number(value) for value in third}) > 1:
-        raise XrdlibError(
-            "an attenuator moved during the scan; export corrected intensities as two columns"
-        )
-
-
 def read_uxd(text, scan=None):
-    """Bruker UXD.
-
-    Raises
-    ------
-    XrdlibError
-    """
+    """Bruker UXD."""
     # Each count may have its time behind it, which geddes does not know.
     if "_2THETACOUNTSTIME" in text:
         text = text.replace("_2THETACOUNTSTIME", "_2THETACOUNTS")
@@ -208,10 +160,5 @@ def read_uxd(text, scan=None):
         text.encode(),
         "scan.uxd",
         scan,
-        lambda x, y, _: Scan(x, y, "UXD", wavelength=wavelength, metadata=_said(metadata)),
+        lambda x, y, _: Scan(x, y, "UXD", wavelength=wavelength, metadata=metadata),
     )
-
-
-def _said(metadata):
-    """Without what the file leaves open."""
-    return {key: value for key, value in metadata.items() if value not in (None, "")}

@@ -1,0 +1,133 @@
+"""Patterns that a predictor is judged on, and what is known of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gemmi
+import numpy as np
+
+from ..base import paths
+from ..base.patterns import CU_KA1, GRID
+from ..simulation.diffraction import reflections
+from ..simulation.powder import calculated
+from ..structures import materials_project
+from ..structures.measured import Measured, load_other, split
+from ..symmetry.cells import cell_of_lattice
+from ..symmetry.groups import space_group
+
+OTHER, COMPOUNDS = "measured_other", "mp100"
+
+# Half-height width in degrees, and Lorentzian share, of the clean patterns: those of `simulate`.
+_FWHM, _ETA = 0.1, 0.5
+
+
+@dataclass
+class BenchmarkSet:
+    """n patterns with parts that get a table of their own.
+
+    Attributes
+    ----------
+    patterns : structures.measured.Measured
+    parts : dict of str to ndarray of int
+        Name of a table -> rows of `patterns`.
+    cells : list of tuple of 6 floats, or None
+        True cells, reduced and primitive, where they are known.
+    """
+
+    patterns: Measured
+    parts: dict[str, np.ndarray]
+    cells: list[tuple] | None = None
+
+
+def crystal_systems(patterns: Measured) -> np.ndarray:
+    """Crystal system of each pattern's own space group, (n,) str.
+
+    Trigonal groups are "trigonal P" or "rhombohedral", by their lattice. It is not the system of
+    the extinction group, which may hold trigonal and hexagonal space groups.
+    """
+    rows = [space_group(int(number)) for number in patterns.space_group]
+    trigonal = {"P": "trigonal P", "R": "rhombohedral"}
+    return np.array(
+        [
+            trigonal[row["symbol"][0]] if row["crystal_system"] == "trigonal" else
+            row["crystal_system"]
+            for row in rows
+        ]
+    )  # fmt: skip
+
+
+def other_laboratories(path: str | Path | None = None) -> BenchmarkSet:
+    """Measured patterns of other laboratories and materials, its halves split by family.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        As for `measured.load_other`.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is missing or damaged.
+    """
+    patterns = load_other(path)
+    calibration, test = (set(half.family) for half in split(patterns, "other"))
+    tested = np.isin(patterns.family, sorted(test))
+    collection = np.char.partition(patterns.family, "-")[:, 0]
+    name = f"{OTHER}, test half"
+    parts = {name: tested, f"{name}, XRED": tested & (collection == "xred")}
+    parts[f"{OTHER}, calibration half"] = ~tested
+    return BenchmarkSet(patterns, {k: np.flatnonzero(v) for k, v in parts.items()})
+
+
+def compounds(path: str | Path | None = None, n: int = 100, seed: int = 0) -> BenchmarkSet:
+    """Clean patterns of compounds of the Materials Project whose structure types are held out.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        As for `materials_project.table`; by default the file in the data folder.
+    n, seed : int
+        How many are drawn, each structure as likely as another, and with which seed.
+
+    Returns
+    -------
+    BenchmarkSet
+        Families are structure types. Cu K-alpha1, pseudo-Voigt profiles of 0.1 degree, no noise.
+
+    Raises
+    ------
+    XrdlibError
+        If the file is missing or holds no such table.
+    """
+    rows = materials_project.table(paths.data_dir() / materials_project.FILE if path is None
+                                   else path)  # fmt: skip
+    rows = rows[rows["holdout"]]
+    chosen = np.random.default_rng(seed).choice(len(rows), min(n, len(rows)), replace=False)
+    rows = rows.iloc[np.sort(chosen)]
+    crystals = materials_project.crystals(rows)
+    intensity = calculated(reflections(crystals), CU_KA1, _FWHM, _ETA, GRID).numpy()
+    patterns = Measured(
+        intensity=intensity,
+        space_group=crystals.space_group,
+        group=crystals.group,
+        family=rows["type"].to_numpy(str),
+        source=crystals.name,
+    )
+    centring = [space_group(int(number))["symbol"][0] for number in crystals.space_group]
+    cells = [
+        reduced(cell_of_lattice(lattice), letter)
+        for lattice, letter in zip(crystals.lattice, centring, strict=True)
+    ]
+    return BenchmarkSet(patterns, {COMPOUNDS: np.arange(len(rows))}, cells)
+
+
+def load_set(name: str) -> BenchmarkSet:
+    """The set `OTHER` or `COMPOUNDS` from the files in the data folder."""
+    return {OTHER: other_laboratories, COMPOUNDS: compounds}[name]()
+
+
+def reduced(cell: np.ndarray, centring: str = "P") -> tuple[float, ...]:
+    """Niggli cell of the primitive lattice of a conventional cell, angstrom and degrees."""
+    vector = gemmi.GruberVector(gemmi.UnitCell(*map(float, cell)), centring)
+    vector.niggli_reduce()
+    return tuple(vector.cell_parameters())

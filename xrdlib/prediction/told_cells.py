@@ -1,0 +1,74 @@
+"""The cell that is told beside an answer, see `predictor.Predictor.recognise`."""
+
+import numpy as np
+
+from ..symmetry.cells import cell_of_parameters
+from . import cell_words, indexing
+
+
+def of_patterns(lattices, seen, probability, patterns, wavelength, given) -> list[dict | None]:
+    """Facts of one cell of each pattern, None where none is good.
+
+    Parameters
+    ----------
+    lattices : lattice_evidence.LatticeEvidence
+    seen : evidence.Seen
+        With indexing.
+    probability : ndarray, (n, 99)
+    patterns : ndarray, (n, GRID.size)
+    wavelength : float
+        Of the measurement, angstrom.
+    given : bool
+        Whether the user knows the cell.
+    """
+    if seen.fitted is None:
+        return [*map(_indexed, seen.indexed, probability)]
+    if given:
+        return [*map(_fitted, seen.fitted, probability)]
+    found = []
+    for told in zip(patterns, seen.fitted, probability, strict=True):
+        _, cells = indexing.cells_of(lattices.patterns, *told, wavelength)
+        good = bool(cells) and cell_words.is_good(cells[0])
+        found.append(cell_words.facts(cells[0]) if good else None)
+    return found
+
+
+def _indexed(indexed, probability):
+    """The lattice of the most probable group that has one."""
+    if not indexed.cell:
+        return None
+    label = max(indexed.cell, key=lambda label: probability[label - 1])
+    return {
+        "group": label,
+        "cell": shown(indexed.cell[label]),
+        "lines": indexed.looked_at,
+        "explained": int(indexed.explained[label - 1]),
+    }
+
+
+def shown(cell) -> list[float]:
+    """A cell as people write it: rounded, and beta obtuse, as it is where a and b are reversed."""
+    *others, beta, gamma = cell
+    monoclinic = cell[3] == gamma == 90
+    return [round(x, 4) for x in (*others, max(beta, 180 - beta) if monoclinic else beta, gamma)]
+
+
+def _fitted(fitted, probability):
+    """As `_indexed`, of lattices that were fitted to the whole pattern, the best first."""
+    found = {}
+    for own in fitted:
+        for label in np.flatnonzero(np.isfinite(own.evidence)) + 1:
+            best = found.setdefault(int(label), own)
+            worth = own.worth - own.evidence.max() + own.evidence[label - 1]
+            if worth > best.worth - best.evidence.max() + best.evidence[label - 1]:
+                found[int(label)] = own
+    if not found:
+        return None
+    label = max(found, key=lambda label: probability[label - 1])
+    own = found[label]
+    return {
+        "group": label,
+        "cell": shown(cell_of_parameters(*own.lattice[:2])),
+        "lines": own.observed,
+        "explained": own.observed - len(own.strange),
+    }
