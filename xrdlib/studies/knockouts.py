@@ -23,7 +23,7 @@ from ..learning.calibrate import Calibration
 from ..learning.experiment import folder, load_bank, realism, seed
 from ..learning.metrics import log_likelihood, means
 from ..prediction import fusion, predictor
-from ..prediction.assemble import SOURCES
+from ..prediction.known_structures import SOURCES
 from ..simulation.diffraction import d_star, reflections
 from ..simulation.realism import measured_like
 from ..symmetry import groups
