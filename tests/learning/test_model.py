@@ -82,12 +82,8 @@ def test_receptive_fields_of_the_convolutional_stem_are_centred_on_their_tokens(
 
 @pytest.mark.parametrize(
     ("switch", "parameters"),
-    [
-        ("coordinate_channel", 25 * 16),
-        ("physics_position", 2 * 16 + 16 * 17),
-        ("learned_position", 36 * 16),
-        ("rule_head", 37 * 17),
-    ],
+    [("coordinate_channel", 25 * 16), ("physics_position", 2 * 16 + 16 * 17)]
+    + [("learned_position", 36 * 16), ("rule_head", 37 * 17)],
 )
 def test_each_switch_removes_its_parameters(switch, parameters):
     whole, without = small(stem="patch"), small(stem="patch", **{switch: False})

@@ -1,5 +1,6 @@
 import os
 import random
+import re
 import signal
 import time
 import warnings
@@ -39,7 +40,9 @@ def test_a_tiny_model_learns_a_tiny_task():
     assert score(model, 1)["top1"] > 25
 
 
-def test_rows_hold_means_of_what_the_loss_gives():
+def test_rows_come_after_the_steps_that_are_named_and_hold_means_of_what_the_loss_gives():
+    history = run(tiny(), Stream(), steps=9, rows=[2, 5])
+    assert [row["step"] for row in history.rows] == [2, 5, 9]
     stream, model = Stream(), tiny()
     x, labels = stream.batch(0)
     total, parts = decode.loss(model(x), labels, decode.positive_weights())
@@ -63,11 +66,6 @@ def test_the_learning_rate_follows_its_schedule(schedule, warmup):
     np.testing.assert_allclose([row["lr"] for row in history.rows], expected)
 
 
-def test_rows_come_after_the_steps_that_are_named_and_at_the_end():
-    history = run(tiny(), Stream(), steps=9, rows=[2, 5])
-    assert [row["step"] for row in history.rows] == [2, 5, 9]
-
-
 def test_to_look_at_a_run_changes_nothing(tmp_path):
     options = {"steps": 6, "rows": 3, "folder": tmp_path}
     assert run(tiny(), Stream(), look=True, **options).step == 0
@@ -83,28 +81,30 @@ def test_to_look_at_a_run_changes_nothing(tmp_path):
     assert run(tiny(), Stream(), **options).complete
 
 
-def test_a_time_limit_ends_training_with_the_schedule_run_down(tmp_path):
-    begun = time.monotonic()
-    options = {"max_minutes": 1 / 60, "folder": tmp_path, "rows": 10}
-    history = run(tiny(), Stream(pause=0.02), **options)
-    assert 1 <= history.seconds < time.monotonic() - begun < 4
-    assert history.complete and 4 <= history.step <= 50  # few on a busy machine
-    assert history.rows[-1]["lr"] < 0.1 * 3e-3 and len(history.rows) <= 11
-    assert run(tiny(), Stream(pause=0.02), **options).step == history.step
-
-
-def test_a_clock_that_ends_a_training_before_its_steps_says_so():
-    with pytest.warns(UserWarning, match=r"after \d+ of 5,000 steps; set max_minutes to null"):
-        history = run(tiny(), Stream(pause=0.02), steps=5000, max_minutes=0.5 / 60)
+def test_a_clock_ends_training_with_the_schedule_run_down_and_counts_over_resumptions(tmp_path):
+    # Few and slow steps, so that a busy machine takes them in time too.
+    options = {"steps": 5000, "max_minutes": 2 / 60, "folder": tmp_path, "rows": 10}
+    stopped = Stream(pause=0.1, at={5: lambda: os.kill(os.getpid(), signal.SIGINT)})
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny(), stopped, **options)
+    (path,) = tmp_path.glob(f"*/{FILE}")
+    before, told = checkpoint.load(path).extra, r"after \d+ of 5,000 steps; set max_minutes to null"
+    with pytest.warns(UserWarning, match=told):
+        history = run(tiny(), Stream(pause=0.1), **options)
     assert history.complete and history.step < history.planned == 5000
+    assert before["seconds"] > 0.4 and history.seconds >= 2
+    # No step is quicker than its pause, so this many fit into what was left and no more.
+    assert 0 < history.step - before["step"] <= (2 - before["seconds"]) / 0.1 + 2
+    assert history.rows[-1]["lr"] < 0.1 * 3e-3 and len(history.rows) <= 11
+    with pytest.warns(UserWarning, match=told):
+        assert run(tiny(), Stream(), **options).step == history.step
 
 
 def test_a_log_says_how_long_training_takes_yet(capsys, monkeypatch):
     monkeypatch.setattr("xrdlib.learning.train.LOG_SECONDS", 0.2)
     run(tiny(), Stream(pause=0.05), steps=20, progress=True)
     lines = capsys.readouterr().err.replace("\r", "\n").splitlines()
-    told = [line for line in lines if "patterns/s" in line and "00:00<00:0" in line]
-    assert 1 <= len(told) and all("/20" in line for line in told)
+    assert any(re.search("/20.*00:00<00:0.*patterns/s", line) for line in lines)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])
@@ -215,38 +215,18 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_later(tmp_path, number, er
     assert same(weights(resumed), weights(undisturbed))
 
 
-def test_time_is_counted_over_resumptions(tmp_path):
-    def stop():
-        os.kill(os.getpid(), signal.SIGINT)
-
-    # Few and slow steps, so that a busy machine takes them in time too.
-    options = {"max_minutes": 2 / 60, "folder": tmp_path}
-    with pytest.raises(KeyboardInterrupt):
-        run(tiny(), Stream(pause=0.1, at={5: stop}), **options)
-    (path,) = tmp_path.glob(f"*/{FILE}")
-    before = checkpoint.load(path).extra
-    history = run(tiny(), Stream(pause=0.1), **options)
-    assert history.complete and before["seconds"] > 0.4 and history.seconds >= 2
-    # No step is quicker than its pause, so this many fit into what was left and no more.
-    assert 0 < history.step - before["step"] <= (2 - before["seconds"]) / 0.1 + 2
-
-
-def test_another_configuration_starts_afresh_in_its_own_folder(tmp_path):
+def test_another_configuration_starts_afresh_in_its_own_folder(tmp_path, monkeypatch):
     run(tiny(), Stream(), steps=4, folder=tmp_path)
     stream = Stream()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert run(tiny(), stream, steps=4, lr=1e-4, folder=tmp_path).step == 4
-    assert {0, 1, 2, 3} <= set(stream.calls)
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_other_code_starts_afresh_and_says_so(tmp_path, monkeypatch):
-    run(tiny(), Stream(), steps=4, folder=tmp_path)
+    assert {0, 1, 2, 3} <= set(stream.calls) and len(list(tmp_path.iterdir())) == 2
+    # So does a run under other code, and says so.
     monkeypatch.setattr(provenance, "code_digest", lambda files: "other")
     with pytest.warns(UserWarning, match="under other code"):
         run(tiny(), Stream(), steps=4, folder=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_divergence_is_an_error_and_the_last_good_checkpoint_stays(tmp_path):
