@@ -81,24 +81,14 @@ def test_frequencies_and_ranges_of_the_draws():
     assert (d["ratio"] == 1).float().mean().item() == pytest.approx(r.no_texture, abs=tolerance)
     textured = d["ratio"][d["ratio"] != 1]
     assert textured.min() >= 0.3 and textured.max() <= 3
-    for name, probability in {
-        "subtracted": r.subtracted,
-        "folded": r.folded,
-        "single_line": r.single_line,
-        "impurity": r.impurity,
-        "hump": r.hump_probability,
-        "coarse": r.coarse,
-    }.items():
-        share = (d[name] != 0).float().mean().item()
-        assert share == pytest.approx(probability, abs=tolerance), name
-    share = (d["line_strain"] > 0).float().mean().item()
-    assert share == pytest.approx(r.anisotropic, abs=tolerance)
-    two = d["second_ratio"] != 1
+    two, cropped = d["second_ratio"] != 1, d["last"][:, 0] < 180
     assert (d["ratio"][two] != 1).all()
-    share = two.float().mean().item()
-    assert share == pytest.approx(r.two_axes * (1 - r.no_texture), abs=tolerance)
-    cropped = d["last"][:, 0] < 180
-    assert cropped.float().mean().item() == pytest.approx(r.cropped, abs=tolerance)
+    expected = {name: getattr(r, name) for name in ("subtracted", "folded", "single_line")}
+    expected |= {"impurity": r.impurity, "hump": r.hump_probability, "coarse": r.coarse}
+    expected |= {"line_strain": r.anisotropic, "two": r.two_axes * (1 - r.no_texture)}
+    for name, probability in {**expected, "cropped": r.cropped}.items():
+        happened = {**d, "two": two, "cropped": cropped}[name] != 0
+        assert happened.float().mean().item() == pytest.approx(probability, abs=tolerance), name
     assert d["first"][cropped].min() >= r.crop_first[0]
     assert d["last"][cropped].max() <= r.crop_last[1]
     assert set(d["coarse"].tolist()) == {0, 2, 3, 4, 5}
@@ -131,20 +121,16 @@ def test_impurity_lines_appear_at_their_level(known):
     assert (pure[:, at - 2 : at + 3].max(1) < 1e-3 * pure.max(1)).all()
 
 
-def test_bad_fields_and_lengths_are_named(known):
-    for changes in (
-        {"strain": 0.1},
-        {"fwhm": (0.1,)},
-        {"impurity": 1.5},
-        {"march": -0.1},
-        {"noise": (float("nan"), 1)},
-        {"coarse": (0, 1)},
-        {"background": "high"},
-    ):
-        with pytest.raises(XrdlibError, match=next(iter(changes))):
-            Realism(**changes)
-        with pytest.raises(XrdlibError, match=next(iter(changes))):
-            Realism.mild(**changes)
+@pytest.mark.parametrize("make", [Realism, Realism.mild])
+def test_bad_fields_are_named(make):
+    bad = {"strain": 0.1, "fwhm": (0.1,), "impurity": 1.5, "march": -0.1, "coarse": (0, 1)}
+    bad |= {"noise": (float("nan"), 1), "background": "high", "residual": float("inf")}
+    for name, value in bad.items():
+        with pytest.raises(XrdlibError, match=name):
+            make(**{name: value})
+
+
+def test_bad_names_and_lengths_are_told(known):
     with pytest.raises(XrdlibError, match="no field 'colour'"):
         Realism.measured(colour=1)
     main, second = batch(known, 4)

@@ -12,12 +12,7 @@ from xrdlib.structures import minerals, placement
 from xrdlib.structures.crystals import generate, generate_balanced, make_recipes
 from xrdlib.structures.recipes import shipped
 from xrdlib.symmetry.cells import cell_of_lattice
-from xrdlib.symmetry.groups import (
-    group_of_space_group,
-    half_rotations,
-    operations,
-    space_group,
-)
+from xrdlib.symmetry.groups import group_of_space_group, half_rotations, operations, space_group
 
 
 @pytest.fixture(scope="module")

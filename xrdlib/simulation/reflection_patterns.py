@@ -18,13 +18,7 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID, Grid
 from ..base.records import offsets
 from ..structures.minerals import ANGLES, matrix
-from ..symmetry.groups import (
-    N_SPACE_GROUPS,
-    absent,
-    half_rotations,
-    operations,
-    space_group,
-)
+from ..symmetry.groups import N_SPACE_GROUPS, absent, half_rotations, operations, space_group
 from .equivalents import MAX_INDEX, distinct_groups, unique_reflections
 
 _EDGES, _ANGLE = 9101, 9102  # slots of random numbers, see `counter`

@@ -56,9 +56,7 @@ def detect(crystals: Crystals, i: int, symprec: float = SYMPREC) -> Detected:
     )
 
 
-def asymmetric_unit(
-    found: Detected, lattice: np.ndarray, symprec: float = SYMPREC
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def asymmetric_unit(found: Detected, lattice: np.ndarray) -> tuple[np.ndarray, ...]:
     """Of s sites: a place of each, the places of its orbit and its free coordinates, (s,) int each.
 
     The free coordinates, 0..3, are the dimension of what all operations that keep the place leave;
@@ -67,6 +65,6 @@ def asymmetric_unit(
     places, multiplicity = np.unique(found.orbit, return_counts=True)
     images = np.einsum("kij,sj->ski", found.rotations, found.frac[places]) + found.translations
     moved = images - found.frac[places][:, None]
-    kept = np.abs((moved - np.rint(moved)) @ lattice).max(2) < 5 * symprec
+    kept = np.abs((moved - np.rint(moved)) @ lattice).max(2) < 5 * SYMPREC
     trace = np.trace(found.rotations, axis1=1, axis2=2)
     return places, multiplicity, np.rint(kept @ trace / kept.sum(1)).astype(int)
