@@ -96,9 +96,12 @@ def contents():
         "released": {
             "rows": [main, null],
             "coverage": [
-                {"promised": p, "patterns": p, "families": p - 0.1, "size": 9 * p}
+                {"promised": p, "patterns": p, "families": p - 0.1, "size": 9 * p,
+                 "subset": "all", "threshold": "one", "n_families": 7}
                 for p in (0.5, 0.7, 0.9)
             ],
+            "reliability": breakdown.reliability(logp, labels),
+            "confusion": breakdown.confusion_by_system(logp, labels),
             "answered": {"share": [0.5, 1.0], "top1": [0.9, 0.6], "confidence": [0.9, 0.2]},
             "mistakes": [{**MISTAKE, "similarity": 0.7, **pattern}] * 5,
         },

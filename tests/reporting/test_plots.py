@@ -80,7 +80,7 @@ def test_bars_are_the_scores_with_their_intervals_and_missing_rows_are_left_out(
         for name, x in (("physics transformer", 30.0), ("prior only", 9.0))
     ]  # fmt: skip
     empty = dict.fromkeys(rows[0]) | {"model": "resnet", "subset": "s"}
-    fig = plot_scores.nulls([*rows, empty])
+    fig = plot_scores.scores([*rows, empty])
     for ax, key in zip(fig.axes, plot_scores.KEYS, strict=True):
         assert [bar.get_width() for bar in ax.patches] == pytest.approx([r[key] for r in rows])
     (left, _), (right, _) = fig.axes[0].collections[0].get_segments()[0]
@@ -99,8 +99,8 @@ def test_marks_that_share_a_place_lie_evenly_around_it():
         lambda: plot_symmetry.class_histogram({}),
         lambda: plot_symmetry.example_patterns([]),
         lambda: plot_scores.curriculum([{"model": "m", "subset": "s", "top1": None}]),
-        lambda: plot_scores.nulls([{"model": "m", "subset": "s", "top1": None}]),
-        lambda: plot_scores.learning_curves({}),
+        lambda: plot_scores.scores([{"model": "m", "subset": "s", "top1": None}]),
+        lambda: plot_scores.learning_curves([]),
         lambda: plot_scores.reliability({}),
         lambda: plot_errors.confusion({"systems": groups.SYSTEMS, "counts": np.zeros((7, 7))}),
         lambda: plot_errors.dag_errors({"nulls": {}, "observed": {}}),
