@@ -96,8 +96,15 @@ def contents():
         "released": {
             "rows": [main, null],
             "coverage": [
-                {"promised": p, "patterns": p, "families": p - 0.1, "size": 9 * p,
-                 "subset": "all", "threshold": "one", "n_families": 7}
+                {
+                    "promised": p,
+                    "patterns": p,
+                    "families": p - 0.1,
+                    "size": 9 * p,
+                    "subset": "all",
+                    "threshold": "one",
+                    "n_families": 7,
+                }
                 for p in (0.5, 0.7, 0.9)
             ],
             "reliability": breakdown.reliability(logp, labels),

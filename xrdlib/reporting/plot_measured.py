@@ -190,11 +190,11 @@ def calibration_study(found: dict, prior: dict | None = None) -> Figure:
     need(models, "one predictor or more")
     fig, axes = plt.subplots(2, 3, figsize=(PAGE, 4.8))
     first, own = next(iter(models.items()))
-        for ax, key in zip(axes[0], ("nll", "ece", "top1"), strict=True):
+    for ax, key in zip(axes[0], ("nll", "ece", "top1"), strict=True):
         for (title, ways), colour in zip(models.items(), CYCLE, strict=False):
             _curve(ax, ways[RATIO], key, colour, title)
         if prior:
-            ax.axhline(prior[key], color=_BLACK, lw=0.8, ls="--", label="prior only, as in the table")
+            ax.axhline(prior[key], color=_BLACK, lw=0.8, ls="--", label="prior only")
         ax.set_ylabel(LABELS[key])
     axes[0, 0].set_title("prior as a ratio", loc="left")
     ways, points, published = axes[1]
@@ -210,7 +210,7 @@ def calibration_study(found: dict, prior: dict | None = None) -> Figure:
     _published(published, found["published"])
     for ax in (*axes[0], ways, published):
         ax.set(xscale="log", xlabel="temperature T")
-        infinity = _LIMIT * curve["T"][-1]
+        infinity = _LIMIT * own[RATIO]["curve"]["T"][-1]
         ax.set_xticks([0.5, 1, 2, 5, 10, 20, infinity], ["0.5", 1, 2, 5, 10, 20, "∞"])
         ax.minorticks_off()
     legend(fig, axes[0, :1], "upper center", ncol=6)
