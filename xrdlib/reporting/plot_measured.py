@@ -151,8 +151,8 @@ def _associations(ax, measured):
     ax.axvline(0, color=_BLACK, lw=0.8)
     ax.axhline(len(QUALITY) - 0.5, color=COLOURS["grey"], lw=0.5)
     ax.invert_yaxis()
-    ax.set(xlabel="with NLL of the true group", xlim=(-1, 1))
-    ax.set_title("rank correlation within\nextinction groups", loc="left")
+    ax.set(xlabel="rank correlation", xlim=(-1, 1))
+    ax.set_title("rank correlation with NLL,\nwithin extinction groups", loc="left")
 
 
 def _explained(ax, measured):
@@ -167,8 +167,8 @@ def _explained(ax, measured):
     ax.plot([], [], "|", color=_BLACK, label="95 % of permutations below")
     ax.axvline(0, color=_BLACK, lw=0.8)
     ax.invert_yaxis()
-    ax.set_xlabel("variance of the NLL explained (%)")
-    ax.set_title("predicted for families\nleft out of the fit", loc="left")
+    ax.set_xlabel("variance explained (%)")
+    ax.set_title("NLL predicted, families\nleft out of the fit", loc="left")
 
 
 _LIMIT = 1.6  # where infinity is drawn, of the largest temperature

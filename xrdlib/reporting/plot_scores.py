@@ -33,7 +33,7 @@ LABELS = {
     "bits": "bits over prior",
     "nll": "NLL (nats)",
     "ece": "ECE (%)",
-    "loss": "training loss",
+    "loss": "training loss, all heads",
 }
 
 KEYS = ("top1", "top5", "bits_over_prior")
@@ -148,8 +148,7 @@ def learning_curves(runs: Sequence[tuple[str, str, list[dict]]]) -> Figure:
             ax.set(ylabel=LABELS[key])
     for subset, (upper, lower) in zip(sets, axes.T, strict=True):
         upper.legend(loc="best")
-        upper.set_title("trained", loc="left")
-        lower.set_title(f"validated on {subset}", loc="left")
+        upper.set_title(f"validated on {subset}", loc="left")
         lower.set(xlabel="patterns seen", ylim=(0, None))
         lower.xaxis.set_major_formatter(EngFormatter(sep=""))
     return fig
