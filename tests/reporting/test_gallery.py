@@ -26,7 +26,13 @@ from xrdlib.studies import graph_errors
 ROOT = paths.ROOT
 HISTORY = {"rows": [{"patterns": 10 * i, "loss": 5 - i, "top1": 9 * i} for i in range(4)]}
 PRIOR = np.linspace(1, 3, 99) / np.linspace(1, 3, 99).sum()
-MISTAKE = {"true": "P -", "predicted": "C - 1 1", "probability": 0.8, "nearest": "halite"}
+MISTAKE = {
+    "source": "108",
+    "true": "P -",
+    "predicted": "C - 1 1",
+    "probability": 0.8,
+    "nearest": "halite",
+}
 COUNTED = {"n": 9, "n_families": 4}
 
 
