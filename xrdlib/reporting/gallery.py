@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from ..base import paths, results
 from ..base.errors import XrdlibError
 from ..base.results import MAIN
+from ..learning import nulls
 from ..prediction import style
+from ..prediction.evaluate import FUSED
 from ..symmetry.dag import subgroup_dag
 from . import (
     plot_attention,
@@ -37,7 +39,11 @@ def draw_from(name: str) -> Callable:
 
 def at_hand(config: SimpleNamespace) -> list[str]:
     """Names of the studies' figures whose results the profile has."""
-    return [name for name, (file, _) in STUDIES.items() if results.exists(config, file)]
+    return [
+        name
+        for name, (*files, _) in STUDIES.items()
+        if all(results.exists(config, file) for file in files)
+    ]
 
 
 def draw(config: SimpleNamespace, names: Iterable[str] | None = None) -> dict[str, Figure]:
@@ -70,8 +76,9 @@ def draw(config: SimpleNamespace, names: Iterable[str] | None = None) -> dict[st
 
 def _learning_curves(*histories):
     names = ("stage 1", "stage 2", "resnet", "plain transformer")
+    sets = ("random-crystals", *3 * ("amcsd-calibration",))
     rows = (history["rows"] for history in histories)
-    return plot_scores.learning_curves(dict(zip(names, rows, strict=True)))
+    return plot_scores.learning_curves([*zip(names, sets, rows, strict=True)])
 
 
 def _chosen(draw, curve, setting):
@@ -86,8 +93,22 @@ def _main(content):
 
 
 def _curriculum(content):
-    prior = next(row for row in _main(content) if row["model"] == "prior only")
-    return plot_scores.curriculum(content["curriculum"], prior)
+    return plot_scores.curriculum(content["curriculum"], _prior(_main(content)))
+
+
+def _prior(rows):
+    return next(row for row in rows if row["model"] == nulls.PRIOR)
+
+
+def _calibration_study(content, released):
+    same = [row for row in released["rows"] if row["subset"] == content["subset"]]
+    return plot_measured.calibration_study(content, _prior(same) if same else None)
+
+
+def _reliability(released, measured):
+    """The released predictor first, where there are measured patterns."""
+    own = {FUSED: released["reliability"]} if released["rows"] else {}
+    return plot_scores.reliability({**own, **measured["reliability"]})
 
 
 def _dag_errors(content):
@@ -104,7 +125,7 @@ def _simulator(content):
 
 def _retrieval(content):
     rows = [row for row in content["rows"] if row["subset"] == content["rows"][0]["subset"]]
-    return plot_scores.nulls(rows) if rows else style.note(_NOT_HERE)
+    return plot_scores.scores(rows) if rows else style.note(_NOT_HERE)
 
 
 def _released(draw, *keys):
@@ -128,9 +149,9 @@ FIGURES = {
     "temperature": ("calibration", _chosen(plot_scores.temperature, "temperature_curve", "T")),
     "decoders": ("calibration", _chosen(plot_scores.decoders, "fusion_curve", "a")),
     "curriculum": ("measured", _curriculum),
-    "nulls": ("measured", lambda content: plot_scores.nulls(_main(content))),
-    "reliability": ("measured", lambda content: plot_scores.reliability(content["reliability"])),
-    "confusion": ("measured", lambda content: plot_errors.confusion(content["confusion"])),
+    "nulls": ("measured", lambda content: plot_scores.scores(_main(content))),
+    "reliability": ("released", "measured", _reliability),
+    "confusion": ("released", _released(plot_errors.confusion, "confusion")),
     "dag_errors": ("dag_errors", _dag_errors),
     "indexing": ("indexing", plot_released.indexing),
     "retrieval": ("retrieval", _retrieval),
@@ -159,6 +180,6 @@ STUDIES = {
     "space_group_control": ("scaling", plot_trainings.space_group_control),
     "curriculum_study": ("ablations", plot_trainings.curriculum_study),
     "gap": ("gap", plot_measured.gap),
-    "calibration_study": ("calibration_study", plot_measured.calibration_study),
+    "calibration_study": ("calibration_study", "released", _calibration_study),
     "fit_quality": ("difficulty", plot_measured.fit_quality),
 }
