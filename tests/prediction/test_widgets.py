@@ -105,7 +105,13 @@ def test_a_bad_upload_is_refused_and_a_good_one_answered_after_it(page, name):
 
 @pytest.mark.parametrize(
     ("control", "text"),
-    [("cell", "five"), ("cell", "1, 2, 3"), ("stated", "<i>rocks</i>"), ("stated", "sg=999"), ("elements", "Six")],
+    [
+        ("cell", "five"),
+        ("cell", "1, 2, 3"),
+        ("stated", "<i>rocks</i>"),
+        ("stated", "sg=999"),
+        ("elements", "Six"),
+    ],
 )
 def test_a_mistyped_wish_is_told_and_can_be_mended(page, control, text):
     before, shown = page.answer, page.shown.value
