@@ -1,5 +1,6 @@
 """The documents: links lead somewhere, commands and examples are as written, nothing is missing."""
 
+import ast
 import json
 import re
 import shlex
@@ -12,6 +13,7 @@ import xrdlib
 from xrdlib.base.config import PROFILES
 from xrdlib.base.paths import ROOT
 from xrdlib.cli import commands
+from xrdlib.identification import library
 from xrdlib.prediction.answer import FLAGS
 from xrdlib.reporting import report
 
@@ -73,7 +75,7 @@ def test_the_numbers_at_the_top_of_the_readme_are_those_of_the_results():
     top = " ".join(top.split())
     value, interval = re.search(r"\| top-1 % \|.* ([\d.]+) (\[.+?\]) \|", rest).groups()
     assert f"{value} % {interval}" in top
-    sources = json.loads(text("results/released/retrieval.json"))["about"]["sources"]
+    sources = library.load(ROOT / "models" / "library.safetensors")[1]["sources"]
     assert f"{sum(source['structures'] for source in sources):,} known structures" in top
     patterns = re.search(r"### rruff-test \(n = (\d+)", text("docs/results.md"))[1]
     assert f"On {patterns} measured patterns" in top
