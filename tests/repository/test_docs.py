@@ -1,7 +1,5 @@
 """The documents: links lead somewhere, commands and examples are as written, nothing is missing."""
 
-import ast
-import json
 import re
 import shlex
 
