@@ -112,7 +112,7 @@ def reweigh(weights: str | None, fits: int | None, threads: int) -> None:
     from ..base.errors import XrdlibError
     from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
     from ..prediction import assemble
-    from ..prediction.benchmark_sets import measured
+    from ..prediction.evaluate import measured
     from ..prediction.pattern_training import compounds
     from ..prediction.predictor import DEFAULT
     from ..structures import datasets, materials_project
