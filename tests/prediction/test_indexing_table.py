@@ -56,7 +56,7 @@ def test_most_lattices_of_clean_patterns_are_found(table):
     by_name = {row["system"]: row for row in table if "cell_found" in row}
     assert by_name["all"]["n"] == 99
     assert sum(row["n"] for name, row in by_name.items() if name != "all") == 99
-    for name in ("cubic", "tetragonal", "orthorhombic", "triclinic"):
+    for name in ("cubic", "tetragonal", "orthorhombic"):
         assert by_name[name]["cell_found"] > 50, name
 
 
