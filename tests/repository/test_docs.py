@@ -1,6 +1,5 @@
 """The documents: links lead somewhere, commands and examples are as written, nothing is missing."""
 
-import json
 import re
 import shlex
 
@@ -12,6 +11,7 @@ import xrdlib
 from xrdlib.base.config import PROFILES
 from xrdlib.base.paths import ROOT
 from xrdlib.cli import commands
+from xrdlib.identification import library
 from xrdlib.prediction.answer import FLAGS
 from xrdlib.reporting import report
 
@@ -68,13 +68,13 @@ def test_the_readme_is_short_and_names_every_package_and_notebook():
     assert notebooks == set(re.findall(r"\]\((notebooks/\w+\.ipynb)\)", readme))
 
 
-def test_the_numbers_at_the_top_of_the_readme_are_those_of_the_results():
+def test_the_numbers_at_the_top_of_the_readme_are_those_of_results_and_library():
     top, rest = text("README.md").split(report.HEADLINE[0])
     top = " ".join(top.split())
     value, interval = re.search(r"\| top-1 % \|.* ([\d.]+) (\[.+?\]) \|", rest).groups()
     assert f"{value} % {interval}" in top
-    sources = json.loads(text("results/released/retrieval.json"))["about"]["sources"]
-    assert f"{sum(source['structures'] for source in sources):,} known structures" in top
+    known, _ = library.load(ROOT / "models/library.safetensors")
+    assert f"{len(known):,} known structures" in top
     patterns = re.search(r"### rruff-test \(n = (\d+)", text("docs/results.md"))[1]
     assert f"On {patterns} measured patterns" in top
 
