@@ -62,6 +62,14 @@ def test_outside_the_measured_range_is_zero():
     assert np.allclose(out[inside], 1)
 
 
+def test_rounding_beyond_the_measured_range_changes_nothing():
+    """What is left of a subtraction, 1e-12 of the highest peak, is no measurement."""
+    angle = np.arange(5, 90, 0.02)
+    counts = np.where((angle > 10) & (angle < 80), 1 + 1e3 * np.exp(-((angle - 30) ** 2)), 0)
+    noisy = counts + np.where(counts == 0, 1e-9, 0)
+    assert np.array_equal(to_grid(angle, counts), to_grid(angle, noisy))
+
+
 def test_stack_equals_single_patterns():
     rng = np.random.default_rng(2)
     angle = np.arange(5, 90, 0.013)

@@ -43,7 +43,7 @@ def test_it_begins_with_quartz_and_its_evidence(page):
     shown = page.shown.value
     assert "Most probable extinction groups" in shown and "What the prior does" in shown
     assert "Lines of the cell 4.916" in shown and shown.count("<img") == 3
-    assert "What the network reads" in shown and "Diffraction cannot tell P 31 - -" in shown
+    assert "What the network reads" in shown and "(eg72 P 31 - -, trigonal) from " in shown
 
 
 def test_controls_change_the_answer(page):

@@ -26,7 +26,13 @@ from xrdlib.studies import graph_errors
 ROOT = paths.ROOT
 HISTORY = {"rows": [{"patterns": 10 * i, "loss": 5 - i, "top1": 9 * i} for i in range(4)]}
 PRIOR = np.linspace(1, 3, 99) / np.linspace(1, 3, 99).sum()
-MISTAKE = {"true": "P -", "predicted": "C - 1 1", "probability": 0.8, "nearest": "halite"}
+MISTAKE = {
+    "source": "108",
+    "true": "P -",
+    "predicted": "C - 1 1",
+    "probability": 0.8,
+    "nearest": "halite",
+}
 COUNTED = {"n": 9, "n_families": 4}
 
 
@@ -96,9 +102,19 @@ def contents():
         "released": {
             "rows": [main, null],
             "coverage": [
-                {"promised": p, "patterns": p, "families": p - 0.1, "size": 9 * p}
+                {
+                    "promised": p,
+                    "patterns": p,
+                    "families": p - 0.1,
+                    "size": 9 * p,
+                    "subset": "all",
+                    "threshold": "one",
+                    "n_families": 7,
+                }
                 for p in (0.5, 0.7, 0.9)
             ],
+            "reliability": breakdown.reliability(logp, labels),
+            "confusion": breakdown.confusion_by_system(logp, labels),
             "answered": {"share": [0.5, 1.0], "top1": [0.9, 0.6], "confidence": [0.9, 0.2]},
             "mistakes": [{**MISTAKE, "similarity": 0.7, **pattern}] * 5,
         },

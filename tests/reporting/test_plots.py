@@ -76,7 +76,7 @@ def test_bars_are_the_scores_with_their_intervals_and_missing_rows_are_left_out(
         for name, x in (("physics transformer", 30.0), ("prior only", 9.0))
     ]  # fmt: skip
     empty = dict.fromkeys(rows[0]) | {"model": "resnet", "subset": "s"}
-    fig = plot_scores.nulls([*rows, empty])
+    fig = plot_scores.scores([*rows, empty])
     for ax, key in zip(fig.axes, plot_scores.KEYS, strict=True):
         assert [bar.get_width() for bar in ax.patches] == pytest.approx([r[key] for r in rows])
     (left, _), (right, _) = fig.axes[0].collections[0].get_segments()[0]
@@ -96,8 +96,8 @@ def test_nothing_to_draw_is_refused():
         (plot_symmetry.class_histogram, {}),
         (plot_symmetry.example_patterns, []),
         (plot_scores.curriculum, empty),
-        (plot_scores.nulls, empty),
-        (plot_scores.learning_curves, {}),
+        (plot_scores.scores, empty),
+        (plot_scores.learning_curves, []),
         (plot_scores.reliability, {}),
         (plot_errors.confusion, zeros),
         (plot_errors.dag_errors, {"nulls": {}, "observed": {}}),

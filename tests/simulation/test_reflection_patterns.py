@@ -11,12 +11,17 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CU_KA1, Grid
 from xrdlib.simulation.reflection_patterns import Peaks, allowed, cells, patterns
 from xrdlib.simulation.reflection_stream import ReflectionStream, balanced
-from xrdlib.symmetry.cells import cell_of_lattice
-from xrdlib.symmetry.groups import N_GROUPS, group_of_space_group
+from xrdlib.symmetry.groups import N_GROUPS, group_of_space_group, space_group
 
 GRID = Grid(5.0, 90.0, 0.04)
 ALL = np.arange(1, 231)
 BOX = [hkl for hkl in product(range(-4, 5), repeat=3) if any(hkl)]
+
+
+def equivalents(operations, hkl):
+    """All reflections that gemmi's operations and Friedel's law make of one."""
+    made = [tuple(w.apply_to_hkl(hkl)) for w in operations.sym_ops]
+    return {*made, *(tuple(-i for i in h) for h in made)}
 
 
 @pytest.mark.parametrize("first", range(1, 231, 46))
@@ -33,6 +38,8 @@ def test_each_space_group_has_the_reflections_that_gemmi_allows(first):
         rows = slice(*table.start[number : number + 2])
         own = [tuple(unique.to_asu(hkl, operations)[0]) for hkl in table.hkl[rows].tolist()]
         assert len(own) == len(set(own)) and set(own) == expected, number
+        sets = [equivalents(operations, hkl) for hkl in table.hkl[rows].tolist()]
+        np.testing.assert_array_equal(table.multiplicity[rows], [len(s) for s in sets], str(number))
 
 
 HOLOHEDRY = {"triclinic": 2, "monoclinic": 10, "orthorhombic": 47, "tetragonal": 123}
@@ -41,14 +48,18 @@ HOLOHEDRY |= {"trigonal": 191, "hexagonal": 191, "cubic": 221}
 
 def gemmi_pattern(number, lattice, peaks):
     """One height for every set, equivalent in the lattice, with a reflection that gemmi allows."""
-    cell = gemmi.UnitCell(*cell_of_lattice(lattice))
+    lengths = np.linalg.norm(lattice, axis=1)
+    cosines = [
+        lattice[i] @ lattice[j] / lengths[i] / lengths[j] for i, j in ((1, 2), (0, 2), (0, 1))
+    ]
+    cell = gemmi.UnitCell(*lengths, *np.degrees(np.arccos(cosines)))
     group = gemmi.find_spacegroup_by_number(number)
     operations, system = group.operations(), group.crystal_system_str()
     full = 166 if group.centring_type() == "R" else HOLOHEDRY[system]
     full = gemmi.find_spacegroup_by_number(full)
     unique = gemmi.ReciprocalAsu(full)
     shortest = CU_KA1 / 2 / np.sin(np.radians(91.0 / 2))
-    reach = [int(length / shortest) for length in (cell.a, cell.b, cell.c)]
+    reach = [int(length / shortest) for length in lengths]
     places = {
         tuple(unique.to_asu(list(hkl), full.operations())[0])
         for hkl in product(*(range(-r, r + 1) for r in reach))
@@ -93,6 +104,9 @@ def test_members_of_a_group_with_the_same_lattice_look_alike_at_equal_heights():
     plain = patterns(Peaks(), chosen, number, 1, GRID)
     for other in plain[1:]:
         torch.testing.assert_close(other, plain[0])
+    many = patterns(Peaks(multiplicity=True), chosen, number, 1, GRID)
+    torch.testing.assert_close(many[0], many[3])
+    assert not torch.allclose(many[0], plain[0])
 
 
 def test_every_space_group_shows_something_in_the_smallest_cell():
@@ -100,35 +114,47 @@ def test_every_space_group_shows_something_in_the_smallest_cell():
     assert (made.amax(1) > 0.5).all()
 
 
+@pytest.mark.parametrize("peaks", [Peaks(), Peaks(multiplicity=True, wilson=True, missing=0.2)])
 @pytest.mark.parametrize("target", ["extinction groups", "space groups"])
-def test_a_pattern_does_not_depend_on_its_batch(target):
-    few, many = (ReflectionStream(Peaks(), 3, n, GRID, target) for n in (4, 12))
-    whole = many.batch(1)
-    for batches in (
-        [few.batch(3 + k) for k in range(3)],
-        [many.part(k, 3).batch(1) for k in range(3)],
-    ):
-        assert all(map(torch.equal, map(torch.cat, zip(*batches, strict=True)), whole))
-    other, _ = ReflectionStream(Peaks(), 4, 12, GRID, target).batch(1)
-    assert not torch.allclose(other, whole[0])
+def test_a_pattern_does_not_depend_on_its_batch(peaks, target):
+    few, many = (ReflectionStream(peaks, 3, n, GRID, target) for n in (4, 12))
+    x, label = many.batch(1)
+    for k in range(3):
+        again, own = few.batch(3 + k)
+        assert torch.equal(again, x[4 * k : 4 * k + 4]) and torch.equal(
+            own, label[4 * k : 4 * k + 4]
+        )
+        part, own = many.part(k, 3).batch(1)
+        assert torch.equal(part, x[4 * k : 4 * k + 4]) and torch.equal(
+            own, label[4 * k : 4 * k + 4]
+        )
+    other, _ = ReflectionStream(peaks, 4, 12, GRID, target).batch(1)
+    assert not torch.allclose(other, x)
 
 
-@pytest.mark.parametrize(("target", "classes"), [("extinction groups", 99), ("space groups", 230)])
-def test_streams_are_uniform_over_their_targets_and_labelled_so(target, classes):
+def test_streams_are_uniform_over_their_targets():
     n = 46_000
-    stream = ReflectionStream(Peaks(), 0, n, GRID, target)
-    chosen = stream.space_groups(0)
-    labels = chosen if classes == 230 else group_of_space_group()[chosen]
-    counts = np.bincount(labels, minlength=classes + 1)[1:]
-    chi2 = ((counts - n / classes) ** 2 / (n / classes)).sum()
-    assert chi2 < classes + 5 * np.sqrt(2 * classes)
-    groups = np.bincount(group_of_space_group()[chosen], minlength=100)[1:] / n
-    np.testing.assert_allclose(groups, stream.class_probabilities, atol=6e-3)
-    assert len(np.unique(chosen)) == 230
-    x, label = ReflectionStream(Peaks(), 0, 50, GRID, target).batch(2)
-    np.testing.assert_array_equal(label, labels[100:150] - 1)
-    assert x.shape == (50, GRID.size) and x.dtype == torch.float32
-    assert (x.amax(1) == 1).all() and x.min() >= 0
+    for target, classes in (("extinction groups", 99), ("space groups", 230)):
+        stream = ReflectionStream(Peaks(), 0, n, GRID, target)
+        chosen = stream.space_groups(0)
+        labels = chosen if classes == 230 else group_of_space_group()[chosen]
+        counts = np.bincount(labels, minlength=classes + 1)[1:]
+        chi2 = ((counts - n / classes) ** 2 / (n / classes)).sum()
+        assert chi2 < classes + 5 * np.sqrt(2 * classes)
+        groups = np.bincount(group_of_space_group()[chosen], minlength=100)[1:] / n
+        np.testing.assert_allclose(groups, stream.class_probabilities, atol=6e-3)
+        assert len(np.unique(chosen)) == 230
+
+
+def test_labels_are_those_of_the_space_groups():
+    for target in ("extinction groups", "space groups"):
+        stream = ReflectionStream(Peaks(), 0, 50, GRID, target)
+        x, label = stream.batch(2)
+        chosen = stream.space_groups(2)
+        expected = chosen if target == "space groups" else group_of_space_group()[chosen]
+        np.testing.assert_array_equal(label, expected - 1)
+        assert x.shape == (50, GRID.size) and x.dtype == torch.float32
+        assert (x.amax(1) == 1).all() and x.min() >= 0
 
 
 def test_a_balanced_set_holds_each_group_equally_often():
@@ -138,12 +164,35 @@ def test_a_balanced_set_holds_each_group_equally_often():
     assert len(torch.unique(x, dim=0)) == 198
 
 
+def test_intensities_are_those_of_wilson_times_multiplicity():
+    """Peaks of small cubic cells stand apart, so that heights can be read off."""
+    n, number = 4000, np.arange(4000)
+    peaks = Peaks(edges=(4.0, 4.0), multiplicity=True)
+    chosen = np.full(n, 221)
+    assert space_group(221)["symbol"] == "Pm-3m"
+    plain = patterns(peaks, chosen[:1], number[:1], 0, GRID)[0]
+    drawn = patterns(Peaks(**vars(peaks) | {"wilson": True}), chosen, number, 0, GRID)
+    for hkl, multiplicity in (((1, 0, 0), 6), ((1, 1, 0), 12), ((1, 1, 1), 8), ((2, 1, 0), 24)):
+        sine = CU_KA1 / 2 / 4.0 * np.linalg.norm(hkl)
+        at = round((2 * np.degrees(np.arcsin(sine)) - 5) / 0.04)
+        assert plain[at - 1 : at + 2].max() == pytest.approx(multiplicity, rel=0.1)
+        ratio = drawn[:, at] / plain[at]
+        assert ratio.mean() == pytest.approx(1, abs=0.06)  # an exponential distribution
+        assert ratio.std() == pytest.approx(1, abs=0.08)
+        assert (ratio < np.log(2)).float().mean() == pytest.approx(0.5, abs=0.03)
+    missing = patterns(Peaks(**vars(peaks) | {"missing": 0.25}), chosen, number, 0, GRID)
+    assert (missing[:, at] < 1e-3).float().mean() == pytest.approx(0.25, abs=0.03)
+    rest = missing[:, at] >= 1e-3
+    torch.testing.assert_close(missing[rest, at], plain[at].expand(int(rest.sum())))
+
+
 @pytest.mark.parametrize(
     "call",
     [
         lambda: Peaks(edges=(0.0, 5.0)),
         lambda: Peaks(edges=(6.0, 5.0)),
         lambda: Peaks(caglioti=(0.01, -0.02, 0.005)),
+        lambda: Peaks(missing=1.0),
         lambda: ReflectionStream(Peaks(), 0, 0),
         lambda: ReflectionStream(Peaks(), 0, 8, target="laue groups"),
         lambda: ReflectionStream(Peaks(), 0, 8).part(0, 3),

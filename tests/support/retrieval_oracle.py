@@ -6,6 +6,7 @@ import torch
 from xrdlib.base.patterns import CU_KA1, GRID
 from xrdlib.base.records import concatenate
 from xrdlib.identification import library
+from xrdlib.identification.retrieval import COMPUTED_LESS
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism, measured_like
 from xrdlib.structures.crystals import generate_balanced
@@ -80,7 +81,7 @@ def brute_force(known, drawn, row):
             view = np.interp(source[inside], COARSE, smooth)
             view = (view / view.max()) ** 0.3
             best[i] = max(best[i], correlation(view, drawn[i][inside]))
-    return best
+    return best - COMPUTED_LESS * known.computed
 
 
 def correlation(a, b):

@@ -16,6 +16,8 @@ CU_KA1 = 1.540593  # angstrom; the wavelength of the grid
 MIN_POINTS = 100  # fewer measured points than this hold no diffraction pattern
 MAX_STEP = 0.2  # degrees; coarser steps miss whole reflections
 
+NEGLIGIBLE = 1e-9  # of the highest intensity: rounding, where nothing was measured
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -80,7 +82,8 @@ def to_grid(
     Returns
     -------
     ndarray, (grid.size,) or (k, grid.size) float32
-        In the units of `intensity`; zero outside the measured range.
+        In the units of `intensity`; zero outside the measured range, and where it is less than
+        `NEGLIGIBLE` of the highest. What reads the pattern takes zeros at its ends as not measured.
 
     Raises
     ------
@@ -107,7 +110,9 @@ def to_grid(
         )
     if not (counts[..., inside].max(-1) > 1e-30).all():
         raise XrdlibError("The pattern has no positive intensity on the grid; nothing to read.")
-    return _resample(angle, counts, grid).astype(np.float32)
+    rows = _resample(angle, counts, grid)
+    least = NEGLIGIBLE * np.abs(rows).max(axis=-1, keepdims=True)
+    return np.where(np.abs(rows) < least, 0, rows).astype(np.float32)
 
 
 def _checked(two_theta, intensity, wavelength):

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..base.patterns import CU_KA1, GRID
+from .figures_of_merit import nearest
 from .line_finder import find_lines, line_width
 from .line_sums import merged, one_pass
 from .peaks import background, profile
@@ -240,5 +241,4 @@ def _observed(square, shape):
 
 def _distance(values, places):
     order = np.sort(places)
-    right = np.clip(np.searchsorted(order, values), 1, max(len(order) - 1, 1))
-    return np.abs(values - order[np.clip([right - 1, right], 0, len(order) - 1)]).min(0)
+    return np.abs(values - order[nearest(values, order)])

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1
-from ..symmetry.cells import metric_tensor
+from ..symmetry.cells import angle, inverse_square, metric_tensor
 
 FIRST = 20  # peaks
 
@@ -117,9 +117,8 @@ def places_of(
     two_theta : ndarray, (m,)
         Degrees, ascending.
     """
-    limit = (2 * np.sin(np.radians(stop) / 2) / wavelength) ** 2
-    hkl, square = reflections(cell, centring, limit)
-    return hkl, np.degrees(2 * np.arcsin(np.minimum(np.sqrt(square) * wavelength / 2, 1)))
+    hkl, square = reflections(cell, centring, inverse_square(stop, wavelength))
+    return hkl, angle(square, wavelength)
 
 
 def nearest(values: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -184,9 +183,7 @@ def figures_of_merit(
     observed, own = observed[indexed][:FIRST], own[indexed][:FIRST]
     if not len(observed):
         return Merit(0.0, 0.0, 0, 0)
-    q, square = (
-        (2 * np.sin(np.radians(x) / 2) / wavelength) ** 2 for x in (observed, calculated[own])
-    )
+    q, square = (inverse_square(x, wavelength) for x in (observed, calculated[own]))
     possible = max(int(np.searchsorted(calculated, observed[-1], "right")), int(own[-1]) + 1)
     with np.errstate(divide="ignore"):
         m = q[-1] / (2 * np.abs(q - square).mean() * possible)

@@ -4,6 +4,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from ..base.patterns import CU_KA1
 from ..symmetry import groups
@@ -17,6 +18,7 @@ from ..symmetry.cells import (
     reciprocal_metric,
     settings,
 )
+from .figures_of_merit import nearest
 from .index_search import MOST_LINES, search
 from .line_finder import Lines
 from .triclinic_search import search_triclinic
@@ -185,16 +187,20 @@ def refine(parameters, system, two_theta, zero=0.0):
     zero : float
         Degrees; what is read minus what is true.
     """
-    limit = inverse_square(two_theta[-1] + 0.3)
+    terms = products(
+        reflections(parameters, system, inverse_square(two_theta[-1] + 0.5))[0], system
+    )
     for match in _MATCHES:
-        hkl, square = reflections(parameters, system, limit)
-        nearest, off = _nearest(two_theta, angle(square) + zero)
+        calculated = angle(np.maximum(terms @ parameters, 0))
+        order = np.argsort(calculated)
+        own = order[nearest(two_theta, calculated[order] + zero)]
+        off = two_theta - calculated[own] - zero
         fitted = np.abs(off) < match
         if fitted.sum() < len(parameters) + 2:
             break
-        theta = np.radians(angle(square[nearest[fitted]])) / 2
+        theta = np.radians(calculated[own[fitted]]) / 2
         slope = np.degrees(CU_KA1**2 / (2 * np.sin(2 * theta)))  # of 2 theta over 1/d^2
-        rows = products(hkl[nearest[fitted]], system) * slope[:, None] / _ERROR
+        rows = terms[own[fitted]] * slope[:, None] / _ERROR
         rows = np.column_stack([rows, np.full(len(rows), 1 / _ERROR)])
         # The last row pulls the zero shift to none.
         rows = np.vstack([rows, [*np.zeros(len(parameters)), 1 / _SHIFT]])
@@ -235,22 +241,24 @@ def reflections(parameters, system, limit):
     star = reciprocal_metric(system, parameters)
     last = np.sqrt(limit * np.diag(np.linalg.inv(star))).astype(int)
     last = np.minimum(last, _REACH)
-    first = last * _signs(system)
-    ranges = (np.arange(a, b + 1) for a, b in zip(first, last, strict=True))
-    hkl = np.stack(np.meshgrid(*ranges, indexing="ij"), -1).reshape(-1, 3)
-    square = ((hkl @ star) * hkl).sum(1)
-    kept = (square > 1e-6) & (square < limit)
-    return hkl[kept], square[kept]
+    return _listed(star, last * _signs(system), last, limit)
 
 
-def _nearest(values, places):
-    """Of each value, the nearest place and how far it is off."""
-    order = np.argsort(places)
-    right = np.clip(np.searchsorted(places[order], values), 1, max(len(places) - 1, 1))
-    choice = order[np.clip([right - 1, right], 0, len(places) - 1)]
-    off = values - places[choice]
-    which = np.abs(off).argmin(0), np.arange(len(values))
-    return choice[which], off[which]
+@njit(cache=True)
+def _listed(star, first, last, limit):
+    hkl = np.empty((np.prod(last - first + 1), 3), dtype=np.int64)
+    square, number = np.empty(len(hkl)), 0
+    for h in range(first[0], last[0] + 1):
+        for k in range(first[1], last[1] + 1):
+            flat = star[0, 0] * h * h + 2 * star[0, 1] * h * k + star[1, 1] * k * k
+            slope = 2 * (star[0, 2] * h + star[1, 2] * k)
+            for l in range(first[2], last[2] + 1):  # noqa: E741
+                value = flat + slope * l + star[2, 2] * l * l
+                if 1e-6 < value < limit:
+                    hkl[number, 0], hkl[number, 1], hkl[number, 2] = h, k, l
+                    square[number] = value
+                    number += 1
+    return hkl[:number].copy(), square[:number].copy()
 
 
 @cache

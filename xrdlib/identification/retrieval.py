@@ -19,13 +19,11 @@ from ..symmetry.groups import N_GROUPS
 from .library import POSITIONS, Library, position_angles
 
 _DRAWN = Grid(5.0, 90.0, 0.1)
-
 _EVERY = 2  # of those points are kept: a line to the power is nearly twice as wide
 
 COARSE = Grid(5.0, 90.0, _EVERY * _DRAWN.step)
 
 POWER = 0.3
-
 SIGMA_SIMULATED = 0.15  # degrees; Gaussian width of calculated lines
 
 SIGMA_MEASURED = 0.1  # degrees; smoothing of measured patterns, whose lines have a width of theirs
@@ -39,6 +37,10 @@ STRETCH_MEASURED = tuple(np.linspace(-0.004, 0.004, 5).tolist())
 
 STRETCH_COMPUTED = tuple(np.linspace(-0.02, 0.02, 9).tolist())
 
+# What a cosine with a computed structure counts less: of many structures in a wide range of cells
+# one is alike by chance. Chosen on the calibration patterns.
+COMPUTED_LESS = 0.06
+
 _FINER = 10  # times finer are the steps for the one structure that is shown
 
 NARROWEST = 5.0  # degrees; fewer of them hold too few lines to compare
@@ -46,7 +48,6 @@ NARROWEST = 5.0  # degrees; fewer of them hold too few lines to compare
 _DOUBLET = ((1.0, 2 / 3), (1.544427 / CU_KA1, 1 / 3))
 
 _CHUNK = 512  # structures at a time, so that memory stays small and in the cache
-
 _KERNEL_REACH = 4.0  # standard deviations
 
 _MARGIN = 10  # coarse points beside the grid: what is left of a line there, to the power, is 1e-3
@@ -104,7 +105,8 @@ class Retrieval:
         Returns
         -------
         scores : ndarray, (n, 99) float32
-            Cosines; a class that the library lacks has the lowest of the row, or 0 if that is less.
+            Cosines, those of computed structures less `COMPUTED_LESS`; a class that the library
+            lacks has the lowest of the row, or 0 if that is less.
         nearest : ndarray, (n,) int64
             Row of `name` and `group`.
 
@@ -187,6 +189,7 @@ class Retrieval:
             # By PyTorch, which is twice as fast as NumPy at products of this shape.
             products = torch.from_numpy(self.patterns[rows]) @ torch.from_numpy(np.stack(views)).T
             cosines = (products / torch.from_numpy(norms)).amax(1).numpy()
+            cosines -= COMPUTED_LESS * self.computed(rows.start)
             group = self.group[rows]
             first = np.flatnonzero(np.diff(group, prepend=0))
             at = group[first] - 1

@@ -30,7 +30,7 @@ _TRIED = 60  # bases that are reduced
 _SAME = 0.01  # relative difference of edges and angles of reduced cells that are one
 
 
-def search_triclinic(two_theta, keep=12):
+def search_triclinic(two_theta: np.ndarray, keep: int = 12) -> np.ndarray:
     """The triclinic lattices that best explain a pattern's lines.
 
     Parameters
@@ -61,7 +61,7 @@ def search_triclinic(two_theta, keep=12):
     return np.array(kept).reshape(-1, 6)
 
 
-def reduced(parameters):
+def reduced(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Parameters (6,) of a triclinic lattice on the axes of its Niggli cell, and that cell (6,)."""
     vector = gemmi.GruberVector(gemmi.UnitCell(*cell_of_parameters("triclinic", parameters)), "P")
     vector.niggli_reduce()

@@ -31,6 +31,7 @@ _STATED = 0.7  # of the peaks; a cell that explains fewer is hardly the right on
 # First peaks that a stated cell is held against, and fewest; standard deviations from chance, which
 # random crystals' own cells exceed and nine of ten other cells do not.
 _FIRST, _JUDGED, _CHANCE = 20, 8, 3.0
+_ABOUT = 4.0  # degrees of a peak, that it is held against
 _NEAR, _NEAR_STRUCTURE, _NEAR_BETA = 0.12, 0.15, 0.06  # degrees
 _WITH_COPPER = " (as with Cu radiation)"
 _MOST = 24  # clear peaks; further up a cell has reflections everywhere
@@ -215,23 +216,26 @@ def _explained(place, reflections):
 def _by_chance(place, cell):
     """Whether peaks lie no nearer to the reflections of a cell than chance would put them.
 
-    By chance a peak is off by any share of half the gap between two reflections alike, so that the
-    mean of n shares is 1/2 with a variance of 1/(12 n). The cell may be a little larger or smaller,
-    and the zero shifted.
+    Of the angles about a peak, a share lies nearer to some reflection than it does. By chance all
+    shares are alike, so that the mean of n has the expectation 1/2 and the variance 1/(12 n). The
+    cell may be a little larger or smaller, and the zero shifted.
     """
     if len(place) < _JUDGED:
         return False
-    lines = _reflections(cell, 1.0, place[-1] + 10)[2]
-    least = 1.0
-    for scale in np.linspace(0.995, 1.005, 21) if len(lines) else ():
-        at = rescaled(lines, scale)
-        at = np.concatenate([[0], at, [at[-1] + 2]])
-        for x in (place - 0.04, place, place + 0.04):
-            above = np.clip(np.searchsorted(at, x), 1, len(at) - 1)
-            low, high = at[above - 1], at[above]
-            share = np.minimum(np.abs(x - low), np.abs(high - x)) / np.maximum(high - low, 1e-9)
-            least = min(least, 2 * share.mean())
+    lines = _reflections(cell, 1.0, place[-1] + _ABOUT)[2]
+    about, least = place[:, None] + np.arange(-_ABOUT, _ABOUT, 0.02), 1.0
+    for scale in np.linspace(0.995, 1.005, 21):
+        at = np.concatenate([[-np.inf], rescaled(lines, scale), [np.inf]])
+        for zero in (-0.04, 0, 0.04):
+            own, other = (_nearest(x + zero, at) for x in (place[:, None], about))
+            least = min(least, (other <= own).mean())
     return (0.5 - least) * np.sqrt(12 * len(place)) < _CHANCE
+
+
+def _nearest(x, at):
+    """Distance to the nearest of ascending places, the first and last of which are infinite."""
+    above = np.searchsorted(at, x)
+    return np.minimum(x - at[above - 1], at[above] - x)
 
 
 def _beta(place, height, left, wavelength):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..base.patterns import CU_KA1, GRID
+from ..base.patterns import GRID
 from ..identification.figures_of_merit import (
     Merit,
     explained,
@@ -23,7 +23,7 @@ from ..identification.pattern_evidence import Scored
 from ..identification.pattern_weights import PatternWeights
 from ..identification.peaks import background
 from ..identification.standard_setting import Standard, standard
-from ..symmetry.cells import metric_tensor
+from ..symmetry.cells import angle, inverse_square, metric_tensor
 from .lattices import same_lattice
 
 COLUMNS = (
@@ -182,5 +182,4 @@ def _found(peaks, two_theta, lattice, reduced, group, one, probability):
 
 def _measured(two_theta, wavelength):
     """Degrees at a wavelength of what is at degrees (n,) with Cu K-alpha1."""
-    sine = np.sin(np.radians(two_theta) / 2) * wavelength / CU_KA1
-    return 2 * np.degrees(np.arcsin(np.minimum(sine, 1)))
+    return angle(inverse_square(two_theta), wavelength)

@@ -3,16 +3,19 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch.nn import Module
 
 from ..base.errors import XrdlibError
 from ..identification import lattice_evidence, library
 from ..learning import checkpoint
+from ..learning.calibrate import Calibration
 
 # Key of the header -> how the file that it names is read, and what that is called.
 BESIDE = {"library": (library.load, "library"), "lattices": (lattice_evidence.load, "indexing")}
 
 
-def read(path):
+def read(path: str | Path) -> tuple[Module, dict]:
     """Network and header of a predictor's file.
 
     Parameters
@@ -30,7 +33,7 @@ def read(path):
     return model, metadata
 
 
-def beside(path, metadata, key):
+def beside(path: str | Path, metadata: dict, key: str) -> object | None:
     """What lies beside a predictor's file; None where its header names nothing of the kind.
 
     Parameters
@@ -55,7 +58,14 @@ def beside(path, metadata, key):
     return found
 
 
-def write(path, model, calibration, training_prior, minerals, **about):
+def write(
+    path: str | Path,
+    model: Module,
+    calibration: Calibration,
+    training_prior: ArrayLike,
+    minerals: ArrayLike,
+    **about: object,
+) -> None:
     """Write a predictor: weights, calibration, priors, and what is said about it.
 
     Parameters

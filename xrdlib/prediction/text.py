@@ -97,7 +97,7 @@ def named_groups(labels: Sequence[int]) -> str:
     Examples
     --------
     >>> named_groups([4, 51])
-    'P21/c (eg4 P 21/b 1 1, monoclinic); P42mc, P-42c, P42/mmc (eg51 P - - c, tetragonal)'
+    'P21/c (eg4 P 21/b 1 1, monoclinic); P4cc, P4/mcc (eg51 P - c c, tetragonal)'
     """
     symbols, systems = groups.symbols(), groups.system_names()
     rows = groups.table()["extinction_groups"]

@@ -1,12 +1,23 @@
 """The cell that is told beside an answer, see `predictor.Predictor.recognise`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..identification.lattice_evidence import LatticeEvidence
 from ..symmetry.cells import cell_of_parameters
 from . import cell_words, indexing
+from .evidence import Seen
 
 
-def of_patterns(lattices, seen, probability, patterns, wavelength, given) -> list[dict | None]:
+def of_patterns(
+    lattices: LatticeEvidence,
+    seen: Seen,
+    probability: np.ndarray,
+    patterns: np.ndarray,
+    wavelength: float,
+    given: bool,
+) -> list[dict | None]:
     """Facts of one cell of each pattern, None where none is good.
 
     Parameters
@@ -46,7 +57,7 @@ def _indexed(indexed, probability):
     }
 
 
-def shown(cell) -> list[float]:
+def shown(cell: Sequence[float]) -> list[float]:
     """A cell as people write it: rounded, and beta obtuse, as it is where a and b are reversed."""
     *others, beta, gamma = cell
     monoclinic = cell[3] == gamma == 90

@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from ..base import paths, results
 from ..base.errors import XrdlibError
 from ..base.results import MAIN
+from ..learning import nulls
 from ..prediction import style
+from ..prediction.evaluate import FUSED
 from ..symmetry.dag import subgroup_dag
 from . import (
     plot_attention,
@@ -37,7 +39,11 @@ def draw_from(name: str) -> Callable:
 
 def at_hand(config: SimpleNamespace) -> list[str]:
     """Names of the studies' figures whose results the profile has."""
-    return [name for name, (file, _) in STUDIES.items() if results.exists(config, file)]
+    return [
+        name
+        for name, (*files, _) in STUDIES.items()
+        if all(results.exists(config, file) for file in files)
+    ]
 
 
 def draw(config: SimpleNamespace, names: Iterable[str] | None = None) -> dict[str, Figure]:
@@ -70,51 +76,68 @@ def draw(config: SimpleNamespace, names: Iterable[str] | None = None) -> dict[st
 
 def _learning_curves(*histories):
     names = ("stage 1", "stage 2", "resnet", "plain transformer")
+    sets = ("random-crystals", *3 * ("amcsd-calibration",))
     rows = (history["rows"] for history in histories)
-    return plot_scores.learning_curves(dict(zip(names, rows, strict=True)))
+    return plot_scores.learning_curves([*zip(names, sets, rows, strict=True)])
 
 
 def _chosen(draw, curve, setting):
-    def from_content(found):
-        return draw(found[curve], found["models"][MAIN][setting])
+    def from_content(content):
+        return draw(content[curve], content["models"][MAIN][setting])
 
     return from_content
 
 
-def _main(found):
-    return [row for row in found["rows"] if row["subset"] == found["main_subset"]]
+def _main(content):
+    return [row for row in content["rows"] if row["subset"] == content["main_subset"]]
 
 
-def _curriculum(found):
-    prior = next(row for row in _main(found) if row["model"] == "prior only")
-    return plot_scores.curriculum(found["curriculum"], prior)
+def _curriculum(content):
+    return plot_scores.curriculum(content["curriculum"], _prior(_main(content)))
 
 
-def _dag_errors(found):
-    return plot_errors.dag_errors(found) if found["n_errors"] else style.note("There is no error.")
+def _prior(rows):
+    return next(row for row in rows if row["model"] == nulls.PRIOR)
 
 
-def _simulator(found):
-    comparison = found["comparison"]
+def _calibration_study(content, released):
+    same = [row for row in released["rows"] if row["subset"] == content["subset"]]
+    return plot_measured.calibration_study(content, _prior(same) if same else None)
+
+
+def _reliability(released, measured):
+    """The released predictor first, where there are measured patterns."""
+    own = {FUSED: released["reliability"]} if released["rows"] else {}
+    return plot_scores.reliability({**own, **measured["reliability"]})
+
+
+def _dag_errors(content):
+    return (
+        plot_errors.dag_errors(content) if content["n_errors"] else style.note("There is no error.")
+    )
+
+
+def _simulator(content):
+    comparison = content["comparison"]
     note = comparison["note"]
     return style.note(note) if note else plot_simulator.simulator(comparison)
 
 
-def _retrieval(found):
-    rows = [row for row in found["rows"] if row["subset"] == found["rows"][0]["subset"]]
-    return plot_scores.nulls(rows) if rows else style.note(_NOT_HERE)
+def _retrieval(content):
+    rows = [row for row in content["rows"] if row["subset"] == content["rows"][0]["subset"]]
+    return plot_scores.scores(rows) if rows else style.note(_NOT_HERE)
 
 
 def _released(draw, *keys):
-    def from_content(found):
+    def from_content(content):
         # Without measured patterns the file has no rows.
-        return draw(*(found[key] for key in keys)) if found["rows"] else style.note(_NOT_HERE)
+        return draw(*(content[key] for key in keys)) if content["rows"] else style.note(_NOT_HERE)
 
     return from_content
 
 
-def _examples(found):
-    return plot_symmetry.example_patterns(found) if found else style.note(_NOT_HERE)
+def _examples(content):
+    return plot_symmetry.example_patterns(content) if content else style.note(_NOT_HERE)
 
 
 # Figure: the results whose contents a function takes, and that function.
@@ -126,19 +149,22 @@ FIGURES = {
     "temperature": ("calibration", _chosen(plot_scores.temperature, "temperature_curve", "T")),
     "decoders": ("calibration", _chosen(plot_scores.decoders, "fusion_curve", "a")),
     "curriculum": ("measured", _curriculum),
-    "nulls": ("measured", lambda found: plot_scores.nulls(_main(found))),
-    "reliability": ("measured", lambda found: plot_scores.reliability(found["reliability"])),
-    "confusion": ("measured", lambda found: plot_errors.confusion(found["confusion"])),
+    "nulls": ("measured", lambda content: plot_scores.scores(_main(content))),
+    "reliability": ("released", "measured", _reliability),
+    "confusion": ("released", _released(plot_errors.confusion, "confusion")),
     "dag_errors": ("dag_errors", _dag_errors),
     "indexing": ("indexing", plot_released.indexing),
     "retrieval": ("retrieval", _retrieval),
     "released_coverage": ("released", _released(plot_released.coverage, "coverage", "answered")),
     "released_mistakes": ("released", _released(plot_released.mistakes, "mistakes")),
     "simulator": ("simulator", _simulator),
-    "simulator_cost": ("simulator", lambda found: plot_simulator.simulator_cost(found["costs"])),
+    "simulator_cost": (
+        "simulator",
+        lambda content: plot_simulator.simulator_cost(content["costs"]),
+    ),
     "crystal_statistics": (
         "simulator",
-        lambda found: plot_simulator.crystal_statistics(found["crystals"]),
+        lambda content: plot_simulator.crystal_statistics(content["crystals"]),
     ),
 }
 
@@ -154,6 +180,6 @@ STUDIES = {
     "space_group_control": ("scaling", plot_trainings.space_group_control),
     "curriculum_study": ("ablations", plot_trainings.curriculum_study),
     "gap": ("gap", plot_measured.gap),
-    "calibration_study": ("calibration_study", plot_measured.calibration_study),
+    "calibration_study": ("calibration_study", "released", _calibration_study),
     "fit_quality": ("difficulty", plot_measured.fit_quality),
 }

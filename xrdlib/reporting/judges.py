@@ -66,12 +66,12 @@ def not_enough(gap: dict) -> Judgement:
 def target(scaling: dict, symmetry: dict) -> Judgement:
     """Trained on 99 groups, against trained on 230 space groups and collapsed with equal odds."""
     rows, pair = scaling.get("targets", []), (CONVOLUTION, CONVOLUTION + TARGET_SUFFIX)
-    verdict, found = _learned(apart(rows, *pair, scaling["n"], ("top1", "uniform_top1")))
+    verdict, trained = _learned(apart(rows, *pair, scaling["n"], ("top1", "uniform_top1")))
     text = (
         f"By symmetry it is right: {symmetry['space_groups']} space groups fall into "
         f"{symmetry['diffraction_classes']} classes that absences can tell apart (the paper's "
         f"{symmetry['extinction_groups']} labels split two of them). Trained on 99 groups, against "
-        f"trained on 230 and collapsed afterwards: {found}."
+        f"trained on 230 and collapsed afterwards: {trained}."
     )
     return Judgement(verdict, text)
 
@@ -122,20 +122,20 @@ def curriculum(ablations: dict) -> Judgement:
     return Judgement(verdict, text)
 
 
-def _learned(found):
+def _learned(pair):
     """Verdict and text on the first of two networks as from `apart`, if the better one learned."""
-    if found is None:
+    if pair is None:
         return OPEN, "no size has two seeds of both"
-    low, high = found["change_ci95"]
+    low, high = pair["change_ci95"]
     top1, seeds = (" and ".join(form) for form in (
-        [f"{value:.1f} %" for value in found["top1"]], map(str, found["seeds"])))  # fmt: skip
+        [f"{value:.1f} %" for value in pair["top1"]], map(str, pair["seeds"])))  # fmt: skip
     text = (
-        f"{top1} top-1 after {found['patterns']:,} patterns ({seeds} seeds), "
-        f"{found['change']:+.1f} points [{low:+.1f}, {high:+.1f}]"
+        f"{top1} top-1 after {pair['patterns']:,} patterns ({seeds} seeds), "
+        f"{pair['change']:+.1f} points [{low:+.1f}, {high:+.1f}]"
     )
-    if max(found["top1"]) < LEARNED:
+    if max(pair["top1"]) < LEARNED:
         return OPEN, f"{text}; below {LEARNED:g} % nothing is decided"
-    verdict = of_signs([found["sign"]])
+    verdict = of_signs([pair["sign"]])
     return verdict, f"{text}: {verdict}"
 
 

@@ -81,10 +81,10 @@ def flow(dag_study: dict) -> Judgement:
 def difficulty(difficulty: dict) -> Judgement:
     """Hits and Rwp of the published predictions, quality and difficulty of ours, within groups."""
     rules = {"published": _of_published, "measured": _of_measured}
-    found = [rule(difficulty[name]) for name, rule in rules.items() if difficulty[name]]
-    verdicts = {verdict for verdict, _ in found}
+    judged = [rule(difficulty[name]) for name, rule in rules.items() if difficulty[name]]
+    verdicts = {verdict for verdict, _ in judged}
     verdict = verdicts.pop() if len(verdicts) == 1 else IN_PART if verdicts else OPEN
-    return Judgement(verdict, " ".join(text for _, text in found) or "No data were at hand.")
+    return Judgement(verdict, " ".join(text for _, text in judged) or "No data were at hand.")
 
 
 def ceiling(information: dict, released: dict, dag_study: dict) -> Judgement:

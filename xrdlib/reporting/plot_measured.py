@@ -133,7 +133,7 @@ def _hits(ax, published):
         ax.plot([], [], "s", color=colour, label=label)
     ax.plot([], [], "_", color=_BLACK, markersize=10, label="constant")
     ax.plot([], [], "o", color=COLOURS["grey"], alpha=0.5, markersize=3, label="bins of Rwp")
-    ax.set_title(f"published, {NAME}", loc="left")
+    ax.set_title(f"hits of the published\nmodel, {NAME}", loc="left")
     ax.set(xlabel="Rwp of the fit (%)", ylabel="hits (%)", ylim=(0, 80))
     ax.legend(loc="upper right", ncol=2)
 
@@ -151,8 +151,8 @@ def _associations(ax, measured):
     ax.axvline(0, color=_BLACK, lw=0.8)
     ax.axhline(len(QUALITY) - 0.5, color=COLOURS["grey"], lw=0.5)
     ax.invert_yaxis()
-    ax.set(xlabel="rank correlation with difficulty", xlim=(-1, 1))
-    ax.set_title("within groups", loc="left")
+    ax.set(xlabel="rank correlation", xlim=(-1, 1))
+    ax.set_title("rank correlation with NLL,\nwithin extinction groups", loc="left")
 
 
 def _explained(ax, measured):
@@ -167,15 +167,15 @@ def _explained(ax, measured):
     ax.plot([], [], "|", color=_BLACK, label="95 % of permutations below")
     ax.axvline(0, color=_BLACK, lw=0.8)
     ax.invert_yaxis()
-    ax.set_xlabel("its variance explained (%)")
-    ax.set_title("families not fitted to", loc="left")
+    ax.set_xlabel("variance explained (%)")
+    ax.set_title("NLL predicted, families\nleft out of the fit", loc="left")
 
 
 _LIMIT = 1.6  # where infinity is drawn, of the largest temperature
 
 
 @styled
-def calibration_study(found: dict) -> Figure:
+def calibration_study(found: dict, prior: dict | None = None) -> Figure:
     """Scores against temperature, to the limit of the prior alone, and reliability.
 
     Parameters
@@ -183,16 +183,18 @@ def calibration_study(found: dict) -> Figure:
     found : dict
         "subset", "chosen_on", "n", "models" (by predictor and way, `temperature.model`) and
         "published" (`temperature.published_study`, or None).
+    prior : dict, optional
+        Row of the prior alone in the headline, if it is of the same subset.
     """
     models = found["models"]
     need(models, "one predictor or more")
     fig, axes = plt.subplots(2, 3, figsize=(PAGE, 4.8))
     first, own = next(iter(models.items()))
-    curve = own[RATIO]["curve"]
     for ax, key in zip(axes[0], ("nll", "ece", "top1"), strict=True):
         for (title, ways), colour in zip(models.items(), CYCLE, strict=False):
             _curve(ax, ways[RATIO], key, colour, title)
-        ax.axhline(curve["limit"][key], color=_BLACK, lw=0.8, ls="--", label="prior alone")
+        if prior:
+            ax.axhline(prior[key], color=_BLACK, lw=0.8, ls="--", label="prior only")
         ax.set_ylabel(LABELS[key])
     axes[0, 0].set_title("prior as a ratio", loc="left")
     ways, points, published = axes[1]
@@ -208,13 +210,14 @@ def calibration_study(found: dict) -> Figure:
     _published(published, found["published"])
     for ax in (*axes[0], ways, published):
         ax.set(xscale="log", xlabel="temperature T")
-        infinity = _LIMIT * curve["T"][-1]
+        infinity = _LIMIT * own[RATIO]["curve"]["T"][-1]
         ax.set_xticks([0.5, 1, 2, 5, 10, 20, infinity], ["0.5", 1, 2, 5, 10, 20, "∞"])
         ax.minorticks_off()
     legend(fig, axes[0, :1], "upper center", ncol=6)
     fig.supxlabel(
         f"{found['subset']}: n = {found['n']} patterns of {found['n_families']} families. Marks: "
-        f"T chosen on {found['chosen_on']}; bars on them: its 95 % interval over families",
+        f"T chosen on {found['chosen_on']}; bars on them: its 95 % interval over families.\n"
+        "Squares: T = ∞, where the prior of minerals with its fitted weight is left",
         fontsize=7,
     )
     return fig

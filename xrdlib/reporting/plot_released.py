@@ -4,7 +4,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..prediction.style import COLOURS, COLUMN, PAGE, SYSTEM_COLOURS, need, note, styled
+from ..prediction.style import (
+    COLOURS,
+    COLUMN,
+    CYCLE,
+    MARKERS,
+    PAGE,
+    SYSTEM_COLOURS,
+    legend,
+    need,
+    note,
+    styled,
+)
 
 
 @styled
@@ -14,26 +25,33 @@ def coverage(rows: list[dict], answered: dict[str, list]) -> Figure:
     Parameters
     ----------
     rows : list of dict
-        As from `appraisal.coverage`.
+        As from `appraisal.coverage_of_parts`.
     answered : dict of list
         As from `appraisal.answered`.
     """
     need(rows, "at least one coverage")
-    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(PAGE, 2.5))
-    promised = [100 * row["promised"] for row in rows]
+    fig, (left, middle, right) = plt.subplots(1, 3, figsize=(PAGE, 3.0))
     left.plot([45, 100], [45, 100], color=COLOURS["grey"], ls="--", lw=1, label="as promised")
-    for key, colour, marker in (("families", "blue", "o"), ("patterns", "vermillion", "s")):
-        met = [100 * row[key] for row in rows]
-        left.plot(promised, met, marker=marker, color=COLOURS[colour], label=f"over {key}")
-    left.set(xlabel="promised coverage (%)", ylabel="true group in the set (%)")
-    left.legend(loc="lower right")
-    middle.plot(promised, [row["size"] for row in rows], marker="D", color=COLOURS["green"])
+    parts = dict.fromkeys((row["subset"], row["n_families"]) for row in rows)
+    ways = dict(zip(dict.fromkeys(row["threshold"] for row in rows), ("-", ":"), strict=False))
+    for (part, n), colour, marker in zip(parts, CYCLE, MARKERS, strict=False):
+        for way, style in ways.items():
+            own = [row for row in rows if (row["subset"], row["threshold"]) == (part, way)]
+            promised = [100 * row["promised"] for row in own]
+            look = {"color": colour, "marker": marker, "ls": style}
+            name = f"{part} ({n} families)" if style == "-" else None
+            left.plot(promised, [100 * row["families"] for row in own], label=name, **look)
+            middle.plot(promised, [row["size"] for row in own], **look)
+    for way, style in ways.items():
+        left.plot([], [], color=COLOURS["black"], ls=style, label=f"threshold: {way}")
+    left.set(xlabel="promised coverage (%)", ylabel="families: true group in the set (%)")
     middle.set(xlabel="promised coverage (%)", ylabel="groups in a set (mean)", ylim=(0, None))
     share, top1, least = (100 * np.array(answered[k]) for k in ("share", "top1", "confidence"))
-    right.plot(share, top1, color=COLOURS["blue"], label="top-1")
-    right.plot(share, least, color=COLOURS["orange"], ls=":", label="least confidence")
+    right.plot(share, top1, color=COLOURS["black"], label="top-1")
+    right.plot(share, least, color=COLOURS["grey"], label="least confidence")
     right.set(xlabel="patterns answered, surest first (%)", ylabel="%", ylim=(0, 103))
     right.legend(loc="lower left")
+    legend(fig, [left], "lower center", ncols=2)
     return fig
 
 
@@ -49,12 +67,13 @@ def mistakes(rows: list[dict]) -> Figure:
     need(rows, "at least one mistake")
     columns = 2 if len(rows) > 1 else 1
     lines = -(-len(rows) // columns)
-    size = PAGE if columns == 2 else COLUMN, 0.95 * lines + 0.5
+    size = PAGE if columns == 2 else COLUMN, 1.05 * lines + 0.5
     fig, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, sharex=True)
     for ax, row in zip(axes.flat, rows, strict=False):
         ax.plot(row["two_theta"], row["intensity"], color=COLOURS["black"], lw=0.5)
         ax.set_title(
-            f"{row['true']}, said {row['predicted']} ({100 * row['probability']:.0f} %)\n"
+            f"{row['source']}: {row['true']}, taken for {row['predicted']} "
+            f"({100 * row['probability']:.0f} %)\n"
             f"nearest: {row['nearest'][:34]} ({row['similarity']:.2f})",
             fontsize=7,
         )
@@ -103,21 +122,21 @@ def _systems(ax, rows):
     at = np.arange(len(rows))[::-1]
     colours = [SYSTEM_COLOURS.get(row["system"], COLOURS["black"]) for row in rows]
     for shift, key, label, alpha in (
-        (0.2, "system_found", "system", 0.35),
-        (-0.2, "cell_found", "lattice", 1.0),
+        (0.2, "system_found", "system right", 0.35),
+        (-0.2, "cell_found", "cell right", 1.0),
     ):
         ax.barh(at + shift, [row[key] for row in rows], 0.38, color=colours, alpha=alpha)
-        ax.text(1, at[0] + shift, label, va="center", fontsize=7, color="white")
+        ax.bar(0, 0, color=COLOURS["black"], alpha=alpha, label=label)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     ax.set_yticks(at, [f"{row['system']} ({row['n']})" for row in rows])
-    ax.set(xlim=(0, 100), xlabel="best lattice is the right one (%)")
-    ax.set_title(f"held-out minerals, {rows[0]['n_families']} families")
+    ax.set(xlim=(0, 100), xlabel=f"best cell of {rows[0]['n_families']} held-out families (%)")
 
 
 def _example(ax, example):
     ax.plot(example["two_theta"], example["intensity"], color=COLOURS["black"], lw=0.6)
     for y, key, colour, label in (
-        (-0.08, "found", "vermillion", "lines found"),
-        (-0.17, "lattice", "blue", "lines of the lattice"),
+        (-0.08, "found", "vermillion", "peaks found"),
+        (-0.17, "lattice", "blue", "reflections of the cell"),
     ):
         ax.vlines(example[key], y, y + 0.05, color=COLOURS[colour], lw=0.8, label=label)
     edges = ", ".join(f"{x:.3f}" for x in example["cell"][:3])

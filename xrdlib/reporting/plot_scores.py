@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from ..learning import nulls
 from ..learning.metrics import RATES
 from ..prediction.style import (
     COLOURS,
@@ -22,7 +23,7 @@ from ..prediction.style import (
     whiskers,
 )
 
-NULLS = ("prior only", "shuffled")
+NULLS = (nulls.PRIOR, nulls.BY_PATTERNS, nulls.ORACLE, "shuffled")
 
 LABELS = {
     "top1": "top-1 (%)",
@@ -32,7 +33,7 @@ LABELS = {
     "bits": "bits over prior",
     "nll": "NLL (nats)",
     "ece": "ECE (%)",
-    "loss": "training loss",
+    "loss": "training loss, all heads",
 }
 
 KEYS = ("top1", "top5", "bits_over_prior")
@@ -96,7 +97,7 @@ def decoders(curve: dict[str, list], chosen: float | None = None) -> Figure:
 
 
 @styled
-def nulls(rows: list[dict]) -> Figure:
+def scores(rows: list[dict]) -> Figure:
     """Models beside predictors that know nothing of the pattern, with 95 % intervals.
 
     Parameters
@@ -126,27 +127,30 @@ def bars(axes: Sequence[Axes], rows: list[dict], colours: list[str], **labels: o
 
 
 @styled
-def learning_curves(
-    histories: Mapping[str, list[dict]], keys: Sequence[str] = ("loss", "top1")
-) -> Figure:
+def learning_curves(runs: Sequence[tuple[str, str, list[dict]]]) -> Figure:
     """Course of training runs against the patterns that they have seen.
+
+    Runs that are validated on other patterns share no panel, since neither their losses nor their
+    scores can be compared.
 
     Parameters
     ----------
-    histories : mapping of str to list of dict
-        Rows of each run: "patterns" and any of `keys`, which may be absent from some rows.
-    keys : sequence of str
-        Quantities, a panel each.
+    runs : sequence of (str, str, list of dict)
+        Name, set of the validation, and rows: "patterns" and "loss" or "top1".
     """
-    need(histories, "one run or more")
-    fig, axes = plt.subplots(1, len(keys), figsize=(PAGE, 2.6), squeeze=False)
-    for ax, key in zip(axes[0], keys, strict=True):
-        for (name, rows), colour in zip(histories.items(), CYCLE * len(histories), strict=False):
+    need(runs, "one run or more")
+    sets = list(dict.fromkeys(subset for _, subset, _ in runs))
+    fig, axes = plt.subplots(2, len(sets), figsize=(PAGE, 3.8), squeeze=False, sharex="col")
+    for colour, (name, subset, rows) in zip(CYCLE * len(runs), runs, strict=False):
+        for ax, key in zip(axes[:, sets.index(subset)], ("loss", "top1"), strict=True):
             points = [(row["patterns"], row[key]) for row in rows if row.get(key) is not None]
             ax.plot(*np.array(points).reshape(-1, 2).T, color=colour, label=name)
-        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-        ax.set(xlabel="patterns seen", ylabel=LABELS[key])
-    axes[0, 0].legend(loc="best")
+            ax.set(ylabel=LABELS[key])
+    for subset, (upper, lower) in zip(sets, axes.T, strict=True):
+        upper.legend(loc="best")
+        upper.set_title(f"validated on {subset}", loc="left")
+        lower.set(xlabel="patterns seen", ylim=(0, None))
+        lower.xaxis.set_major_formatter(EngFormatter(sep=""))
     return fig
 
 

@@ -42,10 +42,14 @@ def halved_axes(group: bytes) -> tuple[bool, bool, bool]:
     return next(f for f in wanted if inside[:, :, np.array(f)].all(2).any(0).all())
 
 
-def unique_reflections(group: bytes, largest: int) -> np.ndarray:
-    """One reflection, (n, 3) int64, of every set of equivalents but 000, up to a largest index."""
+def unique_reflections(group: bytes, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """One reflection, (n, 3) int64, of every set of equivalents but 000, and the sizes of the sets.
+
+    Up to a largest absolute index; Friedel opposites are counted.
+    """
     table, _ = _multiplicity(group, (largest,) * 3)
-    return np.argwhere(table) + np.where(halved_axes(group), 0, -largest)
+    hkl = np.argwhere(table)
+    return hkl + np.where(halved_axes(group), 0, -largest), table[tuple(hkl.T)]
 
 
 def multiplicity_tables(

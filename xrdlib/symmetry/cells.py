@@ -118,14 +118,14 @@ def products(hkl: np.ndarray, system: str | None = None) -> np.ndarray:
     return np.stack(factors, -1) @ EXPANSION[system].T
 
 
-def inverse_square(two_theta: np.ndarray) -> np.ndarray:
-    """1/d^2 of lines at degrees 2theta of Cu K-alpha1, per square angstrom."""
-    return np.square(2 * np.sin(np.radians(two_theta) / 2) / CU_KA1)
+def inverse_square(two_theta: np.ndarray, wavelength: float = CU_KA1) -> np.ndarray:
+    """1/d^2 of lines at degrees 2theta, per square angstrom."""
+    return np.square(2 * np.sin(np.radians(two_theta) / 2) / wavelength)
 
 
-def angle(inverse_square: np.ndarray) -> np.ndarray:
-    """Degrees 2theta of Cu K-alpha1; inverse of `inverse_square`."""
-    return 2 * np.degrees(np.arcsin(np.minimum(np.sqrt(inverse_square) * CU_KA1 / 2, 1)))
+def angle(inverse_square: np.ndarray, wavelength: float = CU_KA1) -> np.ndarray:
+    """Degrees 2theta, at most 180; inverse of `inverse_square`."""
+    return 2 * np.degrees(np.arcsin(np.minimum(np.sqrt(inverse_square) * wavelength / 2, 1)))
 
 
 # --- crystal systems of lattices -------------------------------------------------------------

@@ -106,8 +106,11 @@ REPLIES = "".join(
     for n in (741, 742, 743)
 )
 DETECTORS = [f"{n:2d}{v:6d}" for n, v in zip([1, 2, 10] * 51, COUNTS, strict=False)]
+STD = "t\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n"
+PAIRS = [v for pair in zip(Y, ERRORS, strict=True) for v in pair]
+SOME, ONE = np.arange(151) % 50 == 7, np.arange(151) == 7
+TRIPLES = [*zip(X, np.round(D, 4), Y, strict=True)]
 GLUED = [10_000_000 + v for v in COUNTS]
-D_ROUNDED = np.round(D, 4)
 HEAD_WAVELENGTHS = {
     # header: wavelength in angstrom
     "# Ga K alpha\n": 1.340127,
@@ -175,7 +178,7 @@ HEAD_WAVELENGTHS = {
     "_WL_UNIT='A'\n_WL2=1.54439\n_WL1=1.54060\n": 1.5406,
     "Wavelength (mean): 1.2345\nK-Alpha1: 1.2300\n": 1.23,
     "Anode material,Cu\n": CU_KA1,
-    "# radiation: MoKa\n": 0.709319,
+    "# radiation: MoKa\n": 0.7093,
     "# X-ray Instruments Co. Ltd\n": None,
     "# tube current 40 mA\n": None,
     "Wavelength Range=15\n": None,
@@ -232,10 +235,7 @@ READ = {
     "dash_tube.xye": (table(header="1.54056\n", row="{0!r} {1!r} 1.5"), 1.54056),
     "prose.dat": (table(10 * Q, header="# data: q in nm^-1\n"), CU_KA1),
     "names.dat": (table(10 * Q, header="# columns: q(nm-1) I\n"), CU_KA1),
-    "numbered_columns.dat": (
-        table(10 * Q, header="# column 1: q [1/nm]\n# column 2: intensity\n"),
-        CU_KA1,
-    ),
+    "numbered_columns.dat": (table(10 * Q, header="# column 1: q [1/nm]\n# column 2: I\n"), CU_KA1),
     "titles.dat": (table(10 * Q, header="# x-axis: Q / nm-1\n# y-axis: I\n"), CU_KA1),
     "json_unit.dat": (
         table(10 * Q, header='# {"unit": "q_nm^-1", "wavelength": 1.540593e-10}\n'),
@@ -270,11 +270,7 @@ READ = {
         1.9114,
         {"probe": "neutron"},
     ),
-    "beside.dat": (
-        f"title\n{RANGE}\n"
-        + block([v for pair in zip(Y, ERRORS, strict=True) for v in pair], row="{:9.2f}"),
-        None,
-    ),
+    "beside.dat": (f"title\n{RANGE}\n" + block(PAIRS, row="{:9.2f}"), None),
     "d2b.dat": (
         "D2B title\n                   0.050\n  10.000\n  1000.   1000.\n"
         f"{block(COUNTS, 10, ' 1{:6d}')}   -1000\n",
@@ -311,18 +307,11 @@ READ = {
     # GSAS.
     "zero.gsa": ("rutile \0\x13 CuKa\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(), CU_KA1),
     "no_type.gsa": ("t\nBANK 1 151 16 CONS 1000.0 5.0 0 0\n" + block(), None),
-    "detectors.gsa": (
-        "t\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(DETECTORS, row="{}"),
-        None,
-    ),
-    "all_detectors.gsa": (
-        "t\nBANK 1 151 16 CONST 1000.0 5.0 0 0 STD\n" + block(row="10{:6d}"),
-        None,
-    ),
+    "detectors.gsa": (STD + block(DETECTORS, row="{}"), None),
+    "all_detectors.gsa": (STD + block(row="10{:6d}"), None),
     "glued.gsa": ("t\nBANK 1 151 16 CONST 1000 5 0 0 STD\n" + block(GLUED), None, {"y": GLUED}),
     "esd.gsa": (
-        "t\n# note\nBANK 1 151 31 CONST 1000.0 5.0 0 0 ESD\n# more\n"
-        + block([v for pair in zip(Y, ERRORS, strict=True) for v in pair], row="{:8.2f}"),
+        "t\n# note\nBANK 1 151 31 CONST 1000.0 5.0 0 0 ESD\n# more\n" + block(PAIRS, row="{:8.2f}"),
         None,
     ),
     "fxy.gsa": ("t\nBANK 1 151 151 CONS 1000 5 0 0 FXY\n" + table(100 * X), None),
@@ -392,18 +381,11 @@ READ = {
     "swiss.csv": (table(y=Y + 1000, row="{0!r};{1:,.0f}").replace(",", "'"), None, {"y": Y + 1000}),
     "blank.txt": (table(y=Y + 900, row="{0!r}\t{1:,.0f}").replace(",", " "), None, {"y": Y + 900}),
     "german.csv": (
-        table(y=Y + 900, row="{0:.2f}|{1:,.0f}")
-        .replace(",", "_")
-        .replace(".", ",")
-        .replace("_", ".")
-        .replace("|", ";"),
+        table(y=Y + 900, row="{0:.2f};{1:,.0f}").translate(str.maketrans(",.", ".,")),
         None,
         {"y": Y + 900},
     ),
-    "quoted.csv": (
-        table(row='"{0!r}","{1!r}"').replace(".", ","),
-        None,
-    ),
+    "quoted.csv": (table(row='"{0!r}","{1!r}"').replace(".", ","), None),
     "panalytical.csv": (
         table(
             sep=",",
@@ -414,21 +396,15 @@ READ = {
     ),
     "trailing.csv": (table(header="2theta,intensity,,\n", row="{0!r},{1!r},,"), None),
     "trailing.tsv": (table(header="2theta\tI\t\t\n", row="{0!r}\t{1!r}\t\t"), None),
-    "three.txt": (
-        "".join(f"  {a:.3f}   {d:.4f}  {b:g}\n" for a, d, b in zip(X, D_ROUNDED, Y, strict=True)),
-        1.5406,
-    ),
-    "d_first.txt": (
-        "".join(f"{d:.4f} {a:.3f} {b:g}\n" for a, d, b in zip(X, D_ROUNDED, Y, strict=True)),
-        1.5406,
-    ),
+    "three.txt": ("".join(f"  {a:.3f}   {d:.4f}  {b:g}\n" for a, d, b in TRIPLES), 1.5406),
+    "d_first.txt": ("".join(f"{d:.4f} {a:.3f} {b:g}\n" for a, d, b in TRIPLES), 1.5406),
     "blank_names.txt": (
         "2theta(deg) d(A) I(counts) err\n"
-        + "".join(f"{a:.3f} {d:.4f} {b:g}\n" for a, d, b in zip(X, D_ROUNDED, Y, strict=True)),
+        + "".join(f"{a:.3f} {d:.4f} {b:g}\n" for a, d, b in TRIPLES),
         1.5406,
     ),
     "numbered.txt": (
-        "".join(f"{i} {a:.3f} {b:g}\n" for i, (a, b) in enumerate(zip(X, Y, strict=True), 1)),
+        "".join(f"{i} {a:.3f} {b:g}\n" for i, (a, _, b) in enumerate(TRIPLES, 1)),
         None,
     ),
     "counts_first.txt": (table(row="{1:g} {0:.3f}"), None),
@@ -460,9 +436,7 @@ READ = {
     "fullprof_hkl.prf": (prf(30, "(-1 0 10)"), 1.54056),
     "spec.dat": (table(header="#S 1 ascan\n#N 2\n#L Two Theta  Detector\n"), None),
     "pandas.csv": (
-        "".join(
-            [",2theta,I\n", *(f"{i},{a},{b}\n" for i, (a, b) in enumerate(zip(X, Y, strict=True)))]
-        ),
+        ",2theta,I\n" + "".join(f"{i},{a},{b}\n" for i, (a, _, b) in enumerate(TRIPLES)),
         None,
     ),
     "utf16.txt": (table().encode("utf-16-le"), None),
@@ -481,14 +455,14 @@ READ = {
     ),
     "start_step_stop.dat": (table(header="10.0 0.05 17.5\n"), None),
     # Points that are left out, averaged or cut.
-    "nan.xy": (table(y=np.where(np.arange(151) % 50 == 7, np.nan, Y)), None, {"masked": 3}),
-    "nan_angle.xy": (table(x=np.where(np.arange(151) == 7, np.nan, X)), None, {"masked": 1}),
-    "dummy.xy": (table(y=np.where(np.arange(151) % 50 == 7, -9999, Y)), None, {"masked": 3}),
-    "minus.xy": (table(y=np.where(np.arange(151) % 50 == 7, -1, Y)), None, {"masked": 3}),
-    "dead.xy": (table(y=np.where(np.arange(151) == 7, 2.0**32 - 1, Y)), None, {"masked": 1}),
+    "nan.xy": (table(y=np.where(SOME, np.nan, Y)), None, {"masked": 3}),
+    "nan_angle.xy": (table(x=np.where(ONE, np.nan, X)), None, {"masked": 1}),
+    "dummy.xy": (table(y=np.where(SOME, -9999, Y)), None, {"masked": 3}),
+    "minus.xy": (table(y=np.where(SOME, -1, Y)), None, {"masked": 3}),
+    "dead.xy": (table(y=np.where(ONE, 2.0**32 - 1, Y)), None, {"masked": 1}),
     "empty.csv": (re.sub(r"\n10\.35,.*", "\n10.35,", table(sep=",")), None, {"masked": 1}),
     "words.csv": (
-        table(sep=";", y=np.where(np.arange(151) == 7, np.nan, Y)).replace("nan", "n/a"),
+        table(sep=";", y=np.where(ONE, np.nan, Y)).replace("nan", "n/a"),
         None,
         {"masked": 1},
     ),
@@ -498,8 +472,7 @@ READ = {
         {"masked": 1},
     ),
     "negative.dat": (
-        "t\nBANK 1 161 17 CONST 950 5 0 0 STD\n".replace("950", "-50").replace("161", "361")
-        + block([5] * 210 + COUNTS),
+        "t\nBANK 1 361 17 CONST -50 5 0 0 STD\n" + block([5] * 210 + COUNTS),
         None,
         {"below": 10},
     ),

@@ -2,12 +2,13 @@
 
 import csv
 import io
+import re
 
 import field_files
 import numpy as np
 import pattern_files
 import pytest
-from field_files import X, Y, table
+from field_files import X, Y, block, table
 from reading import OTHER, same
 
 import xrdlib
@@ -88,14 +89,13 @@ def test_a_file_of_a_zip_archive_is_chosen_by_its_place(read):
 
 
 # A scan that was aborted after 120 of its 151 counts.
+FEWER = block(field_files.COUNTS[:120])
 ABORTED = {
-    "fullprof.dat": f"{field_files.RANGE}\n{field_files.block(field_files.COUNTS[:120])}",
-    "philips.udf": field_files.UDF + field_files.block(field_files.COUNTS[:120]),
-    "sietronics.cpi": field_files.CPI + field_files.block(field_files.COUNTS[:120], 1),
-    "rigaku.asc": field_files.RIGAKU
-    + field_files.rigaku(X, Y).replace(
-        field_files.block(field_files.COUNTS, 4, "{:d}", between=", "),
-        field_files.block(field_files.COUNTS[:120], 4, "{:d}", between=", "),
+    "fullprof.dat": f"{field_files.RANGE}\n{FEWER}",
+    "philips.udf": field_files.UDF + FEWER,
+    "sietronics.cpi": field_files.CPI + FEWER,
+    "rigaku.asc": re.sub(
+        r"(COUNT[^\n]*\n)[^*]*", rf"\1{FEWER}", field_files.RIGAKU + field_files.rigaku(X, Y)
     ),
 }
 

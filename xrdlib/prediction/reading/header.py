@@ -8,24 +8,17 @@ from .scans import ANODES, anode_line
 HC = 12.398419843320026  # keV angstrom, exact in the SI
 _NEUTRON = 9.0445680  # sqrt(meV) angstrom: h / sqrt(2 m E), CODATA 2018
 _NAMES = {
-    "chromium": "Cr",
-    "chrom": "Cr",
-    "iron": "Fe",
-    "eisen": "Fe",
-    "cobalt": "Co",
-    "kobalt": "Co",
-    "copper": "Cu",
-    "kupfer": "Cu",
-    "molybdenum": "Mo",
-    "molybdän": "Mo",
-    "silver": "Ag",
-    "silber": "Ag",
-    "gallium": "Ga",
-    "indium": "In",
-    "tungsten": "W",
-    "wolfram": "W",
-    **{"24": "Cr", "26": "Fe", "27": "Co", "29": "Cu", "42": "Mo", "47": "Ag", "31": "Ga"},
+    "Cr": "chromium chrom 24",
+    "Fe": "iron eisen 26",
+    "Co": "cobalt kobalt 27",
+    "Cu": "copper kupfer 29",
+    "Mo": "molybdenum molybdän 42",
+    "Ag": "silver silber 47",
+    "Ga": "gallium 31",
+    "In": "indium",
+    "W": "tungsten wolfram",
 }
+_NAMES = {name: symbol for symbol, names in _NAMES.items() for name in names.split()}
 _SYMBOL = "|".join(ANODES)
 _ANODE = rf"(?P<anode>{_SYMBOL}|{_SYMBOL.upper()}|(?i:{'|'.join(_NAMES)}))(?![A-Za-z\d])"
 _TUBE = r"(?i:x-?ray(?:\s+source)?|anode|target|tube|radiation|wave\s?length)"

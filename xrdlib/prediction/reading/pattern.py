@@ -118,22 +118,7 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
 def _content(path):
     """All bytes of a regular file of bearable size, or of the standard input."""
     try:
-        if str(path) == "-":
-            content = sys.stdin.buffer.read(MAX_BYTES + 1)
-            return _whole(content)
-        about = path.stat()
-        if stat.S_ISDIR(about.st_mode):
-            raise XrdlibError("is a folder; give a file in it")
-        # A pipe or a device could block for ever or never end.
-        if not stat.S_ISREG(about.st_mode):
-            raise XrdlibError("is not a regular file; give a file with a measured scan")
-        if about.st_size > MAX_BYTES:
-            raise XrdlibError(
-                f"has {about.st_size / 1e6:.0f} MB and at most {MAX_BYTES / 1e6:.0f} MB are read; "
-                "give one powder scan"
-            )
-        with open(path, "rb", opener=_open) as file:
-            content = file.read(MAX_BYTES + 1)
+        content = sys.stdin.buffer.read(MAX_BYTES + 1) if str(path) == "-" else _of_file(path)
     except XrdlibError:
         raise
     except FileNotFoundError:
@@ -144,13 +129,25 @@ def _content(path):
         raise XrdlibError(f"cannot be read ({error.strerror}); check name and disk") from None
     except ValueError:
         raise XrdlibError("is no possible file name; check it") from None
-    return _whole(content)
-
-
-def _whole(content):
     if len(content) > MAX_BYTES:
         raise XrdlibError("does not end where it should; give one powder scan")
     return content
+
+
+def _of_file(path):
+    about = path.stat()
+    if stat.S_ISDIR(about.st_mode):
+        raise XrdlibError("is a folder; give a file in it")
+    # A pipe or a device could block for ever or never end.
+    if not stat.S_ISREG(about.st_mode):
+        raise XrdlibError("is not a regular file; give a file with a measured scan")
+    if about.st_size > MAX_BYTES:
+        raise XrdlibError(
+            f"has {about.st_size / 1e6:.0f} MB and at most {MAX_BYTES / 1e6:.0f} MB are read; "
+            "give one powder scan"
+        )
+    with open(path, "rb", opener=_open) as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _open(path, flags):
