@@ -187,12 +187,7 @@ class Predictor:
         Returns
         -------
         ndarray, (n, 99) float64
-            Columns in the order of `extinction_groups`.
-
-        Raises
-        ------
-        XrdlibError
-            As for `predict`.
+            Columns in the order of `extinction_groups`. Errors are those of `predict`.
         """
         return self.recognise(two_theta, intensities, wavelength, prior, cell)[0]
 
