@@ -87,7 +87,7 @@ def _visible(ax, content):
         every.append((names.get(limit) or f"lines above {100 * limit:g} %", row, "green"))
     wanted = {row["reader"]: row for row in content["rows"] if row["patterns"] == UNTOUCHED}
     every += [(name, row, "blue") for name, row in wanted.items() if name not in NULLS]
-    every += [(name, wanted[name], "grey") for name in NULLS]
+    every += [(name, wanted[name], "grey") for name in NULLS if name in wanted]
     for y, (_, row, colour) in enumerate(every):
         look = {"fmt": "o", "color": COLOURS[colour], "lw": 0.9, "capsize": 2}
         ax.errorbar(row["top1"], y, xerr=whiskers([row], "top1"), **look)

@@ -11,8 +11,8 @@ from ..base.errors import XrdlibError
 from ..base.patterns import GRID, Grid, normalise
 from ..base.records import offsets
 from ..symmetry.groups import N_GROUPS, N_SPACE_GROUPS, group_of_space_group
+from .batches import NumberedStream
 from .reflection_patterns import Peaks, patterns
-from .stream import NumberedStream
 
 TARGETS = ("extinction groups", "space groups")
 _CLASS, _MEMBER = 9105, 9106  # slots of random numbers, see `counter`

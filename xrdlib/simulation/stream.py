@@ -4,10 +4,8 @@ A pattern depends on the seed and its global number alone, so a batch is a pure 
 step: a resumed run, another batch size or another number of processes see the same sequence.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple
-from typing import Self
 
 import numpy as np
 import torch
@@ -19,39 +17,12 @@ from ..base.patterns import GRID, Grid, normalise
 from ..base.records import Reflections, concatenate
 from ..structures.crystals import generate_balanced
 from ..symmetry.groups import N_GROUPS
+from .batches import NumberedStream
 from .diffraction import reflections
 from .realism import Realism, measured_like
 
 # Slots of the counter-based generator used here; realism draws from its own range.
 _SOURCE, _ITEM, _IMPURITY = 9001, 9002, 9003
-
-
-class NumberedStream:
-    """What streams share whose patterns depend on a seed and their own number alone."""
-
-    def __init__(self, batch: int) -> None:
-        self.batch_size, self._rows = batch, slice(None)
-
-    def part(self, rank: int, count: int) -> Self:
-        """Part `rank` of `count` of each batch, as one of several processes draws it.
-
-        Raises
-        ------
-        XrdlibError
-            If a batch cannot be divided evenly.
-        """
-        if self.batch_size % count:
-            raise XrdlibError(
-                f"A batch of {self.batch_size} patterns cannot be divided evenly among {count} "
-                "processes; change one of the two numbers."
-            )
-        size, part = self.batch_size // count, copy.copy(self)
-        part._rows = slice(rank * size, (rank + 1) * size)
-        return part
-
-    def numbers(self, step: int) -> np.ndarray:
-        """Numbers in the whole stream of the patterns of one batch, (batch,) int64."""
-        return step * self.batch_size + np.arange(self.batch_size, dtype=np.int64)[self._rows]
 
 
 class BankSource:
