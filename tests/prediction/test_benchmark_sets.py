@@ -21,7 +21,7 @@ def compounds(tmp_path):
         "element": (11, 17), "position": (0.0, 0.0, 0.0, 0.5, 0.5, 0.5),
     }  # fmt: skip
     rows = [row | {"id": f"mp-{n}", "formula": f"NaCl{n}"} for n in range(1, 90)]
-    path = tmp_path / materials_project.FILE
+    path = tmp_path / "structures.parquet"
     pd.DataFrame(rows).to_parquet(path)
     return path
 

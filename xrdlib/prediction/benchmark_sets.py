@@ -6,11 +6,10 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from ..base import paths
 from ..base.patterns import CU_KA1, GRID
 from ..simulation.diffraction import reflections
 from ..simulation.powder import calculated
-from ..structures import materials_project
+from ..structures import datasets, materials_project
 from ..structures.measured import Measured, load_other, split
 from ..symmetry.cells import cell_of_lattice
 from ..symmetry.groups import space_group
@@ -99,8 +98,7 @@ def compounds(path: str | Path | None = None, n: int = 100, seed: int = 0) -> Be
     XrdlibError
         If the file is missing or holds no such table.
     """
-    rows = materials_project.table(paths.data_dir() / materials_project.FILE if path is None
-                                   else path)  # fmt: skip
+    rows = materials_project.table(datasets.path(materials_project.NAME) if path is None else path)
     rows = rows[rows["holdout"]]
     chosen = np.random.default_rng(seed).choice(len(rows), min(n, len(rows)), replace=False)
     rows = rows.iloc[np.sort(chosen)]

@@ -10,7 +10,6 @@ import math
 from itertools import permutations
 
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from ..base.errors import XrdlibError
@@ -79,7 +78,7 @@ def render(
     k = gauss.shape[1]
     device = two_theta.device
     margin = math.ceil(_MARGIN / grid.step)
-    length = 2 * next_fast_len(-(-(grid.size + margin) // 2), real=True)
+    length = _fast_length(grid.size + margin)
     margin = (length - grid.size) // 2
 
     x = (two_theta - grid.start) / grid.step + margin
@@ -138,3 +137,16 @@ def _node_weights(two_theta, grid, k):
     for i, j in permutations(range(k), 2):
         weights[i] = weights[i] * ((x - at[j]) / (at[i] - at[j]))
     return weights
+
+
+def _fast_length(n):
+    """Smallest even number from n on without a prime factor above 5."""
+    n += n % 2
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 2
