@@ -169,7 +169,8 @@ def test_parts_that_are_left_out_have_weights_of_their_own(cfg, made, measured_s
         found, nearest, lattices = less.recognise(GRID.two_theta, x)
         assert np.allclose(found, wanted, atol=1e-4)
         assert (nearest is None) == (not retrieval) and (lattices is None) == (not indexing)
-        threshold = calibrate.quantile(told[less.parts], told["families"], 0.8)
+        about = told["families"], 0.8, told["classes"], MINERALS
+        threshold = calibrate.thresholds(told[less.parts], *about)
         assert np.array_equal(less.prediction_sets(found, 0.8), calibrate.members(found, threshold))
     assert predictor.load_predictor(path, False, False).parts is None
 
