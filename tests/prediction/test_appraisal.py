@@ -97,7 +97,7 @@ def row(model, subset=MEASURED[1], **changes):
 def test_the_headline_sets_ours_beside_the_nulls_and_the_published_numbers():
     rows = [row("released", top1=61.25), row("prior only", top1=9.0), row("search-match")]
     lines = headline(rows).splitlines()
-    assert "| top-1 % | 9.0 | - | - | 10.5 | 50.0 | - | - | 61.2 [40.0, 60.0] |" in lines
+    assert "| top-1 % | 9.0 | - | 10.5 | 50.0 | - | - | 61.2 [40.0, 60.0] |" in lines
     assert len({line.count("|") for line in lines}) == 1
 
 
