@@ -1,5 +1,5 @@
 # `make repro` and `make test` are all that a newcomer types; each sets up what it needs.
-# Profiles: tiny (minutes), laptop (the default, under half an hour), released (hours), paper (a GPU),
+# Profiles: tiny (minutes), laptop (the default, under an hour), released (hours), paper (a GPU),
 # regime (the scaling study, a day). NOTEBOOK=04_stage1 goes no further than that notebook.
 PROFILE ?= laptop
 STUDIES ?=
