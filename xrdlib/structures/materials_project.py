@@ -74,7 +74,7 @@ def collect(clone: str | Path, lists: str | Path, file: str | Path) -> int:
     Parameters
     ----------
     clone : path-like
-        Any folder with files mp-*.cif.
+        Any folder with files `mp-*.cif`.
     lists : path-like
         The package, ``datasets.path("known-formulas")``.
     file : path-like
