@@ -101,6 +101,15 @@ def test_patterns_of_reflections_know_nothing_of_crystals():
     assert not names & {"stream.py", "crystals.py", "realism.py"}
 
 
+def test_a_module_has_a_digest_of_all_code_behind_it(tmp_path):
+    provenance.write(tmp_path, ["xrdlib/reporting/gallery.py"])
+    names = {line.split()[1] for line in (tmp_path / "gallery").read_text().splitlines()}
+    assert {"xrdlib/reporting/gallery.py", "xrdlib/reporting/plot_scores.py"} <= names
+    assert not {name for name in names if name.startswith(("xrdlib/cli/", "notebooks/"))}
+    with pytest.raises(XrdlibError, match="nothing.py does not exist"):
+        provenance.write(tmp_path, ["xrdlib/nothing.py"])
+
+
 def test_digests_see_code_and_not_its_looks(tmp_path):
     def digest(text, name="a.py"):
         file = tmp_path / name

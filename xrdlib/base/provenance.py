@@ -118,14 +118,16 @@ def write(folder: str | os.PathLike, notebooks: Iterable[str | os.PathLike]) -> 
     """
     digest = cache(_digest)
     for path in map(Path, notebooks):
-        files = of_source(f"import {_dotted(path)}") if path.suffix == ".py" else of_notebook(path)
+        files = _of_module(path) if path.suffix == ".py" else of_notebook(path)
         lines = [f"{digest(ROOT / name)}  {name}\n" for name in files]
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / path.stem).write_text("".join(lines), encoding="utf-8")
 
 
-def _dotted(path):
-    return ".".join(path.with_suffix("").parts)
+def _of_module(path):
+    if not (ROOT / path).is_file():
+        raise XrdlibError(f"{path} does not exist; give a module's path from the project's root.")
+    return of_source(f"import {'.'.join(path.with_suffix('').parts)}")
 
 
 def _code(path):
