@@ -102,11 +102,11 @@ def aflow():
 @cache
 def point_groups():
     """Rotations of every structure's point group as spglib finds them, with inversion added."""
-    found = []
+    groups = []
     for structure in structures().values():
         rotations = SpacegroupAnalyzer(structure, 0.001).get_symmetry_dataset().rotations
-        found.append(np.unique(np.concatenate([rotations, -rotations]), axis=0))
-    return found
+        groups.append(np.unique(np.concatenate([rotations, -rotations]), axis=0))
+    return groups
 
 
 def sphere(lattice, d_star_max):

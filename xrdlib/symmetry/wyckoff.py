@@ -29,8 +29,8 @@ class Position:
     freedom : int
         Free coordinates, 0..3.
     projection, point : ndarray, (3, 3) and (3,) float64
-        x -> projection @ x + point takes any x (fractional) to the nearest place of the position's
-        representative. With x uniform on [0, 12)^3 the places are uniform over the position.
+        x -> projection @ x + point takes any x (fractional) to the nearest point of the position's
+        representative. With x uniform on [0, 12)^3 these points are uniform over the position.
     operations : ndarray, (multiplicity,) int
         Rows of `groups.operations` that turn the representative into each atom of the cell once;
         the identity is the first.
@@ -63,7 +63,7 @@ def _table():
 def orbit(number: int, position: int, x: np.ndarray) -> np.ndarray:
     """All atoms (..., multiplicity, 3) in the cell, in [0, 1), of sites on one Wyckoff position.
 
-    The fractional coordinates x (..., 3) are first moved to the nearest place on the representative
+    The fractional coordinates x (..., 3) are first moved to the nearest point on the representative
     of one of the `positions` of a space group; XrdlibError if there is no such position.
     """
     found = positions(number)
