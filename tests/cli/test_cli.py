@@ -134,7 +134,7 @@ def test_answers_go_to_a_file_in_the_form_that_its_name_says(run, files, tmp_pat
     assert code == 0 and (tmp_path / "b.json").read_text().startswith("file,rank")
 
 
-def test_what_a_prior_was_understood_as_is_told(run, files):
+def test_the_meaning_of_a_prior_is_printed(run, files):
     _, out, err = run("predict", files[0], "--prior", "P2_1/n=3,15=1", "--json")
     assert len(json.loads(out)) == 1 and len(err) == 2
     assert "P2_1/n is space group 14, P21/c, in the setting P 1 21/n 1" in err[0]

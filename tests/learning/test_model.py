@@ -155,7 +155,7 @@ def test_build_is_a_function_of_name_config_and_seed():
         (lambda: build("resnet")(torch.rand(2, 8501)), r"shape \(B, 4251\)"),
     ],
 )
-def test_impossible_requests_are_told_clearly(call, message):
+def test_impossible_requests_are_refused_clearly(call, message):
     with pytest.raises(XrdlibError, match=message):
         call()
 

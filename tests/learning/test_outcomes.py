@@ -67,7 +67,7 @@ def test_evidence_is_of_the_heads_that_a_model_has(cfg):
     assert rule is None and aux.shape == (N, 99)
 
 
-def test_predictors_of_balanced_crystals_are_told_that_they_are_balanced():
+def test_balanced_crystals_have_a_uniform_target_prior():
     for name in ("rruff-test", "rruff-calibration", "amcsd-test", "amcsd-calibration"):
         target, null = outcomes.told_of(name, PRIOR)
         expected = NULL if name.startswith("rruff") else NULL[::-1]
@@ -76,7 +76,7 @@ def test_predictors_of_balanced_crystals_are_told_that_they_are_balanced():
         assert np.allclose(told, 1 / 99)
 
 
-def test_calibrated_is_the_evidence_with_what_was_chosen_and_told(cfg, sets):
+def test_calibrated_is_the_evidence_with_the_chosen_calibration_and_priors(cfg, sets):
     found = outcomes.calibrated(cfg, sets, TITLES, PRIOR)
     assert list(found) == TITLES
     (paths.results("tiny") / "baselines.json").unlink()  # which the main model does not need
@@ -189,26 +189,30 @@ def test_test_sets_are_named_measured_first_and_split_by_resemblance(cfg, sets):
 def crystals():
     """Ten crystals of ten extinction groups, and a pattern of each."""
     numbers = [14, 62, 148, 167, 194, 225, 227, 136, 2, 19]
-    bank = reflections(generate(shipped(), numbers, 10, seed=8))
+    structures = reflections(generate(shipped(), numbers, 10, seed=8))
     ranges = Realism.mild(strain=(1e-5, 2e-5), no_texture=1.0, subtracted=1.0)
-    raw = measured_like(bank, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny")))
+    raw = measured_like(
+        structures, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny"))
+    )
     name = np.array([f"pattern {i}" for i in range(10)])
-    return bank, PatternSet(normalise(raw).half().numpy(), bank.group - 1, name, name)
+    return structures, PatternSet(normalise(raw).half().numpy(), structures.group - 1, name, name)
 
 
 def test_search_finds_each_crystal_among_all(cfg, crystals):
-    bank, patterns = crystals
-    found = outcomes.search(cfg, {"rruff-test": patterns}, bank, bank.take([0]))["rruff-test"]
+    structures, patterns = crystals
+    found = outcomes.search(cfg, {"rruff-test": patterns}, structures, structures.take([0]))[
+        "rruff-test"
+    ]
     assert (found["scores"].argmax(1) == patterns.label).all()
     assert found["best"].min() > 0.8
     assert np.allclose(found["best"], found["scores"].max(1))
 
 
 def test_held_out_minerals_are_not_searched_for_among_themselves(cfg, crystals):
-    bank, patterns = crystals
-    known = bank.take(np.arange(5))
+    structures, patterns = crystals
+    known = structures.take(np.arange(5))
     sets = dict.fromkeys(["amcsd-test", "rruff-calibration", "random-crystals"], patterns)
-    found = outcomes.search(cfg, sets, bank, known)
+    found = outcomes.search(cfg, sets, structures, known)
     assert set(found) == set(sets)
     assert found["rruff-calibration"]["best"].min() > 0.8
     for name in ("amcsd-test", "random-crystals"):

@@ -48,7 +48,7 @@ def trained(cfg, stream, patterns):
     return model, stages.run(cfg, "stage1", "first", model, stream, patterns)
 
 
-def test_a_stage_keeps_weights_history_and_prior_and_is_found_finished(cfg, patterns):
+def test_a_stage_keeps_weights_history_and_prior_and_is_not_trained_again(cfg, patterns):
     stream = Stream()
     before = weights(stages.new_model(cfg, "model"))
     model, history = trained(cfg, stream, patterns)

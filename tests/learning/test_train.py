@@ -244,9 +244,9 @@ def test_divergence_is_an_error_and_the_last_good_checkpoint_stays(tmp_path):
 
 def test_errors_of_the_stream_reach_the_caller():
     def fail():
-        raise XrdlibError("the bank is empty")
+        raise XrdlibError("the library is empty")
 
-    with pytest.raises(XrdlibError, match="the bank is empty"):
+    with pytest.raises(XrdlibError, match="the library is empty"):
         run(tiny(), Stream(at={3: fail}), steps=10)
 
 

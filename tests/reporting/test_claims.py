@@ -278,7 +278,7 @@ def test_temperature_in_the_papers_situation_and_as_a_ratio(won, left, verdict):
     assert judges_measured.temperature({**content, "models": two}).verdict == expected
 
 
-def test_what_was_not_run_is_said_and_not_judged(cfg):
+def test_what_was_not_run_is_listed_and_not_judged(cfg):
     rows = claims.table(cfg)
     assert len(rows) == len(claims.CLAIMS) and set(rows.verdict) == {claims.NOT_RUN}
     results.write(cfg, "ablations", trained(no_coordinate_channel=DOWN))

@@ -13,10 +13,10 @@ from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from xrdlib.base.errors import XrdlibError
 from xrdlib.simulation.crystal_statistics import compare, describe
 from xrdlib.structures import minerals, recipes
-from xrdlib.structures.banks import one_of_each
 from xrdlib.structures.crystals import generate
 from xrdlib.structures.detection import asymmetric_unit, detect
 from xrdlib.structures.minerals import fitted
+from xrdlib.structures.structure_library import one_of_each
 from xrdlib.symmetry.cells import cell_of_lattice
 from xrdlib.symmetry.groups import operations
 

@@ -8,12 +8,12 @@ import samples
 
 from xrdlib.base import records
 from xrdlib.base.errors import XrdlibError
-from xrdlib.simulation import prototype_bank
-from xrdlib.simulation.prototype_bank import prepare
+from xrdlib.simulation import prototype_library
+from xrdlib.simulation.prototype_library import prepare
 from xrdlib.simulation.prototypes import Decoration, PrototypeSource, decorate
-from xrdlib.structures.banks import NOBLE_GASES
 from xrdlib.structures.detection import detect
 from xrdlib.structures.minerals import substitutes, table
+from xrdlib.structures.structure_library import NOBLE_GASES
 from xrdlib.symmetry.groups import group_of_space_group, half_rotations
 
 
@@ -99,7 +99,7 @@ def test_what_cannot_be_a_prototype_is_left_out(textbook, monkeypatch):
     wrong = replace(silicon, group=halite.group)
     many = records.concatenate([neon, halite, hydrogen, wrong])
     assert list(prepare(many).name) == ["halite"]
-    monkeypatch.setattr(prototype_bank, "MAX_ATOMS", 8)
+    monkeypatch.setattr(prototype_library, "MAX_ATOMS", 8)
     assert list(prepare(textbook).name) == ["halite", "silicon", "rutile", "no symmetry"]
     with pytest.raises(XrdlibError, match="None of 1 crystals"):
         prepare(neon)

@@ -198,6 +198,6 @@ def test_intensities_are_those_of_wilson_times_multiplicity():
         lambda: ReflectionStream(Peaks(), 0, 8).part(0, 3),
     ],
 )
-def test_impossible_requests_are_told_clearly(call):
+def test_impossible_requests_are_refused_clearly(call):
     with pytest.raises(XrdlibError):
         call()

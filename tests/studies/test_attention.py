@@ -113,7 +113,7 @@ def test_absences_of_a_body_centred_crystal(here):
     assert all(groups.crystal_systems()[g - 1] == "cubic" for r in here.rivals for g in r)
 
 
-def test_tokens_hold_what_is_said_of_them(here):
+def test_tokens_hold_what_their_names_say(here):
     edges, width = absences.tokens(net())
     assert width == pytest.approx(0.8) and edges[0] == pytest.approx(4.975)
     lines = np.concatenate([here.allowed, here.absent])

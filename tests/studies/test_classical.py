@@ -22,7 +22,7 @@ FLAT = np.full(99, -np.log(99))
 
 
 @pytest.fixture(scope="module")
-def bank():
+def structures():
     found = reflections(samples.crystals().take(np.arange(15)))
     names = [symbol.replace("_", "") for symbol, *_ in samples.TABLE.values()]
     numbers = [gemmi.find_spacegroup_by_name(name).number for name in names]
@@ -41,8 +41,8 @@ def cases(n, families=None):
     )
 
 
-def test_metric_given_system_counts_structures(bank):
-    told = classical.metric_given_system(bank)
+def test_metric_given_system_counts_structures(structures):
+    told = classical.metric_given_system(structures)
     systems = np.array(groups.crystal_systems())
     total = sum(np.exp(rows) for rows in told.values())
     assert np.allclose(total, 1)

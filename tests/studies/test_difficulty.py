@@ -115,7 +115,7 @@ def test_measures_of_a_pattern_see_what_was_put_in():
     assert (plain["background"] > found["background"]).all()
 
 
-def test_nothing_at_hand_is_said():
+def test_missing_data_give_a_note():
     nothing = {"published": None, "measured": None}
     judged = judges_measured.difficulty(nothing)
     assert judged.verdict == "not decided" and "No data" in judged.evidence

@@ -19,7 +19,7 @@ from xrdlib.studies import comparison, gap
 
 
 @pytest.fixture(scope="module")
-def bank():
+def structures():
     return reflections(generate_balanced(shipped(), 12, 0))
 
 
@@ -46,19 +46,19 @@ def test_all_nuisances_together_are_the_training_ranges_and_none_is_clean():
     assert gap.ranges(["cell strain"], base).strain == (0.001, 0.02)
 
 
-def test_clean_patterns_of_a_crystal_are_all_alike_and_end_on_nothing(bank):
+def test_clean_patterns_of_a_crystal_are_all_alike_and_end_on_nothing(structures):
     clean = gap.conditions().ladder[gap.CLEAN]
-    x = gap.simulate(bank, bank, clean, 2).reshape(2, len(bank), GRID.size)
+    x = gap.simulate(structures, structures, clean, 2).reshape(2, len(structures), GRID.size)
     x /= x.max(2, keepdims=True)
     assert np.abs(x[0] - x[1]).max() < 1e-4
     assert np.median(x, axis=2).max() < 0.05
 
 
 @pytest.mark.parametrize("name", ["widths", "background", "texture", "shifts, tails", "noise"])
-def test_one_nuisance_alone_changes_patterns(bank, name):
+def test_one_nuisance_alone_changes_patterns(structures, name):
     every = gap.conditions()
     pair = every.ladder[gap.CLEAN], every.alone[name]
-    clean, other = (gap.simulate(bank, bank, realism, 1) for realism in pair)
+    clean, other = (gap.simulate(structures, structures, realism, 1) for realism in pair)
     clean, other = (x / x.max(1, keepdims=True) for x in (clean, other))
     assert np.abs(clean - other).max(1).mean() > 0.02
 
@@ -131,7 +131,7 @@ def made_up(real, nuisances, clean=80.0):
     return {MEASURED[0]: part}
 
 
-def test_the_nuisance_that_costs_most_is_told_from_those_that_do_not():
+def test_the_nuisance_that_costs_most_stands_out():
     families, zero = np.arange(30), {"bits": np.zeros(30), "top1": np.zeros(30)}
     own = {("ends", gap.CLEAN): zero, ("ends", gap.EVERYTHING): zero}
     spread = np.linspace(-0.5, 0.5, 30)
@@ -145,8 +145,8 @@ def test_the_nuisance_that_costs_most_is_told_from_those_that_do_not():
     assert costs["noise"] == pytest.approx(-2) and costs["widths"] == 0
 
 
-def test_without_measured_patterns_a_note_stands_for_the_comparison(bank):
-    found = gap.study({}, {}, bank, None)
+def test_without_measured_patterns_a_note_stands_for_the_comparison(structures):
+    found = gap.study({}, {}, structures, None)
     assert found["note"] and found["parts"] == {} and found["search"] == []
     assert len(plot_measured.gap(found).axes) == 1
 

@@ -12,9 +12,9 @@ from xrdlib.learning import experiment
 from xrdlib.learning.experiment import MEASURED, PatternSet
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism, measured_like
-from xrdlib.structures.banks import CRYSTALS, TABLE
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
+from xrdlib.structures.structure_library import CRYSTALS, TABLE
 from xrdlib.studies import simulator, specimens
 
 N = 60
@@ -30,18 +30,18 @@ def cfg(cfg):
 def library(cfg):
     crystals = generate_balanced(shipped(), N, seed=3)
     crystals.name = np.array([f"mineral {k}" for k in range(N)])
-    bank = reflections(crystals)
-    records.save(bank, experiment.folder(cfg, "bank") / "library.npz")
+    structures = reflections(crystals)
+    records.save(structures, experiment.folder(cfg, "bank") / "library.npz")
     records.save(crystals, experiment.folder(cfg, "amcsd") / CRYSTALS)
     table = pd.DataFrame({"agrees_space_group": np.arange(N) % 3 > 0})
     table.to_parquet(experiment.folder(cfg, "amcsd") / TABLE)
-    return bank
+    return structures
 
 
-def pose_as_measured(cfg, bank, rows):
+def pose_as_measured(cfg, structures, rows):
     """Patterns of library structures, and as many that no structure of the library has."""
     strange = reflections(generate_balanced(shipped(), len(rows), seed=99))
-    both = records.concatenate([bank.take(rows), strange])
+    both = records.concatenate([structures.take(rows), strange])
     realism = Realism.measured(**simulator.COLLECTION, strain=(1e-4, 1e-3), impurity=0.0)
     index = torch.arange(len(both))
     pattern = measured_like(both, realism, 7, index, experiment.grid(cfg))
@@ -66,7 +66,7 @@ def test_patterns_are_paired_with_their_own_structure(cfg, library):
     np.testing.assert_array_equal(library.group[nearest] - 1, patterns.label[found])
 
 
-def test_patterns_of_the_simulator_itself_are_hardly_told_apart(cfg, library):
+def test_patterns_of_the_simulator_itself_are_hardly_distinguished(cfg, library):
     pose_as_measured(cfg, library, np.arange(N))
     found = simulator.compare(cfg)
     assert found["note"] is None and found["n"] >= found["families"] > 30

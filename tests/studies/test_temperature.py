@@ -104,7 +104,7 @@ def cases(n=60, seed=0):
     return Published(name, name, name, label, rng.random(n), name, top, p)
 
 
-def test_informative_probabilities_are_told_from_equal_odds():
+def test_informative_probabilities_differ_from_equal_odds():
     found = temperature.published_study(cases(400), n_boot=100)
     assert found["told_ci95"][0] > 0
     way = found["ways"]["as published"]

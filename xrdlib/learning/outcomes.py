@@ -133,12 +133,12 @@ def search(
         "scores" (n, 99), and "best" (n,) similarity to any mineral.
     """
     found = {}
-    for bank, measured in ((full, True), (known, False)):
-        library = searchmatch.library(bank)
+    for structures, measured in ((full, True), (known, False)):
+        library = searchmatch.library(structures)
         for name in (name for name in sets if (name in MEASURED) == measured):
             patterns = searchmatch.measured(sets[name].x.astype(np.float32) ** 2, grid(config))
             similarity = searchmatch.similarities(patterns, library)
-            scores = searchmatch.class_scores(similarity, bank.group)
+            scores = searchmatch.class_scores(similarity, structures.group)
             found[name] = {"scores": scores, "best": similarity.max(axis=1)}
     return found
 

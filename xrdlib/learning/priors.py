@@ -213,9 +213,10 @@ def divide_out(logp: ArrayLike, train: ArrayLike) -> np.ndarray:
 
 
 def named_minerals(table: "pd.DataFrame") -> tuple:
-    """Rows of named minerals with a known group in a table as from `banks.build`, and their shares.
+    """Rows of named minerals with a known group, and their shares.
 
-    The shares, a Series, sum to 1 over the structures of a mineral.
+    Of a table as from `structure_library.build`; the shares, a Series, sum to 1 over the structures
+    of a mineral.
     """
     usable = table[(table["mineral"] != "") & (table["stated_group"] > 0)]
     if usable.empty:
@@ -229,7 +230,7 @@ def minerals_prior(table: "pd.DataFrame", strength: float = 50) -> np.ndarray:
     Parameters
     ----------
     table : pandas.DataFrame
-        As from `banks.build`. Each named mineral has one vote, shared by its structures.
+        As from `structure_library.build`. A named mineral has one vote, shared by its structures.
     strength : float
         Votes spread over all classes (`smooth_prior`), so that none is impossible.
 

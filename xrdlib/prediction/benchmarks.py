@@ -19,7 +19,7 @@ from .evaluate import (
     NO_LIBRARY,
     chance,
     measured,
-    mineral_bank,
+    mineral_structures,
     null_priors,
     score_rows,
     table,
@@ -67,7 +67,7 @@ def run(
     if predictor.retrieval is None:
         raise XrdlibError("The predictor has no library; give one that was built with it.")
     if name == MEASURED[1]:
-        found = {"rows": table(settings, predictor, measured_sets, mineral_bank(settings))}
+        found = {"rows": table(settings, predictor, measured_sets, mineral_structures(settings))}
     else:
         known = null_priors(settings, predictor, measured_sets)
         about = benchmark_sets.load_set(name), measured_sets[MEASURED[0]]

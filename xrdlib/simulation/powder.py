@@ -80,8 +80,8 @@ def simulate(
         structures = [structures]
     crystals = from_structures(structures)
     grid = CALCULATION_GRID
-    known = reflections(crystals, wavelength, min(grid.stop + 5 * fwhm, 170))
-    parts = (known.take(slice(first, first + _BATCH)) for first in range(0, len(known), _BATCH))
+    rows = reflections(crystals, wavelength, min(grid.stop + 5 * fwhm, 170))
+    parts = (rows.take(slice(first, first + _BATCH)) for first in range(0, len(rows), _BATCH))
     return np.concatenate([calculated(p, wavelength, fwhm, eta, grid).numpy() for p in parts])
 
 

@@ -1,8 +1,8 @@
 """Decorated prototypes: real structures with other elements, strained, their atoms moved a little.
 
 Everything that changes keeps the symmetry: whole species are exchanged, one for one; strains are
-averaged over the point group; displacements come with the prototype (`prototype_bank`). A crystal
-is named by (seed, number): it is the same in any batch, order or split of the work.
+averaged over the point group; displacements come with the prototype (`prototype_library`). A
+crystal is named by (seed, number): it is the same in any batch, order or split of the work.
 """
 
 from dataclasses import asdict, dataclass

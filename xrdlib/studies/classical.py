@@ -64,13 +64,13 @@ def cases(
         whole = config.synthesis.amcsd_limit is None
         limits = LIMITS if whole else dict.fromkeys(LIMITS, _FEW)
     patterns, every, counts = measured_sets(), {}, {}
-    bank = experiment.load_bank(config, "library") if patterns else None
+    structures = experiment.load_structures(config, "library") if patterns else None
     for name, own in patterns.items():
-        row, nearest = own_structure(own.intensity, own.group, bank, least=RECOGNISED)
+        row, nearest = own_structure(own.intensity, own.group, structures, least=RECOGNISED)
         counts[name] = {"n": len(own), "with cell": len(row)}
         most = len(row) if limits[name] is None else min(limits[name], len(row))
         some = np.linspace(0, len(row) - 1, most).astype(int)
-        at, cells = own.take(row[some]), map(conventional, bank.lattice[nearest[some]])
+        at, cells = own.take(row[some]), map(conventional, structures.lattice[nearest[some]])
         about = at.group.astype(int) - 1, at.family, at.source, row[some]
         every[name] = Cases(at.intensity, list(cells), *about)
     every |= {name: synthesis.held_out(config, name, limits[name]) for name in HELD_OUT}
@@ -112,16 +112,16 @@ def _one(intensity, cell, error):
     return row | {"seconds": np.float64(time.process_time() - start)}
 
 
-def metric_given_system(bank: Reflections) -> dict[str, ndarray]:
+def metric_given_system(structures: Reflections) -> dict[str, ndarray]:
     """How often crystals of each system have each metric, among structures of known groups.
 
     By metric (`cells.metric_system`): log P(metric | crystal system of each group), (99,). None of
     the structures belongs to a test pattern.
     """
     systems = np.array(groups.crystal_systems())
-    metric = np.array([metric_system(conventional(lattice)) for lattice in bank.lattice])
+    metric = np.array([metric_system(conventional(lattice)) for lattice in structures.lattice])
     kinds = [system for system in groups.SYSTEMS if system != "trigonal"]
-    own = systems[bank.group - 1]
+    own = systems[structures.group - 1]
     total = np.array([np.sum(own == s) for s in systems]) + _LEAST_COUNT * len(kinds)
     counts = {k: np.array([np.sum((metric == k) & (own == s)) for s in systems]) for k in kinds}
     return {kind: np.log(count + _LEAST_COUNT) - np.log(total) for kind, count in counts.items()}
@@ -168,7 +168,7 @@ def predictions(
 
     By test set and method, (n, 99); and temperature and lapse by test set and score.
     """
-    about = metric_given_system(experiment.load_bank(config, "train"))
+    about = metric_given_system(experiment.load_structures(config, "train"))
     predictor, logp, chosen = load_predictor(), {}, {}
     for own, test in (MEASURED, HELD_OUT):
         if own not in every or test not in every:
@@ -193,11 +193,11 @@ def _others(config, predictor, test, own):
     """Predictors that know no cell; retrieval only on patterns not made from its structures."""
     released = log_probs(predictor, own.intensity)
     names = (FUSED, NETWORK) if test in MEASURED else (NETWORK,)
-    bank = experiment.load_bank(config, "library" if test in MEASURED else "train")
+    structures = experiment.load_structures(config, "library" if test in MEASURED else "train")
     similarity = searchmatch.similarities(
-        searchmatch.measured(own.intensity, GRID), searchmatch.library(bank)
+        searchmatch.measured(own.intensity, GRID), searchmatch.library(structures)
     )
-    matched = searchmatch.log_probs(searchmatch.class_scores(similarity, bank.group))
+    matched = searchmatch.log_probs(searchmatch.class_scores(similarity, structures.group))
     chosen = results.read(config, "baselines")["models"][outcomes.SEARCH]
     ratio = outcomes.prior_ratio(results.read(config, "prior")["minerals"])
     search = Calibration(**chosen).apply(None, matched, ratio)

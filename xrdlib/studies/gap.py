@@ -97,7 +97,7 @@ def simulate(
 ) -> ndarray:
     """Patterns of n crystals under one condition, (draws * n, GRID.size) float32.
 
-    Second phases come from the bank `impurities`. Patterns of one draw lie together; the seed is
+    Second phases come from `impurities`. Patterns of one draw lie together; the seed is
     the same for all conditions that are compared.
     """
     n = len(main)

@@ -66,13 +66,7 @@ class Votes:
 
 
 def mineral_votes(table: pd.DataFrame) -> Votes:
-    """Votes of the named minerals of a table as from `banks.build`, one shared by the structures.
-
-    Raises
-    ------
-    XrdlibError
-        If no named mineral has a known group.
-    """
+    """One vote of each named mineral, shared by its structures; see `priors.named_minerals`."""
     usable, share = named_minerals(table)
     votes = usable.assign(vote=share).groupby(["mineral", "stated_group"])["vote"].sum()
     mineral, group = (votes.index.get_level_values(k) for k in (0, 1))
@@ -80,7 +74,7 @@ def mineral_votes(table: pd.DataFrame) -> Votes:
 
 
 def votes_of(patterns: Measured | Reflections) -> Votes:
-    """One vote for each measured pattern, or for each crystal of a bank."""
+    """One vote for each measured pattern, or for each crystal."""
     family = patterns.family if isinstance(patterns, Measured) else patterns.name
     return Votes(patterns.group.astype(np.int64) - 1, family, np.ones(len(patterns)))
 
@@ -216,49 +210,49 @@ def ceiling(
 
 
 def visible(
-    bank: Reflections, prior: ndarray, limits: tuple[float, ...] = LIMITS, **bootstrap: int
+    structures: Reflections, prior: ndarray, limits: tuple[float, ...] = LIMITS, **bootstrap: int
 ) -> list[dict]:
     """A perfect reader of cells and of the lines above a limit.
 
     Rows have "limit" (of the strongest line; 0 for the absences themselves, null for the lattice
     without absences) and a `score`, weights fitted on other families (`fusion.cross_fitted`).
     """
-    votes = votes_of(bank)
+    votes = votes_of(structures)
     ratio = log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
     known = {None: LATTICE, 0.0: BOTH}
     logp = {k: posterior(readings()[name], votes.label, prior) for k, name in known.items()}
     for limit in limits:
-        evidence = visible_evidence(bank, limit)[0]
+        evidence = visible_evidence(structures, limit)[0]
         flat = np.zeros_like(evidence)
         logp[limit] = fusion.cross_fitted(evidence, flat, votes.label, ratio, votes.family)
     return [{"limit": limit, **score(p, prior, votes, **bootstrap)} for limit, p in logp.items()]
 
 
-def visible_evidence(bank: Reflections, limit: float) -> tuple[ndarray, ndarray]:
+def visible_evidence(structures: Reflections, limit: float) -> tuple[ndarray, ndarray]:
     """Log-likelihood of every group, given lattice, cell and visible lines.
 
     For every group of the lattice, in every setting, it is the product over places: a line where
     the group has none is next to impossible, and where it allows one, lines are as frequent as
-    among near places that all allow. The bank is of known groups, in axes of a known setting;
+    among near positions that all allow. Structures have known groups and axes of a known setting;
     `limit` is the intensity of the weakest line that is seen, over that of the strongest.
 
     (n, 99), normalised; groups of another lattice share next to nothing. And (n,) bool, False where
     the cell is too large, and the row is flat.
     """
     lattice = readings()[LATTICE]
-    evidence = np.full((len(bank), N_GROUPS), -np.log(N_GROUPS))
-    usable = np.zeros(len(bank), dtype=bool)
-    for i in range(len(bank)):
-        cell = cell_of_lattice(bank.lattice[i])
+    evidence = np.full((len(structures), N_GROUPS), -np.log(N_GROUPS))
+    usable = np.zeros(len(structures), dtype=bool)
+    for i in range(len(structures)):
+        cell = cell_of_lattice(structures.lattice[i])
         try:
             hkl, line, angle, _ = lines(cell, CU_KA1, GRID.start, GRID.stop)
         except XrdlibError:  # more reflections than are listed
             continue
         cluster = np.cumsum(np.diff(angle, prepend=angle[0]) > RESOLUTION)
-        seen = _seen(bank.take([i]), angle, cluster, limit)
+        seen = _seen(structures.take([i]), angle, cluster, limit)
         options = {
             label: [allowed(label, change, hkl, cluster[line]) for change in settings(label, cell)]
-            for label in np.flatnonzero(lattice == lattice[bank.group[i] - 1]) + 1
+            for label in np.flatnonzero(lattice == lattice[structures.group[i] - 1]) + 1
         }
         rate = _rate(seen, np.concatenate([o for o in options.values() if o]).all(axis=0))
         there, never = (np.where(seen, np.log(p), np.log(1 - p)) for p in (rate, _STRAY))

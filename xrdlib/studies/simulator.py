@@ -11,14 +11,14 @@ from numpy import ndarray
 from ..base import paths
 from ..base.patterns import normalise
 from ..base.records import Reflections
-from ..learning.experiment import MEASURED, folder, grid, load_bank, load_set, realism
+from ..learning.experiment import MEASURED, folder, grid, load_set, load_structures, realism
 from ..simulation import crystal_statistics
 from ..simulation.diffraction import reflections
 from ..simulation.realism import measured_like
-from ..structures import banks
-from ..structures.banks import load_amcsd
+from ..structures import structure_library
 from ..structures.crystals import generate
 from ..structures.recipes import shipped
+from ..structures.structure_library import load_amcsd
 from .pattern_features import features, two_sample
 from .specimens import own_structure
 
@@ -44,7 +44,7 @@ def compare(config: SimpleNamespace) -> dict:
     patterns = load_set(config, MEASURED[0])
     if patterns is None:
         return {"n": 0, "families": 0, "note": "No measured patterns were at hand."}
-    library, points = load_bank(config, "library"), grid(config)
+    library, points = load_structures(config, "library"), grid(config)
     measured = patterns.x.astype(np.float32) ** 2
     rows, nearest = own_structure(measured, patterns.label + 1, library, points)
     family, measured = patterns.family[rows], measured[rows]
@@ -92,7 +92,7 @@ def compare_crystals(config: SimpleNamespace, most: int = 600) -> dict:
     """
     crystals, table = load_amcsd(folder(config, "amcsd"))
     confirmed = crystals.take(np.flatnonzero(table["agrees_space_group"]))
-    published = banks.one_of_each(confirmed)
+    published = structure_library.one_of_each(confirmed)
     published = published.take(np.arange(len(published))[:: -(-len(published) // most)])
     made = generate(shipped(), published.space_group, len(published), config.seed)
     return crystal_statistics.compare(published, made, ("published", "random"))

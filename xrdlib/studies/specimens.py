@@ -63,12 +63,12 @@ def grid_of(model: torch.nn.Module) -> Grid:
 def simulated(config: SimpleNamespace, grid: Grid, n: int) -> Specimens:
     """Measured-looking patterns of minerals that no network was trained on, one a family.
 
-    The configuration has a bank "holdout"; n patterns, or as many as there are families.
+    From the structure library "holdout"; n patterns, or as many as there are families.
     """
-    bank = experiment.load_bank(config, "holdout")
-    first = np.unique(bank.name, return_index=True)[1]
+    structures = experiment.load_structures(config, "holdout")
+    first = np.unique(structures.name, return_index=True)[1]
     rows = first[np.linspace(0, len(first) - 1, min(n, len(first))).astype(int)]
-    crystals = bank.take(rows)
+    crystals = structures.take(rows)
     seed, realism = experiment.seed(config, "holdout"), experiment.realism(config, **_UNMOVED)
     parts = [
         measured_like(crystals.take(part.numpy()), realism, seed, part, grid).numpy()
@@ -88,16 +88,16 @@ def recognised(config: SimpleNamespace, n: int) -> Specimens | None:
         patterns = load()
     except MissingData:
         return None
-    bank = experiment.load_bank(config, "library")
+    structures = experiment.load_structures(config, "library")
     similarity = searchmatch.similarities(
-        searchmatch.measured(patterns.intensity), searchmatch.library(bank)
+        searchmatch.measured(patterns.intensity), searchmatch.library(structures)
     )
     nearest, best = similarity.argmax(axis=1), similarity.max(axis=1)
-    chosen = np.flatnonzero((best >= RECOGNISED) & (bank.group[nearest] == patterns.group))
+    chosen = np.flatnonzero((best >= RECOGNISED) & (structures.group[nearest] == patterns.group))
     chosen = np.sort(chosen[np.argsort(-best[chosen], kind="stable")][:n])
     if not len(chosen):
         return None
-    crystals, measured = bank.take(nearest[chosen]), patterns.take(chosen)
+    crystals, measured = structures.take(nearest[chosen]), patterns.take(chosen)
     scaling = np.array(
         [
             Retrieval(from_reflections(crystals.take([i]))).stretch(intensity, 0)
@@ -109,7 +109,11 @@ def recognised(config: SimpleNamespace, n: int) -> Specimens | None:
 
 
 def own_structure(
-    intensity: ndarray, group: ndarray, bank: Reflections, grid: Grid = GRID, least: float = SIMILAR
+    intensity: ndarray,
+    group: ndarray,
+    structures: Reflections,
+    grid: Grid = GRID,
+    least: float = SIMILAR,
 ) -> tuple[ndarray, ndarray]:
     """Rows of patterns that a structure of their own extinction group resembles, and its row, (m,).
 
@@ -117,9 +121,9 @@ def own_structure(
     (`searchmatch`) of `least` or more.
     """
     similarity = searchmatch.similarities(
-        searchmatch.measured(intensity, grid), searchmatch.library(bank)
+        searchmatch.measured(intensity, grid), searchmatch.library(structures)
     )
-    similarity = np.where(group[:, None] == bank.group, similarity, -1.0)
+    similarity = np.where(group[:, None] == structures.group, similarity, -1.0)
     rows = np.flatnonzero(similarity.max(axis=1) >= least)
     return rows, similarity[rows].argmax(axis=1)
 
