@@ -128,8 +128,8 @@ def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, structures, decor
     stream = experiment.stage2_stream(cfg, 8)
     names = stream.crystals(np.arange(1200)).name
     for kind, share in {"random": 0.2, "compound": 0.4, "mineral": 0.1}.items():  # else prototypes
-        told = np.char.startswith(names, kind).mean()
-        assert abs(told - share) < 4 * np.sqrt(share * (1 - share) / 1200)
+        observed = np.char.startswith(names, kind).mean()
+        assert abs(observed - share) < 4 * np.sqrt(share * (1 - share) / 1200)
     by_hand = 0.1 * np.bincount(
         structures.group - 1, mineral_weights(structures.group, structures.name, 0.5), 99
     )

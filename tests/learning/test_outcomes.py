@@ -69,16 +69,16 @@ def test_evidence_is_of_the_heads_that_a_model_has(cfg):
 
 def test_balanced_crystals_have_a_uniform_target_prior():
     for name in ("rruff-test", "rruff-calibration", "amcsd-test", "amcsd-calibration"):
-        target, null = outcomes.told_of(name, PRIOR)
+        target, null = outcomes.priors_of(name, PRIOR)
         expected = NULL if name.startswith("rruff") else NULL[::-1]
         assert np.allclose(target, MINERALS) and np.allclose(null, expected)
-    for told in outcomes.told_of("random-crystals", PRIOR):
-        assert np.allclose(told, 1 / 99)
+    for prior in outcomes.priors_of("random-crystals", PRIOR):
+        assert np.allclose(prior, 1 / 99)
 
 
 def test_calibrated_is_the_evidence_with_the_chosen_calibration_and_priors(cfg, sets):
-    found = outcomes.calibrated(cfg, sets, TITLES, PRIOR)
-    assert list(found) == TITLES
+    calibrated = outcomes.calibrated(cfg, sets, TITLES, PRIOR)
+    assert list(calibrated) == TITLES
     (paths.results("tiny") / "baselines.json").unlink()  # which the main model does not need
     assert set(outcomes.calibrated(cfg, sets, [results.MAIN], PRIOR)[results.MAIN]) == set(NAMES)
     for title, name in ((results.MAIN, "rruff-test"), ("resnet", "random-crystals")):
@@ -87,7 +87,7 @@ def test_calibrated_is_the_evidence_with_the_chosen_calibration_and_priors(cfg, 
         if rule is not None:
             mixed = CHOSEN.a * np.exp(rule) + (1 - CHOSEN.a) * mixed
         p = mixed ** (1 / CHOSEN.T) * prior**CHOSEN.w
-        assert np.allclose(np.exp(found[title][name]), p / p.sum(1, keepdims=True))
+        assert np.allclose(np.exp(calibrated[title][name]), p / p.sum(1, keepdims=True))
 
 
 def test_the_fusion_curve_ends_at_the_single_heads_and_bounds_the_fit(sets):
@@ -112,9 +112,9 @@ def test_trainings_that_a_clock_cut_short_are_named(cfg):
     steps = {"stage1": (20, 20), "stage2": (13, 4500), "resnet": (9, None), "plain": (14, 15)}
     for name, (step, planned) in steps.items():
         results.write(cfg, name, {"step": step, "planned": planned, "patterns": 32 * step})
-    told = outcomes.cut_short(cfg)
-    assert "stage2 after 13 of 4,500 steps, plain after 14 of 15 steps" in told
-    assert "stage1" not in told and "resnet" not in told
+    note = outcomes.cut_short(cfg)
+    assert "stage2 after 13 of 4,500 steps, plain after 14 of 15 steps" in note
+    assert "stage1" not in note and "resnet" not in note
     for name in ("stage2", "plain"):
         results.write(cfg, name, {"step": 15, "planned": 15, "patterns": 1})
     assert outcomes.cut_short(cfg) is None
@@ -200,25 +200,25 @@ def crystals():
 
 def test_search_finds_each_crystal_among_all(cfg, crystals):
     structures, patterns = crystals
-    found = outcomes.search(cfg, {"rruff-test": patterns}, structures, structures.take([0]))[
+    match = outcomes.search(cfg, {"rruff-test": patterns}, structures, structures.take([0]))[
         "rruff-test"
     ]
-    assert (found["scores"].argmax(1) == patterns.label).all()
-    assert found["best"].min() > 0.8
-    assert np.allclose(found["best"], found["scores"].max(1))
+    assert (match["scores"].argmax(1) == patterns.label).all()
+    assert match["best"].min() > 0.8
+    assert np.allclose(match["best"], match["scores"].max(1))
 
 
 def test_held_out_minerals_are_not_searched_for_among_themselves(cfg, crystals):
     structures, patterns = crystals
-    known = structures.take(np.arange(5))
+    reduced = structures.take(np.arange(5))
     sets = dict.fromkeys(["amcsd-test", "rruff-calibration", "random-crystals"], patterns)
-    found = outcomes.search(cfg, sets, structures, known)
-    assert set(found) == set(sets)
-    assert found["rruff-calibration"]["best"].min() > 0.8
+    matches = outcomes.search(cfg, sets, structures, reduced)
+    assert set(matches) == set(sets)
+    assert matches["rruff-calibration"]["best"].min() > 0.8
     for name in ("amcsd-test", "random-crystals"):
-        best = found[name]["best"]
+        best = matches[name]["best"]
         assert best[:5].min() > 0.8 and best[5:].max() < best[:5].min()
-        assert not (found[name]["scores"].argmax(1) == patterns.label)[5:].any()
+        assert not (matches[name]["scores"].argmax(1) == patterns.label)[5:].any()
 
 
 def test_predictions_are_written_with_the_first_five_groups_of_each_model(cfg, sets):

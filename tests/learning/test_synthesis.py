@@ -99,9 +99,9 @@ def test_compounds_of_held_out_minerals_are_left_out(cfg, table, monkeypatch):
     compounds = records.concatenate([lasting, more])
     atoms = np.split(compounds.number, compounds.start[1:-1])
     keys = [(int(g), *np.unique(z)) for g, z in zip(compounds.group, atoms, strict=True)]
-    about = pd.DataFrame({"group": compounds.group, "elements": [key[1:] for key in keys]})
+    metadata = pd.DataFrame({"group": compounds.group, "elements": [key[1:] for key in keys]})
     monkeypatch.setattr(datasets, "path", lambda name: name)
-    monkeypatch.setattr(synthesis, "build_oqmd", {"oqmd": (compounds, about)}.__getitem__)
+    monkeypatch.setattr(synthesis, "build_oqmd", {"oqmd": (compounds, metadata)}.__getitem__)
     structures = synthesis.write_compounds(cfg)
     held = {keys[i] for i in np.flatnonzero(table["holdout"])}
     kept = [name for name, key in zip(compounds.name, keys, strict=True) if key not in held]
@@ -213,12 +213,12 @@ def test_the_histogram_counts_space_groups_minerals_and_labels():
 def test_examples_show_a_pattern_above_the_mineral_that_it_is(cfg, table):
     structures = synthesis.write_structures(cfg)["holdout"]
     patterns = synthesis.holdout_set(cfg)
-    found = synthesis.examples(cfg, patterns, structures, n=3, every=4)
-    titles = [example["title"] for example in found]
+    examples = synthesis.examples(cfg, patterns, structures, n=3, every=4)
+    titles = [example["title"] for example in examples]
     assert len({title.partition(", ")[2] for title in titles}) == len(titles) == 3  # groups
     pairs = zip(structures.name, structures.group, strict=True)
     assert set(titles) <= {f"{name}, {symbols()[group - 1]}" for name, group in pairs}
-    for example in found:
+    for example in examples:
         (angle, measured), (same, simulated) = example["measured"], example["simulated"]
         assert angle == same and len(measured) == len(simulated) == len(angle) == 426
         assert np.allclose(angle, np.arange(5, 90.1, 0.2))
@@ -227,7 +227,7 @@ def test_examples_show_a_pattern_above_the_mineral_that_it_is(cfg, table):
         root = np.sqrt([measured, simulated])
         shifted = [np.corrcoef(root[0], np.roll(root[1], k))[0, 1] for k in range(20, 400, 20)]
         assert np.corrcoef(root)[0, 1] > max(shifted)
-    json.dumps(found, allow_nan=False)
+    json.dumps(examples, allow_nan=False)
     patterns.label = (patterns.label + 1) % N_GROUPS  # every mineral is mistaken
     assert synthesis.examples(cfg, patterns, structures) == []
 

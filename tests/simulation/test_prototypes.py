@@ -62,8 +62,8 @@ def test_aflow_prototypes_are_sure_and_of_many_groups(aflow):
     # The Pearson symbol in the label counts the atoms of the conventional cell, rhombohedral
     # ones those of the primitive one.
     pearson = [name.split("_")[1] for name in aflow.name]
-    told = [int(p[2:]) * (3 if p[:2] == "hR" else 1) for p in pearson]
-    assert np.mean(np.diff(aflow.start) == told) > 0.98
+    n_atoms = [int(p[2:]) * (3 if p[:2] == "hR" else 1) for p in pearson]
+    assert np.mean(np.diff(aflow.start) == n_atoms) > 0.98
 
 
 def test_prototypes_are_exactly_symmetric_and_near_what_was_published(textbook, prototypes):
@@ -167,9 +167,9 @@ def test_cells_grow_with_their_elements(prototypes):
     only = Decoration(change=0.8, strain=0, displacement=0)
     crystals = decorate(prototypes, np.zeros(600, dtype=int), index, seed=5, decoration=only)
     made = {tuple(crystals.number[atoms(crystals, i)][[0, 4]].tolist()): i for i in index}
-    known = edges.keys() & made.keys()
-    assert len(known) >= 4
-    for pair in known:
+    shared = edges.keys() & made.keys()
+    assert len(shared) >= 4
+    for pair in shared:
         assert crystals.lattice[made[pair], 0, 0] == pytest.approx(edges[pair], rel=0.05), pair
 
 

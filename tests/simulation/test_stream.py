@@ -92,9 +92,9 @@ def test_sources_come_by_their_shares_and_crystals_by_their_weights(structures):
     names, count = np.unique(stream.crystals(np.arange(n)).name, return_counts=True)
     expected = np.concatenate([weights * share for share in (1, 3)]) / weights.sum() / 4
     drawn = dict(zip(names, count, strict=True))
-    found = np.array([drawn.get(name, 0) for name in structures.name])
-    assert found[expected == 0].sum() == 0
-    assert chisquare(found[expected > 0], n * expected[expected > 0]).pvalue > 1e-3
+    crystals = np.array([drawn.get(name, 0) for name in structures.name])
+    assert crystals[expected == 0].sum() == 0
+    assert chisquare(crystals[expected > 0], n * expected[expected > 0]).pvalue > 1e-3
     assert np.allclose(stream.class_probabilities, np.bincount(structures.group - 1, expected, 99))
 
 
@@ -112,11 +112,13 @@ def test_each_chunk_has_the_generators_crystals_and_an_earlier_one_comes_back():
     source = RandomCrystalSource(RECIPES, seed=4, chunk=30, reuse=3)
     u = uniforms(60)
     first, second = (source.draw(u, np.full(60, n)) for n in (89, 90))
-    for found, start in ((first, 0), (second, 30)):
+    for crystals, start in ((first, 0), (second, 30)):
         known = generate_balanced(RECIPES, 30, seed=4, first=start)
-        assert set(found.name) <= set(known.name)
+        assert set(crystals.name) <= set(known.name)
         volume = dict(zip(known.name, np.linalg.det(known.lattice), strict=True))
-        assert np.allclose(np.linalg.det(found.lattice), [volume[name] for name in found.name])
+        assert np.allclose(
+            np.linalg.det(crystals.lattice), [volume[name] for name in crystals.name]
+        )
     again = source.draw(u, np.zeros(60, dtype=np.int64))
     assert (again.name == first.name).all() and np.array_equal(again.f2, first.f2)
     # Both chunks in one call, in the order asked.

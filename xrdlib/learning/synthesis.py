@@ -55,12 +55,16 @@ def write_structures(config: SimpleNamespace) -> dict[str, Reflections]:
     for search-match. The name of each is its family, of a held-out one its type.
     """
     crystals, table = load_amcsd(folder(config, "amcsd"))
-    lines = reflections(crystals)
-    lines.name = table["family"].to_numpy(dtype=str)
-    lines.group = table["stated_group"].to_numpy(dtype=np.int16)
+    computed = reflections(crystals)
+    computed.name = table["family"].to_numpy(dtype=str)
+    computed.group = table["stated_group"].to_numpy(dtype=np.int16)
     agrees, holdout = table["agrees"].to_numpy(), table["holdout"].to_numpy()
-    chosen = {"train": agrees & ~holdout, "holdout": agrees & holdout, "library": lines.group > 0}
-    libraries = {name: lines.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
+    chosen = {
+        "train": agrees & ~holdout,
+        "holdout": agrees & holdout,
+        "library": computed.group > 0,
+    }
+    libraries = {name: computed.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
     libraries["holdout"].name = table["type"].to_numpy(dtype=str)[chosen["holdout"]]
     return {name: _save_bank(config, name, structures) for name, structures in libraries.items()}
 
@@ -77,13 +81,15 @@ def write_compounds(config: SimpleNamespace) -> Reflections | None:
     """
     if not config.synthesis.compounds:
         return None
-    compounds, about = build_oqmd(datasets.path("oqmd"))
+    compounds, metadata = build_oqmd(datasets.path("oqmd"))
     crystals, table = load_amcsd(folder(config, "amcsd"))
     held_out = {
         (int(crystals.group[i]), *np.unique(crystals.number[slice(*crystals.start[i : i + 2])]))
         for i in np.flatnonzero(table["holdout"])
     }
-    alike = [(g, *z) in held_out for g, z in zip(about["group"], about["elements"], strict=True)]
+    alike = [
+        (g, *z) in held_out for g, z in zip(metadata["group"], metadata["elements"], strict=True)
+    ]
     structures = reflections(compounds.take(~np.array(alike)))
     return _save_bank(config, "compounds", structures)
 
@@ -95,18 +101,15 @@ def write_refinements(config: SimpleNamespace) -> Reflections | None:
     """
     if not config.synthesis.refinements:
         return None
-    _, known = load_amcsd(folder(config, "amcsd"))
-    names = set(known["mineral"]) - {""}
+    _, minerals = load_amcsd(folder(config, "amcsd"))
+    names = set(minerals["mineral"]) - {""}
     crystals, table = build(bgmn_entries(datasets.path("bgmn"), names))
     structures = reflections(crystals.take(np.flatnonzero(table["agrees"])))
     return _save_bank(config, "refinements", structures)
 
 
 def write_prototypes(config: SimpleNamespace) -> Prototypes | None:
-    """Real structures to decorate, in the file prototypes; None where not asked for.
-
-    Takes about a minute.
-    """
+    """Real structures to decorate, in the file prototypes; None where not asked for. A minute."""
     if not config.synthesis.prototypes:
         return None
     return _save_bank(
@@ -125,12 +128,12 @@ def validation_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
 def class_histogram(structures: Reflections, sets: dict[str, PatternSet]) -> dict[str, list[int]]:
     """Counts (99,) of the groups: space groups, training minerals, and the labels of sets."""
     minerals = set(zip(structures.name, structures.group, strict=True))
-    found = {
+    labels = {
         "space groups": group_of_space_group()[1:] - 1,
         "training minerals": np.array([group for _, group in minerals]) - 1,
         **{name: patterns.label for name, patterns in sets.items()},
     }
-    return {name: np.bincount(k, minlength=N_GROUPS).tolist() for name, k in found.items()}
+    return {name: np.bincount(k, minlength=N_GROUPS).tolist() for name, k in labels.items()}
 
 
 def examples(
@@ -158,23 +161,23 @@ def examples(
     if not len(chosen):
         return []
     ranges = realism(config, cropped=0.0, coarse=0.0, spikes=0.0, impurity=0.0)
-    about = ranges, seed(config, "holdout"), torch.arange(len(chosen)), points
-    simulated = measured_like(structures.take(nearest[chosen]), *about)
-    angles, found = points.two_theta[::every].round(3).tolist(), []
+    settings = ranges, seed(config, "holdout"), torch.arange(len(chosen)), points
+    simulated = measured_like(structures.take(nearest[chosen]), *settings)
+    angles, pairs = points.two_theta[::every].round(3).tolist(), []
     for i, model in zip(chosen, simulated.numpy(), strict=True):
         title = f"{structures.name[nearest[i]]}, {symbols()[patterns.label[i]]}"
         pair = {"measured": squared[i], "simulated": model / model.max()}
         pair = {k: (angles, v[::every].astype(float).round(4).tolist()) for k, v in pair.items()}
-        found.append({"title": title, **pair})
-    return found
+        pairs.append({"title": title, **pair})
+    return pairs
 
 
 def uniform_set(config: SimpleNamespace) -> PatternSet:
     """Good, balanced patterns of random crystals that no training stream contains."""
     n = config.synthesis.uniform_patterns
-    about = realism(config, "mild"), seed(config, "uniform"), min(n, _SLICE)
+    settings = realism(config, "mild"), seed(config, "uniform"), min(n, _SLICE)
     source = experiment.random_crystals(config, "uniform")
-    stream = PatternStream([(source, 1.0)], *about, grid=grid(config))
+    stream = PatternStream([(source, 1.0)], *settings, grid=grid(config))
     batches = [stream.batch(step) for step in range(-(-n // stream.batch_size))]
     x = torch.cat([x.half() for x, _ in batches])[:n].numpy()
     label = torch.cat([label for _, label in batches])[:n].numpy()
@@ -186,9 +189,9 @@ def holdout_set(config: SimpleNamespace) -> PatternSet:
     """Measured-looking patterns of the minerals that were kept out of training."""
     structures = load_structures(config, "holdout")
     index = np.repeat(np.arange(len(structures)), config.synthesis.holdout_patterns)
-    about, parts = (realism(config), seed(config, "holdout")), []
+    settings, parts = (realism(config), seed(config, "holdout")), []
     for rows in torch.arange(len(index)).split(_SLICE):
-        pattern = measured_like(structures.take(index[rows.numpy()]), *about, rows, grid(config))
+        pattern = measured_like(structures.take(index[rows.numpy()]), *settings, rows, grid(config))
         parts.append(normalise(pattern).half())
     family, label = structures.name[index], structures.group[index].astype(np.int64) - 1
     name = np.array([f"{f} {i}" for i, f in enumerate(family)])
@@ -242,10 +245,10 @@ def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
     structures = load_structures(config, "holdout").take(
         number[row] // config.synthesis.holdout_patterns
     )
-    about = realism(config), seed(config, "holdout"), index
+    settings = realism(config), seed(config, "holdout"), index
     counts, cells = (
-        measured_like(structures, *about, GRID).numpy(),
-        specimen_cells(structures, *about),
+        measured_like(structures, *settings, GRID).numpy(),
+        specimen_cells(structures, *settings),
     )
     return Cases(counts, cells, patterns.label[row], patterns.family[row], patterns.name[row], row)
 

@@ -165,6 +165,8 @@ def train(
             if run.device.type == "cpu" or history.step % 20 == 0:
                 speed = (history.patterns - first) / (time.monotonic() - started)
                 _report(bar, history, run.finite(ranks.mean(loss)), speed, max_minutes)
+            # The row comes before the checkpoint, so that a resumed run has it and does not add it
+            # again; scoring took time, so the clock is agreed on once more.
             if history.complete or _has_row(rows, before, now, history.step):
                 run.add_row(validate)
                 history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))

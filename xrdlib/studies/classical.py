@@ -174,7 +174,7 @@ def predictions(
         if own not in every or test not in every:
             continue
         metric = {name: cell_evidence(every[name], about) for name in (own, test)}
-        minerals = np.log(outcomes.told_of(test, results.read(config, "prior"))[0])
+        minerals = np.log(outcomes.priors_of(test, results.read(config, "prior"))[0])
         flat = np.full(N_GROUPS, -np.log(N_GROUPS))
         rows, chosen[test] = {CELL: log_softmax(metric[test] + minerals, axis=1)}, {}
         for score in SCORES:
@@ -211,7 +211,7 @@ def rows(
     table = []
     options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
     for test, methods in logp.items():
-        null = outcomes.told_of(test, results.read(config, "prior"))[1]
+        null = outcomes.priors_of(test, results.read(config, "prior"))[1]
         about, subset = (every[test].label, every[test].family, np.log(null)), _subset(test)
         shuffles = config.evaluate.shuffles
         table.append(nulls.prior_only(subset, null, *about, **options))

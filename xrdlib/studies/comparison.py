@@ -138,7 +138,7 @@ def decoders(
     best = calibrate.fit(*heads[chosen_on], labels, ratio).a
     weights = {AUXILIARY: 0.0, RULE: 1.0} | {f"fused, {a:g}": a for a in PAPER_WEIGHTS}
     for subset in subsets:
-        (target, null), own = outcomes.told_of(subset, prior), sets[subset]
+        (target, null), own = outcomes.priors_of(subset, prior), sets[subset]
         values = {}
         for decoder, weight in (weights | {BEST: best}).items():
             fused = calibrate.fuse(*heads[subset], weight)

@@ -149,7 +149,7 @@ def decodings(
     names = (prior["chosen_on"], subset)
     some = {name: sets[name] for name in names}
     evidence, train = _of_model(config, results.MAIN, some)
-    target = outcomes.told_of(subset, prior)[0]
+    target = outcomes.priors_of(subset, prior)[0]
     known, own = (ways(evidence[name], train, target) for name in names)
     logp = {UNCALIBRATED: rescale(own[NONE][0], 1, 1, own[NONE][1])}
     for way in (TWICE, RATIO):
@@ -174,7 +174,7 @@ def study(
     names = MEASURED if set(MEASURED) <= set(sets) else HELD_OUT
     sets = {name: sets[name] for name in names}
     measured_sets = measured_sets if names == MEASURED else {}
-    minerals, null = outcomes.told_of(names[1], results.read(config, "prior"))
+    minerals, null = outcomes.priors_of(names[1], results.read(config, "prior"))
     models = {}
     for title, (evidence, train) in _evidence(config, predictor, measured_sets, sets).items():
         parts = {name: ways(evidence[name], train, minerals) for name in names}
