@@ -68,10 +68,10 @@ def test_scores_of_a_pattern_are_means_over_its_draws():
     sure, flat = np.full(99, 0.1 / 98), null
     sure[3] = 0.9
     logp = np.log(np.stack([sure, sure, flat, sure]))  # two draws of two patterns
-    found = gap.gains(logp, np.array([3, 4]), null)
-    assert found["top1"] == pytest.approx([(100 + 100 / 99) / 2, 0])
-    assert found["nll"] == pytest.approx([(np.log(99) - np.log(0.9)) / 2, -np.log(0.1 / 98)])
-    assert found["bits"][0] == pytest.approx(np.log2(0.9 * 99) / 2)
+    result = gap.gains(logp, np.array([3, 4]), null)
+    assert result["top1"] == pytest.approx([(100 + 100 / 99) / 2, 0])
+    assert result["nll"] == pytest.approx([(np.log(99) - np.log(0.9)) / 2, -np.log(0.1 / 98)])
+    assert result["bits"][0] == pytest.approx(np.log2(0.9 * 99) / 2)
 
 
 def test_the_shuffled_null_is_the_mean_over_all_permutations():
@@ -81,8 +81,8 @@ def test_the_shuffled_null_is_the_mean_over_all_permutations():
     labels = np.array([5, 5, 70])
     orders = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
     drawn = [gap.gains(logp[list(order)], labels, null) for order in orders]
-    found = gap.shuffled(logp, labels, null)
-    for key, value in found.items():
+    result = gap.shuffled(logp, labels, null)
+    for key, value in result.items():
         assert value == pytest.approx(np.mean([one[key] for one in drawn], axis=0)), key
 
 
@@ -139,21 +139,21 @@ def test_the_nuisance_that_costs_most_stands_out():
         own |= {(kind, name): zero for name in gap.NUISANCES}
     for name, gain in (("noise", 2 + spread), ("texture", 1.9 - spread), ("faults", 1 + spread)):
         own["without", name] = {"bits": gain, "top1": gain}
-    found = gap._nuisances(own, families)
-    assert found["worst"] == "noise" and found["alike"] == ["texture"]
-    costs = {entry["nuisance"]: entry["last"]["bits"] for entry in found["nuisances"]}
+    result = gap._nuisances(own, families)
+    assert result["worst"] == "noise" and result["alike"] == ["texture"]
+    costs = {entry["nuisance"]: entry["last"]["bits"] for entry in result["nuisances"]}
     assert costs["noise"] == pytest.approx(-2) and costs["widths"] == 0
 
 
 def test_without_measured_patterns_a_note_stands_for_the_comparison(structures):
-    found = gap.study({}, {}, structures, None)
-    assert found["note"] and found["parts"] == {} and found["search"] == []
-    assert len(plot_measured.gap(found).axes) == 1
+    result = gap.study({}, {}, structures, None)
+    assert result["note"] and result["parts"] == {} and result["search"] == []
+    assert len(plot_measured.gap(result).axes) == 1
 
 
 def test_the_figure_shows_every_nuisance_and_the_nulls():
-    found = {"note": None, "draws": 3, "parts": made_up(5, 5)}
-    figure = plot_measured.gap(found)
+    result = {"note": None, "draws": 3, "parts": made_up(5, 5)}
+    figure = plot_measured.gap(result)
     shown = texts(figure)
     for wanted in ("texture", "+ texture: as in training", "prior only", "measured"):
         assert wanted in shown

@@ -86,8 +86,8 @@ def test_filling_adds_exactly_what_screws_and_glides_forbid(wide):
         )
         # Counted over the whole sphere, by the operations of the reference setting.
         assert sum(multiplicity[h] for h in new) == (gone & ~centred).sum()
-        known = dict(zip(map(tuple, filled.hkl[more].tolist()), filled.f2[more], strict=True))
-        kept = [known[tuple(h)] for h in wide.hkl[own].tolist()]
+        f2_of = dict(zip(map(tuple, filled.hkl[more].tolist()), filled.f2[more], strict=True))
+        kept = [f2_of[tuple(h)] for h in wide.hkl[own].tolist()]
         assert (np.array(kept) == wide.f2[own]).all()
 
 

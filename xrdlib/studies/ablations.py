@@ -112,9 +112,9 @@ def predictions(config: SimpleNamespace, sets: dict[str, PatternSet], prior: dic
             if training.name in TEXTURE and name != outcomes.BALANCED:
                 valid[name] = validity(model, patterns)
         fit = outcomes.fit(evidence[chosen_on], sets[chosen_on].label, prior["minerals"])
-        about = {"training": training, "seconds": history.seconds, "calibration": fit}
-        about |= {"learned": learned(evidence, sets), "valid": valid}
-        rows.append({**about, "precision": history.precision, "evidence": evidence})
+        row = {"training": training, "seconds": history.seconds, "calibration": fit}
+        row |= {"learned": learned(evidence, sets), "valid": valid}
+        rows.append({**row, "precision": history.precision, "evidence": evidence})
     return rows
 
 
@@ -140,9 +140,9 @@ def scored(
     """
     null, rows = outcomes.priors_of(subset, prior)[1], {}
     for one, logp in _calibrated(predictions, prior, subset):
-        about = one["training"].name, one["training"].seed
+        index = one["training"].name, one["training"].seed
         values = per_pattern(logp, sets[subset].label, null)
-        rows[about] = {"learned": one["learned"], **values}
+        rows[index] = {"learned": one["learned"], **values}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(rows, names=["variant", "seed"])
     return table
@@ -266,8 +266,8 @@ def decoded(
         }
         for way, (calibration, ratio) in ways.items():
             values = per_pattern(calibration.apply(*heads[subset], ratio), labels, null)
-            about = {"variant": one["training"].name, "decoding": way, "n": len(labels)}
-            rows.append(about | {score: value.mean() for score, value in values.items()})
+            row = {"variant": one["training"].name, "decoding": way, "n": len(labels)}
+            rows.append(row | {score: value.mean() for score, value in values.items()})
     means = pd.DataFrame(rows).groupby(["variant", "decoding", "n"], sort=False).mean()
     return means.reset_index().to_dict("records")
 

@@ -142,8 +142,8 @@ def decoders(
         values = {}
         for decoder, weight in (weights | {BEST: best}).items():
             fused = calibrate.fuse(*heads[subset], weight)
-            known = calibrate.fuse(*heads[chosen_on], weight)
-            fit = calibrate.fit(None, known, labels, ratio)
+            calibration = calibrate.fuse(*heads[chosen_on], weight)
+            fit = calibrate.fit(None, calibration, labels, ratio)
             logp = fit.apply(None, fused, outcomes.prior_ratio(target))
             values[decoder] = per_pattern(logp, own.label, null)
             plain = {f"plain_top{k}": 100 * credit(fused, own.label, k).mean() for k in (1, 3, 5)}

@@ -1,4 +1,4 @@
-"""Does the quality of a fit, or of a pattern, say how hard it is to classify? If not, what does?"""
+"""Difficulty of patterns, against the quality of fits and patterns and other measures."""
 
 import numpy as np
 from numpy import ndarray
@@ -124,7 +124,7 @@ def measured_study(
 def signal(intensity: ndarray) -> dict[str, ndarray]:
     """Measures of n patterns that need no fit, (n,) each.
 
-    "noise" (share of the strongest line), "width" (degrees, median of clear peaks), "background"
+    "noise" (share of the strongest peak), "width" (degrees, median of clear peaks), "background"
     (share of the intensity in the lower envelope) and "lines" (peaks that stand out).
     """
     # Where the background was subtracted, some points lie below zero.

@@ -34,7 +34,7 @@ MEASURED_ROW, PRIOR_ROW, SHUFFLED_ROW = "measured", "prior only", "measured, shu
 FEWEST = 5  # families, below which there is no comparison
 
 # Fields of `Realism` that each nuisance is made of, with the values that take it away. Without
-# widths lines are as narrow as the best of the collection, without background it is flat, of the
+# widths peaks are as narrow as the best of the collection, without background it is flat, of the
 # median level, and subtracted perfectly: it must be there for noise to be of the right size.
 _ZERO = (0.0, 0.0)
 NUISANCES = {

@@ -1,4 +1,4 @@
-"""Who reads what from patterns whose lattice, absences or intensities are kept or destroyed.
+"""Predictors on patterns whose lattice, absences or intensities are kept or destroyed.
 
 Lattice, absences and intensities of held-out minerals are destroyed in all eight combinations. What
 is left untouched stays as it was: filling absences keeps cell and intensities, another order of
@@ -122,7 +122,7 @@ def without_lattice_symmetry(structures: Reflections, seed: int, size: float = 0
     """The same indices and intensities on a cell without symmetry: equivalents fall apart.
 
     `size` is the standard deviation of the six components of the strain. All cells become a little
-    smaller, so that no line of the range is missed. Every equivalent stands by itself (multiplicity
+    smaller, so that no reflection is lost from the range. Every equivalent is one row (multiplicity
     2), the rotations are the identity.
     """
     strain = np.random.default_rng(seed).normal(scale=size, size=(len(structures), 3, 3))
@@ -202,9 +202,9 @@ def interventions(
 
 def simulate(config: SimpleNamespace, structures: Reflections) -> ndarray:
     """One pattern of each crystal on `patterns.GRID`, (n, 4251) float32."""
-    about = realism(config, **COLLECTION), seed(config, "holdout")
+    draws = realism(config, **COLLECTION), seed(config, "holdout")
     parts = [
-        measured_like(structures.take(rows.numpy()), *about, rows, GRID)
+        measured_like(structures.take(rows.numpy()), *draws, rows, GRID)
         for rows in torch.arange(len(structures)).split(_SLICE)
     ]
     return torch.cat(parts).numpy()
@@ -213,24 +213,24 @@ def simulate(config: SimpleNamespace, structures: Reflections) -> ndarray:
 def readers(
     config: SimpleNamespace, structures: Reflections
 ) -> Callable[[ndarray], dict[str, tuple[ndarray, ndarray]]]:
-    """Who reads the patterns: a function from intensities to (evidence, similarity) of each.
+    """The predictors: a function from intensities to (evidence, similarity) of each, by name.
 
     The released network, the network of the profile where there is one, and retrieval from the
     minerals of the AMCSD without the held-out ones, and with `structures` themselves.
     """
-    known = Retrieval(
+    reduced = Retrieval(
         library.from_reflections(load_structures(config, "train"), SOURCES["library"][1])
     )
     own = Retrieval(library.from_reflections(structures))
     networks = {RELEASED: predictor.load_predictor(retrieval=False, indexing=False)}
     if (folder(config, "models") / "stage2.safetensors").exists():
-        model, about = stages.load_model(config, "stage2")
-        metadata = {"training_prior": about["training_prior"], "calibration": vars(Calibration())}
+        model, trained = stages.load_model(config, "stage2")
+        metadata = {"training_prior": trained["training_prior"], "calibration": vars(Calibration())}
         networks[OWN] = predictor.Predictor(model, metadata)
 
     def read(intensity):
         flat = np.zeros((len(intensity), N_GROUPS))
-        similarity = known.similarities(intensity)[0]
+        similarity = reduced.similarities(intensity)[0]
         return {
             name: (network.evidence(GRID.two_theta, intensity).evidence, flat)
             for name, network in networks.items()
@@ -260,8 +260,8 @@ def predictions(
     answers = {}
     for name, structures in altered.items():
         votes, terms = votes_of(structures), read(simulate(config, structures))
-        about = votes.label, ratio, votes.family
-        logp = {reader: fusion.cross_fitted(*own, *about) for reader, own in terms.items()}
+        truth = votes.label, ratio, votes.family
+        logp = {reader: fusion.cross_fitted(*own, *truth) for reader, own in terms.items()}
         answers[name] = Answers(votes, logp)
     return answers
 
@@ -352,7 +352,7 @@ def _forbidden(structures, i, hkl):
             parts = rotations[lattice], translations[lattice]
             centred = groups.systematically_absent(*parts, target)
             options.append(absent(label, change, hkl) & ~centred)
-    # Of settings that the reflections agree with, that which explains most absences.
+    # Of settings that the reflections agree with, that which accounts for most absences.
     return max(options, key=np.count_nonzero, default=None)
 
 

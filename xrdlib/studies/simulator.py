@@ -1,4 +1,4 @@
-"""What the simulator stage makes: simulated beside measured patterns, and what patterns cost."""
+"""Results of the simulator stage: simulated beside measured patterns, and computing times."""
 
 import json
 import timeit
@@ -31,7 +31,7 @@ _GROUP = 48  # structures timed together
 
 
 def compare(config: SimpleNamespace) -> dict:
-    """Simulated beside measured patterns of the same minerals, and how well they are told apart.
+    """Simulated beside measured patterns of the same minerals, and how well they are separated.
 
     Each pattern of rruff-calibration whose structure the library holds is paired with a pattern
     simulated from that structure, with the background subtracted and the full range, as in the
@@ -54,9 +54,9 @@ def compare(config: SimpleNamespace) -> dict:
     main = library.take(nearest)
     simulated = simulate_like(config, main, library, **COLLECTION)
     trained = simulate_like(config, main, library)
-    about = (family, config.seed, _FOLDS)
-    test = two_sample(measured, simulated, *about, grid=points)
-    as_trained = two_sample(measured, trained, *about, permutations=0, grid=points)
+    options = (family, config.seed, _FOLDS)
+    test = two_sample(measured, simulated, *options, grid=points)
+    as_trained = two_sample(measured, trained, *options, permutations=0, grid=points)
     tables = {
         kind: {name: _quantiles(column) for name, column in features(x, points).items()}
         for kind, x in (("measured", measured), ("simulated", simulated))
@@ -79,8 +79,8 @@ def simulate_like(
 ) -> ndarray:
     """One measured-looking pattern of each crystal, (n, n_points) float32, as sets keep them."""
     second = np.random.default_rng(config.seed).integers(len(impurities), size=len(main))
-    about = realism(config, **overrides), config.seed, torch.arange(len(main)), grid(config)
-    made = measured_like(main, *about, impurities.take(second))
+    settings = realism(config, **overrides), config.seed, torch.arange(len(main)), grid(config)
+    made = measured_like(main, *settings, impurities.take(second))
     # Measured sets are kept as square roots in half precision.
     return normalise(made).half().float().square().numpy()
 
@@ -106,11 +106,11 @@ def costs(config: SimpleNamespace) -> list[dict]:
     reflections, and from those to a measured-looking pattern.
     """
     crystals, _ = load_amcsd(folder(config, "amcsd"))
-    known = reflections(crystals)
+    computed = reflections(crystals)
     size = {
         "volume": np.abs(np.linalg.det(crystals.lattice)),
         "atoms": np.diff(crystals.start),
-        "reflections": np.diff(known.start),
+        "reflections": np.diff(computed.start),
     }
     rows = []
     threads = torch.get_num_threads()
@@ -131,16 +131,16 @@ def benchmark() -> dict | None:
 
 
 def _cost(config, crystals):
-    known = reflections(crystals)
-    index, points, ranges = torch.arange(len(known)), grid(config), realism(config)
+    computed = reflections(crystals)
+    index, points, ranges = torch.arange(len(computed)), grid(config), realism(config)
     work = {
         "structure_ms": lambda: reflections(crystals),
-        "pattern_ms": lambda: measured_like(known, ranges, 0, index, points),
+        "pattern_ms": lambda: measured_like(computed, ranges, 0, index, points),
     }
     return {
         "volume": np.abs(np.linalg.det(crystals.lattice)).mean(),
         "atoms": np.diff(crystals.start).mean(),
-        "reflections": np.diff(known.start).mean(),
+        "reflections": np.diff(computed.start).mean(),
         **{name: 1e3 * _seconds(call) / len(crystals) for name, call in work.items()},
     }
 

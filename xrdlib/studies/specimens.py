@@ -1,7 +1,4 @@
-"""Patterns of crystals with known cells, and what is known of their lines.
-
-Questions about where a network looks need the places of lines, also of those that are not there.
-"""
+"""Patterns of crystals with known cells, and positions of present and absent reflections."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -28,7 +25,7 @@ SIMULATED = "held-out minerals, simulated"
 RECOGNISED_MEASURED = "rruff, recognised"
 SIMILAR = 0.6  # cosine from which a structure counts as that of the specimen
 
-# Lines stay where the cell puts them, and nothing but the mineral is in the pattern.
+# Reflections stay where the cell puts them, and nothing but the mineral is in the pattern.
 _UNMOVED = {"strain": (1e-6, 1e-6)} | dict.fromkeys(
     ("zero_shift", "displacement", "impurity", "cropped", "coarse", "spikes"), 0.0
 )
@@ -136,7 +133,7 @@ def regridded(specimens: Specimens, grid: Grid) -> Specimens:
     return Specimens(specimens.subset, grid, on_grid, specimens.crystals, specimens.family)
 
 
-def powder_lines(crystal: Reflections) -> tuple[ndarray, ndarray]:
+def powder_reflections(crystal: Reflections) -> tuple[ndarray, ndarray]:
     """2theta (degrees, NaN out of reach) and intensity of one crystal's reflections, (m,) each."""
     angle = two_theta(d_star(crystal.lattice[0], crystal.hkl), CU_KA1)
     return angle, crystal.multiplicity * crystal.f2 * lorentz_polarisation(angle)
@@ -147,6 +144,6 @@ def absent(label: int, change: ndarray, hkl: ndarray) -> ndarray:
     return groups.absent(groups.first_member(label), hkl.astype(np.int64) @ change)
 
 
-def allowed(label: int, change: ndarray, hkl: ndarray, line: ndarray) -> ndarray:
-    """Whether a group allows a reflection of each line, (k,) bool; `line` (m,) is that of hkl."""
-    return np.bincount(line, ~absent(label, change, hkl), minlength=line[-1] + 1) > 0
+def allowed(label: int, change: ndarray, hkl: ndarray, position: ndarray) -> ndarray:
+    """Whether a group allows a reflection at each position, (k,) bool; `position` (m,) is hkl's."""
+    return np.bincount(position, ~absent(label, change, hkl), minlength=position[-1] + 1) > 0
