@@ -22,7 +22,7 @@ from xrdlib.learning.baselines import build
 from xrdlib.learning.train import FILE
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism
-from xrdlib.simulation.stream import BankSource, PatternStream, RandomCrystalSource
+from xrdlib.simulation.stream import PatternStream, RandomCrystalSource, StructureSource
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
 
@@ -35,7 +35,7 @@ def simulated():
     structures = reflections(generate_balanced(shipped(), 30, seed=11))
     random = RandomCrystalSource(shipped(), seed=21, chunk=24, reuse=2)
     grid = Grid(5.0, 90.0, 0.5)
-    sources = [(BankSource(structures), 3), (random, 1)]
+    sources = [(StructureSource(structures), 3), (random, 1)]
     stream = PatternStream(sources, Realism(), 5, 8, impurities=structures, grid=grid)
     shape = {"grid": (grid.start, grid.step, grid.size), "width": 16, "depth": 1, "heads": 2}
     return build("physics", {**shape, "stem": "conv"}), stream

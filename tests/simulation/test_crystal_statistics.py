@@ -40,9 +40,9 @@ def test_symmetry_and_sites_of_textbook_structures(textbook):
         described = detect(textbook, i)
         assert described.space_group == number, name
         assert len(described.rotations) == len(operations(number)[0]), name
-        places, multiplicity, freedom = asymmetric_unit(described, textbook.lattice[i])
+        first, multiplicity, freedom = asymmetric_unit(described, textbook.lattice[i])
         stated = samples.TABLE[name][2].split(";") if name != "spinel" else "Fe8 Fe16 O32".split()
-        assert len(places) == len(stated), name
+        assert len(first) == len(stated), name
         assert multiplicity.sum() == len(described.frac), name
         # Only a place on the general position is in as many copies as there are operations.
         assert ((freedom == 3) == (multiplicity == len(described.rotations))).all(), name

@@ -11,7 +11,12 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import Grid, normalise
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism
-from xrdlib.simulation.stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
+from xrdlib.simulation.stream import (
+    PatternStream,
+    RandomCrystalSource,
+    StructureSource,
+    mineral_weights,
+)
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
 
@@ -35,7 +40,7 @@ def uniforms(n, seed=0):
 def mixed(structures, batch, seed=5, **changes):
     """Minerals and random crystals with impurities; the random ones change every 96 patterns."""
     random = RandomCrystalSource(RECIPES, seed=21, chunk=48, reuse=2)
-    weighted = BankSource(structures, np.arange(1, len(structures) + 1))
+    weighted = StructureSource(structures, np.arange(1, len(structures) + 1))
     options = {"impurities": structures, "grid": COARSE} | changes
     return PatternStream([(weighted, 3), (random, 1)], Realism(), seed, batch, **options)
 
@@ -86,7 +91,7 @@ def test_sources_come_by_their_shares_and_crystals_by_their_weights(structures):
     halves, n = (structures.take(slice(0, 60)), structures.take(slice(60, 120))), 12000
     weights = np.tile([0, 1, 2, 5], 15)
     sources = [
-        (BankSource(half, weights), share) for half, share in zip(halves, (1, 3), strict=True)
+        (StructureSource(half, weights), share) for half, share in zip(halves, (1, 3), strict=True)
     ]
     stream = PatternStream(sources, Realism(), 8, 16)
     names, count = np.unique(stream.crystals(np.arange(n)).name, return_counts=True)
@@ -131,7 +136,7 @@ def test_an_impurity_is_mixed_in_where_it_was_drawn_and_only_there(structures):
     def raw(probability, impurities):
         ranges = Realism.mild(impurity=probability, impurity_level=(0.5, 0.6))
         source = PatternStream(
-            [(BankSource(structures), 1)], ranges, 3, 24, impurities=impurities, grid=COARSE
+            [(StructureSource(structures), 1)], ranges, 3, 24, impurities=impurities, grid=COARSE
         )
         return patterns(source, 24)[0]
 
@@ -175,4 +180,4 @@ def test_tempering_raises_class_frequencies_to_a_power_and_keeps_minerals_equal(
 @pytest.mark.parametrize("weights", [[1.0], [0.0, 0.0], [2.0, -1.0], [1.0, np.nan]])
 def test_weights_that_are_none_are_refused(structures, weights):
     with pytest.raises(XrdlibError, match="one weight for each"):
-        BankSource(structures.take([0, 1]), weights)
+        StructureSource(structures.take([0, 1]), weights)

@@ -13,7 +13,7 @@ from ..base.patterns import Grid
 from ..simulation.diffraction import Reflections
 from ..simulation.prototypes import Prototypes, PrototypeSource
 from ..simulation.realism import Realism
-from ..simulation.stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
+from ..simulation.stream import PatternStream, RandomCrystalSource, StructureSource, mineral_weights
 from ..structures.recipes import shipped
 
 # Streams that must never share patterns have seeds of their own.
@@ -164,7 +164,7 @@ def stage2_stream(config: SimpleNamespace, batch: int) -> PatternStream:
 
 
 def _tempered(structures, temper):
-    return BankSource(structures, mineral_weights(structures.group, structures.name, temper))
+    return StructureSource(structures, mineral_weights(structures.group, structures.name, temper))
 
 
 def _set_path(config, name):

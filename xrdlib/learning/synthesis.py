@@ -12,10 +12,10 @@ from ..base import records
 from ..base.patterns import GRID, normalise
 from ..identification import searchmatch
 from ..simulation.diffraction import Reflections, reflections
-from ..simulation.lines import strained_metric
 from ..simulation.prototype_library import training_prototypes
 from ..simulation.prototypes import Prototypes
 from ..simulation.realism import Realism, draw, measured_like
+from ..simulation.specimen_effects import strained_metric
 from ..simulation.stream import PatternStream
 from ..structures import datasets
 from ..structures.bgmn import bgmn_entries

@@ -246,7 +246,7 @@ def _deferred_signals():
 
 
 def _mention_other_code(path, own):
-    """A run that stood in this folder and is not resumed for its code alone is worth a word."""
+    """Warn of a checkpoint in this folder that is not resumed only because the code changed."""
     for other in path.parent.parent.glob(f"*/{FILE}"):
         try:
             stored = checkpoint.load(other).config

@@ -1,4 +1,4 @@
-"""What sets of crystals look like, and how far one set is from another."""
+"""Statistics of sets of crystals, and distances between the distributions of two sets."""
 
 import numpy as np
 import torch
@@ -139,7 +139,7 @@ def _sites(crystals, i):
 
 
 def _lines(crystals):
-    """Share of the strongest line in the intensity, and number of lines, (n,) each."""
+    """Share of the strongest reflection in the intensity, and number of reflections, (n,) each."""
     computed = reflections(crystals, WAVELENGTH, TWO_THETA_MAX)
     counts = np.diff(computed.start)
     owner = np.repeat(np.arange(len(computed)), counts)

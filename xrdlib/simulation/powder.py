@@ -20,8 +20,8 @@ from .diffraction import (
     squared_lengths,
 )
 from .equivalents import laue_rotations
-from .lines import as_phase
 from .profiles import render
+from .specimen_effects import as_phase
 from .structure_factors import N_ELEMENTS
 
 if TYPE_CHECKING:

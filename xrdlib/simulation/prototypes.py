@@ -17,7 +17,7 @@ from ..base.records import Crystals
 from ..structures import minerals
 from ..symmetry.groups import N_GROUPS
 from .diffraction import full_precision, reflections
-from .stream import BankSource, RandomCrystalSource, mineral_weights
+from .stream import RandomCrystalSource, StructureSource, mineral_weights
 
 N_MODES = 4  # symmetric displacements kept of each prototype
 # Names of random numbers, far from other modules'.
@@ -156,7 +156,7 @@ class PrototypeSource(RandomCrystalSource):
 
     def _made(self, chunk):
         crystals = self.crystals(chunk * self.chunk + np.arange(self.chunk, dtype=np.int64))
-        return BankSource(reflections(crystals, device=self.device))
+        return StructureSource(reflections(crystals, device=self.device))
 
 
 def _exchanged(owner, number, seed, names, change):

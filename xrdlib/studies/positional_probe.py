@@ -59,7 +59,7 @@ def representations(model: PhysicsTransformer, x: torch.Tensor) -> dict[str, nda
     model.eval()
     vectors = {"learned embedding": model.position[:, 1:]}
     if model.config.physics_position:
-        vectors["physics embedding"] = model.position_mlp(model.ruler)[None]
+        vectors["physics embedding"] = model.position_mlp(model.token_sine_squared)[None]
         vectors["both embeddings"] = vectors["learned embedding"] + vectors["physics embedding"]
     streams = []
     hooks = [model.blocks[0].register_forward_pre_hook(lambda _, taken: streams.append(taken[0]))]
