@@ -18,7 +18,7 @@ from .evaluate import (
     NO_LIBRARY,
     chance,
     measured,
-    mineral_bank,
+    mineral_structures,
     null_priors,
     score_rows,
     table,
@@ -67,7 +67,7 @@ def run(
         raise XrdlibError("The predictor has no library; give one that was built with it.")
     if name == MEASURED[1]:
         seen = readings.read(predictor, {name: measured_sets[name]}, settings.threads)
-        rows = table(settings, predictor, seen, measured_sets, mineral_bank(settings))
+        rows = table(settings, predictor, seen, measured_sets, mineral_structures(settings))
         found = {"rows": rows}
     else:
         known = null_priors(settings, predictor, measured_sets)

@@ -11,11 +11,11 @@ from ..base.patterns import GRID
 from ..base.records import Reflections
 from ..identification import searchmatch
 from ..learning import calibrate, nulls, priors
-from ..learning.experiment import MEASURED, load_bank
+from ..learning.experiment import MEASURED, load_structures
 from ..learning.metrics import evaluate
 from ..learning.outcomes import RECOGNISED, SEARCH
 from ..simulation.diffraction import reflections
-from ..structures import banks, datasets
+from ..structures import datasets, structure_library
 from ..structures.datasets import MissingData
 from ..structures.measured import Measured, halves
 from ..symmetry.groups import N_GROUPS
@@ -254,12 +254,12 @@ def null(
     return null_priors(settings, predictor, measured_sets)[nulls.PRIOR]
 
 
-def mineral_bank(settings: SimpleNamespace) -> Reflections:
+def mineral_structures(settings: SimpleNamespace) -> Reflections:
     """Reflections of the AMCSD structures: those of a run of the profile, or made anew."""
     try:
-        return load_bank(settings, "library")
+        return load_structures(settings, "library")
     except XrdlibError:
         with TemporaryDirectory() as folder:
-            crystals, about = banks.build_amcsd(datasets.fetch("amcsd"), folder)
+            crystals, about = structure_library.build_amcsd(datasets.fetch("amcsd"), folder)
         known = about["stated_group"].to_numpy() > 0
         return reflections(crystals.take(known))

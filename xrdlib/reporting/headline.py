@@ -12,7 +12,7 @@ _TEST = MEASURED[1]
 # The best balanced model of arXiv 2604.23811 on its own 325 measured patterns, as published there.
 PUBLISHED = {"top1": 10.46, "top5": 43.69, "ece": 3.8, "nll": 3.69}
 
-_LINES = (
+_ROWS = (
     ("top-1 %", _TEST, "top1", 1),
     ("top-5 %", _TEST, "top5", 1),
     ("ECE %", _TEST, "ece", 1),
@@ -22,7 +22,7 @@ _LINES = (
     ("top-1 % on patterns cut to 10-80 degrees", CROPPED, "top1", 1),
 )
 
-_TOLD = {
+_COLUMNS = {
     PRIOR: "prior only",
     ORACLE: "frequencies of the test labels",
     "published": "the paper's best (its 325 patterns)",
@@ -43,13 +43,13 @@ def headline(rows: list[dict]) -> str:
     rows : list of dict
         As from `evaluate.table`.
     """
-    found = {(row["subset"], row["model"]): row for row in rows}
-    found[_TEST, "published"] = PUBLISHED
-    lines = [["", *_TOLD.values()]]
-    for name, subset, key, decimals in _LINES:
+    by_model = {(row["subset"], row["model"]): row for row in rows}
+    by_model[_TEST, "published"] = PUBLISHED
+    lines = [["", *_COLUMNS.values()]]
+    for name, subset, key, decimals in _ROWS:
         lines.append([name])
-        for model in _TOLD:
-            row = found.get((subset, model), {})
+        for model in _COLUMNS:
+            row = by_model.get((subset, model), {})
             value, ends = row.get(key), row.get(f"{key}_ci95")
             if isinstance(value, list):  # of percentiles
                 low, value, high = value
