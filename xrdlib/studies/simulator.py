@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from ..base import paths
 from ..base.patterns import normalise
-from ..base.records import Reflections
+from ..base.records import Crystals, Reflections
 from ..learning.experiment import MEASURED, folder, grid, load_set, load_structures, realism
 from ..simulation import crystal_statistics
 from ..simulation.diffraction import reflections
@@ -85,17 +85,22 @@ def simulate_like(
     return normalise(made).half().float().square().numpy()
 
 
+def published(config: SimpleNamespace, most: int) -> Crystals:
+    """At most so many published structures, one of each phase, whose space group is confirmed."""
+    crystals, table = load_amcsd(folder(config, "amcsd"))
+    confirmed = crystals.take(np.flatnonzero(table["agrees_space_group"]))
+    phases = structure_library.one_of_each(confirmed)
+    return phases.take(np.arange(len(phases))[:: -(-len(phases) // most)])
+
+
 def compare_crystals(config: SimpleNamespace, most: int = 600) -> dict:
     """Random crystals beside at most so many published ones of the same space groups.
 
-    One of each published phase is taken; see `crystal_statistics.compare`.
+    See `crystal_statistics.compare`.
     """
-    crystals, table = load_amcsd(folder(config, "amcsd"))
-    confirmed = crystals.take(np.flatnonzero(table["agrees_space_group"]))
-    published = structure_library.one_of_each(confirmed)
-    published = published.take(np.arange(len(published))[:: -(-len(published) // most)])
-    made = generate(shipped(), published.space_group, len(published), config.seed)
-    return crystal_statistics.compare(published, made, ("published", "random"))
+    known = published(config, most)
+    made = generate(shipped(), known.space_group, len(known), config.seed)
+    return crystal_statistics.compare(known, made, ("published", "random"))
 
 
 def costs(config: SimpleNamespace) -> list[dict]:
