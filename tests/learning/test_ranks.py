@@ -70,10 +70,8 @@ def launch(folder, out, task="noisy", at=()):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments, at = (port, folder, out, task), dict(at)
-    started = [
-        processes().Process(target=work, args=(r, *arguments, at.get(r, {}))) for r in (0, 1)
-    ]
+    shared, at = (port, folder, out, task), dict(at)
+    started = [processes().Process(target=work, args=(r, *shared, at.get(r, {}))) for r in (0, 1)]
     for process in started:
         process.start()
     for process in started:

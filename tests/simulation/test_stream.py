@@ -97,9 +97,9 @@ def test_sources_come_by_their_shares_and_crystals_by_their_weights(library):
     names, count = np.unique(stream.crystals(np.arange(n)).name, return_counts=True)
     expected = np.concatenate([weights * share for share in (1, 3)]) / weights.sum() / 4
     drawn = dict(zip(names, count, strict=True))
-    crystals = np.array([drawn.get(name, 0) for name in library.name])
-    assert crystals[expected == 0].sum() == 0
-    assert chisquare(crystals[expected > 0], n * expected[expected > 0]).pvalue > 1e-3
+    counts = np.array([drawn.get(name, 0) for name in library.name])
+    assert counts[expected == 0].sum() == 0
+    assert chisquare(counts[expected > 0], n * expected[expected > 0]).pvalue > 1e-3
     assert np.allclose(stream.class_probabilities, np.bincount(library.group - 1, expected, 99))
 
 
