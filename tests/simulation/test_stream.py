@@ -117,13 +117,11 @@ def test_each_chunk_has_the_generators_crystals_and_an_earlier_one_comes_back():
     source = RandomCrystalSource(RECIPES, seed=4, chunk=30, reuse=3)
     u = uniforms(60)
     first, second = (source.draw(u, np.full(60, n)) for n in (89, 90))
-    for crystals, start in ((first, 0), (second, 30)):
+    for made, start in ((first, 0), (second, 30)):
         known = generate_balanced(RECIPES, 30, seed=4, first=start)
-        assert set(crystals.name) <= set(known.name)
+        assert set(made.name) <= set(known.name)
         volume = dict(zip(known.name, np.linalg.det(known.lattice), strict=True))
-        assert np.allclose(
-            np.linalg.det(crystals.lattice), [volume[name] for name in crystals.name]
-        )
+        assert np.allclose(np.linalg.det(made.lattice), [volume[name] for name in made.name])
     again = source.draw(u, np.zeros(60, dtype=np.int64))
     assert (again.name == first.name).all() and np.array_equal(again.f2, first.f2)
     # Both chunks in one call, in the order asked.
