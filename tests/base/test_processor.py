@@ -52,9 +52,7 @@ def test_waiting_threads_sleep_unless_the_environment_says_otherwise(given):
     assert done.stdout.split() == [given or "PASSIVE", "False"]
 
 
-def test_the_precision_that_auto_chose_is_recorded_and_part_of_the_run(
-    native, tmp_path, monkeypatch
-):
+def test_the_precision_of_auto_is_part_of_the_run(native, tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
     first = run(tiny(), Stream(), steps=3, precision="auto", folder=tmp_path)
     assert first.precision == ("bfloat16" if native else "float32") and first.planned == 3

@@ -87,10 +87,8 @@ def test_text_names_groups_in_order_with_their_space_groups(run, files):
     code, out, _ = run("predict", files[0])
     answer = json.loads(run("predict", files[0], "--json")[1])[0]
     assert code == 0
-    positions = [
-        out.index(f"eg{row['group']:<3}  {row['symbol']} ") for row in answer["predictions"]
-    ]
-    assert positions == sorted(positions)
+    at = [out.index(f"eg{row['group']:<3}  {row['symbol']} ") for row in answer["predictions"]]
+    assert at == sorted(at)
     assert "CuKa is assumed" in out and "90 % set" in out
 
 

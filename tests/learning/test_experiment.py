@@ -81,7 +81,7 @@ def test_realism_is_the_default_changed_by_profile_and_call(cfg):
 
 
 @pytest.fixture(scope="module")
-def structures():
+def library():
     """Random crystals that pose as 20 minerals of three structures each."""
     made = reflections(generate_balanced(shipped(), 60, seed=3))
     made.name = np.array([f"mineral {i % 20}" for i in range(60)])
@@ -104,23 +104,23 @@ def test_stage_1_shows_random_crystals_alone(cfg):
     assert all(name.startswith("random") for name in stream.crystals(np.arange(50)).name)
 
 
-def test_stage_2_shows_minerals_and_a_share_of_random_crystals(cfg, structures):
-    records.save(structures, experiment.folder(cfg, "bank") / "train.npz")
+def test_stage_2_shows_minerals_and_a_share_of_random_crystals(cfg, library):
+    records.save(library, experiment.folder(cfg, "bank") / "train.npz")
     cfg.stage2.random_share, cfg.stage2.temper = 0.25, 0.0
     stream = experiment.stage2_stream(cfg, 16)
     assert stream.batch_size == 16 and stream.impurities is not None
     names = stream.crystals(np.arange(1600)).name
     share = np.char.startswith(names, "random").mean()
     assert abs(share - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1600)
-    weights = mineral_weights(structures.group, structures.name, 0.0)
-    by_hand = 0.75 * np.bincount(structures.group - 1, weights, 99) + 0.25 / 99
+    weights = mineral_weights(library.group, library.name, 0.0)
+    by_hand = 0.75 * np.bincount(library.group - 1, weights, 99) + 0.25 / 99
     assert np.allclose(stream.class_probabilities, by_hand)
 
 
-def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, structures, decorated):
-    more = structures.take(np.arange(25))
+def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, library, decorated):
+    more = library.take(np.arange(25))
     more.name = np.array([f"compound {i}" for i in range(25)])
-    for name, record in (("train", structures), ("compounds", more), ("prototypes", decorated)):
+    for name, record in (("train", library), ("compounds", more), ("prototypes", decorated)):
         records.save(record, experiment.folder(cfg, "bank") / f"{name}.npz")
     section = cfg.stage2
     section.random_share, section.prototype_share, section.compound_share = 0.2, 0.3, 0.4
@@ -131,7 +131,7 @@ def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, structures, decor
         observed = np.char.startswith(names, kind).mean()
         assert abs(observed - share) < 4 * np.sqrt(share * (1 - share) / 1200)
     by_hand = 0.1 * np.bincount(
-        structures.group - 1, mineral_weights(structures.group, structures.name, 0.5), 99
+        library.group - 1, mineral_weights(library.group, library.name, 0.5), 99
     )
     by_hand += 0.4 * np.bincount(more.group - 1, mineral_weights(more.group, more.name, 0.5), 99)
     by_hand += 0.2 / 99
@@ -151,15 +151,15 @@ def test_prototypes_of_the_stages_are_decorated_differently(cfg, decorated):
 
 
 @pytest.mark.parametrize("asked", ["prototype_share", "compound_share"])
-def test_a_source_that_was_not_written_is_named(cfg, structures, asked):
-    records.save(structures, experiment.folder(cfg, "bank") / "train.npz")
+def test_a_source_that_was_not_written_is_named(cfg, library, asked):
+    records.save(library, experiment.folder(cfg, "bank") / "train.npz")
     setattr(cfg.stage2, asked, 0.1)
     with pytest.raises(XrdlibError, match=r"s\.npz does not exist; run the stage"):
         experiment.stage2_stream(cfg, 8)
 
 
-def test_the_streams_of_the_stages_share_no_crystal(cfg, structures):
-    records.save(structures, experiment.folder(cfg, "bank") / "train.npz")
+def test_the_streams_of_the_stages_share_no_crystal(cfg, library):
+    records.save(library, experiment.folder(cfg, "bank") / "train.npz")
     cfg.stage2.random_share = 1.0
     seen = {
         "stage1": experiment.stage1_stream(cfg).crystals(np.arange(60)),

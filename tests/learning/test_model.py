@@ -68,9 +68,8 @@ def test_coordinate_channel_is_that_of_the_true_angle(stem):
 def test_the_physics_position_is_taken_at_token_centres():
     model = small(stem="patch", patch=25)
     angle = np.radians(5.0 + 0.1 * (25 * np.arange(model.tokens) + 12))
-    np.testing.assert_allclose(
-        model.token_sine_squared[:, 0], 100 * np.sin(angle / 2) ** 2, rtol=1e-6
-    )
+    expected = 100 * np.sin(angle / 2) ** 2
+    np.testing.assert_allclose(model.token_sine_squared[:, 0], expected, rtol=1e-6)
 
 
 def test_receptive_fields_of_the_convolutional_stem_are_centred_on_their_tokens():

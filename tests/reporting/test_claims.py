@@ -103,10 +103,7 @@ def test_a_decoder_counts_beside_the_training():
     ],
 )
 def test_both_steps_of_the_curriculum_count(pretrained, without_texture, verdict):
-    content = trained(
-        after_stage_1_mixed=pretrained,
-        after_stage_1_no_texture=without_texture,
-    )
+    content = trained(after_stage_1_mixed=pretrained, after_stage_1_no_texture=without_texture)
     assert judges.curriculum(content).verdict == verdict
 
 

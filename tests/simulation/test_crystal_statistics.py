@@ -24,11 +24,6 @@ NAMES, NUMBERS = samples.NAMES, samples.NUMBERS
 
 
 @pytest.fixture(scope="module")
-def textbook():
-    return samples.textbook()
-
-
-@pytest.fixture(scope="module")
 def random_crystals():
     return samples.random_crystals(1500, 8)
 

@@ -23,11 +23,6 @@ def aflow():
 
 
 @pytest.fixture(scope="module")
-def textbook():
-    return samples.textbook()
-
-
-@pytest.fixture(scope="module")
 def prototypes(textbook):
     return prepare(textbook)
 

@@ -10,13 +10,8 @@ from xrdlib.simulation.diffraction import lorentz_polarisation, squared_lengths
 
 
 @pytest.fixture(scope="module")
-def known():
-    return samples.known()
-
-
-@pytest.fixture(scope="module")
-def phase(known):
-    return specimen_effects.as_phase(known, torch.device("cpu"))
+def phase(computed):
+    return specimen_effects.as_phase(computed, torch.device("cpu"))
 
 
 def quiet(n, **changes):
@@ -39,8 +34,8 @@ def intensities(phase, draws, index):
     return specimen_effects.reflection_intensities(phase, reciprocal(phase), draws, 0, index, 1)
 
 
-def test_debye_waller_and_smooth_error(known, phase):
-    n, b = len(known), 1.3
+def test_debye_waller_and_smooth_error(computed, phase):
+    n, b = len(computed), 1.3
     index = torch.arange(n)
     _, plain = intensities(phase, quiet(n), index)
     draws = quiet(n, debye_waller=torch.full((n,), b))
@@ -54,8 +49,8 @@ def test_debye_waller_and_smooth_error(known, phase):
     torch.testing.assert_close(error, error.mean().expand_as(error), rtol=0, atol=2e-3)
 
 
-def test_line_error_is_the_lines_own_and_of_the_size_asked(known, phase):
-    n = len(known)
+def test_line_error_is_the_lines_own_and_of_the_size_asked(computed, phase):
+    n = len(computed)
     _, plain = intensities(phase, quiet(n), torch.arange(n))
     draws = quiet(n, line_error=torch.full((n,), 0.1))
     _, noisy = intensities(phase, draws, torch.arange(n))
@@ -113,8 +108,8 @@ def test_shifts():
     np.testing.assert_allclose(angle, expected, atol=2e-5)
 
 
-def test_two_texture_axes_are_mixed(known, phase):
-    n = len(known)
+def test_two_texture_axes_are_mixed(computed, phase):
+    n = len(computed)
     index, first = torch.arange(n), torch.full((n,), 0.6)
     second, share = torch.full((n,), 1.5), torch.linspace(0.1, 0.6, n)
     _, plain = intensities(phase, quiet(n), index)
@@ -128,8 +123,8 @@ def test_two_texture_axes_are_mixed(known, phase):
     assert not torch.allclose(both, one) and not torch.allclose(both, plain)
 
 
-def test_line_strain_is_the_mean_over_equivalent_axes(known, phase):
-    n = len(known)
+def test_line_strain_is_the_mean_over_equivalent_axes(computed, phase):
+    n = len(computed)
     axis = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 2], [1, 1, 1]]).repeat(n, 1)[:n]
     size = torch.full((n,), 0.002)
     size[::5] = 0
@@ -138,10 +133,10 @@ def test_line_strain_is_the_mean_over_equivalent_axes(known, phase):
     draws = quiet(n, line_strain=size, strain_axis=axis)
     strain = specimen_effects.anisotropic_strain(phase, metric, draws, d_star2).numpy()
     for i, group in enumerate(samples.point_groups()):
-        a, b = known.start[i : i + 2]
-        to_cartesian = np.linalg.inv(known.lattice[i]).T
+        a, b = computed.start[i : i + 2]
+        to_cartesian = np.linalg.inv(computed.lattice[i]).T
         axes = axis[i].numpy() @ group @ to_cartesian
-        normals = known.hkl[a:b] @ to_cartesian
+        normals = computed.hkl[a:b] @ to_cartesian
         cosine = normals @ axes.T
         cosine /= np.linalg.norm(normals, axis=1)[:, None] * np.linalg.norm(axes, axis=1)
         expected = size[i].item() * np.sqrt((cosine**4).mean(1))

@@ -132,9 +132,8 @@ def test_tokens_hold_what_their_names_say(here):
 
 def test_foreign_peaks_are_left_out(here):
     edges, width = absences.tokens(net())
-    without = absences.diagnostic_positions(
-        body_centred(), edges, width, PRIOR, exclude=[here.angle[0]]
-    )
+    excluded = {"exclude": [here.angle[0]]}
+    without = absences.diagnostic_positions(body_centred(), edges, width, PRIOR, **excluded)
     assert here.diagnostic[0] not in without.diagnostic
 
 

@@ -145,7 +145,7 @@ def test_the_figure_says_how_many(answers):
     }
     shown = texts(plot_information.information(content))
     assert "rruff-test: 60 measured patterns\nof 60 families" in shown
-    for text in ("60 held-out minerals", "lines above 1 %", "prior only", "shuffled"):
+    for text in ("60 held-out minerals", "reflections above 1 %", "prior only", "shuffled"):
         assert text in shown
     shown = texts(plot_information.information(content | {"ceiling": None}))
     assert "No measured patterns were at hand." in shown

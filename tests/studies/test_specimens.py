@@ -19,7 +19,7 @@ SCALING = 0.002
 
 
 @pytest.fixture(scope="module")
-def structures():
+def library():
     crystals = generate_balanced(shipped(), 99, 7)
     result = reflections(crystals.take(np.arange(60, 72)))
     result.name = np.array([f"mineral {i // 2}" for i in range(12)])
@@ -27,8 +27,8 @@ def structures():
 
 
 @pytest.fixture
-def cfg(structures, monkeypatch):
-    monkeypatch.setattr(experiment, "load_structures", lambda config, name: structures)
+def cfg(library, monkeypatch):
+    monkeypatch.setattr(experiment, "load_structures", lambda config, name: library)
     return load("tiny")
 
 
@@ -47,7 +47,7 @@ def drawn(crystal, scaling):
     return np.sum(shapes, axis=0)
 
 
-def test_one_simulated_pattern_a_family_with_lines_in_place(cfg, structures):
+def test_one_simulated_pattern_a_family_with_lines_in_place(cfg, library):
     result = specimens.simulated(cfg, GRID, 100)
     assert result.family.tolist() == [f"mineral {i}" for i in range(6)]
     assert len(specimens.simulated(cfg, GRID, 3)) == 3
@@ -58,12 +58,10 @@ def test_one_simulated_pattern_a_family_with_lines_in_place(cfg, structures):
     assert some.family.tolist() == ["mineral 4", "mineral 1"] and len(some.crystals) == 2
 
 
-def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, structures, monkeypatch):
-    patterns = np.stack([drawn(structures.take([i]), SCALING) for i in (0, 4, 8)]).astype(
-        np.float32
-    )
-    group = structures.group[[0, 4, 8]].copy()
-    group[1] = structures.group[4] % 99 + 1  # published as something else
+def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, library, monkeypatch):
+    patterns = np.stack([drawn(library.take([i]), SCALING) for i in (0, 4, 8)]).astype(np.float32)
+    group = library.group[[0, 4, 8]].copy()
+    group[1] = library.group[4] % 99 + 1  # published as something else
     measured = Measured(
         patterns, np.ones(3, np.int16), group, np.array(["a", "b", "c"]), np.array(["1", "2", "3"])
     )
@@ -72,7 +70,7 @@ def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, structu
     assert result.family.tolist() == ["a", "c"]
     assert result.crystals.name.tolist() == ["mineral 0", "mineral 4"]
     ratio = result.crystals.lattice / np.where(
-        structures.lattice[[0, 8]] == 0, 1, structures.lattice[[0, 8]]
+        library.lattice[[0, 8]] == 0, 1, library.lattice[[0, 8]]
     )
     assert ratio[:, 0, 0] - 1 == pytest.approx(SCALING, abs=5e-4)
     assert len(specimens.recognised(cfg, 1)) == 1

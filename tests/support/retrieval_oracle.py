@@ -30,11 +30,11 @@ def small_library(structures):
     )
 
 
-def simulated(structures, seed=1, **changes):
+def simulated(crystals, seed=1, **changes):
     """Measured-looking patterns, (n, 4251), with the cells as they are."""
     exact = {"strain": (1e-9, 2e-9), "zero_shift": 0.0, "displacement": 0.0, **changes}
     return measured_like(
-        structures, Realism.mild(**exact), seed, torch.arange(len(structures)), GRID
+        crystals, Realism.mild(**exact), seed, torch.arange(len(crystals)), GRID
     ).numpy()
 
 

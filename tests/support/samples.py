@@ -76,7 +76,7 @@ def textbook():
 
 
 @cache
-def known():
+def computed():
     """Their reflections up to 90 degrees of Cu K-alpha1."""
     return reflections(crystals())
 
@@ -88,7 +88,7 @@ def random_crystals(n, seed):
 
 
 @cache
-def random_bank(n, seed):
+def random_reflections(n, seed):
     """Their reflections."""
     return reflections(random_crystals(n, seed))
 

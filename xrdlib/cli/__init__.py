@@ -40,17 +40,9 @@ for _module in (predict, index, reference, runs, tables):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line; `arguments` are those of the process by default.
 
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code: 0, 2 for an invalid argument or file, or 130 after Ctrl-C.
+    The exit code is 0, 2 for an invalid argument or file, or 130 after Ctrl-C.
     """
     try:
         return commands.main(arguments, "xrdlib", standalone_mode=False) or 0

@@ -97,19 +97,10 @@ class Course:
 
 
 def repro(target: str = "dvc.yaml", times: Path | None = None) -> int:
-    """Run ``dvc repro`` and show how far it is.
+    """Run ``dvc repro`` and show how far it is; the exit code is DVC's.
 
-    Parameters
-    ----------
-    target : str
-        A stage or a file of stages, as DVC names it.
-    times : Path, optional
-        JSON file with the seconds that each stage took.
-
-    Returns
-    -------
-    int
-        The exit code of DVC.
+    `target` is a stage or a file of stages, as DVC names it; `times` a JSON file with the seconds
+    that each stage took.
     """
     seconds = _read(times)
     course = Course(*plan(target), seconds, time.monotonic())

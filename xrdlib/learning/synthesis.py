@@ -66,12 +66,12 @@ def write_structures(config: SimpleNamespace) -> dict[str, Reflections]:
     }
     libraries = {name: computed.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
     libraries["holdout"].name = table["type"].to_numpy(dtype=str)[chosen["holdout"]]
-    return {name: _save_bank(config, name, structures) for name, structures in libraries.items()}
+    return {name: _save_bank(config, name, library) for name, library in libraries.items()}
 
 
-def _save_bank(config, name, structures):
-    records.save(structures, folder(config, "bank") / f"{name}.npz")
-    return structures
+def _save_bank(config, name, library):
+    records.save(library, folder(config, "bank") / f"{name}.npz")
+    return library
 
 
 def write_compounds(config: SimpleNamespace) -> Reflections | None:
@@ -90,8 +90,8 @@ def write_compounds(config: SimpleNamespace) -> Reflections | None:
     alike = [
         (g, *z) in held_out for g, z in zip(metadata["group"], metadata["elements"], strict=True)
     ]
-    structures = reflections(compounds.take(~np.array(alike)))
-    return _save_bank(config, "compounds", structures)
+    library = reflections(compounds.take(~np.array(alike)))
+    return _save_bank(config, "compounds", library)
 
 
 def write_refinements(config: SimpleNamespace) -> Reflections | None:
@@ -104,8 +104,8 @@ def write_refinements(config: SimpleNamespace) -> Reflections | None:
     _, minerals = load_amcsd(folder(config, "amcsd"))
     names = set(minerals["mineral"]) - {""}
     crystals, table = build(bgmn_entries(datasets.path("bgmn"), names))
-    structures = reflections(crystals.take(np.flatnonzero(table["agrees"])))
-    return _save_bank(config, "refinements", structures)
+    library = reflections(crystals.take(np.flatnonzero(table["agrees"])))
+    return _save_bank(config, "refinements", library)
 
 
 def write_prototypes(config: SimpleNamespace) -> Prototypes | None:
@@ -125,9 +125,9 @@ def validation_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
     return {"random-crystals": uniform_set(config), **halves}
 
 
-def class_histogram(structures: Reflections, sets: dict[str, PatternSet]) -> dict[str, list[int]]:
+def class_histogram(library: Reflections, sets: dict[str, PatternSet]) -> dict[str, list[int]]:
     """Counts (99,) of the groups: space groups, training minerals, and the labels of sets."""
-    minerals = set(zip(structures.name, structures.group, strict=True))
+    minerals = set(zip(library.name, library.group, strict=True))
     labels = {
         "space groups": group_of_space_group()[1:] - 1,
         "training minerals": np.array([group for _, group in minerals]) - 1,
@@ -137,11 +137,7 @@ def class_histogram(structures: Reflections, sets: dict[str, PatternSet]) -> dic
 
 
 def examples(
-    config: SimpleNamespace,
-    patterns: PatternSet,
-    structures: Reflections,
-    n: int = 3,
-    every: int = 2,
+    config: SimpleNamespace, patterns: PatternSet, library: Reflections, n: int = 3, every: int = 2
 ) -> list[dict]:
     """Measured patterns and the simulated minerals that resemble them most.
 
@@ -152,20 +148,20 @@ def examples(
     points = grid(config)
     squared = patterns.x.astype(np.float32) ** 2
     shown = searchmatch.measured(squared, points)
-    similarity = searchmatch.similarities(shown, searchmatch.library(structures))
+    similarity = searchmatch.similarities(shown, searchmatch.library(library))
     nearest = similarity.argmax(axis=1)
     order = np.argsort(-similarity.max(axis=1))
-    right = order[patterns.label[order] == structures.group[nearest[order]] - 1]
+    right = order[patterns.label[order] == library.group[nearest[order]] - 1]
     _, first = np.unique(patterns.label[right], return_index=True)
     chosen = right[np.sort(first)[:n]]
     if not len(chosen):
         return []
     ranges = realism(config, cropped=0.0, coarse=0.0, spikes=0.0, impurity=0.0)
     settings = ranges, seed(config, "holdout"), torch.arange(len(chosen)), points
-    simulated = measured_like(structures.take(nearest[chosen]), *settings)
+    simulated = measured_like(library.take(nearest[chosen]), *settings)
     angles, pairs = points.two_theta[::every].round(3).tolist(), []
     for i, model in zip(chosen, simulated.numpy(), strict=True):
-        title = f"{structures.name[nearest[i]]}, {symbols()[patterns.label[i]]}"
+        title = f"{library.name[nearest[i]]}, {symbols()[patterns.label[i]]}"
         pair = {"measured": squared[i], "simulated": model / model.max()}
         pair = {k: (angles, v[::every].astype(float).round(4).tolist()) for k, v in pair.items()}
         pairs.append({"title": title, **pair})
@@ -187,13 +183,13 @@ def uniform_set(config: SimpleNamespace) -> PatternSet:
 
 def holdout_set(config: SimpleNamespace) -> PatternSet:
     """Measured-looking patterns of the minerals that were kept out of training."""
-    structures = load_structures(config, "holdout")
-    index = np.repeat(np.arange(len(structures)), config.synthesis.holdout_patterns)
+    library = load_structures(config, "holdout")
+    index = np.repeat(np.arange(len(library)), config.synthesis.holdout_patterns)
     settings, parts = (realism(config), seed(config, "holdout")), []
     for rows in torch.arange(len(index)).split(_SLICE):
-        pattern = measured_like(structures.take(index[rows.numpy()]), *settings, rows, grid(config))
+        pattern = measured_like(library.take(index[rows.numpy()]), *settings, rows, grid(config))
         parts.append(normalise(pattern).half())
-    family, label = structures.name[index], structures.group[index].astype(np.int64) - 1
+    family, label = library.name[index], library.group[index].astype(np.int64) - 1
     name = np.array([f"{f} {i}" for i, f in enumerate(family)])
     return PatternSet(torch.cat(parts).numpy(), label, family, name)
 
@@ -242,13 +238,13 @@ def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
     _, once = np.unique(number // config.synthesis.holdout_patterns, return_index=True)
     row = once[np.unique(np.linspace(0, len(once) - 1, min(limit, len(once))).astype(int))]
     index = torch.from_numpy(number[row])
-    structures = load_structures(config, "holdout").take(
+    library = load_structures(config, "holdout").take(
         number[row] // config.synthesis.holdout_patterns
     )
     settings = realism(config), seed(config, "holdout"), index
     counts, cells = (
-        measured_like(structures, *settings, GRID).numpy(),
-        specimen_cells(structures, *settings),
+        measured_like(library, *settings, GRID).numpy(),
+        specimen_cells(library, *settings),
     )
     return Cases(counts, cells, patterns.label[row], patterns.family[row], patterns.name[row], row)
 

@@ -194,13 +194,7 @@ def document(rows: pd.DataFrame) -> str:
 
 
 def section(rows: pd.DataFrame, name: str) -> object:
-    """One claim with its verdict, evidence and command as Markdown.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        As from `table`.
-    """
+    """One claim with its verdict, evidence and command as Markdown; rows as from `table`."""
     from IPython.display import Markdown  # of no use outside a notebook
 
     return Markdown(_text(rows.loc[name]))

@@ -36,12 +36,8 @@ _COLUMNS = {
 def headline(rows: list[dict]) -> str:
     """Nulls, the paper's best as published, search-match and ours side by side, in Markdown.
 
-    Bits are counted over the prior with one vote a family, as the predictor has been fitted.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As from `evaluate.table`.
+    Rows as from `evaluate.table`. Bits are counted over the prior with one vote a family, as the
+    predictor has been fitted.
     """
     by_model = {(row["subset"], row["model"]): row for row in rows}
     by_model[_TEST, "published"] = PUBLISHED

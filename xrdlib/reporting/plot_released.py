@@ -22,12 +22,7 @@ from ..prediction.style import (
 def coverage(rows: list[dict], answered: dict[str, list]) -> Figure:
     """Promised against met coverage, size of the sets, and accuracy of what is answered.
 
-    Parameters
-    ----------
-    rows : list of dict
-        As from `appraisal.coverage_of_parts`.
-    answered : dict of list
-        As from `appraisal.answered`.
+    From `appraisal.coverage_of_parts` and `appraisal.answered`.
     """
     need(rows, "at least one coverage")
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(PAGE, 3.0))
@@ -57,13 +52,7 @@ def coverage(rows: list[dict], answered: dict[str, list]) -> Figure:
 
 @styled
 def mistakes(rows: list[dict]) -> Figure:
-    """Patterns of confident mistakes, a panel each, with true and predicted group.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As from `mistakes.mistakes`.
-    """
+    """Patterns of confident `mistakes.mistakes`, a panel each, with true and predicted group."""
     need(rows, "at least one mistake")
     columns = 2 if len(rows) > 1 else 1
     lines = -(-len(rows) // columns)

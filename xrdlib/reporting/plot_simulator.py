@@ -32,13 +32,7 @@ _WORK = {
 
 @styled
 def simulator(comparison: dict) -> Figure:
-    """Distribution of each feature over measured and simulated patterns.
-
-    Parameters
-    ----------
-    comparison : dict
-        As from `simulator.compare`, with features.
-    """
+    """Distribution of each feature over measured and simulated patterns: `simulator.compare`."""
     need(comparison["features"], "the features of a comparison")
     fig, axes = plt.subplots(3, 4, figsize=(PAGE, 4.8), sharey=True)
     for ax, (name, title) in zip(axes.flat, PANELS.items(), strict=True):
@@ -67,13 +61,7 @@ def simulator(comparison: dict) -> Figure:
 
 @styled
 def simulator_cost(rows: list[dict]) -> Figure:
-    """Milliseconds of one core by size of the structure.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As from `simulator.costs`.
-    """
+    """Milliseconds of one core by size of the structure: `simulator.costs`."""
     need(rows, "rows of costs")
     fig, axes = plt.subplots(1, 3, figsize=(PAGE, 2.5), sharey=True)
     for ax, (by, title) in zip(axes, _SIZES.items(), strict=True):
@@ -101,18 +89,10 @@ _COARSE = (1, 3, 10, 30, 100, 300, 1000, 3000)
 
 @styled
 def crystal_statistics(comparison: dict) -> Figure:
-    """Distributions of two sets of crystals.
+    """Distributions of two sets of crystals, as from `crystal_statistics.compare`.
 
-    Parameters
-    ----------
-    comparison : dict
-        As from `crystal_statistics.compare`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel a quantity, with the distance D between the two distributions; the commonest pairs
-        of elements; the most frequent elements. Filled: the first set; lines: the second.
+    A panel a quantity, with the distance D between the two distributions; the commonest pairs of
+    elements; the most frequent elements. Filled: the first set; lines: the second.
     """
     quantities = {k: v for k, v in comparison["quantities"].items() if v is not None}
     need(quantities, "a comparison of sets of crystals")

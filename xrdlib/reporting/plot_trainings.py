@@ -187,13 +187,7 @@ def space_group_control(content: dict) -> Figure:
 
 @styled
 def curriculum_study(content: dict) -> Figure:
-    """What texture in stage 2, prior and temperature do, mean over seeds.
-
-    Parameters
-    ----------
-    content : dict
-        Result `ablations`: "decoded" by subset.
-    """
+    """Effects of texture in stage 2, prior and temperature, mean over seeds: result `ablations`."""
     need(content["decoded"], "a table of decodings")
     subset, rows = next(iter(content["decoded"].items()))
     variants, ways = (list(dict.fromkeys(r[k] for r in rows)) for k in ("variant", "decoding"))

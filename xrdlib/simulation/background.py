@@ -88,10 +88,10 @@ def _moments(mean, folded, shares, skewness):
 
     `mean` (B, n_points) is in standard deviations of a point of the scan.
     """
-    place = (mean * _STEPS).sub_(_LOW * _STEPS).clamp_(0, _SIZE - 1).to(torch.int32)
-    place = place.add_(folded.to(torch.int32) * _SIZE).flatten()
+    row = (mean * _STEPS).sub_(_LOW * _STEPS).clamp_(0, _SIZE - 1).to(torch.int32)
+    row = row.add_(folded.to(torch.int32) * _SIZE).flatten()
     tables = _tables(shares**0.5, skewness, mean.device)
-    return [table.index_select(0, place).view_as(mean) for table in tables]
+    return [table.index_select(0, row).view_as(mean) for table in tables]
 
 
 def _binning(grid):

@@ -134,8 +134,8 @@ def draw_elements(
 
 @cache
 def _tensors(device):
-    found = table()
-    columns = (torch.from_numpy(found[name]) for name in ("weight", "pairs", "abundance"))
+    elements = table()
+    columns = (torch.from_numpy(elements[name]) for name in ("weight", "pairs", "abundance"))
     return (*(column.to(device) for column in columns), fitted()["abundance_spread"])
 
 

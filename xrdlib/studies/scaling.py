@@ -34,12 +34,7 @@ _WAIT = 20.0  # seconds between looks at what another process trains
 
 
 def trainings(config: SimpleNamespace) -> list[study.Training]:
-    """All trainings of the study: those that choose the learning rates, then seed by seed.
-
-    Returns
-    -------
-    list of study.Training
-    """
+    """All trainings of the study: those that choose the learning rates, then seed by seed."""
     section, every = config.studies.scaling, []
     for name in vars(section.networks):
         every += trials(config, name)
@@ -68,10 +63,7 @@ def trainings(config: SimpleNamespace) -> list[study.Training]:
 def trials(config: SimpleNamespace, name: str) -> list[study.Training]:
     """Short trainings of a network, one for each learning rate; none if there is no choice.
 
-    Returns
-    -------
-    list of study.Training
-        Of a seed that no other training has.
+    Their seed is that of no other training.
     """
     section, (one, options) = config.studies.scaling, _network(config, name)
     if len(section.rates) == 1:
@@ -109,16 +101,8 @@ def space_group_stream(config: SimpleNamespace, batch: int) -> ReflectionStream:
 def test_set(config: SimpleNamespace, each: int | None = None, name: str = "uniform") -> PatternSet:
     """Balanced patterns that no training contains.
 
-    Parameters
-    ----------
-    each : int, optional
-        Patterns of a group; as the profile says by default.
-    name : str
-        Of the seed, see `experiment.SEEDS`.
-
-    Returns
-    -------
-    PatternSet
+    `each` is the number of patterns of a group, by default the profile's; `name` is that of the
+    seed, see `experiment.SEEDS`.
     """
     peaks = Peaks(**vars(config.studies.scaling.peaks))
     x, label = balanced(
@@ -131,21 +115,11 @@ def test_set(config: SimpleNamespace, each: int | None = None, name: str = "unif
 def scores(
     model: nn.Module, patterns: PatternSet, space_groups: PatternSet | None = None
 ) -> dict[str, float]:
-    """Accuracy of a model's class head.
+    """Accuracy of a model's class head, of 99 outputs or 230.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        With 99 outputs, or 230.
-    space_groups : PatternSet, optional
-        Labelled with space groups, for a model of those.
-
-    Returns
-    -------
-    dict of float
-        top1, top3, top5 (percent), nll (nats); for a model of space groups these are collapsed,
-        with names that begin "uniform_" after weighing the groups equally, and with "own_" on
-        `space_groups`.
+    Gives top1, top3, top5 (percent), nll (nats); for a model of space groups these are collapsed,
+    with names that begin "uniform_" after weighing the groups equally, and with "own_" on
+    `space_groups`, patterns labelled with those.
     """
     logp = stages.predict(model, patterns)["aux"]
     if logp.shape[1] != N_SPACE_GROUPS:
@@ -222,19 +196,9 @@ def _scorer(config, training):
 
 
 def learning_rate(config: SimpleNamespace, name: str, look: bool = False) -> float | None:
-    """The rate whose trial has the lowest NLL on patterns that are no test patterns.
+    """The rate whose trial of network `name` has the lowest NLL on patterns that are no test ones.
 
-    Parameters
-    ----------
-    name : str
-        Of a network.
-    look : bool
-        Train nothing.
-
-    Returns
-    -------
-    float or None
-        None if one only looks and a trial is not finished.
+    With `look` nothing is trained, and it is None where a trial is not finished.
     """
     cost = {}
     for trial in trials(config, name):

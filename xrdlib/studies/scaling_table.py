@@ -55,10 +55,7 @@ def rows(config: SimpleNamespace, names: Collection[str] | None = None) -> list[
 def targets(config: SimpleNamespace) -> list[dict]:
     """Space groups against extinction groups as the target, at equal patterns of one network.
 
-    Returns
-    -------
-    list of dict
-        Rows as from `rows`, of `CONVOLUTION` trained on 99 groups and on 230 space groups.
+    Rows as from `rows`, of `CONVOLUTION` trained on 99 groups and on 230 space groups.
     """
     section = config.studies.scaling
     if not section.space_groups:
