@@ -46,10 +46,12 @@ def test_temperature_prior_and_pattern_are_chosen():
 
 def test_a_displayed_explorer_sends_its_box_and_the_standing_picture(monkeypatch):
     sent = []
-    monkeypatch.setattr("IPython.display.display", lambda *things: sent.extend(things))
+    monkeypatch.setattr("IPython.display.display", lambda *things, raw=False: sent.extend(things))
     explorer = interactive.texture()
     explorer._ipython_display_()
-    assert sent[0] is explorer.box and "xrdlib-static" in sent[1].data
+    view = sent[0]["application/vnd.jupyter.widget-view+json"]
+    assert view["model_id"] == explorer.box.model_id and "text/plain" not in sent[0]
+    assert "xrdlib-static" in sent[1].data
 
 
 def test_lessons_name_what_is_absent():

@@ -112,3 +112,11 @@ def test_impossible_data_are_refused():
     pair = {"measured": (np.arange(3), np.ones(3)), "simulated": (np.arange(3), np.arange(4))}
     with pytest.raises(XrdlibError, match="quartz: the simulated pattern"):
         plot_symmetry.example_patterns([{"title": "quartz", **pair}])
+
+
+def test_a_model_has_one_colour_and_no_two_share_it():
+    names = ["released", "released network", "physics transformer", "resnet", "plain transformer"]
+    names += ["search-match", "stage 1 alone", "published champion"]
+    assert len({style.model_colour(name) for name in names}) == len(names)
+    assert style.model_colour("laptop network") == style.model_colour("physics transformer")
+    assert style.model_colour("released, network alone") == style.model_colour("released network")

@@ -179,6 +179,8 @@ def test_the_study_runs_and_is_drawn():
     shown = attention.examples(model, subjects, PRIOR)
     assert [np.mean(shown[0]["rollout"])] == pytest.approx([1], abs=0.01)
     assert gallery.STUDIES["attention"] == ("attention", plot_attention.attention)
+    maps = plot_attention.attention_maps({"examples": shown})
+    assert "rollout" in texts(maps)
     figure = plot_attention.attention({"examples": shown, "tests": [test]})
     shown = texts(figure)
     assert "made up" in shown and f"{test['n_absences']} absences, 4 patterns" in shown

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 from ..base.errors import XrdlibError
 from ..symmetry.groups import SYSTEMS
 
-# Okabe and Ito's palette, told apart with any colour vision.
+# Okabe and Ito's palette, told apart with any colour vision, and a wine red of Tol's.
 COLOURS = {
     "blue": "#0072B2",
     "vermillion": "#D55E00",
@@ -24,11 +24,27 @@ COLOURS = {
     "orange": "#E69F00",
     "sky": "#56B4E9",
     "yellow": "#F0E442",
+    "wine": "#882255",
     "grey": "#7F7F7F",
     "black": "#000000",
 }
 
 CYCLE = [COLOURS[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")]
+
+# A model has one colour in all figures; the longest beginning of its name counts.
+_MODELS = {
+    "released": "blue",
+    "released network": "sky",
+    "released, network alone": "sky",
+    "physics transformer": "vermillion",
+    "this run": "vermillion",
+    "stage 2": "vermillion",
+    "stage 1": "wine",
+    "resnet": "green",
+    "plain transformer": "purple",
+    "search-match": "orange",
+    "published": "black",
+}
 
 _OF_SYSTEMS = "grey purple orange blue green sky vermillion".split()
 SYSTEM_COLOURS = {k: COLOURS[name] for k, name in zip(SYSTEMS, _OF_SYSTEMS, strict=True)}
@@ -156,6 +172,20 @@ def whiskers(rows: Sequence[dict], key: str) -> np.ndarray:
     """Lengths of error bars, (2, n), of a score of n rows as `metrics.evaluate` gives them."""
     ends = "bits_ci95" if key == "bits_over_prior" else f"{key}_ci95"
     return spans([row[key] for row in rows], [row.get(ends) for row in rows])
+
+
+def model_colour(name: str) -> str:
+    """Colour of a model, the same in every figure.
+
+    Examples
+    --------
+    >>> model_colour("resnet") == COLOURS["green"]
+    True
+    """
+    # "laptop network", "laptop fusion": what the profile has trained.
+    own = re.fullmatch(r"(?!released)\w+ (network|fusion)(,.*)?", name)
+    known = [start for start in _MODELS if name.startswith(start)]
+    return COLOURS["vermillion" if own else _MODELS[max(known, key=len)] if known else "blue"]
 
 
 def beside(k: int, n: int, width: float = 0.8) -> float:

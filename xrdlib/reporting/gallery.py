@@ -160,6 +160,7 @@ STUDIES = {
     "classical": ("classical", plot_information.classical),
     "information": ("information", plot_information.information),
     "attention": ("attention", plot_attention.attention),
+    "attention_maps": ("attention", plot_attention.attention_maps),
     "dag_study": ("dag_study", plot_errors.dag_study),
     "positional_probe": ("positional_probe", plot_trainings.positional_probe),
     "scaling": ("scaling", plot_trainings.scaling),

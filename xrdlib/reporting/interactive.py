@@ -59,7 +59,10 @@ class Explorer:
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        display(self.box, HTML(self._static))
+        # Without the words that stand for a widget in plain text: the picture says more.
+        view = self.box._repr_mimebundle_()
+        display({kind: view[kind] for kind in view if kind != "text/plain"}, raw=True)
+        display(HTML(self._static))
 
 
 def texture(r: float = 0.8) -> Explorer:
@@ -118,7 +121,7 @@ def calibration(
         curve = calibrate.temperature_curve(logp, labels, w, ratio, _TEMPERATURES)
         shown = {**curve, "limit": curve["limit"]["nll"]}
         here = (T, nll(scores, labels))
-        return plot_lessons.weighed(ranking, shown, here, f"{names[pattern]}, T = {T:.2g}")
+        return plot_lessons.weighed(ranking, shown, here, f"{names[pattern]}, T = {T:.3g}")
 
     return Explorer(
         draw,

@@ -4,13 +4,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..prediction.style import COLOURS, COLUMN, PAGE, beside, legend, need, spans, styled
+from ..prediction.style import (
+    COLOURS,
+    COLUMN,
+    PAGE,
+    beside,
+    legend,
+    model_colour,
+    need,
+    spans,
+    styled,
+    tint,
+)
 
-# What errors are compared with: colour, marker, what it is called in full.
+# What errors are compared with: shade of grey (1 is black), marker, what it is called in full.
 _NULLS = {
-    "shuffled": ("orange", "s", "shuffled over all patterns"),
-    "shuffled within system": ("green", "^", "shuffled within the crystal system"),
-    "constant": ("grey", "D", "constant"),
+    "shuffled": (0.75, "s", "shuffled over all patterns"),
+    "shuffled within system": (0.5, "^", "shuffled within the crystal system"),
+    "constant": (0.25, "D", "constant"),
 }
 
 _PANELS = {
@@ -25,7 +36,8 @@ def dag_errors(analysis: dict) -> Figure:
     """Distance and direction of errors on the graph, beside nulls: `graph_errors.analyse`."""
     need(analysis["nulls"], "an analysis of at least one error")
     sets = {"model": analysis["observed"], **analysis["nulls"]}
-    colours = {"model": "blue", **{name: colour for name, (colour, *_) in _NULLS.items()}}
+    nulls = {name: tint(COLOURS["black"], shade) for name, (shade, *_) in _NULLS.items()}
+    colours = {"model": model_colour("physics transformer"), **nulls}
     fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.9), width_ratios=(1.45, 1))
     for ax, key in zip(axes, ("distance", "direction"), strict=True):
         names = list(analysis["observed"][key])
@@ -34,7 +46,7 @@ def dag_errors(analysis: dict) -> Figure:
             ends = [sets[name].get("ci95", {}).get(x) for x in names]
             shown = key == "direction" and all(ends)
             ax.bar(np.arange(len(names)) + beside(i, 4), values, width=0.19, label=name,
-                   color=COLOURS[colour], yerr=spans(values, ends) if shown else None,
+                   color=colour, yerr=spans(values, ends) if shown else None,
                    error_kw={"lw": 0.8})  # fmt: skip
         ax.set_xticks(range(len(names)), names)
         ax.set_ylabel("errors (%)")
@@ -42,7 +54,7 @@ def dag_errors(analysis: dict) -> Figure:
     axes[1].set_xlabel("predicted group, seen from the true one")
     axes[0].legend(loc="upper right")
     of = f"{analysis['n_errors']} errors on {analysis['n']} patterns"
-    fig.suptitle(f"{of}; bars: 95 % of permutations", fontsize=8)
+    fig.suptitle(f"{of}; bars on the right: 95 % of permutations", fontsize=8)
     return fig
 
 
@@ -80,14 +92,19 @@ def dag_study(content: dict) -> Figure:
     at = np.arange(len(rows))[::-1]
     for ax, (key, label) in zip(axes, _PANELS.items(), strict=True):
         observed = [{**row["observed"], "ci95": row["ci95"]} for row in rows]
-        _points(ax, observed, key, at + 0.1, "blue", "o", "model")
-        for i, (null, look) in enumerate(_NULLS.items()):
-            _points(ax, [row["nulls"][null] for row in rows], key, at - 0.15 - 0.15 * i, *look)
+        for y, row, one in zip(at, rows, observed, strict=True):
+            _points(ax, [one], key, [y + 0.22], model_colour(row["model"]), "o")
+        for i, (null, (shade, marker, name)) in enumerate(_NULLS.items()):
+            look = tint(COLOURS["black"], shade), marker, name
+            _points(ax, [row["nulls"][null] for row in rows], key, at + 0.04 - 0.15 * i, *look)
         ax.set_xlabel(label)
         ax.grid(axis="x", lw=0.3)
+        for y in at[1::2]:  # a row's marks belong together
+            ax.axhspan(y - 0.5, y + 0.5, color=COLOURS["grey"], alpha=0.1, lw=0)
+    axes[0].plot([], [], "o", color=COLOURS["black"], ms=3.5, label="model, in its own colour")
     names = [f"{row['model']}\n{row['subset']}, {row['n_errors']} of {row['n']}" for row in rows]
     axes[0].set_yticks(at, names)
-    axes[0].set_ylim(-0.7, len(rows) - 0.6)
+    axes[0].set_ylim(-0.5, len(rows) - 0.5)
     legend(fig, axes[:1], "lower center", ncols=4)
     fig.suptitle(
         "Errors on the graph of maximal t-subgroups; under each name: subset, errors of patterns\n"
@@ -97,8 +114,8 @@ def dag_study(content: dict) -> Figure:
     return fig
 
 
-def _points(ax, rows, key, at, colour, marker, label):
+def _points(ax, rows, key, at, colour, marker, label=None):
     values = [np.nan if row["value"][key] is None else row["value"][key] for row in rows]
     error = spans(values, [row.get("ci95", {}).get(key) for row in rows])
-    style = {"color": COLOURS[colour], "marker": marker, "ls": "none", "ms": 3.5, "label": label}
+    style = {"color": colour, "marker": marker, "ls": "none", "ms": 3.5, "label": label}
     ax.errorbar(values, at, xerr=error, elinewidth=0.9, **style)

@@ -136,11 +136,11 @@ def classical(content: dict) -> Figure:
     height = 0.6 + sum(0.75 + 0.19 * len(part) for part in parts)
     fig, axes = plt.subplots(
         *(len(parts), len(KEYS)),
-        **{"figsize": (PAGE + 0.6, height), "sharey": "row", "squeeze": False},
+        **{"figsize": (PAGE, height), "sharey": "row", "squeeze": False},
         height_ratios=[len(part) + 3 for part in parts],
     )
     for line, part in zip(axes, parts, strict=True):
-        bars(line, part, [_KINDS[_kind(row["model"])] for row in part], fontsize=6.5)
+        bars(line, part, [COLOURS[_KINDS[_kind(row["model"])]] for row in part], fontsize=6.5)
         of = f"{part[0]['n']} patterns of {part[0]['n_families']} families"
         line[0].set_title(f"{part[0]['subset']}: n = {of}", loc="left")
     shown = {_kind(row["model"]) for row in content["rows"]}

@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 
 from ..prediction.style import (
     COLOURS,
-    CYCLE,
     PAGE,
     beside,
     legend,
+    model_colour,
     need,
     note,
     spans,
@@ -43,8 +43,8 @@ def gap(content: dict) -> Figure:
     fig, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 4.0), width_ratios=(1.25, 1))
     for i, (title, own) in enumerate(networks.items()):
         shift = beside(i, len(networks), 0.22 * len(networks))
-        _ladder(left, own, title, CYCLE[i], shift)
-        _costs(right, own["nuisances"], CYCLE[i], 1.4 * shift)
+        _ladder(left, own, title, model_colour(title), shift)
+        _costs(right, own["nuisances"], model_colour(title), 1.4 * shift)
     first = next(iter(networks.values()))
     for row, style in ((PRIOR_ROW, "--"), (SHUFFLED_ROW, ":")):
         left.axhline(first["rows"][row]["top1"], color=_BLACK, lw=0.8, ls=style, label=row)
@@ -124,14 +124,14 @@ def _hits(ax, published):
     """Hits by severity of the fit, beside the constant, and in bins of Rwp."""
     rows = published["severity"]
     at = [100 * row["rwp"] for row in rows]
-    for key, label, colour in (("top5", "top-5", CYCLE[0]), ("top1", "top-1", CYCLE[1])):
+    for key, label, colour in (("top5", "top-5", COLOURS["grey"]), ("top1", "top-1", _BLACK)):
         bins = [(100 * row["rwp"], row[key]) for row in published["bins"]]
         ax.plot(*zip(*bins, strict=True), "o", color=colour, alpha=0.4, markersize=3)
         ax.errorbar(at, [row[key] for row in rows], whiskers(rows, key), fmt="s", color=colour)
         constant = [row[f"constant_{key}"] for row in rows]
-        ax.plot(at, constant, "_", color=_BLACK, markersize=12)
+        ax.plot(at, constant, "_", color=COLOURS["vermillion"], markersize=12)
         ax.plot([], [], "s", color=colour, label=label)
-    ax.plot([], [], "_", color=_BLACK, markersize=10, label="constant")
+    ax.plot([], [], "_", color=COLOURS["vermillion"], markersize=10, label="constant")
     ax.plot([], [], "o", color=COLOURS["grey"], alpha=0.5, markersize=3, label="bins of Rwp")
     ax.set_title(f"hits of the published\nmodel, {NAME}", loc="left")
     ax.set(xlabel="Rwp of the fit (%)", ylabel="hits (%)", ylim=(0, 80))
@@ -146,7 +146,7 @@ def _associations(ax, measured):
         y = np.arange(len(tests)) + 0.24 * (i - 0.5)
         error = whiskers(list(tests.values()), "rho")
         rho = [test["rho"] for test in tests.values()]
-        ax.errorbar(rho, y, xerr=error, fmt="o", color=CYCLE[2 + i], label=title)
+        ax.errorbar(rho, y, xerr=error, fmt="o", color=model_colour(title), label=title)
         ax.set_yticks(range(len(tests)), tests)
     ax.axvline(0, color=_BLACK, lw=0.8)
     ax.axhline(len(QUALITY) - 0.5, color=COLOURS["grey"], lw=0.5)
@@ -157,11 +157,11 @@ def _associations(ax, measured):
 
 def _explained(ax, measured):
     """Shares of the variance of difficulty explained, with their nulls."""
-    for i, own in enumerate(measured["predictors"].values()):
+    for i, (title, own) in enumerate(measured["predictors"].items()):
         shares = own["explained"]
         y = np.arange(len(shares)) + 0.36 * (i - 0.5)
         value, null = ([100 * share[k] for share in shares.values()] for k in ("share", "null95"))
-        ax.barh(y, value, height=0.34, color=CYCLE[2 + i])
+        ax.barh(y, value, height=0.34, color=model_colour(title))
         ax.plot(null, y, "|", color=_BLACK, markersize=7)
         ax.set_yticks(range(len(shares)), shares)
     ax.plot([], [], "|", color=_BLACK, label="95 % of permutations below")
@@ -191,20 +191,22 @@ def calibration_study(content: dict, prior: dict | None = None) -> Figure:
     fig, axes = plt.subplots(2, 3, figsize=(PAGE, 4.8))
     first, own = next(iter(models.items()))
     for ax, key in zip(axes[0], ("nll", "ece", "top1"), strict=True):
-        for (title, ways), colour in zip(models.items(), CYCLE, strict=False):
-            _curve(ax, ways[RATIO], key, colour, title)
+        for title, ways in models.items():
+            _curve(ax, ways[RATIO], key, model_colour(title), title)
         if prior:
             ax.axhline(prior[key], color=_BLACK, lw=0.8, ls="--", label="prior only")
         ax.set_ylabel(LABELS[key])
     axes[0, 0].set_title("prior as a ratio", loc="left")
     ways, points, published = axes[1]
     for (way, one), style in zip(own.items(), ("-", "--", ":"), strict=True):
-        _curve(ways, one, "nll", CYCLE[0], way, style)
+        _curve(ways, one, "nll", model_colour(first), way, style)
     ways.set_ylabel(LABELS["nll"])
     ways.set_title(first, loc="left")
     ways.set_ylim(top=1.2 * ways.get_ylim()[1])
     ways.legend(loc="upper left")
-    confidence(points, own[RATIO]["reliability"])
+    tables = own[RATIO]["reliability"]
+    shades = dict(zip(tables, (COLOURS["grey"], model_colour(first)), strict=True))
+    confidence(points, tables, colours=shades)
     points.set_title(first, loc="left")
     points.legend(loc="upper left")
     _published(published, content["published"])
@@ -242,7 +244,7 @@ def _published(ax, published):
         ax.text(0.5, 0.5, "not at hand", ha="center", transform=ax.transAxes)
         return
     last = _LIMIT * published["T"][-1]
-    for (way, own), colour in zip(published["ways"].items(), CYCLE[1:], strict=False):
+    for (way, own), colour in zip(published["ways"].items(), (_BLACK, "#7F7F7F"), strict=False):
         ax.plot(published["T"], own["nll"], color=colour, label=way)
         ax.plot(last, own["limit"], "s", color=colour, markersize=3, clip_on=False)
     for (name, value), style in zip(published["nulls"].items(), ("--", ":"), strict=True):

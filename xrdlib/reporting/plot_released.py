@@ -131,7 +131,8 @@ def _example(ax, example):
     ):
         ax.vlines(example[key], y, y + 0.05, color=COLOURS[colour], lw=0.8, label=label)
     edges = ", ".join(f"{x:.3f}" for x in example["cell"][:3])
-    ax.set_title(f"{example['name'].rstrip(' 0123456789')}: {edges} Å")
+    ax.set_title(f"{example['name'].rstrip(' 0123456789')}: {edges} Å", loc="left")
     ax.set(xlabel="2θ (degrees), Cu Kα", yticks=[], ylabel="intensity")
     ax.set_xlim(example["two_theta"][0], example["two_theta"][-1])
-    ax.legend(loc="upper right")
+    ax.set_ylim(-0.2, 1.25)
+    ax.legend(loc="upper right", ncols=2)

@@ -13,11 +13,11 @@ from ..learning.metrics import RATES
 from ..prediction.style import (
     COLOURS,
     COLUMN,
-    CYCLE,
     MARKERS,
     PAGE,
     beside,
     legend,
+    model_colour,
     need,
     styled,
     whiskers,
@@ -35,6 +35,8 @@ LABELS = {
     "ece": "ECE (%)",
     "loss": "training loss, all heads",
 }
+
+_Z = 1.96  # standard deviations within which 95 % of a normal distribution lie
 
 KEYS = ("top1", "top5", "bits_over_prior")
 
@@ -55,7 +57,8 @@ def curriculum(stages: list[dict], prior: dict | None = None) -> Figure:
     need(stages, "a row with numbers for each stage")
     fig, axes = plt.subplots(1, len(KEYS), figsize=(PAGE, 2.5))
     x = np.arange(len(stages))
-    for ax, key, colour in zip(axes, KEYS, CYCLE, strict=False):
+    colour = model_colour("stage 2")
+    for ax, key in zip(axes, KEYS, strict=True):
         values = [row[key] for row in stages]
         ax.errorbar(x, values, whiskers(stages, key), fmt="o-", color=colour, capsize=3)
         if prior is not None:
@@ -82,11 +85,12 @@ def decoders(curve: dict[str, list], chosen: float | None = None) -> Figure:
     """
     need(curve["a"], "at least one weight")
     fig, axes = plt.subplots(2, 1, figsize=(COLUMN, 3.9), sharex=True)
-    for key, colour, marker in zip(("top1", "top5"), CYCLE, MARKERS, strict=False):
-        label = LABELS[key].removesuffix(" (%)")
-        axes[0].plot(curve["a"], curve[key], marker=marker, color=colour, label=label)
+    colour = model_colour("stage 2")
+    for key, style, marker in zip(("top1", "top5"), ("-", "--"), MARKERS, strict=False):
+        look = {"ls": style, "marker": marker, "color": colour}
+        axes[0].plot(curve["a"], curve[key], label=LABELS[key].removesuffix(" (%)"), **look)
     axes[0].set_ylabel("accuracy (%)")
-    axes[1].plot(curve["a"], curve["nll"], marker="D", color=COLOURS["green"])
+    axes[1].plot(curve["a"], curve["nll"], marker="D", color=colour)
     axes[1].set(ylabel=LABELS["nll"], xlabel="weight a of the rule head")
     axes[1].set_xticks([0, 0.5, 1], ["0\nauxiliary", "0.5\nfused", "1\nrule"])
     for ax in axes if chosen is not None else ():
@@ -109,7 +113,8 @@ def scores(rows: list[dict]) -> Figure:
     rows = [row for row in rows if row.get(KEYS[0]) is not None]
     need(rows, "rows with numbers")
     fig, axes = plt.subplots(1, len(KEYS), figsize=(PAGE, 0.9 + 0.28 * len(rows)), sharey=True)
-    bars(axes, rows, ["grey" if row["model"] in NULLS else "blue" for row in rows])
+    names = [row["model"] for row in rows]
+    bars(axes, rows, [COLOURS["grey"] if name in NULLS else model_colour(name) for name in names])
     fig.suptitle(_subset(rows), fontsize=8)
     return fig
 
@@ -118,7 +123,7 @@ def bars(axes: Sequence[Axes], rows: list[dict], colours: list[str], **labels: o
     """Scores of rows of `metrics.evaluate` as bars with intervals, an axes a score of `KEYS`."""
     y = np.arange(len(rows))[::-1]
     for ax, key in zip(axes, KEYS, strict=True):
-        ax.barh(y, [row[key] for row in rows], height=0.68, color=[COLOURS[c] for c in colours],
+        ax.barh(y, [row[key] for row in rows], height=0.68, color=colours,
                 xerr=whiskers(rows, key), error_kw={"lw": 0.9, "capsize": 2})  # fmt: skip
         ax.axvline(0, color="black", lw=0.7)
         ax.set_xlabel(LABELS[key])
@@ -141,10 +146,10 @@ def learning_curves(runs: Sequence[tuple[str, str, list[dict]]]) -> Figure:
     need(runs, "one run or more")
     sets = list(dict.fromkeys(subset for _, subset, _ in runs))
     fig, axes = plt.subplots(2, len(sets), figsize=(PAGE, 3.8), squeeze=False, sharex="col")
-    for colour, (name, subset, rows) in zip(CYCLE * len(runs), runs, strict=False):
+    for name, subset, rows in runs:
         for ax, key in zip(axes[:, sets.index(subset)], ("loss", "top1"), strict=True):
             points = [(row["patterns"], row[key]) for row in rows if row.get(key) is not None]
-            ax.plot(*np.array(points).reshape(-1, 2).T, color=colour, label=name)
+            ax.plot(*np.array(points).reshape(-1, 2).T, color=model_colour(name), label=name)
             ax.set(ylabel=LABELS[key])
     for subset, (upper, lower) in zip(sets, axes.T, strict=True):
         upper.legend(loc="best")
@@ -173,8 +178,8 @@ def temperature(curve: dict, chosen: float | None = None) -> Figure:
     T, limit = np.array(curve["temperature"]), curve["limit"]
     end = T[-1] * (T[-1] / T[0]) ** 0.1
     fig, axes = plt.subplots(3, 1, figsize=(COLUMN, 4.6), sharex=True)
-    for ax, key, colour in zip(axes, ("nll", "top1", "ece"), CYCLE, strict=False):
-        ax.plot(T, curve[key], color=colour)
+    for ax, key in zip(axes, ("nll", "top1", "ece"), strict=True):
+        ax.plot(T, curve[key], color=model_colour("stage 2"))
         ax.plot(end, limit[key], "o", color=COLOURS["black"], clip_on=False)
         ax.axhline(limit[key], color=COLOURS["black"], ls="--", lw=0.8, label="prior alone")
         if chosen is not None:
@@ -200,12 +205,12 @@ def reliability(tables: Mapping[str, dict]) -> Figure:
     """
     need(tables, "one table or more")
     fig, (ax, low) = plt.subplots(2, 1, figsize=(COLUMN, 4.0), sharex=True, height_ratios=(3, 1))
-    confidence(ax, tables, line="-", diagonal="perfect calibration")
-    for i, (table, colour) in enumerate(zip(tables.values(), CYCLE, strict=False)):
+    confidence(ax, tables, intervals=True, diagonal="perfect calibration")
+    for i, (name, table) in enumerate(tables.items()):
         centre = (np.array(table["lower"]) + np.array(table["upper"])) / 2
         width = 0.8 / 15
         centres = centre + beside(i, len(tables), width)
-        low.bar(centres, table["count"], width=width / len(tables), color=colour)
+        low.bar(centres, table["count"], width=width / len(tables), color=model_colour(name))
     ax.set(xlabel="", ylabel="accuracy")
     low.set(ylabel="patterns", xlabel="confidence")
     fig.legend(loc="outside upper center", ncol=2)
@@ -213,15 +218,28 @@ def reliability(tables: Mapping[str, dict]) -> Figure:
 
 
 def confidence(
-    ax: Axes, tables: Mapping[str, dict], line: str = "none", diagonal: str | None = None
+    ax: Axes,
+    tables: Mapping[str, dict],
+    intervals: bool = False,
+    diagonal: str | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> None:
-    """Accuracy against confidence of predictors by name, and the line where both are equal."""
+    """Accuracy against confidence by name, and where both are equal; `colours` if no models.
+
+    Intervals are Wilson's, of 95 %, as if patterns were independent.
+    """
     ax.plot([0, 1], [0, 1], color=COLOURS["black"], lw=0.8, ls="--", label=diagonal)
-    for (name, table), colour in zip(tables.items(), CYCLE, strict=False):
+    for name, table in tables.items():
+        colour = (colours or {}).get(name) or model_colour(name)
         kept = [k for k, count in enumerate(table["count"]) if count]
         points = [[table[key][k] for k in kept] for key in ("confidence", "accuracy")]
         # Area of a marker by its share of the patterns, so that sparse bins look sparse.
         size = 6 + 90 * np.array([table["count"][k] for k in kept]) / sum(table["count"])
-        ax.plot(*points, ls=line, color=colour)
+        if intervals:
+            x, p = np.array(points)
+            n = np.array([table["count"][k] for k in kept])
+            centre = (p + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+            half = _Z * np.sqrt(p * (1 - p) / n + (_Z / (2 * n)) ** 2) / (1 + _Z**2 / n)
+            ax.vlines(x, centre - half, centre + half, color=colour, lw=0.7, alpha=0.6)
         ax.scatter(*points, s=size, color=colour, label=name, clip_on=False, zorder=3)
     ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))

@@ -11,7 +11,7 @@ PANELS = {
     "fwhm 5-30": "FWHM 5-30° (°)",
     "fwhm 30-60": "FWHM 30-60° (°)",
     "fwhm 60-90": "FWHM 60-90° (°)",
-    "tailing": "width at 4/5 depth / FWHM",
+    "tailing": "width at 1/5 height / FWHM",
     "noise": "noise / strongest peak",
     "noise lag 1": "noise: correlation",
     "floor": "level between peaks / noise",
@@ -70,6 +70,8 @@ def simulator_cost(rows: list[dict]) -> Figure:
             own = sorted((row[by], row[work]) for row in rows if row["by"] == by)
             ax.plot(*zip(*own, strict=True), label=label, linestyle="-", **look)
         ax.set(xscale="log", yscale="log", xlabel=title)
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(lambda x, _: f"{x:.1g}" if f"{x:e}"[0] in "235" else "")
     axes[0].set_ylabel("ms of one core, each")
     axes[0].legend()
     axes[1].set_title("minerals of the library")

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from ..base.errors import XrdlibError
 from ..prediction.style import COLOURS, PAGE, SYSTEM_COLOURS, need, styled, tint, typeset
@@ -85,7 +86,9 @@ def dag(graph: nx.DiGraph) -> Figure:
         text = typeset(symbol).replace("(obv)\u2009", "")
         ax.text(*position[k], text, ha="center", va="center", fontsize=7, bbox=box, zorder=2)
     for name, (x, y) in headings.items():
-        ax.text(x, y, name, fontsize=8, fontstyle="italic", ha="left", va="bottom")
+        clear = [withStroke(linewidth=2.5, foreground="white")]  # of the lines behind it
+        look = {"fontsize": 8, "fontstyle": "italic", "path_effects": clear}
+        ax.text(x, y, name, ha="left", va="bottom", **look)
     ends = np.array(list(position.values()))
     ax.set(xlim=(-0.1, ends[:, 0].max() + 0.5), ylim=(ends[:, 1].min() - 0.4, 0.95))
     ax.axis("off")
@@ -161,7 +164,8 @@ def example_patterns(examples: list[dict]) -> Figure:
             ax.plot(two_theta, base + 0.92 * intensity / intensity.max(), color=colour, lw=0.6)
             ax.text(0.995, base / 2 + 0.4, key, color=colour, ha="right", va="top",
                     transform=ax.transAxes)  # fmt: skip
-        ax.set_title(example["title"], loc="left")
+        name, _, symbol = example["title"].rpartition(", ")
+        ax.set_title(f"{name}, {typeset(symbol)}" if name else symbol, loc="left")
         ax.set(yticks=[], ylim=(-0.04, 2.0))
         ax.margins(x=0)
     fig.supylabel("scaled intensity", fontsize=8)

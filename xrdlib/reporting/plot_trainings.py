@@ -14,10 +14,12 @@ from ..prediction.style import (
     PAGE,
     beside,
     legend,
+    model_colour,
     need,
     note,
     spans,
     styled,
+    tint,
     whiskers,
 )
 from .plot_scores import LABELS
@@ -35,7 +37,8 @@ def scaling(content: dict) -> Figure:
     (accuracy, time), (power, course) = axes
     panels = (accuracy, "patterns", "top1"), (time, "seconds", "top1"), (power, "patterns", "nll")
     models = list(dict.fromkeys(row["model"] for row in content["rows"]))
-    for model, colour, marker in zip(models, CYCLE, MARKERS, strict=False):
+    for model, marker in zip(models, MARKERS, strict=False):
+        colour = model_colour(model)
         rows = [row for row in content["rows"] if row["model"] == model]
         sizes = sorted({row["patterns"] for row in rows})
         look = {"color": colour, "marker": marker, "label": model}
@@ -192,13 +195,19 @@ def curriculum_study(content: dict) -> Figure:
     subset, rows = next(iter(content["decoded"].items()))
     variants, ways = (list(dict.fromkeys(r[k] for r in rows)) for k in ("variant", "decoding"))
     fig, axes = _grouped(variants, 25)
+    # One model: shades of its colour, and not those of sets or of other models.
+    shades = [tint(model_colour("stage 2"), s) for s in np.linspace(0.25, 1, len(ways))]
     for ax, score in zip(axes, _SCORES, strict=True):
         for k, way in enumerate(ways):
             values = {row["variant"]: row[score] for row in rows if row["decoding"] == way}
             x = np.arange(len(variants)) + beside(k, len(ways), 0.2 * len(ways))
-            ax.bar(x, [values[v] for v in variants], width=0.18, color=CYCLE[k], label=way)
+            ax.bar(x, [values[v] for v in variants], width=0.18, color=shades[k], label=way)
+            for row in (row for row in rows if row["decoding"] == way):
+                dots, at = row.get(f"{score}_seeds", []), x[variants.index(row["variant"])]
+                ax.plot([at] * len(dots), dots, ".", color=COLOURS["black"], ms=3)
     legend(fig, axes[:1], "lower center", ncols=4)
-    fig.suptitle(f"{subset}, n = {rows[0]['n']}; mean over seeds", fontsize=8)
+    each = "; dots: each seed" if "bits_seeds" in rows[0] else ""
+    fig.suptitle(f"{subset}, n = {rows[0]['n']}; bars: mean over seeds{each}", fontsize=8)
     return fig
 
 

@@ -245,7 +245,8 @@ def decoded(
 ) -> list[dict]:
     """Scores of some variants with and without prior and temperature.
 
-    Rows have variant, decoding, n, and the mean over seeds of each of `SCORES`.
+    Rows have variant, decoding, n, and of each score the mean over seeds and, as "top1_seeds" and
+    so on, those of each.
     """
     target, null = outcomes.priors_of(subset, prior)
     chosen_on, labels = prior["chosen_on"], sets[subset].label
@@ -268,8 +269,9 @@ def decoded(
             values = per_pattern(calibration.apply(*heads[subset], ratio), labels, null)
             row = {"variant": one["training"].name, "decoding": way, "n": len(labels)}
             rows.append(row | {score: value.mean() for score, value in values.items()})
-    means = pd.DataFrame(rows).groupby(["variant", "decoding", "n"], sort=False).mean()
-    return means.reset_index().to_dict("records")
+    grouped = pd.DataFrame(rows).groupby(["variant", "decoding", "n"], sort=False)
+    each = grouped.agg(list).add_suffix("_seeds")
+    return grouped.mean().join(each).reset_index().to_dict("records")
 
 
 def nulls(sets: dict[str, PatternSet], prior: dict, subsets: list[str]) -> dict[str, dict]:
