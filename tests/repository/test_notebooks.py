@@ -52,3 +52,17 @@ def test_a_notebook_opens_with_a_title_takes_its_profile_and_is_thin():
         assert not [n for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef | ast.Lambda)]
         lines = [line for line in source.splitlines() if line.strip()]
         assert len(lines) <= 150 and max(map(len, lines)) <= 100, path
+
+
+def test_a_notebook_says_what_to_look_at_what_follows_and_what_to_try():
+    for path in NOTEBOOKS:
+        if path.stem in COMPANIONS:
+            continue
+        cells = [("".join(cell["source"]), cell["cell_type"]) for cell in read(path)[0]["cells"]]
+        assert "**What to look at:**" in cells[0][0], path
+        last, kind = cells[-1]
+        assert kind == "markdown" and "## What we conclude" in last, path
+        concluded, _, tried = last.partition("## What to try next")
+        assert tried.strip(), path
+        # Numbers are for the cells that compute them; those that stay name something.
+        assert not re.search(r"\d+(\.\d+)? ?%|\d\.\d", concluded), path

@@ -130,7 +130,7 @@ def test_bad_fields_are_named(make):
             make(**{name: value})
 
 
-def test_bad_names_and_lengths_are_told(known):
+def test_bad_names_and_lengths_are_refused(known):
     with pytest.raises(XrdlibError, match="no field 'colour'"):
         Realism.measured(colour=1)
     main, second = batch(known, 4)

@@ -20,7 +20,9 @@ def copy(folder):
     """Put into a folder what git tracks, without results of earlier runs, and this environment."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
-        pytest.skip("the project is not a git checkout, so its files cannot be told from others")
+        pytest.skip(
+            "the project is not a git checkout, so its files cannot be distinguished from others"
+        )
     earlier = ("results/", "figures/", "dvc.lock")
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).is_file() and not name.startswith(earlier):

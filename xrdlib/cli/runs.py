@@ -1,4 +1,4 @@
-"""Trainings of a profile, and what is made of their results: tables, figures, claims."""
+"""Commands for a profile: trainings, and tables, figures and claims from its results."""
 
 from pathlib import Path
 
@@ -93,10 +93,10 @@ def evaluate(name: str, weights: str | None, json: str | None) -> None:
     from ..reporting.headline import headline
     from ..reporting.report import as_text
 
-    found = run(name, weights, json)
-    click.echo(as_text({"profile": "released", "notes": [], **found}))
+    result = run(name, weights, json)
+    click.echo(as_text({"profile": "released", "notes": [], **result}))
     if name == "rruff-test":
-        click.echo(f"\n{headline(found['rows'])}")
+        click.echo(f"\n{headline(result['rows'])}")
 
 
 @click.command(cls=Command, short_help="fit a predictor's weights anew")

@@ -23,7 +23,7 @@ from ..learning.experiment import MEASURED, folder
 from ..learning.metrics import evaluate
 from ..structures.measured import Measured
 from ..symmetry.groups import N_GROUPS
-from . import fusion, pattern_training, predictor_file
+from . import fusion, pattern_training, predictor_file, readings
 from .evidence import Seen
 from .known_structures import FILE, build_library
 from .lattices import LATTICES_FILE, LATTICES_FOLDER
@@ -37,7 +37,7 @@ def build(
     measured_sets: dict[str, Measured],
     prior: ArrayLike,
     calibration: Calibration,
-) -> Predictor | None:
+) -> tuple[Predictor | None, dict[str, Seen]]:
     """A predictor with retrieval and indexing, weighed on the calibration patterns.
 
     Parameters
@@ -51,11 +51,13 @@ def build(
 
     Returns
     -------
-    Predictor or None
+    predictor : Predictor or None
+    seen : dict of str to Seen
+        What it sees in the measured sets, see `readings.read`.
     """
     folder_ = folder(config, FOLDER)  # also where it stays empty, since the pipeline looks for it
     if not measured_sets:
-        return None
+        return None, {}
     model, about = stages.load_model(config, "stage2")
     known, sources = build_library(config)
     library.save(folder_ / FILE, known, sources)
@@ -69,20 +71,20 @@ def build(
         "fusion": asdict(fusion.Fusion(1.0, 1.0, 1.0)),
     }
     predictor = Predictor(model, metadata, Retrieval(known), lattices)
-    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
+    seen = readings.read(predictor, measured_sets, config.threads)
     predictor_file.write(
         folder_ / PREDICTOR,
         model,
         calibration,
         about["training_prior"],
         prior,
-        **weights(seen, patterns, prior),
+        **weights(seen[MEASURED[0]], patterns, prior),
         library={"file": FILE, "about": sources},
         lattices={"file": LATTICES_FILE, "about": indices},
         profile=config.profile,
         chosen_on=MEASURED[0],
     )
-    return load_predictor(folder_ / PREDICTOR)
+    return load_predictor(folder_ / PREDICTOR), seen
 
 
 def weights(
@@ -197,9 +199,12 @@ def reweigh(
             about = load(Path(path).with_name(file))[1]
         metadata[name] = {"file": file, "about": about}
     predictor = Predictor(model, metadata, Retrieval(found["library"]), found["lattices"])
-    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
-    more = [(predictor.evidence(GRID.two_theta, own.intensity), own) for own in compounds]
-    metadata |= weights(seen, patterns, metadata["minerals"], more)
+    seen, *more = (
+        predictor.evidence(GRID.two_theta, own.intensity, workers=workers)
+        for own in (patterns, *compounds)
+    )
+    simulated_sets = zip(more, compounds, strict=True)
+    metadata |= weights(seen, patterns, metadata["minerals"], [*simulated_sets])
     families, extra = len(np.unique(patterns.family)), sum(map(len, compounds))
     about = f"{len(patterns)} measured patterns of {families} families"
     metadata["chosen_on"] = about + (f", {extra} simulated ones" if extra else "")
@@ -209,6 +214,7 @@ def reweigh(
 
 def rows(
     predictor: Predictor,
+    seen: dict[str, Seen],
     known: Library,
     sources: list[dict],
     measured_sets: dict[str, Measured],
@@ -220,6 +226,8 @@ def rows(
 
     Parameters
     ----------
+    seen : dict of str to Seen
+        What it sees in the measured sets, see `readings.read`.
     known : library.Library
         Its library, source after source.
     sources : list of dict
@@ -236,11 +244,12 @@ def rows(
     """
     ends = np.cumsum([0] + [source["structures"] for source in sources])
     parts = [known.take(slice(*span)) for span in itertools.pairwise(ends)]
-    evidence, similar, rigid, lattice, whole = {}, {}, {}, {}, {}
+    evidence = {name: seen[name].evidence for name in MEASURED}
+    lattice = {name: seen[name].lattice for name in MEASURED}
+    whole = {name: seen[name].pattern for name in MEASURED}
+    similar, rigid = {}, {}
     for name in MEASURED:
         intensity = measured_sets[name].intensity
-        seen = predictor.evidence(GRID.two_theta, intensity)
-        evidence[name], lattice[name], whole[name] = seen.evidence, seen.lattice, seen.pattern
         found = [Retrieval(part) for part in parts]
         similar[name] = [retrieval.similarities(intensity)[0] for retrieval in found]
         for retrieval in found:

@@ -99,7 +99,7 @@ class Page:
         for control in controls:
             control.observe(self._update, "value")
         self._update()
-        self._static = _STATIC.format(self.shown.value)
+        self._static = standing_in(self.shown.value)
 
     def _ipython_display_(self):
         from IPython.display import HTML, display
@@ -170,6 +170,11 @@ class Page:
         prior = self.stated.value.strip() or self.prior.value
         elements = self.elements.value.strip() or None
         return Request(wavelength, prior, top_k=8, cell=cell, elements=elements)
+
+
+def standing_in(content: str) -> str:
+    """HTML that stands for a box of the class `xrdlib-live` where no widget can run."""
+    return _STATIC.format(content)
 
 
 def interactive(two_theta, intensity) -> str:

@@ -65,9 +65,9 @@ def draw(config: SimpleNamespace, names: Iterable[str] | None = None) -> dict[st
         If a name is unknown or a result file is missing.
     """
     names = list(names or FIGURES)
-    known = FIGURES | STUDIES
-    if unknown := sorted(set(names) - set(known)):
-        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(known)}.")
+    available = FIGURES | STUDIES
+    if unknown := sorted(set(names) - set(available)):
+        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(available)}.")
     figures = {name: draw_from(name)(config) for name in names}
     for name, figure in figures.items():
         style.save(figure, paths.figures(config.profile), name)

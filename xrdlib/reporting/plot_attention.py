@@ -1,4 +1,4 @@
-"""Figure of attention: maps over patterns, heads at absences, and what an added line does."""
+"""Figure of attention: maps over patterns, heads at absences, and the effect of added peaks."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +12,8 @@ _APART, _LABELLED = 2.0, 45.0  # degrees between indices that are written, and u
 
 _KINDS = {
     "absence": ("vermillion", "at a diagnostic absence"),
-    "empty": ("grey", "at an empty place"),
-    "line": ("blue", "upon an allowed line"),
+    "empty": ("grey", "at an empty position"),
+    "line": ("blue", "upon an allowed reflection"),
 }
 
 
@@ -33,7 +33,7 @@ def attention(content: dict) -> Figure:
     rows = lower.subplots(len(tests), 2, squeeze=False, width_ratios=(1.7, 1))
     for (left, right), test in zip(rows, tests, strict=True):
         _heads(left, test)
-        _lines(right, test)
+        _added_peaks(right, test)
     legend(lower, rows[0], "upper center", ncols=3, fontsize=6.5)
     return fig
 
@@ -77,7 +77,7 @@ def _indices(hkl):
 
 
 def _heads(ax, test):
-    """Log-ratio of the class token's weight at absences to empty places, a point a head."""
+    """Log-ratio of the class token's weight at absences to empty positions, a point a head."""
     own = test["heads"]
     x, values = np.arange(len(own)), [row["absences"] for row in own]
     style = {"color": COLOURS["vermillion"], "marker": "o", "ls": "none", "ms": 3}
@@ -91,14 +91,14 @@ def _heads(ax, test):
     ax.axhspan(-widest, widest, **band)
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xticks(x, [f"{row['block']}.{row['head']}" for row in own], rotation=90, fontsize=6)
-    ax.set(xlabel="block.head", ylabel="ln(weight / empty place)")
+    ax.set(xlabel="block.head", ylabel="ln(weight / empty position)")
     ax.margins(y=0.15)
     counts = f"{test['n_absences']} absences, {test['n']} patterns, {test['n_families']} families"
     ax.set_title(f"{test['network']}: {test['subset']}\n{counts}", loc="left", fontsize=7)
 
 
-def _lines(ax, test):
-    """Change of the log-odds of the true group by a line at three kinds of places."""
+def _added_peaks(ax, test):
+    """Change of the log-odds of the true group by a peak at three kinds of positions."""
     rows, null = test["intervention"], test["intervention_untrained"]
     x = np.arange(len(rows))
     for k, (kind, (colour, label)) in enumerate(_KINDS.items()):
@@ -114,5 +114,5 @@ def _lines(ax, test):
         ax.plot(at, still, "_", color="black", ms=7, label=name)
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xticks(x, [f"{100 * row['height']:g} %" for row in rows])
-    ax.set(xlabel="height of the added line", ylabel="change of ln odds, true group")
+    ax.set(xlabel="height of the added peak", ylabel="change of ln odds, true group")
     ax.set_title(f"{rows[0]['n']} absences, {rows[0]['n_families']} families", fontsize=7)

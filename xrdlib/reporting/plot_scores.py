@@ -204,8 +204,8 @@ def reliability(tables: Mapping[str, dict]) -> Figure:
     for i, (table, colour) in enumerate(zip(tables.values(), CYCLE, strict=False)):
         centre = (np.array(table["lower"]) + np.array(table["upper"])) / 2
         width = 0.8 / 15
-        place = centre + beside(i, len(tables), width)
-        low.bar(place, table["count"], width=width / len(tables), color=colour)
+        centres = centre + beside(i, len(tables), width)
+        low.bar(centres, table["count"], width=width / len(tables), color=colour)
     ax.set(xlabel="", ylabel="accuracy")
     low.set(ylabel="patterns", xlabel="confidence")
     fig.legend(loc="outside upper center", ncol=2)

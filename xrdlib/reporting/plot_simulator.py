@@ -12,7 +12,7 @@ PANELS = {
     "fwhm 30-60": "FWHM 30-60° (°)",
     "fwhm 60-90": "FWHM 60-90° (°)",
     "tailing": "width at 4/5 depth / FWHM",
-    "noise": "noise / strongest line",
+    "noise": "noise / strongest peak",
     "noise lag 1": "noise: correlation",
     "floor": "level between peaks / noise",
     "background": "envelope / intensity",
@@ -58,7 +58,7 @@ def simulator(comparison: dict) -> Figure:
     fig.supylabel("share of patterns below", fontsize=8)
     auc = comparison["two_sample"]["features"]["auc"]
     fig.suptitle(
-        f"{comparison['n']} pairs of {comparison['families']} mineral families, told apart with "
+        f"{comparison['n']} pairs of {comparison['families']} mineral families, separated with "
         f"AUC {auc:.2f} by all features (0.50: not at all)",
         fontsize=8,
     )
@@ -154,10 +154,10 @@ def _histogram(axes, name, shares):
 
 def _pairs(axes, pairs):
     rows = pairs["commonest"][::-1]
-    place = np.arange(len(rows))
-    axes.barh(place, [100 * row[2] for row in rows], color=_FILL)
-    axes.plot([100 * row[3] for row in rows], place, "o", color=_LINE)
-    axes.set_yticks(place, [f"{row[0]}–{row[1]}" for row in rows])
+    height = np.arange(len(rows))
+    axes.barh(height, [100 * row[2] for row in rows], color=_FILL)
+    axes.plot([100 * row[3] for row in rows], height, "o", color=_LINE)
+    axes.set_yticks(height, [f"{row[0]}–{row[1]}" for row in rows])
     axes.set(xlabel="crystals with both elements (%)")
     axes.tick_params(axis="y", length=0)
 
@@ -165,10 +165,10 @@ def _pairs(axes, pairs):
 def _elements(axes, elements):
     share = 100 * np.array(elements["share"])
     first = np.argsort(-share[0], kind="stable")[:_ELEMENTS]
-    place = np.arange(len(first))
-    axes.bar(place, share[0, first], color=_FILL)
-    axes.plot(place, share[1, first], "o", color=_LINE)
-    axes.set_xticks(place, [elements["symbol"][k] for k in first])
+    column = np.arange(len(first))
+    axes.bar(column, share[0, first], color=_FILL)
+    axes.plot(column, share[1, first], "o", color=_LINE)
+    axes.set_xticks(column, [elements["symbol"][k] for k in first])
     axes.set(ylabel="crystals with it (%)", xlim=(-0.7, len(first) - 0.3), yscale="log")
     axes.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
     axes.minorticks_off()

@@ -40,9 +40,9 @@ def trainings(config: SimpleNamespace) -> list[study.Training]:
     -------
     list of study.Training
     """
-    section, found = config.studies.scaling, []
+    section, every = config.studies.scaling, []
     for name in vars(section.networks):
-        found += trials(config, name)
+        every += trials(config, name)
     for number in range(section.seeds):
         longest = section.longest[number] if section.longest else max(section.sizes)
         for name in vars(section.networks):
@@ -50,19 +50,19 @@ def trainings(config: SimpleNamespace) -> list[study.Training]:
             sizes = [size for size in section.sizes if size <= longest]
             if options["schedule"] == "constant":
                 sizes = [max(sizes)]
-            found += [
+            every += [
                 study.Training(name, number, size, stream, one, options=options) for size in sizes
             ]
         if section.space_groups:
             name, (one, options) = CONVOLUTION + TARGET_SUFFIX, _network(config, CONVOLUTION)
-            found.append(
+            every.append(
                 study.Training(
                     *(name, number, section.space_groups, space_group_stream, one),
                     model={"classes": N_SPACE_GROUPS},
                     options=options,
                 )
             )
-    return found
+    return every
 
 
 def trials(config: SimpleNamespace, name: str) -> list[study.Training]:
@@ -96,7 +96,7 @@ def _network(config, name):
 def stream(
     config: SimpleNamespace, batch: int, target: str = "extinction groups"
 ) -> ReflectionStream:
-    """Patterns of reflections as the profile wants them, each once."""
+    """Stream of patterns of reflections, as the profile sets them, each once."""
     peaks = Peaks(**vars(config.studies.scaling.peaks))
     return ReflectionStream(peaks, seed(config, "stage1"), batch, grid(config), target)
 
@@ -154,10 +154,10 @@ def scores(
     # It was trained on groups that are as frequent as they have members.
     uniform = collapsed - np.log(np.bincount(group_of_space_group()[1:])[1:])
     uniform -= np.logaddexp.reduce(uniform, axis=1, keepdims=True)
-    found = _scores(collapsed, patterns.label)
-    found |= {f"uniform_{k}": v for k, v in _scores(uniform, patterns.label).items()}
+    result = _scores(collapsed, patterns.label)
+    result |= {f"uniform_{k}": v for k, v in _scores(uniform, patterns.label).items()}
     own = stages.predict(model, space_groups)["aux"]
-    return found | {f"own_{k}": v for k, v in _scores(own, space_groups.label).items()}
+    return result | {f"own_{k}": v for k, v in _scores(own, space_groups.label).items()}
 
 
 def _scores(logp, label):
@@ -189,12 +189,12 @@ def train_one(
     run = partial(study.run, config, "scaling", training, _scorer(config, training), steps)
     if section.here:  # each run of the pipeline is to be one run of one commit
         return run(look=look)[:2]
-    known = study.recorded(config, "scaling", training)
-    if known.complete:
-        return None, known
+    recorded = study.recorded(config, "scaling", training)
+    if recorded.complete:
+        return None, recorded
     if look:
         model, history = run(look=True)[:2]
-        return model, max(history, known, key=lambda one: one.patterns)
+        return model, max(history, recorded, key=lambda one: one.patterns)
     try:
         model, history = run()[:2]
     except (KeyboardInterrupt, SystemExit):
@@ -249,5 +249,5 @@ def _when_free(work):
     while True:
         try:
             return work()
-        except FolderInUse:  # another process is at it
+        except FolderInUse:  # another process trains it
             time.sleep(_WAIT)
