@@ -224,9 +224,11 @@ def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_s
     labels = patterns.group.astype(int) - 1
     seen = made.evidence(GRID.two_theta, patterns.intensity)
     ratio, silent = log_ratio(MINERALS, UNIFORM), np.zeros((N, 99))
+    names = ("network", "similarity", "prior", "lattice", "margin")
 
     def nll(weights, parts):
-        logp = fusion.Fusion(*weights).apply(*parts[:2], ratio, parts[2])
+        own = dict(zip(names, weights, strict=True)) | {"known": known}
+        logp = fusion.Fusion(**own).apply(*parts[:2], ratio, parts[2])
         return -logp[np.arange(N), labels].mean()  # every family has two patterns
 
     for key, parts in (
@@ -235,11 +237,13 @@ def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_s
         ("lattices_alone", (silent, silent, seen.lattice)),
     ):
         told = made.metadata[key]
-        best = np.array([told[k] for k in ("network", "similarity", "prior", "lattice")])
-        for step in 0.1 * np.vstack([np.eye(4), -np.eye(4)]):
+        known, best = told["known"], np.array([told[k] for k in names])
+        for step in 0.1 * np.vstack([np.eye(5), -np.eye(5)]):
             # At a bound, or where a part is silent, nothing is gained by staying inside.
-            inside = np.clip(best + step, 0, [5, 50, 2, 5])
-            assert nll(inside, parts) > nll(best, parts) - 1e-7
+            inside = np.clip(best + step, 0, [5, 50, 2, 5, 50])
+            # The weight of the margin has a small price.
+            price = 1e-5 * (inside[4] ** 2 - best[4] ** 2)
+            assert nll(inside, parts) + price > nll(best, parts) - 1e-6
     # A tiny network that was never trained cannot help, the library can.
     assert made.metadata["fusion"]["similarity"] > 1
     assert made.metadata["chosen_on"] == MEASURED[0] and made.metadata["profile"] == "tiny"
@@ -319,11 +323,13 @@ def test_parts_of_a_prediction_are_those_of_their_weights(made, measured_sets):
     wanted = calibrate.rescale(evidence, CHOSEN.T, CHOSEN.w, ratio)
     assert np.allclose(logp[evaluate.NETWORK], wanted)
     told = made.metadata["retrieval_alone"]
-    scores = told["prior"] * ratio - told["similarity"] * np.log(
-        1 + fusion.FLOOR - similarity.astype(float)
-    )
-    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-    assert np.allclose(np.exp(logp[evaluate.RETRIEVAL]), p)
+    similar = (1 + fusion.FLOOR - similarity.astype(float)) ** -told["similarity"]
+    ranked = np.sort(similarity.astype(float), 1)
+    odds = np.exp(told["known"] + told["margin"] * (ranked[:, -1:] - ranked[:, -2:-1]))
+    share = odds / (1 + odds)
+    likelihood = share * similar / similar.sum(1, keepdims=True) + (1 - share) / 99
+    p = likelihood * np.exp(told["prior"] * ratio)
+    assert np.allclose(np.exp(logp[evaluate.RETRIEVAL]), p / p.sum(1, keepdims=True))
     told = made.metadata["lattices_alone"]
     scores = told["prior"] * ratio + told["lattice"] * seen.lattice
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)

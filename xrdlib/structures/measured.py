@@ -5,6 +5,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,6 +128,13 @@ def halves(limit: int | None = None, grid: Grid = GRID) -> tuple[Measured, Measu
         return whole
     ends = (np.linspace(0, len(half) - 1, min(limit, len(half))).astype(int) for half in whole)
     return tuple(half.take(index) for half, index in zip(whole, ends, strict=True))
+
+
+def join(sets: Sequence[Measured]) -> Measured:
+    """All patterns of some sets, one set after another, all on one grid."""
+    names = ("intensity", "space_group", "group", "family", "source")
+    found = {k: np.concatenate([np.asarray(getattr(own, k)) for own in sets]) for k in names}
+    return Measured(**found, grid=sets[0].grid)
 
 
 def _bundle(path, grid):
