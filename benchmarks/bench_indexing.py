@@ -41,9 +41,9 @@ def patterns(n, usual):
     rows = rows[rows["holdout"] & (rows["element"].map(len) <= SITES)].drop_duplicates("type")
     rows["system"] = np.array(groups.crystal_systems())[rows["group"] - 1]
     rows = rows.sample(frac=1, random_state=SEED).groupby("system").head(n)
-    bank = reflections(materials_project.crystals(rows))
+    structures = reflections(materials_project.crystals(rows))
     ranges = (Realism.measured if usual else Realism.mild)(strain=STRAIN)
-    about = bank, ranges, SEED, torch.arange(len(rows))
+    about = structures, ranges, SEED, torch.arange(len(rows))
     letters = [gemmi.find_spacegroup_by_number(int(k)).hm[0] for k in rows["space_group"]]
     cells = zip(specimen_cells(*about), letters, strict=True)
     return rows, measured_like(*about, GRID).numpy(), [Standard(*x, "").reduced() for x in cells]

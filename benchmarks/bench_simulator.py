@@ -29,7 +29,7 @@ from references import WAVELENGTH, as_gemmi, as_pymatgen, render_windowed, with_
 from xrdlib.base.patterns import GRID, Grid
 from xrdlib.simulation import powder, structure_factors
 from xrdlib.simulation.diffraction import d_star, reflections, two_theta
-from xrdlib.simulation.prototype_bank import aflow_bank
+from xrdlib.simulation.prototype_library import aflow_prototypes
 from xrdlib.simulation.prototypes import decorate
 from xrdlib.simulation.realism import Realism, measured_like
 from xrdlib.simulation.reflection_patterns import Peaks
@@ -123,7 +123,7 @@ def crystal_rates(device="cpu"):
     The mean is that of a stream uniform over the groups: crystals over seconds.
     """
     recipes, group = shipped(), group_of_space_group()
-    prototypes = aflow_bank()
+    prototypes = aflow_prototypes()
     n = GROUP_BATCH if device == "cpu" else 16 * GROUP_BATCH
     index = np.arange(n)
     made = {"random crystals": {}, "decorated prototypes": {}}

@@ -13,7 +13,7 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CALCULATION_GRID
 from xrdlib.simulation import structure_factors
 from xrdlib.simulation.diffraction import two_theta
-from xrdlib.structures import banks, datasets, unit_cells
+from xrdlib.structures import datasets, structure_library, unit_cells
 from xrdlib.structures.entries import Entry, Unreadable, amcsd_entries, element
 
 WAVELENGTH, FWHM, ETA = 1.540593, 0.1, 0.5
@@ -89,7 +89,7 @@ def load(n):
         entries, source = entries[:: max(1, len(entries) // n)][:n], "AMCSD"
     except XrdlibError:
         entries, source = built_in(), "built in"
-    crystals, table = banks.build(entries)
+    crystals, table = structure_library.build(entries)
     by_id = {entry.id: entry for entry in entries}
     entries = [by_id[i] for i in table.id]
     # Operators that contradict the cell or the atoms are faults of the source, not test cases.

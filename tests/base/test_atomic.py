@@ -10,7 +10,7 @@ from full_disk import room_for
 
 from xrdlib.base import files, paths, records, results
 from xrdlib.base.errors import XrdlibError
-from xrdlib.structures import banks
+from xrdlib.structures import structure_library
 
 
 def test_a_file_takes_the_place_of_the_old_one(tmp_path):
@@ -58,15 +58,15 @@ N = 500
 
 
 def save_record(cfg, value):
-    records.save_arrays(paths.ROOT / "bank.npz", {"x": np.full(N, value)})
+    records.save_arrays(paths.ROOT / "library.npz", {"x": np.full(N, value)})
 
 
 def save_bank(cfg, value):
     table = pd.DataFrame({"x": np.random.default_rng(value).random(20 * N)})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(banks, "amcsd_entries", lambda database: [])
-        patch.setattr(banks, "build", lambda entries: (Numbers(np.arange(3)), table))
-        banks.build_amcsd("database", paths.ROOT / "amcsd")
+        patch.setattr(structure_library, "amcsd_entries", lambda database: [])
+        patch.setattr(structure_library, "build", lambda entries: (Numbers(np.arange(3)), table))
+        structure_library.build_amcsd("database", paths.ROOT / "amcsd")
 
 
 def save_result(cfg, value):

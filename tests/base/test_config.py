@@ -44,8 +44,8 @@ def test_a_file_that_is_no_params_file_is_refused_by_name(tmp_path, text):
 
 
 def test_results_that_are_shown_rest_on_all_measured_patterns():
-    found = {name: config.load(name).measured for name in config.PROFILES}
-    assert found.pop("tiny") and set(found.values()) == {None}
+    limits = {name: config.load(name).measured for name in config.PROFILES}
+    assert limits.pop("tiny") and set(limits.values()) == {None}
 
 
 def test_every_profile_has_the_sections_that_the_pipeline_asks_for():

@@ -29,10 +29,10 @@ def holder(tmp_path):
     process.communicate()
 
 
-def test_a_second_process_is_told_which_one_is_first(tmp_path, holder):
-    told = rf"{tmp_path} is in use by process {holder.pid} on "
+def test_a_second_process_learns_which_one_holds_the_folder(tmp_path, holder):
+    message = rf"{tmp_path} is in use by process {holder.pid} on "
     for _ in range(2):  # being refused harms neither the lock nor its signature
-        with pytest.raises(FolderInUse, match=told), held(tmp_path):
+        with pytest.raises(FolderInUse, match=message), held(tmp_path):
             pytest.fail("two processes in one folder")
 
 

@@ -107,7 +107,7 @@ ANGLES = np.arange(5, 90, 0.02)
         (np.arange(5, 90, 0.5), np.ones(170), CU_KA1, "peak list"),
     ],
 )
-def test_bad_input_is_told_in_one_sentence(angle, counts, wavelength, words):
+def test_bad_input_is_explained_in_one_sentence(angle, counts, wavelength, words):
     with pytest.raises(XrdlibError, match=words) as caught:
         to_grid(angle, counts, wavelength)
     assert "\n" not in str(caught.value)

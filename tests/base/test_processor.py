@@ -1,4 +1,4 @@
-"""The precision of trainings: what the processor does well, unless told otherwise."""
+"""The precision of trainings: what the processor computes natively, unless one is chosen."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def test_bfloat16_is_obeyed_with_one_sentence_where_it_is_slow(native, recwarn):
 
 
 def test_a_processor_without_wide_vectors_has_no_bfloat16(monkeypatch):
-    """As PyTorch says of an older one, and of a new one that was told to be like it."""
+    """As PyTorch says of an older one, and of a new one that is set to be like it."""
     monkeypatch.setattr(processor.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     for capability in ("AVX2", "DEFAULT", "AVX512"):
@@ -44,21 +44,21 @@ def test_a_processor_without_wide_vectors_has_no_bfloat16(monkeypatch):
 
 
 @pytest.mark.parametrize("given", [None, "ACTIVE"])
-def test_threads_that_wait_sleep_unless_told_otherwise(given):
+def test_waiting_threads_sleep_unless_the_environment_says_otherwise(given):
     env = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     env |= {"OMP_WAIT_POLICY": given} if given else {}
     code = "import os, sys, xrdlib; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    assert told.stdout.split() == [given or "PASSIVE", "False"]
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout.split() == [given or "PASSIVE", "False"]
 
 
-def test_what_auto_comes_to_is_told_and_is_part_of_the_run(native, tmp_path, monkeypatch):
+def test_the_precision_of_auto_is_part_of_the_run(native, tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "code_digest", lambda files: "settled")
     first = run(tiny(), Stream(), steps=3, precision="auto", folder=tmp_path)
     assert first.precision == ("bfloat16" if native else "float32") and first.planned == 3
     stream = Stream()
     same = run(tiny(), stream, steps=3, precision=first.precision, folder=tmp_path)
-    assert same == first and stream.calls == [0]  # found finished
+    assert same == first and stream.calls == [0]  # read from the finished run
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         other = "float32" if native else "bfloat16"

@@ -1,4 +1,4 @@
-"""What a result says of the run that made it, and how results of different runs are told apart."""
+"""The stamp of a result, and how results of different runs are distinguished."""
 
 import json
 import subprocess

@@ -87,8 +87,8 @@ def test_text_names_groups_in_order_with_their_space_groups(run, files):
     code, out, _ = run("predict", files[0])
     answer = json.loads(run("predict", files[0], "--json")[1])[0]
     assert code == 0
-    places = [out.index(f"eg{row['group']:<3}  {row['symbol']} ") for row in answer["predictions"]]
-    assert places == sorted(places)
+    at = [out.index(f"eg{row['group']:<3}  {row['symbol']} ") for row in answer["predictions"]]
+    assert at == sorted(at)
     assert "CuKa is assumed" in out and "90 % set" in out
 
 
@@ -134,7 +134,7 @@ def test_answers_go_to_a_file_in_the_form_that_its_name_says(run, files, tmp_pat
     assert code == 0 and (tmp_path / "b.json").read_text().startswith("file,rank")
 
 
-def test_what_a_prior_was_understood_as_is_told(run, files):
+def test_the_meaning_of_a_prior_is_printed(run, files):
     _, out, err = run("predict", files[0], "--prior", "P2_1/n=3,15=1", "--json")
     assert len(json.loads(out)) == 1 and len(err) == 2
     assert "P2_1/n is space group 14, P21/c, in the setting P 1 21/n 1" in err[0]
@@ -227,8 +227,8 @@ def test_known_elements_and_structures_of_ones_own_are_used(run, files, tmp_path
     oxide.replace_species({"Si": "Ge"})
     CifWriter(oxide, symprec=0.01).write_file(folder / "my own.cif")
     (folder / "bad.cif").write_text("no CIF file")
-    told = ("--library", folder, "--elements", "Ge,O", "--json")
-    code, out, _ = run("predict", *files[:2], *told)
+    options = ("--library", folder, "--elements", "Ge,O", "--json")
+    code, out, _ = run("predict", *files[:2], *options)
     nearest = [answer["nearest"] for answer in json.loads(out)]
     assert code == 0 and len(caplog.records) == 1 and "bad.cif cannot be used" in caplog.text
     assert {near["name"] for near in nearest} == {"my own.cif"}
@@ -273,9 +273,9 @@ def test_cells_are_listed_with_figures_of_merit(run, files, tmp_path):
     rows = list(csv.DictReader(io.StringIO(hkl.read_text())))
     names = "h k l two_theta_calc two_theta_obs difference intensity".split()
     assert list(rows[0]) == names and any(row["two_theta_obs"] for row in rows)
-    told = json.loads(run("index", files[0], "--top", 3, "--json")[1])
-    assert told["file"] == str(files[0]) and 1 <= len(told["cells"]) <= 3
-    best = told["cells"][0]
+    answer = json.loads(run("index", files[0], "--top", 3, "--json")[1])
+    assert answer["file"] == str(files[0]) and 1 <= len(answer["cells"]) <= 3
+    best = answer["cells"][0]
     assert f"{best['a']:.4f}" in out and best["crystal_system"] in out
     assert {"a", "beta", "centring", "M20", "F20", "indexed", "unindexed"} <= set(best)
 
@@ -373,7 +373,7 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("problem", "shown"),
     [
         (
             "choose one with scan=1, scan=2 and so on",
@@ -383,6 +383,6 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         ("give wavelength= yourself", "give --wavelength yourself"),
     ],
 )
-def test_options_are_called_as_they_are_typed(capsys, said, shown):
-    assert frame.complain(said) == 2
+def test_options_are_called_as_they_are_typed(capsys, problem, shown):
+    assert frame.complain(problem) == 2
     assert capsys.readouterr().err == f"xrdlib: {shown}\n"

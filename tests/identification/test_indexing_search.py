@@ -46,7 +46,7 @@ def two_theta(inverse):
 @pytest.fixture(scope="module")
 def sets():
     """Sets of indices of random crystals of all groups."""
-    return index_sets.learn([samples.random_bank(1980, 1)])
+    return index_sets.learn([samples.random_reflections(1980, 1)])
 
 
 @pytest.mark.parametrize("system", [*CELLS, "triclinic"])
@@ -71,7 +71,7 @@ def test_products_and_cells_are_those_of_gemmi(system):
 @pytest.mark.parametrize("system", CELLS)
 def test_first_lines_have_the_places_of_the_structures_lines(system):
     """Some lattice of the system, fitted by least squares, gives them 1/d^2 of real reflections."""
-    bank = samples.random_bank(198, 5)
+    bank = samples.random_reflections(198, 5)
     systems = np.array(groups.crystal_systems())[bank.group - 1]
     for i in np.flatnonzero(systems == system)[:12]:
         lines = index_sets.first_lines(bank, i, system).astype(float)

@@ -28,18 +28,18 @@ def test_fit_recovers_temperature_and_prior_weight(logits):
     ratio = np.random.default_rng(2).normal(size=99)
     ratio -= ratio.mean()
     labels = sampled(logits + 0.6 * ratio)
-    found = calibrate.fit(log_softmax(2 * logits), None, labels, ratio)
-    assert pytest.approx(2, rel=0.06) == found.T
-    assert found.w == pytest.approx(0.6, abs=0.1)
-    assert found.a == 1.0
+    fitted = calibrate.fit(log_softmax(2 * logits), None, labels, ratio)
+    assert pytest.approx(2, rel=0.06) == fitted.T
+    assert fitted.w == pytest.approx(0.6, abs=0.1)
+    assert fitted.a == 1.0
 
 
 def test_fit_recovers_the_mixture_of_heads(logits):
     rule, aux = log_softmax(logits), log_softmax(np.roll(logits, 1, axis=0))
     labels = sampled(calibrate.fuse(rule, aux, 0.3))
-    found = calibrate.fit(rule, aux, labels, FLAT)
-    assert found.a == pytest.approx(0.3, abs=0.05)
-    assert pytest.approx(1, abs=0.1) == found.T
+    fitted = calibrate.fit(rule, aux, labels, FLAT)
+    assert fitted.a == pytest.approx(0.3, abs=0.05)
+    assert pytest.approx(1, abs=0.1) == fitted.T
 
 
 def test_fit_trusts_the_head_that_knows(logits):
@@ -70,10 +70,10 @@ def test_a_model_that_knows_nothing_is_cooled_to_the_prior():
     labels = rng.choice(99, p=prior, size=3000)
     noise = log_softmax(rng.normal(size=(3000, 99)) * 3)
     ratio = priors.log_ratio(prior, np.ones(99))
-    found = calibrate.fit(None, noise, labels, ratio)
-    assert found.T > 20
-    assert found.w == pytest.approx(1, abs=0.1)
-    logp = found.apply(None, noise, ratio)
+    fitted = calibrate.fit(None, noise, labels, ratio)
+    assert fitted.T > 20
+    assert fitted.w == pytest.approx(1, abs=0.1)
+    logp = fitted.apply(None, noise, ratio)
     bits = metrics.measure(logp, labels, np.log(prior))["bits_over_prior"]
     assert bits == pytest.approx(0, abs=0.02)
 
@@ -88,8 +88,8 @@ def test_ratio_prior_is_bayes_rule():
     expected = likelihood * target
     expected /= expected.sum(axis=1, keepdims=True)
     ratio = priors.log_ratio(target, train)
-    found = np.exp(calibrate.rescale(np.log(posterior), 1, 1, ratio))
-    assert np.allclose(found, expected)
+    fitted = np.exp(calibrate.rescale(np.log(posterior), 1, 1, ratio))
+    assert np.allclose(fitted, expected)
 
 
 def test_fusion_is_the_stated_mixture(logits):

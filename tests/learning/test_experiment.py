@@ -1,4 +1,4 @@
-"""Sets, predictions, banks and streams of a profile, kept in a temporary project."""
+"""Sets, predictions, structures and streams of a profile, kept in a temporary project."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from xrdlib.learning import experiment
 from xrdlib.learning.experiment import PatternSet
 from xrdlib.simulation import realism
 from xrdlib.simulation.diffraction import reflections
-from xrdlib.simulation.prototype_bank import prepare
+from xrdlib.simulation.prototype_library import prepare
 from xrdlib.simulation.stream import mineral_weights
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
@@ -81,7 +81,7 @@ def test_realism_is_the_default_changed_by_profile_and_call(cfg):
 
 
 @pytest.fixture(scope="module")
-def bank():
+def library():
     """Random crystals that pose as 20 minerals of three structures each."""
     made = reflections(generate_balanced(shipped(), 60, seed=3))
     made.name = np.array([f"mineral {i % 20}" for i in range(60)])
@@ -104,23 +104,23 @@ def test_stage_1_shows_random_crystals_alone(cfg):
     assert all(name.startswith("random") for name in stream.crystals(np.arange(50)).name)
 
 
-def test_stage_2_shows_minerals_and_a_share_of_random_crystals(cfg, bank):
-    records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
+def test_stage_2_shows_minerals_and_a_share_of_random_crystals(cfg, library):
+    records.save(library, experiment.folder(cfg, "bank") / "train.npz")
     cfg.stage2.random_share, cfg.stage2.temper = 0.25, 0.0
     stream = experiment.stage2_stream(cfg, 16)
     assert stream.batch_size == 16 and stream.impurities is not None
     names = stream.crystals(np.arange(1600)).name
     share = np.char.startswith(names, "random").mean()
     assert abs(share - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1600)
-    weights = mineral_weights(bank.group, bank.name, 0.0)
-    by_hand = 0.75 * np.bincount(bank.group - 1, weights, 99) + 0.25 / 99
+    weights = mineral_weights(library.group, library.name, 0.0)
+    by_hand = 0.75 * np.bincount(library.group - 1, weights, 99) + 0.25 / 99
     assert np.allclose(stream.class_probabilities, by_hand)
 
 
-def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, bank, decorated):
-    more = bank.take(np.arange(25))
+def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, library, decorated):
+    more = library.take(np.arange(25))
     more.name = np.array([f"compound {i}" for i in range(25)])
-    for name, record in (("train", bank), ("compounds", more), ("prototypes", decorated)):
+    for name, record in (("train", library), ("compounds", more), ("prototypes", decorated)):
         records.save(record, experiment.folder(cfg, "bank") / f"{name}.npz")
     section = cfg.stage2
     section.random_share, section.prototype_share, section.compound_share = 0.2, 0.3, 0.4
@@ -128,9 +128,11 @@ def test_stage_2_takes_shares_of_compounds_and_prototypes(cfg, bank, decorated):
     stream = experiment.stage2_stream(cfg, 8)
     names = stream.crystals(np.arange(1200)).name
     for kind, share in {"random": 0.2, "compound": 0.4, "mineral": 0.1}.items():  # else prototypes
-        told = np.char.startswith(names, kind).mean()
-        assert abs(told - share) < 4 * np.sqrt(share * (1 - share) / 1200)
-    by_hand = 0.1 * np.bincount(bank.group - 1, mineral_weights(bank.group, bank.name, 0.5), 99)
+        observed = np.char.startswith(names, kind).mean()
+        assert abs(observed - share) < 4 * np.sqrt(share * (1 - share) / 1200)
+    by_hand = 0.1 * np.bincount(
+        library.group - 1, mineral_weights(library.group, library.name, 0.5), 99
+    )
     by_hand += 0.4 * np.bincount(more.group - 1, mineral_weights(more.group, more.name, 0.5), 99)
     by_hand += 0.2 / 99
     by_hand += 0.3 * experiment.prototypes(cfg, "stage2", 0.5).class_probabilities
@@ -149,15 +151,15 @@ def test_prototypes_of_the_stages_are_decorated_differently(cfg, decorated):
 
 
 @pytest.mark.parametrize("asked", ["prototype_share", "compound_share"])
-def test_a_source_that_was_not_written_is_told(cfg, bank, asked):
-    records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
+def test_a_source_that_was_not_written_is_named(cfg, library, asked):
+    records.save(library, experiment.folder(cfg, "bank") / "train.npz")
     setattr(cfg.stage2, asked, 0.1)
     with pytest.raises(XrdlibError, match=r"s\.npz does not exist; run the stage"):
         experiment.stage2_stream(cfg, 8)
 
 
-def test_the_streams_of_the_stages_share_no_crystal(cfg, bank):
-    records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
+def test_the_streams_of_the_stages_share_no_crystal(cfg, library):
+    records.save(library, experiment.folder(cfg, "bank") / "train.npz")
     cfg.stage2.random_share = 1.0
     seen = {
         "stage1": experiment.stage1_stream(cfg).crystals(np.arange(60)),

@@ -25,14 +25,14 @@ class Reached(Exception):
 
 
 @pytest.fixture(scope="module")
-def bank():
+def structures():
     return reflections(generate_balanced(shipped(), 20, seed=4))
 
 
 @pytest.fixture
-def project(cfg, bank):
+def project(cfg, structures):
     """A temporary project of the tiny profile, as it is when the stages before have run."""
-    records.save(bank, experiment.folder(cfg, "bank") / "train.npz")
+    records.save(structures, experiment.folder(cfg, "bank") / "train.npz")
     for i, name in enumerate((*experiment.HELD_OUT, "random-crystals")):
         x = np.full((3, 4), i, np.float16)
         patterns = PatternSet(x, np.arange(3), np.array(["f"] * 3), np.array(["n"] * 3))

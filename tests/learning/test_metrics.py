@@ -88,8 +88,8 @@ def test_copies_within_a_family_add_no_certainty():
     hit = metrics.credit(logp, labels, 5)
     copied = {"top5": np.tile(hit, 4)}
     once = metrics.means({"top5": hit}, families, 500, seed=2)
-    told = metrics.means(copied, np.tile(families, 4), 500, seed=2)
-    assert told["top5_ci95"] == pytest.approx(once["top5_ci95"])
+    repeated = metrics.means(copied, np.tile(families, 4), 500, seed=2)
+    assert repeated["top5_ci95"] == pytest.approx(once["top5_ci95"])
     votes = metrics.means({"top5": hit}, families, 500, seed=2, votes=np.full(len(hit), 3.0))
     assert votes["top5_ci95"] == pytest.approx(once["top5_ci95"])
     wrongly_independent = metrics.means(copied, np.arange(4 * len(labels)), 500)["top5_ci95"]

@@ -65,10 +65,11 @@ def test_coordinate_channel_is_that_of_the_true_angle(stem):
     np.testing.assert_allclose(coordinate[1].numpy(), expected, atol=1e-6)
 
 
-def test_positional_ruler_is_taken_at_token_centres():
+def test_the_physics_position_is_taken_at_token_centres():
     model = small(stem="patch", patch=25)
     angle = np.radians(5.0 + 0.1 * (25 * np.arange(model.tokens) + 12))
-    np.testing.assert_allclose(model.ruler[:, 0], 100 * np.sin(angle / 2) ** 2, rtol=1e-6)
+    expected = 100 * np.sin(angle / 2) ** 2
+    np.testing.assert_allclose(model.token_sine_squared[:, 0], expected, rtol=1e-6)
 
 
 def test_receptive_fields_of_the_convolutional_stem_are_centred_on_their_tokens():
@@ -155,7 +156,7 @@ def test_build_is_a_function_of_name_config_and_seed():
         (lambda: build("resnet")(torch.rand(2, 8501)), r"shape \(B, 4251\)"),
     ],
 )
-def test_impossible_requests_are_told_clearly(call, message):
+def test_impossible_requests_are_refused_clearly(call, message):
     with pytest.raises(XrdlibError, match=message):
         call()
 

@@ -75,7 +75,7 @@ def test_chance_alone_moves_the_ece_of_a_calibrated_predictor():
     together = nulls.calibrated_ece(logp, np.arange(300) // 10, 2000)
     np.testing.assert_allclose(together[1], np.sqrt(10) * alone[1], rtol=0.2)
     hit = rng.random(300) < 0.7
-    found = metrics.ece(logp, np.where(hit, 0, 1))
-    assert alone[0] / 3 <= 100 * found <= 1.5 * alone[2]
+    calibration_error = metrics.ece(logp, np.where(hit, 0, 1))
+    assert alone[0] / 3 <= 100 * calibration_error <= 1.5 * alone[2]
     sure = np.log(np.where(np.arange(99) == 0, 1 - 98e-12, 1e-12))[None].repeat(9, 0)
     assert nulls.calibrated_ece(sure, np.arange(9))[2] < 1e-6

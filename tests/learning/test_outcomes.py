@@ -67,18 +67,18 @@ def test_evidence_is_of_the_heads_that_a_model_has(cfg):
     assert rule is None and aux.shape == (N, 99)
 
 
-def test_predictors_of_balanced_crystals_are_told_that_they_are_balanced():
+def test_balanced_crystals_have_a_uniform_target_prior():
     for name in ("rruff-test", "rruff-calibration", "amcsd-test", "amcsd-calibration"):
-        target, null = outcomes.told_of(name, PRIOR)
+        target, null = outcomes.priors_of(name, PRIOR)
         expected = NULL if name.startswith("rruff") else NULL[::-1]
         assert np.allclose(target, MINERALS) and np.allclose(null, expected)
-    for told in outcomes.told_of("random-crystals", PRIOR):
-        assert np.allclose(told, 1 / 99)
+    for prior in outcomes.priors_of("random-crystals", PRIOR):
+        assert np.allclose(prior, 1 / 99)
 
 
-def test_calibrated_is_the_evidence_with_what_was_chosen_and_told(cfg, sets):
-    found = outcomes.calibrated(cfg, sets, TITLES, PRIOR)
-    assert list(found) == TITLES
+def test_calibrated_is_the_evidence_with_the_chosen_calibration_and_priors(cfg, sets):
+    calibrated = outcomes.calibrated(cfg, sets, TITLES, PRIOR)
+    assert list(calibrated) == TITLES
     (paths.results("tiny") / "baselines.json").unlink()  # which the main model does not need
     assert set(outcomes.calibrated(cfg, sets, [results.MAIN], PRIOR)[results.MAIN]) == set(NAMES)
     for title, name in ((results.MAIN, "rruff-test"), ("resnet", "random-crystals")):
@@ -87,7 +87,7 @@ def test_calibrated_is_the_evidence_with_what_was_chosen_and_told(cfg, sets):
         if rule is not None:
             mixed = CHOSEN.a * np.exp(rule) + (1 - CHOSEN.a) * mixed
         p = mixed ** (1 / CHOSEN.T) * prior**CHOSEN.w
-        assert np.allclose(np.exp(found[title][name]), p / p.sum(1, keepdims=True))
+        assert np.allclose(np.exp(calibrated[title][name]), p / p.sum(1, keepdims=True))
 
 
 def test_the_fusion_curve_ends_at_the_single_heads_and_bounds_the_fit(sets):
@@ -112,9 +112,9 @@ def test_trainings_that_a_clock_cut_short_are_named(cfg):
     steps = {"stage1": (20, 20), "stage2": (13, 4500), "resnet": (9, None), "plain": (14, 15)}
     for name, (step, planned) in steps.items():
         results.write(cfg, name, {"step": step, "planned": planned, "patterns": 32 * step})
-    told = outcomes.cut_short(cfg)
-    assert "stage2 after 13 of 4,500 steps, plain after 14 of 15 steps" in told
-    assert "stage1" not in told and "resnet" not in told
+    note = outcomes.cut_short(cfg)
+    assert "stage2 after 13 of 4,500 steps, plain after 14 of 15 steps" in note
+    assert "stage1" not in note and "resnet" not in note
     for name in ("stage2", "plain"):
         results.write(cfg, name, {"step": 15, "planned": 15, "patterns": 1})
     assert outcomes.cut_short(cfg) is None
@@ -189,32 +189,32 @@ def test_test_sets_are_named_measured_first_and_split_by_resemblance(cfg, sets):
 def crystals():
     """Ten crystals of ten extinction groups, and a pattern of each."""
     numbers = [14, 62, 148, 167, 194, 225, 227, 136, 2, 19]
-    bank = reflections(generate(shipped(), numbers, 10, seed=8))
+    library = reflections(generate(shipped(), numbers, 10, seed=8))
     ranges = Realism.mild(strain=(1e-5, 2e-5), no_texture=1.0, subtracted=1.0)
-    raw = measured_like(bank, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny")))
+    raw = measured_like(library, ranges, 1, torch.arange(10), experiment.grid(config.load("tiny")))
     name = np.array([f"pattern {i}" for i in range(10)])
-    return bank, PatternSet(normalise(raw).half().numpy(), bank.group - 1, name, name)
+    return library, PatternSet(normalise(raw).half().numpy(), library.group - 1, name, name)
 
 
 def test_search_finds_each_crystal_among_all(cfg, crystals):
-    bank, patterns = crystals
-    found = outcomes.search(cfg, {"rruff-test": patterns}, bank, bank.take([0]))["rruff-test"]
-    assert (found["scores"].argmax(1) == patterns.label).all()
-    assert found["best"].min() > 0.8
-    assert np.allclose(found["best"], found["scores"].max(1))
+    library, patterns = crystals
+    match = outcomes.search(cfg, {"rruff-test": patterns}, library, library.take([0]))["rruff-test"]
+    assert (match["scores"].argmax(1) == patterns.label).all()
+    assert match["best"].min() > 0.8
+    assert np.allclose(match["best"], match["scores"].max(1))
 
 
 def test_held_out_minerals_are_not_searched_for_among_themselves(cfg, crystals):
-    bank, patterns = crystals
-    known = bank.take(np.arange(5))
+    library, patterns = crystals
+    reduced = library.take(np.arange(5))
     sets = dict.fromkeys(["amcsd-test", "rruff-calibration", "random-crystals"], patterns)
-    found = outcomes.search(cfg, sets, bank, known)
-    assert set(found) == set(sets)
-    assert found["rruff-calibration"]["best"].min() > 0.8
+    matches = outcomes.search(cfg, sets, library, reduced)
+    assert set(matches) == set(sets)
+    assert matches["rruff-calibration"]["best"].min() > 0.8
     for name in ("amcsd-test", "random-crystals"):
-        best = found[name]["best"]
+        best = matches[name]["best"]
         assert best[:5].min() > 0.8 and best[5:].max() < best[:5].min()
-        assert not (found[name]["scores"].argmax(1) == patterns.label)[5:].any()
+        assert not (matches[name]["scores"].argmax(1) == patterns.label)[5:].any()
 
 
 def test_predictions_are_written_with_the_first_five_groups_of_each_model(cfg, sets):

@@ -21,8 +21,7 @@ def test_smoothing_runs_from_counts_to_base():
 
 
 @pytest.mark.parametrize(
-    "args",
-    [(np.ones(98),), (-np.ones(99),), (np.ones(99), 0), (np.ones(99), 1, np.zeros(99))],
+    "args", [(np.ones(98),), (-np.ones(99),), (np.ones(99), 0), (np.ones(99), 1, np.zeros(99))]
 )
 def test_impossible_counts_are_refused(args):
     with pytest.raises(XrdlibError, match="non-negative counts"):

@@ -22,7 +22,7 @@ from xrdlib.learning.baselines import build
 from xrdlib.learning.train import FILE
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism
-from xrdlib.simulation.stream import BankSource, PatternStream, RandomCrystalSource
+from xrdlib.simulation.stream import PatternStream, RandomCrystalSource, StructureSource
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
 
@@ -31,12 +31,12 @@ OPTIONS = {"steps": 16, "rows": 4, "ema": 0.9, "every_minutes": 0}
 
 
 def simulated():
-    """A stream of simulated patterns from a bank and from random crystals, and a model for it."""
-    bank = reflections(generate_balanced(shipped(), 30, seed=11))
+    """A stream of patterns of known structures and random crystals, and a model for it."""
+    library = reflections(generate_balanced(shipped(), 30, seed=11))
     random = RandomCrystalSource(shipped(), seed=21, chunk=24, reuse=2)
     grid = Grid(5.0, 90.0, 0.5)
-    sources = [(BankSource(bank), 3), (random, 1)]
-    stream = PatternStream(sources, Realism(), 5, 8, impurities=bank, grid=grid)
+    sources = [(StructureSource(library), 3), (random, 1)]
+    stream = PatternStream(sources, Realism(), 5, 8, impurities=library, grid=grid)
     shape = {"grid": (grid.start, grid.step, grid.size), "width": 16, "depth": 1, "heads": 2}
     return build("physics", {**shape, "stem": "conv"}), stream
 
@@ -70,8 +70,8 @@ def launch(folder, out, task="noisy", at=()):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    about, at = (port, folder, out, task), dict(at)
-    started = [processes().Process(target=work, args=(r, *about, at.get(r, {}))) for r in (0, 1)]
+    shared, at = (port, folder, out, task), dict(at)
+    started = [processes().Process(target=work, args=(r, *shared, at.get(r, {}))) for r in (0, 1)]
     for process in started:
         process.start()
     for process in started:

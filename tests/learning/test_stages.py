@@ -48,7 +48,7 @@ def trained(cfg, stream, patterns):
     return model, stages.run(cfg, "stage1", "first", model, stream, patterns)
 
 
-def test_a_stage_keeps_weights_history_and_prior_and_is_found_finished(cfg, patterns):
+def test_a_stage_keeps_weights_history_and_prior_and_is_not_trained_again(cfg, patterns):
     stream = Stream()
     before = weights(stages.new_model(cfg, "model"))
     model, history = trained(cfg, stream, patterns)
@@ -103,12 +103,12 @@ def test_predictions_are_the_models_in_evaluation_mode(cfg, patterns, section):
     with torch.no_grad():
         output = model.eval()(torch.from_numpy(patterns.x).float())
     # Left in training mode, dropout and batch statistics would change the answer.
-    found = stages.predict(model.train(), patterns)
-    assert np.allclose(found["aux"], torch.log_softmax(output["aux"], -1), atol=1e-5)
-    assert ("rule" in found) == ("rule" in output)
+    logp_by_head = stages.predict(model.train(), patterns)
+    assert np.allclose(logp_by_head["aux"], torch.log_softmax(output["aux"], -1), atol=1e-5)
+    assert ("rule" in logp_by_head) == ("rule" in output)
     if "rule" in output:
-        assert np.allclose(found["rule"], decode.rule_log_probs(output["rule"]), atol=1e-5)
-    for logp in found.values():
+        assert np.allclose(logp_by_head["rule"], decode.rule_log_probs(output["rule"]), atol=1e-5)
+    for logp in logp_by_head.values():
         assert logp.shape == (len(patterns), 99)
         assert np.allclose(np.exp(logp.astype(float)).sum(1), 1, atol=1e-5)
 

@@ -8,11 +8,11 @@ from xrdlib.learning import statistics
 
 
 def test_paired_test_by_hand():
-    found = statistics.compare([[1.0], [3.0], [5.0], [5.0]], ["a", "a", "b", "c"], n_flips=4000)
-    assert (found["n"], found["n_families"]) == (4, 3)
-    assert found["mean"] == [pytest.approx(4)]
+    result = statistics.compare([[1.0], [3.0], [5.0], [5.0]], ["a", "a", "b", "c"], n_flips=4000)
+    assert (result["n"], result["n_families"]) == (4, 3)
+    assert result["mean"] == [pytest.approx(4)]
     # All signs equal: 2 of the 8 ways to sign three families.
-    assert found["p"][0] == pytest.approx(1 / 4, abs=0.03) and found["p"] == found["p_all"]
+    assert result["p"][0] == pytest.approx(1 / 4, abs=0.03) and result["p"] == result["p_all"]
     with pytest.raises(XrdlibError, match="two families or more"):
         statistics.compare([[1.0], [2.0]], ["a", "a"])
 
@@ -21,13 +21,13 @@ def test_many_questions_do_not_give_false_answers():
     rng = np.random.default_rng(0)
     alone, together = [], []
     for seed in range(60):
-        found = statistics.compare(rng.normal(size=(30, 20)), np.arange(30), 10, 300, seed)
-        alone.append(min(found["p"]) < 0.05)
-        together.append(min(found["p_all"]) < 0.05)
+        result = statistics.compare(rng.normal(size=(30, 20)), np.arange(30), 10, 300, seed)
+        alone.append(min(result["p"]) < 0.05)
+        together.append(min(result["p_all"]) < 0.05)
     assert np.mean(alone) > 0.4 and np.mean(together) < 0.15
     shifted = rng.normal(size=(30, 20)) + 2 * (np.arange(20) == 7)
-    found = statistics.compare(shifted, np.arange(30), 10, 500)
-    assert np.argmin(found["p_all"]) == 7 and found["p_all"][7] < 0.01
+    result = statistics.compare(shifted, np.arange(30), 10, 500)
+    assert np.argmin(result["p_all"]) == 7 and result["p_all"][7] < 0.01
 
 
 def test_holm_by_hand():

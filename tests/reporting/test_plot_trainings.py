@@ -8,9 +8,9 @@ matplotlib.use("Agg")
 
 
 def test_the_scaling_figure_has_a_dot_for_each_training():
-    known = {"top1": 5.0, "nll": 4.0, "curve": []}
+    scores = {"top1": 5.0, "nll": 4.0, "curve": []}
     rows = [
-        {"model": m, "seed": k, "patterns": n, "seconds": n / 9, **known}
+        {"model": m, "seed": k, "patterns": n, "seconds": n / 9, **scores}
         for m in ("physics transformer", "resnet")
         for k in (0, 1)
         for n in (10, 100)

@@ -13,19 +13,14 @@ from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from xrdlib.base.errors import XrdlibError
 from xrdlib.simulation.crystal_statistics import compare, describe
 from xrdlib.structures import minerals, recipes
-from xrdlib.structures.banks import one_of_each
 from xrdlib.structures.crystals import generate
 from xrdlib.structures.detection import asymmetric_unit, detect
 from xrdlib.structures.minerals import fitted
+from xrdlib.structures.structure_library import one_of_each
 from xrdlib.symmetry.cells import cell_of_lattice
 from xrdlib.symmetry.groups import operations
 
 NAMES, NUMBERS = samples.NAMES, samples.NUMBERS
-
-
-@pytest.fixture(scope="module")
-def textbook():
-    return samples.textbook()
 
 
 @pytest.fixture(scope="module")
@@ -37,48 +32,50 @@ def test_symmetry_and_sites_of_textbook_structures(textbook):
     free = {"halite": [0, 0], "quartz": [1, 3], "rutile": [0, 1], "calcite": [0, 0, 1]}
     free |= {"forsterite": [0, 2, 2, 2, 3], "spinel": [0, 0, 1], "dolomite": [0, 0, 1, 3]}
     for i, (name, number) in enumerate(zip(NAMES, NUMBERS, strict=True)):
-        found = detect(textbook, i)
-        assert found.space_group == number, name
-        assert len(found.rotations) == len(operations(number)[0]), name
-        places, multiplicity, freedom = asymmetric_unit(found, textbook.lattice[i])
+        described = detect(textbook, i)
+        assert described.space_group == number, name
+        assert len(described.rotations) == len(operations(number)[0]), name
+        first, multiplicity, freedom = asymmetric_unit(described, textbook.lattice[i])
         stated = samples.TABLE[name][2].split(";") if name != "spinel" else "Fe8 Fe16 O32".split()
-        assert len(places) == len(stated), name
-        assert multiplicity.sum() == len(found.frac), name
+        assert len(first) == len(stated), name
+        assert multiplicity.sum() == len(described.frac), name
         # Only a place on the general position is in as many copies as there are operations.
-        assert ((freedom == 3) == (multiplicity == len(found.rotations))).all(), name
+        assert ((freedom == 3) == (multiplicity == len(described.rotations))).all(), name
         assert sorted(freedom) == free.get(name, sorted(freedom)), name
 
 
 def test_measures_of_textbook_structures(textbook):
-    found = describe(textbook)
+    described = describe(textbook)
     halite, quartz, spinel = (NAMES.index(name) for name in ("halite", "quartz", "spinel"))
-    assert found["volume per atom"][halite] == pytest.approx(5.6402**3 / 8)
-    assert found["atoms per cell"][spinel] == pytest.approx(8 * 0.9 + 16 + 32)
-    assert found["impure sites"][spinel] == pytest.approx(2 / 3)
-    assert found["special sites"][quartz] == 0.5 and found["special sites"][halite] == 1
-    assert found["elements"][spinel] == 4 and found["sites"][spinel] == 3
-    assert found["longest to shortest axis"][quartz] == pytest.approx(5.4052 / 4.9134)
-    assert np.isnan(found["longest to shortest axis"][halite])
-    assert found["oblique angle"][NAMES.index("tremolite-like")] == pytest.approx(104.79)
-    assert np.isnan(found["oblique angle"][quartz])
+    assert described["volume per atom"][halite] == pytest.approx(5.6402**3 / 8)
+    assert described["atoms per cell"][spinel] == pytest.approx(8 * 0.9 + 16 + 32)
+    assert described["impure sites"][spinel] == pytest.approx(2 / 3)
+    assert described["special sites"][quartz] == 0.5 and described["special sites"][halite] == 1
+    assert described["elements"][spinel] == 4 and described["sites"][spinel] == 3
+    assert described["longest to shortest axis"][quartz] == pytest.approx(5.4052 / 4.9134)
+    assert np.isnan(described["longest to shortest axis"][halite])
+    assert described["oblique angle"][NAMES.index("tremolite-like")] == pytest.approx(104.79)
+    assert np.isnan(described["oblique angle"][quartz])
 
 
 def test_lines_against_pymatgen(textbook):
-    found = describe(textbook)
+    described = describe(textbook)
     calculator = XRDCalculator(wavelength=1.540593)
     for name in ("halite", "silicon", "rutile"):
         pattern = calculator.get_pattern(samples.structures()[name], scaled=False)
         i, unique = NAMES.index(name), sum(len(h) for h in pattern.hkls)
-        assert found["lines"][i] == unique, name
+        assert described["lines"][i] == unique, name
         share = pattern.y.max() / pattern.y.sum()
-        assert found["strongest line"][i] == pytest.approx(share, rel=0.06), name
+        assert described["strongest line"][i] == pytest.approx(share, rel=0.06), name
 
 
 def test_hydrogen_is_left_out(textbook):
     halite = textbook.take([0])
     hydride = replace(halite, number=np.where(halite.number == 17, 1, halite.number))
-    found = describe(hydride)
-    assert found["atoms per cell"] == 4 and found["elements"] == 1 and found["sites"] == 1
+    described = describe(hydride)
+    assert (
+        described["atoms per cell"] == 4 and described["elements"] == 1 and described["sites"] == 1
+    )
 
 
 def test_cells_are_gemmis():
@@ -126,18 +123,18 @@ def test_random_crystals_resemble_published_ones():
     published, table = needed.amcsd_sample()
     published = published.take((table["agrees"] & (table["n_atoms"] < 300)).to_numpy())
     made = generate(recipes.shipped(), published.space_group, len(published), seed=2)
-    found = compare(one_of_each(published), made)["quantities"]
+    described = compare(one_of_each(published), made)["quantities"]
     for name in ("volume per atom", "atoms per cell", "special sites", "lines", "strongest line"):
-        assert found[name]["distance"] < 0.25, name
+        assert described[name]["distance"] < 0.25, name
 
 
 def test_fitted_tables_belong_together():
-    found = fitted()
-    e = len(found["elements"])
-    assert [len(row) for row in found["pairs"]] == list(range(e))
-    assert [len(row) for row in found["weights"]] == [e] * 4
-    assert set(found["substitutes"]) == set(found["elements"])
-    assert sum(found["kinds"]) == pytest.approx(1, abs=0.01) and found["structures"] > 4000
+    described = fitted()
+    e = len(described["elements"])
+    assert [len(row) for row in described["pairs"]] == list(range(e))
+    assert [len(row) for row in described["weights"]] == [e] * 4
+    assert set(described["substitutes"]) == set(described["elements"])
+    assert sum(described["kinds"]) == pytest.approx(1, abs=0.01) and described["structures"] > 4000
 
 
 def test_bad_input(textbook):

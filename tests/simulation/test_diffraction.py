@@ -22,32 +22,27 @@ def it92(z, s):
     return np.array([gemmi.Element(z).it92.calculate_sf(float(x) ** 2) for x in s])
 
 
-@pytest.fixture(scope="module")
-def known():
-    return samples.known()
-
-
-def lines(known, i):
+def lines(computed, i):
     """2theta (float64) and intensities of crystal i."""
-    a, b = known.start[i : i + 2]
-    d_star = diffraction.d_star(known.lattice[i], known.hkl[a:b])
+    a, b = computed.start[i : i + 2]
+    d_star = diffraction.d_star(computed.lattice[i], computed.hkl[a:b])
     sine = torch.from_numpy(d_star * WAVELENGTH / 2)
-    strength = known.multiplicity[a:b] * known.f2[a:b]
+    strength = computed.multiplicity[a:b] * computed.f2[a:b]
     lp = diffraction.lorentz_polarisation(sine).numpy()
     return diffraction.two_theta(d_star, WAVELENGTH), strength * lp
 
 
 @pytest.mark.parametrize("i", range(len(samples.TABLE) + 1))
-def test_every_reflection_of_the_sphere_is_counted_once(known, i):
+def test_every_reflection_of_the_sphere_is_counted_once(computed, i):
     """Orbits under spglib's point group: one representative each, right size, right |F|^2."""
     crystals = samples.crystals()
     hkl = samples.sphere(crystals.lattice[i], D_STAR_MAX)
     f2 = samples.direct_f2(crystals, i, hkl, it92)
     present = {tuple(h): value for h, value in zip(hkl, f2, strict=True) if value > 1e-8 * f2.max()}
-    a, b = known.start[i : i + 2]
+    a, b = computed.start[i : i + 2]
     covered = set()
     for h, multiplicity, value in zip(
-        known.hkl[a:b], known.multiplicity[a:b], known.f2[a:b], strict=True
+        computed.hkl[a:b], computed.multiplicity[a:b], computed.f2[a:b], strict=True
     ):
         orbit = {tuple(x) for x in h.astype(int) @ samples.point_groups()[i]}
         assert len(orbit) == multiplicity
@@ -71,14 +66,14 @@ def pymatgen_factors(s_max, device):
 
 
 @pytest.mark.parametrize("own_factors, least", [(True, 0.999), (False, 0.999999)])
-def test_powder_lines_against_pymatgen(known, monkeypatch, own_factors, least):
+def test_powder_lines_against_pymatgen(computed, monkeypatch, own_factors, least):
     if not own_factors:
         monkeypatch.setattr(structure_factors, "_factor_table", pymatgen_factors)
-        known = reflections(samples.crystals())
+        computed = reflections(samples.crystals())
     calculator = XRDCalculator(WAVELENGTH)
     for i, structure in enumerate(samples.structures().values()):
         theirs = calculator.get_pattern(structure, scaled=False, two_theta_range=(0, 90))
-        angle, intensity = lines(known, i)
+        angle, intensity = lines(computed, i)
         nearest = np.abs(angle[:, None] - theirs.x).argmin(1)
         strong = intensity > 1e-4 * intensity.max()
         np.testing.assert_allclose(angle[strong], theirs.x[nearest[strong]], atol=1e-4)
@@ -86,25 +81,26 @@ def test_powder_lines_against_pymatgen(known, monkeypatch, own_factors, least):
         assert np.corrcoef(ours, theirs.y)[0, 1] > least
 
 
-def test_a_crystal_is_the_same_in_any_batch(known):
+def test_a_crystal_is_the_same_in_any_batch(computed):
     crystals = samples.crystals()
     order = np.array([3, 14, 0, 9, 9, 2, 15])
     together = reflections(crystals.take(order))
     for place, i in enumerate(order):
-        a, b = known.start[i : i + 2]
+        a, b = computed.start[i : i + 2]
         c, d = together.start[place : place + 2]
-        np.testing.assert_array_equal(known.hkl[a:b], together.hkl[c:d])
-        np.testing.assert_allclose(known.f2[a:b], together.f2[c:d], rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(computed.hkl[a:b], together.hkl[c:d])
+        np.testing.assert_allclose(computed.f2[a:b], together.f2[c:d], rtol=1e-4, atol=1e-4)
 
 
-def test_memory_bound_does_not_change_the_result(known, monkeypatch):
+def test_memory_bound_does_not_change_the_result(computed, monkeypatch):
     monkeypatch.setitem(structure_factors._BUDGET, "cpu", 400)
     monkeypatch.setattr(structure_factors, "_PIECES", np.array([2, 4]))
     small = reflections(samples.crystals())
-    np.testing.assert_array_equal(small.hkl, known.hkl)
-    np.testing.assert_array_equal(small.multiplicity, known.multiplicity)
-    scale = np.repeat(np.maximum.reduceat(known.f2, known.start[:-1]), np.diff(known.start))
-    np.testing.assert_allclose(small.f2 / scale, known.f2 / scale, atol=2e-6)
+    np.testing.assert_array_equal(small.hkl, computed.hkl)
+    np.testing.assert_array_equal(small.multiplicity, computed.multiplicity)
+    strongest = np.maximum.reduceat(computed.f2, computed.start[:-1])
+    scale = np.repeat(strongest, np.diff(computed.start))
+    np.testing.assert_allclose(small.f2 / scale, computed.f2 / scale, atol=2e-6)
 
 
 def broken(**changes):
@@ -160,17 +156,17 @@ def brute_force_march(lattice, hkl, group, axis, r):
     return np.mean(weights)
 
 
-def test_march_dollase_is_the_mean_over_all_equivalents(known):
+def test_march_dollase_is_the_mean_over_all_equivalents(computed):
     rng = np.random.default_rng(0)
-    n = len(known)
-    owner = np.repeat(np.arange(n), np.diff(known.start))
+    n = len(computed)
+    owner = np.repeat(np.arange(n), np.diff(computed.start))
     rows = np.sort(rng.choice(len(owner), 200, replace=False))
     axis = rng.integers(-2, 3, (n, 3))
     axis[(axis == 0).all(1)] = [0, 0, 1]
     ratio = np.exp(rng.normal(0, 0.5, n))
-    metric = np.linalg.inv(known.lattice @ known.lattice.transpose(0, 2, 1))
-    hkl = torch.from_numpy(known.hkl[rows].T.astype(np.float64).copy())
-    tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in (metric, known.rotations)]
+    metric = np.linalg.inv(computed.lattice @ computed.lattice.transpose(0, 2, 1))
+    hkl = torch.from_numpy(computed.hkl[rows].T.astype(np.float64).copy())
+    tensors = [torch.from_numpy(np.ascontiguousarray(x)) for x in (metric, computed.rotations)]
     who = torch.from_numpy(owner[rows])
     length2 = diffraction.squared_lengths(tensors[0], hkl, who)
     ours = diffraction.march_dollase(
@@ -179,7 +175,7 @@ def test_march_dollase_is_the_mean_over_all_equivalents(known):
     for value, row in zip(ours.tolist(), rows, strict=True):
         i = owner[row]
         expected = brute_force_march(
-            known.lattice[i], known.hkl[row], samples.point_groups()[i], axis[i], ratio[i]
+            computed.lattice[i], computed.hkl[row], samples.point_groups()[i], axis[i], ratio[i]
         )
         assert value == pytest.approx(expected, rel=1e-6)
 

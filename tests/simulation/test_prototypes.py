@@ -8,23 +8,18 @@ import samples
 
 from xrdlib.base import records
 from xrdlib.base.errors import XrdlibError
-from xrdlib.simulation import prototype_bank
-from xrdlib.simulation.prototype_bank import prepare
+from xrdlib.simulation import prototype_library
+from xrdlib.simulation.prototype_library import prepare
 from xrdlib.simulation.prototypes import Decoration, PrototypeSource, decorate
-from xrdlib.structures.banks import NOBLE_GASES
 from xrdlib.structures.detection import detect
 from xrdlib.structures.minerals import substitutes, table
+from xrdlib.structures.structure_library import NOBLE_GASES
 from xrdlib.symmetry.groups import group_of_space_group, half_rotations
 
 
 @pytest.fixture(scope="module")
 def aflow():
     return samples.aflow()
-
-
-@pytest.fixture(scope="module")
-def textbook():
-    return samples.textbook()
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +57,8 @@ def test_aflow_prototypes_are_sure_and_of_many_groups(aflow):
     # The Pearson symbol in the label counts the atoms of the conventional cell, rhombohedral
     # ones those of the primitive one.
     pearson = [name.split("_")[1] for name in aflow.name]
-    told = [int(p[2:]) * (3 if p[:2] == "hR" else 1) for p in pearson]
-    assert np.mean(np.diff(aflow.start) == told) > 0.98
+    n_atoms = [int(p[2:]) * (3 if p[:2] == "hR" else 1) for p in pearson]
+    assert np.mean(np.diff(aflow.start) == n_atoms) > 0.98
 
 
 def test_prototypes_are_exactly_symmetric_and_near_what_was_published(textbook, prototypes):
@@ -99,7 +94,7 @@ def test_what_cannot_be_a_prototype_is_left_out(textbook, monkeypatch):
     wrong = replace(silicon, group=halite.group)
     many = records.concatenate([neon, halite, hydrogen, wrong])
     assert list(prepare(many).name) == ["halite"]
-    monkeypatch.setattr(prototype_bank, "MAX_ATOMS", 8)
+    monkeypatch.setattr(prototype_library, "MAX_ATOMS", 8)
     assert list(prepare(textbook).name) == ["halite", "silicon", "rutile", "no symmetry"]
     with pytest.raises(XrdlibError, match="None of 1 crystals"):
         prepare(neon)
@@ -167,9 +162,9 @@ def test_cells_grow_with_their_elements(prototypes):
     only = Decoration(change=0.8, strain=0, displacement=0)
     crystals = decorate(prototypes, np.zeros(600, dtype=int), index, seed=5, decoration=only)
     made = {tuple(crystals.number[atoms(crystals, i)][[0, 4]].tolist()): i for i in index}
-    known = edges.keys() & made.keys()
-    assert len(known) >= 4
-    for pair in known:
+    shared = edges.keys() & made.keys()
+    assert len(shared) >= 4
+    for pair in shared:
         assert crystals.lattice[made[pair], 0, 0] == pytest.approx(edges[pair], rel=0.05), pair
 
 

@@ -23,26 +23,21 @@ QUIET = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def known():
-    return samples.known()
+def batch(computed, n, seed=0):
+    rows = np.random.default_rng(seed).integers(0, len(computed), (2, n))
+    return computed.take(rows[0]), computed.take(rows[1])
 
 
-def batch(known, n, seed=0):
-    rng = np.random.default_rng(seed)
-    return known.take(rng.integers(0, len(known), n)), known.take(rng.integers(0, len(known), n))
-
-
-def test_without_nuisance_it_is_the_calculated_pattern(known):
-    index = torch.arange(len(known))
-    ours = measured_like(known, Realism(**QUIET), 0, index, GRID).numpy()
-    clean = calculated(known, 1.540593, 0.1, 0.0, GRID).numpy()
+def test_without_nuisance_it_is_the_calculated_pattern(computed):
+    index = torch.arange(len(computed))
+    ours = measured_like(computed, Realism(**QUIET), 0, index, GRID).numpy()
+    clean = calculated(computed, 1.540593, 0.1, 0.0, GRID).numpy()
     ours, clean = (x / x.max(1, keepdims=True) for x in (ours, clean))
     np.testing.assert_allclose(ours, clean, atol=0.01)
 
 
-def test_same_numbers_in_any_batch_and_order(known):
-    main, second = batch(known, 24)
+def test_same_numbers_in_any_batch_and_order(computed):
+    main, second = batch(computed, 24)
     index = torch.arange(1000, 1024)
     realism = Realism(coarse=0.5, cropped=0.5, spikes=0.5, impurity=0.7)
     whole = measured_like(main, realism, 3, index, GRID, second)
@@ -57,8 +52,8 @@ def test_same_numbers_in_any_batch_and_order(known):
         torch.testing.assert_close(alone / scale[i], whole[i : i + 1] / scale[i], rtol=0, atol=1e-5)
 
 
-def test_finite_and_not_negative_at_the_ends_of_the_ranges(known):
-    main, second = batch(known, 64, seed=2)
+def test_finite_and_not_negative_at_the_ends_of_the_ranges(computed):
+    main, second = batch(computed, 64, seed=2)
     index = torch.arange(64)
     extreme = Realism(
         strain=(0.02, 0.05), line_error=(0.5, 0.5), smooth_error=1.0, no_texture=0.0, march=2.0,
@@ -107,10 +102,10 @@ def test_frequencies_and_ranges_of_the_draws():
     assert np.abs(table).max() < 5 / np.sqrt(n)
 
 
-def test_impurity_lines_appear_at_their_level(known):
+def test_impurity_lines_appear_at_their_level(computed):
     names = list(samples.structures())
-    main = known.take([names.index("halite")] * 6)
-    other = known.take([names.index("silicon")] * 6)
+    main = computed.take([names.index("halite")] * 6)
+    other = computed.take([names.index("silicon")] * 6)
     changes = QUIET | {"impurity": 1, "impurity_level": (0.1, 0.1)}
     index = torch.arange(6)
     mixed = measured_like(main, Realism(**changes), 0, index, GRID, other).numpy()
@@ -130,10 +125,10 @@ def test_bad_fields_are_named(make):
             make(**{name: value})
 
 
-def test_bad_names_and_lengths_are_told(known):
+def test_bad_names_and_lengths_are_refused(computed):
     with pytest.raises(XrdlibError, match="no field 'colour'"):
         Realism.measured(colour=1)
-    main, second = batch(known, 4)
+    main, second = batch(computed, 4)
     with pytest.raises(XrdlibError, match="4 crystals and 3 indices"):
         measured_like(main, Realism(), 0, torch.arange(3), GRID)
     with pytest.raises(XrdlibError):
@@ -149,13 +144,13 @@ def noise_levels(patterns):
     return 1.4826 * np.median(np.abs(np.diff(quiet, axis=2)), (1, 2)) / np.sqrt(2)
 
 
-def test_noise_is_that_of_the_measured_patterns(known):
+def test_noise_is_that_of_the_measured_patterns(computed):
     path = paths.data_dir() / "rruff.npz"
     if not path.is_file():
         pytest.skip(f"the measured patterns are not at {path}")
     with np.load(path) as file:
         measured = to_grid(file["two_theta"], file["intensity"].astype(np.float64))
-    main, second = batch(known, 400, seed=3)
+    main, second = batch(computed, 400, seed=3)
     realism = Realism(subtracted=1, cropped=0, coarse=0, spikes=0)
     simulated = measured_like(main, realism, 0, torch.arange(400), GRID, second).numpy()
     quartiles = [np.quantile(noise_levels(x), [0.25, 0.5, 0.75]) for x in (measured, simulated)]
@@ -164,8 +159,8 @@ def test_noise_is_that_of_the_measured_patterns(known):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_gpu_gives_the_same(known):
-    main, second = batch(known, 32)
+def test_gpu_gives_the_same(computed):
+    main, second = batch(computed, 32)
     index = torch.arange(32)
     cpu = measured_like(main, Realism(), 0, index, GRID, second)
     gpu = measured_like(main, Realism(), 0, index.cuda(), GRID, second).cpu()
@@ -174,14 +169,14 @@ def test_gpu_gives_the_same(known):
 
 
 def test_patterns_do_not_depend_on_the_precision_of_training():
-    known = samples.known()
+    computed = samples.computed()
     found = []
     before = torch.get_float32_matmul_precision()
     try:
         for precision in ("medium", "highest"):
             torch.set_float32_matmul_precision(precision)
-            index = torch.arange(len(known))
-            patterns = measured_like(known, Realism(), 0, index, GRID).numpy()
+            index = torch.arange(len(computed))
+            patterns = measured_like(computed, Realism(), 0, index, GRID).numpy()
             assert torch.get_float32_matmul_precision() == precision
             found.append((reflections(samples.crystals()).f2, patterns))
     finally:

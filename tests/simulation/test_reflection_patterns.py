@@ -60,12 +60,12 @@ def gemmi_pattern(number, lattice, peaks):
     unique = gemmi.ReciprocalAsu(full)
     shortest = CU_KA1 / 2 / np.sin(np.radians(91.0 / 2))
     reach = [int(length / shortest) for length in lengths]
-    places = {
+    representatives = {
         tuple(unique.to_asu(list(hkl), full.operations())[0])
         for hkl in product(*(range(-r, r + 1) for r in reach))
         if any(hkl) and not operations.is_systematically_absent(list(hkl))
     }
-    spacing = np.array([cell.calculate_d(list(hkl)) for hkl in places])
+    spacing = np.array([cell.calculate_d(list(hkl)) for hkl in representatives])
     spacing = spacing[spacing > shortest]
     theta = np.arcsin(CU_KA1 / 2 / spacing)
     u, v, w = peaks.caglioti
@@ -198,6 +198,6 @@ def test_intensities_are_those_of_wilson_times_multiplicity():
         lambda: ReflectionStream(Peaks(), 0, 8).part(0, 3),
     ],
 )
-def test_impossible_requests_are_told_clearly(call):
+def test_impossible_requests_are_refused_clearly(call):
     with pytest.raises(XrdlibError):
         call()

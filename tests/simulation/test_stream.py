@@ -11,7 +11,12 @@ from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import Grid, normalise
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.realism import Realism
-from xrdlib.simulation.stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
+from xrdlib.simulation.stream import (
+    PatternStream,
+    RandomCrystalSource,
+    StructureSource,
+    mineral_weights,
+)
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
 
@@ -20,11 +25,11 @@ RECIPES = shipped()
 
 
 @pytest.fixture(scope="module")
-def bank():
+def library():
     """Reflections of 120 random crystals, each with a name of its own."""
-    bank = reflections(generate_balanced(RECIPES, 120, seed=11))
-    bank.name = np.array([f"mineral {i}" for i in range(120)])
-    return bank
+    library = reflections(generate_balanced(RECIPES, 120, seed=11))
+    library.name = np.array([f"mineral {i}" for i in range(120)])
+    return library
 
 
 def uniforms(n, seed=0):
@@ -32,11 +37,11 @@ def uniforms(n, seed=0):
     return np.random.default_rng(seed).integers(1 << 24, size=n) / (1 << 24)
 
 
-def mixed(bank, batch, seed=5, **changes):
+def mixed(library, batch, seed=5, **changes):
     """Minerals and random crystals with impurities; the random ones change every 96 patterns."""
     random = RandomCrystalSource(RECIPES, seed=21, chunk=48, reuse=2)
-    weighted = BankSource(bank, np.arange(1, len(bank) + 1))
-    options = {"impurities": bank, "grid": COARSE} | changes
+    weighted = StructureSource(library, np.arange(1, len(library) + 1))
+    options = {"impurities": library, "grid": COARSE} | changes
     return PatternStream([(weighted, 3), (random, 1)], Realism(), seed, batch, **options)
 
 
@@ -48,10 +53,10 @@ def patterns(source, n):
 
 
 @pytest.mark.parametrize("batch", [16, 36])
-def test_a_pattern_does_not_depend_on_the_batch_it_comes_in(bank, batch):
+def test_a_pattern_does_not_depend_on_the_batch_it_comes_in(library, batch):
     # Batches of 36 and 64 straddle the border of chunks at 96, those of 16 end there.
-    x, label = patterns(mixed(bank, 64), 144)
-    other, other_label = patterns(mixed(bank, batch), 144)
+    x, label = patterns(mixed(library, 64), 144)
+    other, other_label = patterns(mixed(library, batch), 144)
     assert torch.equal(label, other_label)
     assert torch.allclose(x, other, atol=1e-5)
     # The neighbour is another pattern altogether, so the tolerance is not what makes them equal.
@@ -59,9 +64,9 @@ def test_a_pattern_does_not_depend_on_the_batch_it_comes_in(bank, batch):
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_the_parts_of_several_processes_are_the_batch(bank, count):
+def test_the_parts_of_several_processes_are_the_batch(library, count):
     # Step 2 holds the border of chunks at 96.
-    source = mixed(bank, 40)
+    source = mixed(library, 40)
     whole, label = source.raw(2)
     parts = [source.part(rank, count).raw(2) for rank in range(count)]
     assert {len(x) for x, _ in parts} == {40 // count}
@@ -73,29 +78,29 @@ def test_the_parts_of_several_processes_are_the_batch(bank, count):
     assert source.part(count - 1, count).config == source.config
 
 
-def test_a_batch_is_network_input(bank):
-    source = mixed(bank, 32)
-    (x, label), (raw, _) = source.batch(4), mixed(bank, 32).raw(4)
+def test_a_batch_is_network_input(library):
+    source = mixed(library, 32)
+    (x, label), (raw, _) = source.batch(4), mixed(library, 32).raw(4)
     assert x.shape == (32, COARSE.size) and x.dtype == torch.float32
     assert torch.equal(x, normalise(raw)) and label.dtype == torch.int64
     assert (label.numpy() == source.crystals(np.arange(128, 160)).group - 1).all()
 
 
-def test_sources_come_by_their_shares_and_crystals_by_their_weights(bank):
+def test_sources_come_by_their_shares_and_crystals_by_their_weights(library):
     """And independently: every crystal of either source as often as the two say."""
-    halves, n = (bank.take(slice(0, 60)), bank.take(slice(60, 120))), 12000
+    halves, n = (library.take(slice(0, 60)), library.take(slice(60, 120))), 12000
     weights = np.tile([0, 1, 2, 5], 15)
     sources = [
-        (BankSource(half, weights), share) for half, share in zip(halves, (1, 3), strict=True)
+        (StructureSource(half, weights), share) for half, share in zip(halves, (1, 3), strict=True)
     ]
     stream = PatternStream(sources, Realism(), 8, 16)
     names, count = np.unique(stream.crystals(np.arange(n)).name, return_counts=True)
     expected = np.concatenate([weights * share for share in (1, 3)]) / weights.sum() / 4
     drawn = dict(zip(names, count, strict=True))
-    found = np.array([drawn.get(name, 0) for name in bank.name])
-    assert found[expected == 0].sum() == 0
-    assert chisquare(found[expected > 0], n * expected[expected > 0]).pvalue > 1e-3
-    assert np.allclose(stream.class_probabilities, np.bincount(bank.group - 1, expected, 99))
+    counts = np.array([drawn.get(name, 0) for name in library.name])
+    assert counts[expected == 0].sum() == 0
+    assert chisquare(counts[expected > 0], n * expected[expected > 0]).pvalue > 1e-3
+    assert np.allclose(stream.class_probabilities, np.bincount(library.group - 1, expected, 99))
 
 
 def test_random_crystals_are_uniform_over_groups_however_many_came_out():
@@ -112,11 +117,11 @@ def test_each_chunk_has_the_generators_crystals_and_an_earlier_one_comes_back():
     source = RandomCrystalSource(RECIPES, seed=4, chunk=30, reuse=3)
     u = uniforms(60)
     first, second = (source.draw(u, np.full(60, n)) for n in (89, 90))
-    for found, start in ((first, 0), (second, 30)):
+    for made, start in ((first, 0), (second, 30)):
         known = generate_balanced(RECIPES, 30, seed=4, first=start)
-        assert set(found.name) <= set(known.name)
+        assert set(made.name) <= set(known.name)
         volume = dict(zip(known.name, np.linalg.det(known.lattice), strict=True))
-        assert np.allclose(np.linalg.det(found.lattice), [volume[name] for name in found.name])
+        assert np.allclose(np.linalg.det(made.lattice), [volume[name] for name in made.name])
     again = source.draw(u, np.zeros(60, dtype=np.int64))
     assert (again.name == first.name).all() and np.array_equal(again.f2, first.f2)
     # Both chunks in one call, in the order asked.
@@ -125,34 +130,34 @@ def test_each_chunk_has_the_generators_crystals_and_an_earlier_one_comes_back():
     assert (both.name == expected).all()
 
 
-def test_an_impurity_is_mixed_in_where_it_was_drawn_and_only_there(bank):
+def test_an_impurity_is_mixed_in_where_it_was_drawn_and_only_there(library):
     def raw(probability, impurities):
         ranges = Realism.mild(impurity=probability, impurity_level=(0.5, 0.6))
         source = PatternStream(
-            [(BankSource(bank), 1)], ranges, 3, 24, impurities=impurities, grid=COARSE
+            [(StructureSource(library), 1)], ranges, 3, 24, impurities=impurities, grid=COARSE
         )
         return patterns(source, 24)[0]
 
-    assert torch.equal(raw(0.0, bank), raw(0.0, None))
-    changed = (raw(1.0, bank) - raw(1.0, None)).abs().amax(1) > 0.1
+    assert torch.equal(raw(0.0, library), raw(0.0, None))
+    changed = (raw(1.0, library) - raw(1.0, None)).abs().amax(1) > 0.1
     assert changed.float().mean() > 0.9
-    # Not one phase for all: two banks give two sets of impurities.
-    halves = raw(1.0, bank.take(np.arange(60))), raw(1.0, bank.take(np.arange(60, 120)))
+    # Not one phase for all: two libraries give two sets of impurities.
+    halves = raw(1.0, library.take(np.arange(60))), raw(1.0, library.take(np.arange(60, 120)))
     assert ((halves[0] - halves[1]).abs().amax(1) > 0.1).float().mean() > 0.9
 
 
-def test_the_configuration_is_json_and_tells_streams_apart(bank):
+def test_the_configuration_is_json_and_tells_streams_apart(library):
     configs = [
-        mixed(bank, 16).config,
-        mixed(bank, 16, seed=6).config,
-        mixed(bank, 32).config,
-        mixed(bank, 16, grid=Grid(5.0, 90.0, 0.1)).config,
-        mixed(bank, 16, impurities=None).config,
-        mixed(bank.take(np.arange(119)), 16).config,
+        mixed(library, 16).config,
+        mixed(library, 16, seed=6).config,
+        mixed(library, 32).config,
+        mixed(library, 16, grid=Grid(5.0, 90.0, 0.1)).config,
+        mixed(library, 16, impurities=None).config,
+        mixed(library.take(np.arange(119)), 16).config,
     ]
     texts = [json.dumps(config, sort_keys=True) for config in configs]
     assert len(set(texts)) == len(texts)
-    assert json.dumps(mixed(bank, 16).config, sort_keys=True) == texts[0]
+    assert json.dumps(mixed(library, 16).config, sort_keys=True) == texts[0]
 
 
 @pytest.mark.parametrize("temper", [0, 0.5, 1])
@@ -171,6 +176,6 @@ def test_tempering_raises_class_frequencies_to_a_power_and_keeps_minerals_equal(
 
 
 @pytest.mark.parametrize("weights", [[1.0], [0.0, 0.0], [2.0, -1.0], [1.0, np.nan]])
-def test_weights_that_are_none_are_refused(bank, weights):
+def test_weights_that_are_none_are_refused(library, weights):
     with pytest.raises(XrdlibError, match="one weight for each"):
-        BankSource(bank.take([0, 1]), weights)
+        StructureSource(library.take([0, 1]), weights)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from bgmn_samples import ALBITE, HALITE, PNMA, QUARTZ, TABLE, read, space_group, structure
 
-from xrdlib.structures import banks
+from xrdlib.structures import structure_library
 from xrdlib.structures.bgmn import FOLDER, SETTINGS, bgmn_entries, folded
 from xrdlib.structures.entries import Unreadable
 
@@ -24,20 +24,20 @@ def test_halite_without_a_symbol_or_coordinates():
 
 
 def test_quartz_is_filled_from_its_wyckoff_letter():
-    found = structure(QUARTZ)
+    filled = structure(QUARTZ)
     assert space_group(QUARTZ) in (152, 154)
-    assert found.composition.reduced_formula == "SiO2" and len(found) == 9
-    distances = sorted(n.nn_distance for n in found.get_neighbors(found[0], 1.7))
+    assert filled.composition.reduced_formula == "SiO2" and len(filled) == 9
+    distances = sorted(n.nn_distance for n in filled.get_neighbors(filled[0], 1.7))
     assert distances == pytest.approx([1.605, 1.605, 1.614, 1.614], abs=0.01)
 
 
 def test_albite_in_a_centred_triclinic_cell():
     """Every tetrahedron has four oxygens, aluminium's are farther, and the density is albite's."""
-    found = structure(ALBITE)
+    filled = structure(ALBITE)
     assert space_group(ALBITE) == 2
-    assert len(found) == 52 and found.density == pytest.approx(2.62, abs=0.02)
-    for site in found:
-        near = [n.nn_distance for n in found.get_neighbors(site, 2.0)]
+    assert len(filled) == 52 and filled.density == pytest.approx(2.62, abs=0.02)
+    for site in filled:
+        near = [n.nn_distance for n in filled.get_neighbors(site, 2.0)]
         if site.specie.symbol in ("Al", "Si"):
             assert len(near) == 4
             mean = {"Al": 1.742, "Si": 1.613}[site.specie.symbol]
@@ -48,7 +48,7 @@ def test_rounded_coordinates_move_onto_their_position():
     rough = QUARTZ.replace("x=0.4697", "x=0.4697 y=0.001 z=0.667")
     site = read(rough).frac[0]
     assert site[2] == pytest.approx(2 / 3, abs=1e-9) and site[1] == pytest.approx(0, abs=1e-9)
-    crystals, _ = banks.build([read(rough)])
+    crystals, _ = structure_library.build([read(rough)])
     assert len(crystals.number) == 9
 
 
@@ -58,7 +58,7 @@ def test_mixed_sites_and_arithmetic_reach_the_entry():
     assert entry.labels[:3] == ["Mg", "Mg", "Fe"]
     assert np.allclose(entry.occupancy[:3], [1, 0.7, 0.3])
     assert np.array_equal(entry.frac[1], entry.frac[2])
-    crystals, table = banks.build([entry])
+    crystals, table = structure_library.build([entry])
     assert table["agrees_space_group"].all() and len(crystals.number) == 4 * 6 + 8
     iron = crystals.occupancy[crystals.number == 26]
     assert np.allclose(iron, 0.3) and len(iron) == 4
@@ -84,7 +84,7 @@ def test_mixed_sites_and_arithmetic_reach_the_entry():
         (QUARTZ.replace("x=0.4135 y=0.2669 z=0.7858", "x=0.45 y=0.05 z=0.7"), "too close"),
     ],
 )
-def test_what_cannot_be_used_is_told(text, reason):
+def test_what_cannot_be_used_is_left_out_with_a_reason(text, reason):
     with pytest.raises(Unreadable, match=reason):
         read(text)
 

@@ -29,13 +29,13 @@ E=K+1 Wyckoff=e
 
 
 def test_words_sites_and_variables():
-    found = read(FILE)
-    assert found.words["PHASE"] == "Thing"
-    assert [found.value(edge) for edge in "ABC"] == pytest.approx([0.5, 0.5, 1.0])
-    assert found.value("ALPHA") is None
-    assert [site.letter for site in found.sites] == list("abcde")
-    assert found.sites[0].given == pytest.approx({"x": -0.25, "y": 0.2, "z": 1 / 3})
-    assert found.sites[1].given == {}
+    parsed = read(FILE)
+    assert parsed.words["PHASE"] == "Thing"
+    assert [parsed.value(edge) for edge in "ABC"] == pytest.approx([0.5, 0.5, 1.0])
+    assert parsed.value("ALPHA") is None
+    assert [site.letter for site in parsed.sites] == list("abcde")
+    assert parsed.sites[0].given == pytest.approx({"x": -0.25, "y": 0.2, "z": 1 / 3})
+    assert parsed.sites[1].given == {}
 
 
 def test_occupancies_are_evaluated_and_filled_up():
@@ -76,7 +76,7 @@ def test_nothing_but_arithmetic_is_evaluated(text):
 
 
 @pytest.mark.parametrize("text", ["1/0", "1/(2-p)", "1e999", "1e200*1e200", "1e999-1e999"])
-def test_a_value_that_is_no_number_is_told(text):
+def test_a_value_that_is_no_number_is_refused(text):
     with pytest.raises(Unreadable, match="without a value"):
         evaluate(text, {"p": "2"})
 
@@ -92,7 +92,7 @@ def test_a_value_that_is_no_number_is_told(text):
         ("E=(si(1)) Wyckoff=a", "names no element"),
     ],
 )
-def test_what_is_no_crystal_structure_is_told(text, reason):
+def test_what_is_no_crystal_structure_is_refused(text, reason):
     with pytest.raises(Unreadable, match=reason):
         read(text)
 
@@ -126,7 +126,7 @@ def test_one_structure_in_two_settings(one, other, number):
     ],
 )
 def test_keywords_choose_the_setting(words, symbols):
-    assert [found.group.xhm() for found in CATALOGUE.settings(words)] == symbols
+    assert [setting.group.xhm() for setting in CATALOGUE.settings(words)] == symbols
 
 
 def test_letters_of_the_package_have_the_stated_multiplicities():
@@ -136,12 +136,12 @@ def test_letters_of_the_package_have_the_stated_multiplicities():
     variables, right = {"x": "0.1237", "y": "0.2713", "z": "0.3391"}, []
     for number in range(1, 231):
         settings = catalogue.settings({"SpacegroupNo": str(number)})
-        for found in settings[:: 1 + len(settings) // 4]:
-            counts = [multiplicity for multiplicity, _ in found.positions.values()]
+        for setting in settings[:: 1 + len(settings) // 4]:
+            counts = [multiplicity for multiplicity, _ in setting.positions.values()]
             sites = np.array(
-                [[evaluate(t, variables) for t in first] for _, first in found.positions.values()]
+                [[evaluate(t, variables) for t in first] for _, first in setting.positions.values()]
             )
-            images = np.einsum("kij,nj->nki", found.rotations, sites) + found.translations
+            images = np.einsum("kij,nj->nki", setting.rotations, sites) + setting.translations
             images = np.round(images - np.floor(images + 1e-6), 4)
             right.append(counts == [len(np.unique(orbit, axis=0)) for orbit in images])
     assert len(right) > 350 and np.mean(right) > 0.95

@@ -86,7 +86,7 @@ def test_download_with_a_wrong_hash_changes_nothing(entry, folder, monkeypatch, 
     assert [f.name for f in folder.iterdir()] == ["kept.bin"]
 
 
-def test_no_network_is_told_with_the_reason(entry, folder, monkeypatch):
+def test_a_missing_network_is_reported_with_the_reason(entry, folder, monkeypatch):
     def pip(command, **_):
         return subprocess.CompletedProcess(command, 1, "", "WARNING: retry\nERROR: no route")
 

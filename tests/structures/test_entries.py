@@ -47,7 +47,7 @@ def test_columns_of_the_sqlite_file_are_decoded(database):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a database at all" * 100])
-def test_what_is_no_database_is_told(tmp_path, content):
+def test_what_is_no_database_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "x.db").write_bytes(content)
     with pytest.raises(XrdlibError, match="not the AMCSD database"):

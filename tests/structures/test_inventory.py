@@ -47,7 +47,7 @@ def test_it_is_written_only_when_something_changed(folder, target):
     assert not refreshed(target)
 
 
-def test_a_damaged_data_set_is_told_and_the_file_left_alone(folder, target):
+def test_a_damaged_data_set_is_reported_and_the_file_left_alone(folder, target):
     datasets.write(target)
     before = target.read_text()
     (folder / "DIF.zip").write_bytes(b"half")

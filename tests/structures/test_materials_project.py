@@ -43,9 +43,9 @@ def test_cells_are_filled_as_pymatgen_fills_them(file):
     rutile = Structure.from_spacegroup(
         "P4_2/mnm", Lattice.tetragonal(*CELL[1:3]), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
     )
-    known = reflections(crystals.take([0]), 1.540593, 91)
-    found = calculated(known, 1.540593, 0.1, 0.5, CALCULATION_GRID).numpy()
-    assert np.abs(found - simulate(rutile)).max() < 0.05
+    computed = reflections(crystals.take([0]), 1.540593, 91)
+    pattern = calculated(computed, 1.540593, 0.1, 0.5, CALCULATION_GRID).numpy()
+    assert np.abs(pattern - simulate(rutile)).max() < 0.05
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def test_the_table_is_made_from_cif_files(tmp_path, package):
     rows = materials_project.table(path)
     assert list(rows["id"]) == ["mp-3", "mp-20"] and set(rows["space_group"]) == {136}
     assert np.allclose(rows["cell"][0], CELL, atol=1e-3)
-    found = materials_project.crystals(rows)
-    assert sorted(found.number[:6]) == [8, 8, 8, 8, 22, 22]
+    filled = materials_project.crystals(rows)
+    assert sorted(filled.number[:6]) == [8, 8, 8, 8, 22, 22]
     assert list(materials_project.names(rows)) == ["O2Ti 136 mp-3", "O2Ti 136 mp-20"]
     with pytest.raises(XrdlibError, match="no CIF file of a known structure"):
         materials_project.collect(folder / "none", package, path)
@@ -116,15 +116,15 @@ def test_the_table_at_hand_is_made_from_the_sample_at_hand(tmp_path):
 
 def test_what_is_known_already_is_found_whatever_its_axes_are_called(file):
     crystals = materials_project.crystals(materials_project.table(file))
-    known = reflections(crystals.take([0]))
+    computed = reflections(crystals.take([0]))
     again = crystals.take([0, 0, 0, 0, 0, 0])
     again.lattice[1] *= 1.02
     again.lattice[2] = again.lattice[2][[2, 0, 1]] * 1.005
     again.number[again.start[3]] = 50
     again.space_group[4] = 58
     again.lattice[5] *= 1.022
-    found = materials_project.repeated(again, [known])
-    assert list(found) == [True, False, True, False, False, True]
+    repeated = materials_project.repeated(again, [computed])
+    assert list(repeated) == [True, False, True, False, False, True]
     assert list(materials_project.repeated(crystals, [])) == [False, True]
 
 
@@ -137,15 +137,15 @@ def test_patterns_of_other_laboratories_are_brought_to_the_grid_and_split(tmp_pa
     angle = np.arange(10, 60, 0.02)
     start = np.arange(9) * len(angle)
     path = tmp_path / measured.OTHER
-    known = {"start": start, "two_theta": np.tile(angle, 8), "wavelength": np.full(8, 1.5418)}
-    known["intensity"] = np.tile(1 + 50 * np.exp(-(((angle - 30) / 0.1) ** 2)), 8)
+    arrays = {"start": start, "two_theta": np.tile(angle, 8), "wavelength": np.full(8, 1.5418)}
+    arrays["intensity"] = np.tile(1 + 50 * np.exp(-(((angle - 30) / 0.1) ** 2)), 8)
     family = np.array([f"mineral {i // 2}" for i in range(8)])
-    np.savez(path, **known, space_group=np.full(8, 14), family=family, name=family)
-    found = measured.load_other(path)
-    assert len(found) == 8 and (found.space_group == 14).all()
-    peak = found.grid.two_theta[found.intensity.argmax(1)]
+    np.savez(path, **arrays, space_group=np.full(8, 14), family=family, name=family)
+    patterns = measured.load_other(path)
+    assert len(patterns) == 8 and (patterns.space_group == 14).all()
+    peak = patterns.grid.two_theta[patterns.intensity.argmax(1)]
     assert np.allclose(peak, 30, atol=0.02)
-    parts = measured.split(found, "other")
+    parts = measured.split(patterns, "other")
     assert sum(map(len, parts)) == 8 and not set(parts[0].family) & set(parts[1].family)
     with pytest.raises(MissingData, match="does not exist"):
         measured.load_other(tmp_path / "none.npz")

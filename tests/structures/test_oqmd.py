@@ -32,22 +32,22 @@ KEPT = {
 }
 
 
-def row(structure, **about):
+def row(structure, **changes):
     """A row of the file from a pymatgen structure."""
-    found = {"name": "made", "stability": 0.02, "bandgap": float("nan"), **about}
+    metadata = {"name": "made", "stability": 0.02, "bandgap": float("nan"), **changes}
     return (
         np.array(structure.atomic_numbers, "<i4").tobytes(),
         structure.cart_coords.astype("<f8").tobytes(),
         structure.lattice.matrix.astype("<f8").tobytes(),
-        json.dumps(found),
+        json.dumps(metadata),
     )
 
 
 def write(path, rows):
     with sqlite3.connect(path) as connection:
         connection.execute(SCHEMA)
-        for i, (numbers, positions, cell, about) in enumerate(rows):
-            values = (f"made {i}", numbers, positions, cell, 7, about, len(numbers or b"") // 4)
+        for i, (numbers, positions, cell, metadata) in enumerate(rows):
+            values = (f"made {i}", numbers, positions, cell, 7, metadata, len(numbers or b"") // 4)
             marks = ", ".join("?" * len(values))
             connection.execute(f"INSERT INTO systems ({COLUMNS}) VALUES ({marks})", values)
     connection.close()
@@ -103,9 +103,9 @@ def test_cells_are_on_the_reference_axes(made):
         rotations = operations(int(crystals.space_group[i]))[0]
         atoms = slice(crystals.start[i], crystals.start[i + 1])
         cell = crystals.lattice[i], crystals.frac[atoms], crystals.number[atoms]
-        found = spglib.get_symmetry(cell, symprec=1e-3)["rotations"].astype(np.int8)
-        assert len(found) == len(rotations)  # the cell is the conventional one
-        assert {w.tobytes() for w in found} == {w.tobytes() for w in rotations}
+        detected = spglib.get_symmetry(cell, symprec=1e-3)["rotations"].astype(np.int8)
+        assert len(detected) == len(rotations)  # the cell is the conventional one
+        assert {w.tobytes() for w in detected} == {w.tobytes() for w in rotations}
         assert (crystals.rotations[i] == half_rotations(rotations)).all()
 
 
@@ -113,8 +113,8 @@ def test_each_row_that_is_left_out_is_counted_by_reason(known, tmp_path):
     halite, carbonate = (samples.structures()[name] for name in ("halite", "calcite"))
     iron = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     close = Structure(Lattice.cubic(6.0), ["O", "O", "Na"], [[0, 0, 0], [0.03, 0, 0], [0.5] * 3])
-    places = np.stack(np.meshgrid(*[np.arange(8) / 8] * 3), -1).reshape(-1, 3)
-    chosen = np.random.default_rng(1).permutation(places)[:401]
+    points = np.stack(np.meshgrid(*[np.arange(8) / 8] * 3), -1).reshape(-1, 3)
+    chosen = np.random.default_rng(1).permutation(points)[:401]
     many = Structure(Lattice.orthorhombic(30, 31, 32), ["O"] * 401, chosen)
     good = row(halite, spacegroup=225)
     bad_cell = row(Structure(Lattice(np.diag([5, 5, 5.0])), ["O"], [[0, 0, 0]]), spacegroup=221)
@@ -166,7 +166,7 @@ def test_where_the_stated_group_is_wrong_the_atoms_are_believed_if_they_are_exac
     assert table.attrs["skipped"] == {"a doubtful group": 1}
 
 
-def test_what_is_not_that_database_is_told(known, tmp_path):
+def test_another_database_is_refused(known, tmp_path):
     (tmp_path / "text.db").write_text("hello " * 400)
     with sqlite3.connect(tmp_path / "other.db") as connection:
         connection.execute("CREATE TABLE minerals (name TEXT)")

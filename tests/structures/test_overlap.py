@@ -32,7 +32,7 @@ def nearest(lattice, frac):
     return distance[np.triu_indices(len(frac), 1)].min()
 
 
-def test_pairs_are_found_as_by_looking_at_all_distances():
+def test_pairs_are_those_of_all_distances():
     rng = np.random.default_rng(0)
     lattices, cells, expected = [], [], []
     for _ in range(400):
@@ -45,9 +45,9 @@ def test_pairs_are_found_as_by_looking_at_all_distances():
         lattices.append(lattice)
         cells.append((frac, np.ones(9)))
         expected.append(nearest(lattice, frac % 1) < overlap.CLOSE)
-    found = overlap.overlapping(crystals(lattices, cells))
+    result = overlap.overlapping(crystals(lattices, cells))
     assert 0.3 < np.mean(expected) < 0.9
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize(

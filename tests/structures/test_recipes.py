@@ -41,8 +41,8 @@ def test_crystals_use_recipes_by_their_weight(recipes):
     )
     heavy = own.weight.argmax()
     alike = share[atoms == atoms[heavy]].sum()
-    found = (np.diff(made.start) == atoms[heavy]).mean()
-    assert share[heavy] > 2 / len(own) and abs(found - alike) < 5 * np.sqrt(alike / 1000)
+    detected = (np.diff(made.start) == atoms[heavy]).mean()
+    assert share[heavy] > 2 / len(own) and abs(detected - alike) < 5 * np.sqrt(alike / 1000)
 
 
 def test_recipes_are_distinct_and_their_sites_exist(recipes):
@@ -63,13 +63,13 @@ def test_recipes_are_distinct_and_their_sites_exist(recipes):
 def test_crystals_of_the_shipped_recipes_have_the_group_that_spglib_finds(recipes):
     """But for a free coordinate that falls within spglib's tolerance of a special value."""
     crystals = generate(recipes, np.arange(1, 231), 230, seed=314)
-    found = detected_space_groups(crystals)
+    detected = detected_space_groups(crystals)
     labels = group_of_space_group()
     assert (crystals.group == labels[1:]).all()
-    right = labels[found] == crystals.group
+    right = labels[detected] == crystals.group
     assert right.mean() >= 0.97 and set(crystals.group[right]) == set(range(1, 100))
     # Most have the very space group, not just one with the same absences.
-    assert (found == crystals.space_group).mean() >= 0.9
+    assert (detected == crystals.space_group).mean() >= 0.9
 
 
 def test_the_script_gives_the_committed_table():

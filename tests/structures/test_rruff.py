@@ -74,21 +74,21 @@ def test_archives_give_patterns_with_their_space_groups(archives):
     assert list(measured.source) == ["R070534-1", "R050169-1"]
     assert list(measured.space_group) == [225, 225]
     assert list(measured.group) == [group_of_space_group()[225]] * 2
-    found = GRID.two_theta[measured.intensity.argmax(1)]
-    assert np.allclose(found, [31.7, 28.3], atol=0.011)
+    angles = GRID.two_theta[measured.intensity.argmax(1)]
+    assert np.allclose(angles, [31.7, 28.3], atol=0.011)
 
 
 def test_copper_stays_in_place_and_molybdenum_is_mapped(tmp_path):
     cells = archive(tmp_path / "dif.zip", {"Halite__R1__Powder__DIF_File__1.txt": dif()})
-    found = []
+    angles = []
     for wavelength in ("1.54056", "1.541838", "", "0.710730"):
         text = xy(wavelength=wavelength, centre=20.0)
         file = archive(tmp_path / "xy.zip", {"Halite__R1__Powder__Xray_Data_XY_RAW__1.txt": text})
         measured = load_archives(file, cells)
-        found.append(GRID.two_theta[measured.intensity[0].argmax()])
+        angles.append(GRID.two_theta[measured.intensity[0].argmax()])
     d = 0.710730 / 2 / np.sin(np.radians(10))
     mapped = 2 * np.degrees(np.arcsin(1.540593 / 2 / d))
-    assert np.allclose(found, [20, 20, 20, mapped], atol=0.011)
+    assert np.allclose(angles, [20, 20, 20, mapped], atol=0.011)
 
 
 def bundle(path, n=6, **changes):
@@ -116,7 +116,7 @@ def bundle(path, n=6, **changes):
         ({"two_theta": ANGLES[:-1]}, "do not belong together"),
     ],
 )
-def test_bad_bundles_are_told(tmp_path, changes, words):
+def test_bad_bundles_are_refused(tmp_path, changes, words):
     with pytest.raises(XrdlibError, match=words):
         load(bundle(tmp_path / "x.npz", **changes))
 
@@ -138,8 +138,8 @@ def test_split_is_by_family_and_does_not_depend_on_order(tmp_path):
     family = np.repeat(np.arange(100), 3)
     space_group = np.full(300, 14)
     intensity = np.tile(np.random.default_rng(1).random(len(ANGLES)), (300, 1))
-    known = {"family": family, "space_group": space_group, "intensity": intensity}
-    path = bundle(tmp_path / "x.npz", source_index=np.arange(300), **known)
+    arrays = {"family": family, "space_group": space_group, "intensity": intensity}
+    path = bundle(tmp_path / "x.npz", source_index=np.arange(300), **arrays)
     measured = load(path, Grid(5.0, 90.0, 1.0))
     calibration, test = split(measured)
     assert set(calibration.family).isdisjoint(test.family)

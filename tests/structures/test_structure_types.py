@@ -3,7 +3,7 @@
 import needed
 import numpy as np
 
-from xrdlib.structures import banks
+from xrdlib.structures import structure_library
 from xrdlib.structures.structure_types import structure_types
 
 CUBIC = np.eye(3)
@@ -16,7 +16,7 @@ def types(*rows):
 
 def test_isotypes_have_group_cell_and_number_of_atoms_in_common():
     spinel = ("F d -3 m", 227, 8.08 * CUBIC, 56, "Spinel")
-    found = types(
+    names = types(
         spinel,
         ("F d -3 m", 227, 8.20 * CUBIC, 56, "Hercynite"),
         ("F d -3 m", 227, 8.40 * CUBIC, 56, "Magnetite"),  # too far from the one before
@@ -24,14 +24,14 @@ def test_isotypes_have_group_cell_and_number_of_atoms_in_common():
         ("F -4 3 m", 216, 8.08 * CUBIC, 56, "other group"),
         ("F d -3 m", 227, 9.80 * CUBIC, 56, "Spinel"),  # a family stays whole
     )
-    assert found[0] == found[1] == found[5] == "Hercynite type"
-    assert found[2:5] == ["Magnetite", "other atoms", "other group"]
+    assert names[0] == names[1] == names[5] == "Hercynite type"
+    assert names[2:5] == ["Magnetite", "other atoms", "other group"]
 
 
 def test_types_are_chains_of_isotypes():
     edges = 5 * 1.015 ** np.arange(6)
-    found = types(*(("P m -3 m", 221, a * CUBIC, 5, f"M{i}") for i, a in enumerate(edges)))
-    assert set(found) == {"M0 type"}
+    names = types(*(("P m -3 m", 221, a * CUBIC, 5, f"M{i}") for i, a in enumerate(edges)))
+    assert set(names) == {"M0 type"}
 
 
 def test_settings_of_one_structure_are_one_type():
@@ -55,4 +55,4 @@ def test_no_isotype_of_a_held_out_mineral_is_trained_on():
     crystals, table = needed.amcsd_sample()
     kept = table.groupby("type")["holdout"].nunique()
     assert (kept == 1).all() and table["type"].nunique() < table["family"].nunique()
-    assert banks.counts(table)["structures"] == len(table) == len(crystals)
+    assert structure_library.counts(table)["structures"] == len(table) == len(crystals)

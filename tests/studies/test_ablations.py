@@ -102,12 +102,12 @@ def test_a_pair_is_compared_beside_the_base(study):
 def test_collapsing_adds_the_members():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(230), size=5)
-    found = np.exp(collapse(np.log(p)))
-    np.testing.assert_allclose(found.sum(axis=1), 1)
+    result = np.exp(collapse(np.log(p)))
+    np.testing.assert_allclose(result.sum(axis=1), 1)
     table = groups.extinction_groups()
     for label in (4, 18, 99):
         members = [int(n) - 1 for n in table.loc[label, "space_groups"]]
-        np.testing.assert_allclose(found[:, label - 1], p[:, members].sum(axis=1))
+        np.testing.assert_allclose(result[:, label - 1], p[:, members].sum(axis=1))
 
 
 def test_a_training_on_the_plateau_decides_nothing(study):
@@ -154,8 +154,8 @@ def test_differences_are_corrected_for_their_number(study):
 def test_texture_is_contrasted_in_the_errors(study, monkeypatch):
     predictions, sets, prior = study
     monkeypatch.setattr(ablations, "TEXTURE", ("base", "other"))
-    found = ablations.errors(predictions, sets, prior, SUBSET, 50, 50)
-    assert [one["model"] for one in found["models"]] == ["base", "other"]
-    assert [one["n_errors"] for one in found["models"]] == [2, 4]
-    assert found["models"][0]["valid"] == 40
-    assert found["texture"]["other"]["mean_distance"]["change"] == pytest.approx(0)
+    result = ablations.errors(predictions, sets, prior, SUBSET, 50, 50)
+    assert [one["model"] for one in result["models"]] == ["base", "other"]
+    assert [one["n_errors"] for one in result["models"]] == [2, 4]
+    assert result["models"][0]["valid"] == 40
+    assert result["texture"]["other"]["mean_distance"]["change"] == pytest.approx(0)

@@ -1,4 +1,4 @@
-"""Attention weights, places of absences, paired tests and added lines: against what is known."""
+"""Attention weights, positions of absences, paired tests and added peaks, against known cases."""
 
 from itertools import product
 
@@ -56,7 +56,7 @@ def angle_of(hkl, edge=EDGE):
 @pytest.fixture(scope="module")
 def here():
     edges, width = absences.tokens(net())
-    return absences.places(body_centred(), edges, width, PRIOR)
+    return absences.diagnostic_positions(body_centred(), edges, width, PRIOR)
 
 
 def specimens(edges=(EDGE, 4.7, 4.8, 5.0)):
@@ -67,7 +67,7 @@ def specimens(edges=(EDGE, 4.7, 4.8, 5.0)):
     for i in range(len(edges)):
         mine = crystals.take([i])
         angle = two_theta(d_star(mine.lattice[0], mine.hkl), CU_KA1)
-        shapes = [absences.line_profile(GRID, a) for a in angle[angle < 88]]
+        shapes = [absences.peak_profile(GRID, a) for a in angle[angle < 88]]
         rows.append(np.sum(shapes, axis=0) + 0.01)
     return Specimens("made up", GRID, np.array(rows, dtype=np.float32), crystals, crystals.name)
 
@@ -113,7 +113,7 @@ def test_absences_of_a_body_centred_crystal(here):
     assert all(groups.crystal_systems()[g - 1] == "cubic" for r in here.rivals for g in r)
 
 
-def test_tokens_hold_what_is_said_of_them(here):
+def test_tokens_hold_what_their_names_say(here):
     edges, width = absences.tokens(net())
     assert width == pytest.approx(0.8) and edges[0] == pytest.approx(4.975)
     lines = np.concatenate([here.allowed, here.absent])
@@ -121,8 +121,8 @@ def test_tokens_hold_what_is_said_of_them(here):
         assert edges[token] <= here.angle[j] < edges[token] + width
         beside = (here.allowed > edges[token] - 0.19) & (here.allowed < edges[token] + width + 0.19)
         assert not beside.any()
-        assert edges[here.line[j]] <= here.allowed.max()
-        assert np.abs(here.allowed - here.line_angle[j]).min() < 1e-6
+        assert edges[here.reflection[j]] <= here.allowed.max()
+        assert np.abs(here.allowed - here.reflection_angle[j]).min() < 1e-6
         low, high = here.controls[j]
         assert low < token < high
         assert here.weights[j] @ here.controls[j] == pytest.approx(token)
@@ -132,20 +132,21 @@ def test_tokens_hold_what_is_said_of_them(here):
 
 def test_foreign_peaks_are_left_out(here):
     edges, width = absences.tokens(net())
-    without = absences.places(body_centred(), edges, width, PRIOR, exclude=[here.angle[0]])
+    excluded = {"exclude": [here.angle[0]]}
+    without = absences.diagnostic_positions(body_centred(), edges, width, PRIOR, **excluded)
     assert here.diagnostic[0] not in without.diagnostic
 
 
 def test_no_place_where_no_group_is_plausible_or_the_cell_does_not_fit():
     edges, width = absences.tokens(net())
-    assert absences.places(body_centred(), edges, width, np.zeros(99)) is None
+    assert absences.diagnostic_positions(body_centred(), edges, width, np.zeros(99)) is None
     crystal = body_centred()
     crystal.lattice = np.diag([4.6, 5.0, 6.0])[None]
-    assert absences.places(crystal, edges, width, PRIOR) is None
+    assert absences.diagnostic_positions(crystal, edges, width, PRIOR) is None
 
 
 def test_an_added_line_is_a_doublet_of_the_right_place():
-    shape = absences.line_profile(GRID, 80.0)
+    shape = absences.peak_profile(GRID, 80.0)
     assert GRID.two_theta[shape.argmax()] == pytest.approx(80.0) and shape.max() == 1
     second = 2 * np.degrees(np.arcsin(np.sin(np.radians(40)) * 1.544427 / 1.540593))
     at = np.abs(GRID.two_theta - second).argmin()
@@ -193,9 +194,9 @@ def test_verdict_counts_heads_beyond_the_null():
     added = {"height": 0.1, "difference": -0.5, "p": 0.01}
     heads = [head(0.5, 0.01), head(-0.5, 0.01), head(0.5, 0.2)]
     result = {"heads": heads, "untrained": [{"more": 0}], "intervention": [added]}
-    found = attention.verdict(result)
-    assert (found["more"], found["less"], found["untrained"]) == (1, 1, 0)
-    assert found["word"] == "holds" and found["largest_ratio"] == pytest.approx(np.exp(0.5))
+    verdict = attention.verdict(result)
+    assert (verdict["more"], verdict["less"], verdict["untrained"]) == (1, 1, 0)
+    assert verdict["word"] == "holds" and verdict["largest_ratio"] == pytest.approx(np.exp(0.5))
     still = {**result, "intervention": [{**added, "difference": 0.1}]}
     assert attention.verdict(still)["word"] == "holds in part"
     for quiet in ({"heads": [head(0.1, 0.5)] * 3}, {"untrained": [{"more": 0}, {"more": 1}]}):
@@ -210,7 +211,7 @@ def test_one_small_p_of_many_tests_is_not_enough():
 
     still = [one(0.5)] * 3
     assert attention.together([one(0.03), *still])["word"] == "does not hold"
-    found = attention.together([one(0.01), *still])
-    assert (found["word"], found["minded"], found["heads"]) == ("holds in part", 1, 16)
+    result = attention.together([one(0.01), *still])
+    assert (result["word"], result["minded"], result["heads"]) == ("holds in part", 1, 16)
     assert attention.together([one(0.01, 0.2), *still])["word"] == "does not hold"
     assert attention.together([one(0.9, more=1)] * 2)["word"] == "holds"

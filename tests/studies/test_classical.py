@@ -22,12 +22,12 @@ FLAT = np.full(99, -np.log(99))
 
 
 @pytest.fixture(scope="module")
-def bank():
-    found = reflections(samples.crystals().take(np.arange(15)))
+def structures():
+    computed = reflections(samples.crystals().take(np.arange(15)))
     names = [symbol.replace("_", "") for symbol, *_ in samples.TABLE.values()]
     numbers = [gemmi.find_spacegroup_by_name(name).number for name in names]
-    found.group = groups.group_of_space_group()[numbers]
-    return found
+    computed.group = groups.group_of_space_group()[numbers]
+    return computed
 
 
 def cases(n, families=None):
@@ -41,45 +41,45 @@ def cases(n, families=None):
     )
 
 
-def test_metric_given_system_counts_structures(bank):
-    told = classical.metric_given_system(bank)
+def test_metric_given_system_counts_structures(structures):
+    metric = classical.metric_given_system(structures)
     systems = np.array(groups.crystal_systems())
-    total = sum(np.exp(rows) for rows in told.values())
+    total = sum(np.exp(rows) for rows in metric.values())
     assert np.allclose(total, 1)
     cubic = np.flatnonzero(systems == "cubic")[0]
     n = 4
     # Halite, silicon, pyrope and pyrite; each of six metrics has half a structure more.
-    assert np.exp(told["cubic"][cubic]) == pytest.approx((n + 0.5) / (n + 3))
-    assert np.exp(told["tetragonal"][cubic]) == pytest.approx(0.5 / (n + 3))
+    assert np.exp(metric["cubic"][cubic]) == pytest.approx((n + 0.5) / (n + 3))
+    assert np.exp(metric["tetragonal"][cubic]) == pytest.approx(0.5 / (n + 3))
     trigonal = np.flatnonzero(systems == "trigonal")[0]  # quartz, calcite, dolomite
-    assert np.exp(told["hexagonal"][trigonal]) == pytest.approx(3.5 / 6)
-    evidence = classical.cell_evidence(cases(2), told)
-    assert (evidence == told["cubic"]).all() and evidence.shape == (2, 99)
+    assert np.exp(metric["hexagonal"][trigonal]) == pytest.approx(3.5 / 6)
+    evidence = classical.cell_evidence(cases(2), metric)
+    assert (evidence == metric["cubic"]).all() and evidence.shape == (2, 99)
 
 
 def test_weighing_is_bayes_at_temperature_one_and_the_prior_at_lapse_one():
     rng = np.random.default_rng(0)
-    score, about = rng.normal(size=(4, 99)), rng.normal(size=(4, 99))
+    score, cell_score = rng.normal(size=(4, 99)), rng.normal(size=(4, 99))
     prior = np.log(rng.dirichlet(np.ones(99)))
-    product = np.exp(score + about + prior)
+    product = np.exp(score + cell_score + prior)
     expected = product / product.sum(1, keepdims=True)
-    found = classical.Weighing(1.0, 1e-12).apply(score, about, prior)
-    assert np.allclose(np.exp(found), expected)
-    alone = classical.Weighing(1.0, 1 - 1e-12).apply(score, about, prior)
-    assert np.allclose(np.exp(alone), softmax(about + prior, axis=1))
+    result = classical.Weighing(1.0, 1e-12).apply(score, cell_score, prior)
+    assert np.allclose(np.exp(result), expected)
+    alone = classical.Weighing(1.0, 1 - 1e-12).apply(score, cell_score, prior)
+    assert np.allclose(np.exp(alone), softmax(cell_score + prior, axis=1))
 
 
 def test_noise_is_not_believed_and_truth_is():
     rng = np.random.default_rng(1)
-    labels, about = rng.integers(0, 99, 200), np.zeros((200, 99))
+    labels, cell_score = rng.integers(0, 99, 200), np.zeros((200, 99))
     noise = 50 * rng.normal(size=(200, 99))
     truth = noise + 1000 * (np.arange(99) == labels[:, None])
-    ignored = classical.weigh(noise, about, FLAT, labels)
-    found = ignored.apply(noise, about, FLAT)[np.arange(200), labels].mean()
-    assert found > -np.log(99) - 0.8 and ignored.lapse == 0.5
-    believed = classical.weigh(truth, about, FLAT, labels)
+    ignored = classical.weigh(noise, cell_score, FLAT, labels)
+    result = ignored.apply(noise, cell_score, FLAT)[np.arange(200), labels].mean()
+    assert result > -np.log(99) - 0.8 and ignored.lapse == 0.5
+    believed = classical.weigh(truth, cell_score, FLAT, labels)
     assert believed.lapse == 0.005
-    assert believed.apply(truth, about, FLAT)[np.arange(200), labels].min() > -0.01
+    assert believed.apply(truth, cell_score, FLAT)[np.arange(200), labels].min() > -0.01
 
 
 def test_a_run_goes_on_where_it_was_and_not_where_others_were(tmp_path, monkeypatch):
@@ -108,7 +108,7 @@ def sure(labels, p=0.9):
 
 
 @pytest.fixture
-def told():
+def predicted():
     own = cases(4, ["a", "a", "b", "c"])
     right, wrong = own.label, own.label + 10
     methods = {
@@ -126,8 +126,8 @@ def config():
     return SimpleNamespace(seed=0, evaluate=SimpleNamespace(bootstrap=200))
 
 
-def test_differences_are_paired_and_have_intervals(told):
-    rows = classical.differences(config(), *told)
+def test_differences_are_paired_and_have_intervals(predicted):
+    rows = classical.differences(config(), *predicted)
     gain = {row["other"]: row for row in rows}
     assert gain["released, network alone"]["top1_change"] == 50
     assert gain["search-match"]["top1_change"] == 25
@@ -145,13 +145,13 @@ def test_claims_follow_the_intervals():
     network = classical.WITH_CELL.format("released, network alone")
     rows = [row(classical.CELL, 3, 9), row(network, -9, -1), row("BIC", 1, 2)]
     rows.append(row(classical.WITH_CELL.format("search-match"), -3, -1, p=0.2))
-    found = [claim["verdict"] for claim in classical.claims(rows)]
-    assert found == ["holds", "does not hold", "not decided"]
+    result = [claim["verdict"] for claim in classical.claims(rows)]
+    assert result == ["holds", "does not hold", "not decided"]
 
 
-def test_the_figure_shows_every_row_and_says_how_many(told):
-    found, logp = told
-    own = found["amcsd-test"]
+def test_the_figure_shows_every_row_and_says_how_many(predicted):
+    every, logp = predicted
+    own = every["amcsd-test"]
     rows = [
         evaluate(name, "amcsd-test, cell given", p, own.label, own.family, FLAT, n_boot=20)
         for name, p in logp["amcsd-test"].items()

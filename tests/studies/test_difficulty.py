@@ -31,21 +31,21 @@ def cases(n=240, seed=0, effect=0.0):
 
 
 def test_hits_that_follow_the_class_show_no_dependence_and_cannot():
-    found = difficulty.published_study(cases(), **FEW)
-    assert found["by_class"] == pytest.approx({"top1": 1, "top5": 1})
-    assert found["rwp"]["top1"]["within classes"]["p"] is None
-    judged = judges_measured.difficulty({"published": found, "measured": None})
+    result = difficulty.published_study(cases(), **FEW)
+    assert result["by_class"] == pytest.approx({"top1": 1, "top5": 1})
+    assert result["rwp"]["top1"]["within classes"]["p"] is None
+    judged = judges_measured.difficulty({"published": result, "measured": None})
     assert judged.verdict == "holds in part" and "cannot show" in judged.evidence
-    assert [row["n"] for row in found["severity"]] == [
+    assert [row["n"] for row in result["severity"]] == [
         int((cases().severity == name).sum()) for name in SEVERITIES
     ]
-    assert sum(row["n"] for row in found["bins"]) == 240
+    assert sum(row["n"] for row in result["bins"]) == 240
 
 
 def test_hits_that_follow_the_fit_contradict_the_claim():
-    found = difficulty.published_study(cases(effect=0.45), **FEW)
-    assert found["rwp"]["top1"]["within classes"]["rho"] < -0.3
-    judged = judges_measured.difficulty({"published": found, "measured": None})
+    result = difficulty.published_study(cases(effect=0.45), **FEW)
+    assert result["rwp"]["top1"]["within classes"]["rho"] < -0.3
+    judged = judges_measured.difficulty({"published": result, "measured": None})
     assert judged.verdict == "does not hold"
 
 
@@ -89,33 +89,33 @@ class Patterns:
 def test_a_predictor_that_fails_on_noise_contradicts_the_claim():
     patterns = Patterns(40)
     predictor = Half(patterns.group - 1, 1 - patterns.level / 0.04)
-    found = difficulty.measured_study(
+    result = difficulty.measured_study(
         predictor, patterns, np.full(99, 1 / 99), n_permutations=200, n_boot=100
     )
-    own = found["predictors"]["released"]
+    own = result["predictors"]["released"]
     assert own["association"]["noise"]["within classes"]["rho"] > 0.9
     assert own["association"]["class frequency"]["within classes"]["rho"] is None
     assert own["explained"]["quality"]["share"] > 0.5
-    judged = judges_measured.difficulty({"published": None, "measured": found})
+    judged = judges_measured.difficulty({"published": None, "measured": result})
     assert judged.verdict == "does not hold" and "noise (+" in judged.evidence
-    figure = plot_measured.fit_quality({"published": None, "measured": found})
+    figure = plot_measured.fit_quality({"published": None, "measured": result})
     assert "noise" in [t.get_text() for t in figure.findobj(matplotlib.text.Text)]
-    both = {"published": difficulty.published_study(cases(), **FEW), "measured": found}
+    both = {"published": difficulty.published_study(cases(), **FEW), "measured": result}
     assert len(plot_measured.fit_quality(both).axes) == 3
 
 
 def test_measures_of_a_pattern_see_what_was_put_in():
     patterns = Patterns(20)
-    found = difficulty.signal(patterns.intensity)
+    result = difficulty.signal(patterns.intensity)
     order = np.argsort(patterns.level)
-    assert (np.diff(found["noise"][order]) > -1e-3).all()
-    assert np.median(found["width"]) == pytest.approx(2.355 * 0.05, rel=0.2)
-    assert found["lines"][order[0]] == 5
+    assert (np.diff(result["noise"][order]) > -1e-3).all()
+    assert np.median(result["width"]) == pytest.approx(2.355 * 0.05, rel=0.2)
+    assert result["lines"][order[0]] == 5
     plain = difficulty.signal(patterns.intensity + 0.2)
-    assert (plain["background"] > found["background"]).all()
+    assert (plain["background"] > result["background"]).all()
 
 
-def test_nothing_at_hand_is_said():
+def test_missing_data_give_a_note():
     nothing = {"published": None, "measured": None}
     judged = judges_measured.difficulty(nothing)
     assert judged.verdict == "not decided" and "No data" in judged.evidence

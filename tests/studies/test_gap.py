@@ -19,7 +19,7 @@ from xrdlib.studies import comparison, gap
 
 
 @pytest.fixture(scope="module")
-def bank():
+def structures():
     return reflections(generate_balanced(shipped(), 12, 0))
 
 
@@ -46,19 +46,19 @@ def test_all_nuisances_together_are_the_training_ranges_and_none_is_clean():
     assert gap.ranges(["cell strain"], base).strain == (0.001, 0.02)
 
 
-def test_clean_patterns_of_a_crystal_are_all_alike_and_end_on_nothing(bank):
+def test_clean_patterns_of_a_crystal_are_all_alike_and_end_on_nothing(structures):
     clean = gap.conditions().ladder[gap.CLEAN]
-    x = gap.simulate(bank, bank, clean, 2).reshape(2, len(bank), GRID.size)
+    x = gap.simulate(structures, structures, clean, 2).reshape(2, len(structures), GRID.size)
     x /= x.max(2, keepdims=True)
     assert np.abs(x[0] - x[1]).max() < 1e-4
     assert np.median(x, axis=2).max() < 0.05
 
 
 @pytest.mark.parametrize("name", ["widths", "background", "texture", "shifts, tails", "noise"])
-def test_one_nuisance_alone_changes_patterns(bank, name):
+def test_one_nuisance_alone_changes_patterns(structures, name):
     every = gap.conditions()
     pair = every.ladder[gap.CLEAN], every.alone[name]
-    clean, other = (gap.simulate(bank, bank, realism, 1) for realism in pair)
+    clean, other = (gap.simulate(structures, structures, realism, 1) for realism in pair)
     clean, other = (x / x.max(1, keepdims=True) for x in (clean, other))
     assert np.abs(clean - other).max(1).mean() > 0.02
 
@@ -68,10 +68,10 @@ def test_scores_of_a_pattern_are_means_over_its_draws():
     sure, flat = np.full(99, 0.1 / 98), null
     sure[3] = 0.9
     logp = np.log(np.stack([sure, sure, flat, sure]))  # two draws of two patterns
-    found = gap.gains(logp, np.array([3, 4]), null)
-    assert found["top1"] == pytest.approx([(100 + 100 / 99) / 2, 0])
-    assert found["nll"] == pytest.approx([(np.log(99) - np.log(0.9)) / 2, -np.log(0.1 / 98)])
-    assert found["bits"][0] == pytest.approx(np.log2(0.9 * 99) / 2)
+    result = gap.gains(logp, np.array([3, 4]), null)
+    assert result["top1"] == pytest.approx([(100 + 100 / 99) / 2, 0])
+    assert result["nll"] == pytest.approx([(np.log(99) - np.log(0.9)) / 2, -np.log(0.1 / 98)])
+    assert result["bits"][0] == pytest.approx(np.log2(0.9 * 99) / 2)
 
 
 def test_the_shuffled_null_is_the_mean_over_all_permutations():
@@ -81,8 +81,8 @@ def test_the_shuffled_null_is_the_mean_over_all_permutations():
     labels = np.array([5, 5, 70])
     orders = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
     drawn = [gap.gains(logp[list(order)], labels, null) for order in orders]
-    found = gap.shuffled(logp, labels, null)
-    for key, value in found.items():
+    result = gap.shuffled(logp, labels, null)
+    for key, value in result.items():
         assert value == pytest.approx(np.mean([one[key] for one in drawn], axis=0)), key
 
 
@@ -131,7 +131,7 @@ def made_up(real, nuisances, clean=80.0):
     return {MEASURED[0]: part}
 
 
-def test_the_nuisance_that_costs_most_is_told_from_those_that_do_not():
+def test_the_nuisance_that_costs_most_stands_out():
     families, zero = np.arange(30), {"bits": np.zeros(30), "top1": np.zeros(30)}
     own = {("ends", gap.CLEAN): zero, ("ends", gap.EVERYTHING): zero}
     spread = np.linspace(-0.5, 0.5, 30)
@@ -139,21 +139,21 @@ def test_the_nuisance_that_costs_most_is_told_from_those_that_do_not():
         own |= {(kind, name): zero for name in gap.NUISANCES}
     for name, gain in (("noise", 2 + spread), ("texture", 1.9 - spread), ("faults", 1 + spread)):
         own["without", name] = {"bits": gain, "top1": gain}
-    found = gap._nuisances(own, families)
-    assert found["worst"] == "noise" and found["alike"] == ["texture"]
-    costs = {entry["nuisance"]: entry["last"]["bits"] for entry in found["nuisances"]}
+    result = gap._nuisances(own, families)
+    assert result["worst"] == "noise" and result["alike"] == ["texture"]
+    costs = {entry["nuisance"]: entry["last"]["bits"] for entry in result["nuisances"]}
     assert costs["noise"] == pytest.approx(-2) and costs["widths"] == 0
 
 
-def test_without_measured_patterns_a_note_stands_for_the_comparison(bank):
-    found = gap.study({}, {}, bank, None)
-    assert found["note"] and found["parts"] == {} and found["search"] == []
-    assert len(plot_measured.gap(found).axes) == 1
+def test_without_measured_patterns_a_note_stands_for_the_comparison(structures):
+    result = gap.study({}, {}, structures, None)
+    assert result["note"] and result["parts"] == {} and result["search"] == []
+    assert len(plot_measured.gap(result).axes) == 1
 
 
 def test_the_figure_shows_every_nuisance_and_the_nulls():
-    found = {"note": None, "draws": 3, "parts": made_up(5, 5)}
-    figure = plot_measured.gap(found)
+    result = {"note": None, "draws": 3, "parts": made_up(5, 5)}
+    figure = plot_measured.gap(result)
     shown = texts(figure)
     for wanted in ("texture", "+ texture: as in training", "prior only", "measured"):
         assert wanted in shown

@@ -132,7 +132,7 @@ def test_predictions_that_ignore_the_pattern_are_not_significant():
     assert 0.35 < np.mean(p["mean_distance"]) < 0.7 and 0.35 < np.mean(p["descendant"]) < 0.7
 
 
-def test_locality_of_the_crystal_system_alone_is_told_apart():
+def test_locality_of_the_crystal_system_alone_is_recognised():
     """Errors that stay in the system but ignore the group vanish once the system is fixed."""
     labels, families = truth(n=400)
     result = study(within_system(labels), labels, families)

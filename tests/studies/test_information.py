@@ -16,22 +16,22 @@ from xrdlib.symmetry import groups
 
 
 def test_the_14_bravais_lattices_6_families_and_97_classes_come_out():
-    found = information.readings()
-    assert {name: len(set(found[name])) for name in (FAMILY, LATTICE, BOTH)} == {
+    result = information.readings()
+    assert {name: len(set(result[name])) for name in (FAMILY, LATTICE, BOTH)} == {
         FAMILY: 6,
         LATTICE: 14,
         BOTH: 97,
     }
-    same = found[BOTH][:, None] == found[BOTH]
+    same = result[BOTH][:, None] == result[BOTH]
     classes = groups.diffraction_classes()
     assert (same == (classes[:, None] == classes)).all()
 
 
 def test_readings_nest():
-    found = information.readings()
+    result = information.readings()
     for fine, coarse in ((BOTH, LATTICE), (LATTICE, FAMILY), (BOTH, information.ABSENCES)):
-        pairs = set(zip(found[fine], found[coarse], strict=True))
-        assert len(pairs) == len(set(found[fine]))
+        pairs = set(zip(result[fine], result[coarse], strict=True))
+        assert len(pairs) == len(set(result[fine]))
 
 
 def test_exact_by_hand():
@@ -39,19 +39,19 @@ def test_exact_by_hand():
     reading[50:] = 1
     frequency = np.zeros(99)
     frequency[[0, 1, 50, 51]] = 0.4, 0.1, 0.3, 0.2
-    found = information.exact(reading, frequency)
-    assert found["states"] == 2
-    assert found["top1"] == pytest.approx(70)
-    assert found["top5"] == pytest.approx(100)
-    assert found["bits"] == pytest.approx(1)  # two readings, a half each
+    result = information.exact(reading, frequency)
+    assert result["states"] == 2
+    assert result["top1"] == pytest.approx(70)
+    assert result["top5"] == pytest.approx(100)
+    assert result["bits"] == pytest.approx(1)  # two readings, a half each
     with pytest.raises(XrdlibError, match="frequency"):
         information.exact(reading, frequency[:5])
 
 
 def test_uniform_classes_count_the_states():
     for reading in information.readings().values():
-        found = information.exact(reading, UNIFORM)
-        assert found["top1"] == pytest.approx(100 * len(set(reading)) / 99)
+        result = information.exact(reading, UNIFORM)
+        assert result["top1"] == pytest.approx(100 * len(set(reading)) / 99)
 
 
 def test_a_posterior_scores_what_exact_says():
@@ -93,9 +93,9 @@ def test_score_weighs_votes_and_needs_no_luck():
     votes = Votes(np.array([0, 1, 2]), np.array(["a", "b", "c"]), np.array([2.0, 1.0, 1.0]))
     logp = np.full((3, 99), np.log(1e-12))
     logp[[0, 1, 2], [0, 1, 5]] = 0.0
-    found = information.score(logp, UNIFORM, votes, 50)
-    assert found["top1"] == pytest.approx(75)
-    low, high = found["top1_ci95"]
+    result = information.score(logp, UNIFORM, votes, 50)
+    assert result["top1"] == pytest.approx(75)
+    low, high = result["top1_ci95"]
     assert low < 75 < high <= 100
     flat = information.score(np.log(np.tile(UNIFORM, (3, 1))), UNIFORM, votes, 50)
     assert flat["bits"] == pytest.approx(0)
@@ -145,7 +145,7 @@ def test_the_figure_says_how_many(answers):
     }
     shown = texts(plot_information.information(content))
     assert "rruff-test: 60 measured patterns\nof 60 families" in shown
-    for text in ("60 held-out minerals", "lines above 1 %", "prior only", "shuffled"):
+    for text in ("60 held-out minerals", "reflections above 1 %", "prior only", "shuffled"):
         assert text in shown
     shown = texts(plot_information.information(content | {"ceiling": None}))
     assert "No measured patterns were at hand." in shown

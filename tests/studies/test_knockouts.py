@@ -15,7 +15,7 @@ from xrdlib.symmetry import groups
 
 
 @pytest.fixture(scope="module")
-def bank():
+def structures():
     crystals = generate(shipped(), SPACE_GROUPS, len(SPACE_GROUPS), 3)
     made = reflections(crystals, two_theta_max=60)
     made.name = np.array([f"mineral {i}" for i in range(len(made))])
@@ -23,7 +23,7 @@ def bank():
 
 
 @pytest.fixture(scope="module")
-def wide(bank):
+def wide(structures):
     """The same with all reflections that filling knows of, to 90 degrees."""
     crystals = generate(shipped(), SPACE_GROUPS, len(SPACE_GROUPS), 3)
     return reflections(crystals)
@@ -38,16 +38,16 @@ def squares(record):
     return np.concatenate([d_star(a, record.hkl[i:j]) ** 2 for a, i, j in spans])
 
 
-def test_permuted_intensities_are_the_same_ones_elsewhere(bank):
-    made = knockouts.permuted(bank, 1)
-    assert (made.hkl == bank.hkl).all() and (made.lattice == bank.lattice).all()
-    before, falloff = knockouts.unitary(bank)
+def test_permuted_intensities_are_the_same_ones_elsewhere(structures):
+    made = knockouts.permuted(structures, 1)
+    assert (made.hkl == structures.hkl).all() and (made.lattice == structures.lattice).all()
+    before, falloff = knockouts.unitary(structures)
     after = made.f2 / falloff
-    for i in range(len(bank)):
-        own = owner(bank) == i
+    for i in range(len(structures)):
+        own = owner(structures) == i
         assert np.sort(after[own]) == pytest.approx(np.sort(before[own]), rel=1e-4)
     assert (np.abs(after - before) > 1e-3).mean() > 0.9
-    assert (knockouts.permuted(bank, 1).f2 == made.f2).all()
+    assert (knockouts.permuted(structures, 1).f2 == made.f2).all()
 
 
 def test_the_mean_fall_off_is_taken_out():
@@ -86,24 +86,24 @@ def test_filling_adds_exactly_what_screws_and_glides_forbid(wide):
         )
         # Counted over the whole sphere, by the operations of the reference setting.
         assert sum(multiplicity[h] for h in new) == (gone & ~centred).sum()
-        known = dict(zip(map(tuple, filled.hkl[more].tolist()), filled.f2[more], strict=True))
-        kept = [known[tuple(h)] for h in wide.hkl[own].tolist()]
+        f2_of = dict(zip(map(tuple, filled.hkl[more].tolist()), filled.f2[more], strict=True))
+        kept = [f2_of[tuple(h)] for h in wide.hkl[own].tolist()]
         assert (np.array(kept) == wide.f2[own]).all()
 
 
-def test_without_lattice_symmetry_equivalents_fall_apart(bank):
-    made = knockouts.without_lattice_symmetry(bank, 0)
-    whole, split = owner(bank), owner(made)
-    before = np.bincount(whole, bank.multiplicity * bank.f2.astype(float))
+def test_without_lattice_symmetry_equivalents_fall_apart(structures):
+    made = knockouts.without_lattice_symmetry(structures, 0)
+    whole, split = owner(structures), owner(made)
+    before = np.bincount(whole, structures.multiplicity * structures.f2.astype(float))
     after = np.bincount(split, made.multiplicity * made.f2.astype(float))
     assert after == pytest.approx(before, rel=1e-5)
-    assert np.bincount(split) == pytest.approx(np.bincount(whole, bank.multiplicity) / 2)
-    cubic = int(np.flatnonzero(bank.space_group == 205)[0])
+    assert np.bincount(split) == pytest.approx(np.bincount(whole, structures.multiplicity) / 2)
+    cubic = int(np.flatnonzero(structures.space_group == 205)[0])
     lengths = d_star(made.lattice[cubic], np.array([[2, 0, 0], [0, 2, 0], [0, 0, 2]]))
     assert np.diff(np.sort(lengths)).min() > 1e-3
-    for i in range(len(bank)):
+    for i in range(len(structures)):
         hkl = made.hkl[split == i]
-        assert (d_star(made.lattice[i], hkl) >= d_star(bank.lattice[i], hkl) - 1e-9).all()
+        assert (d_star(made.lattice[i], hkl) >= d_star(structures.lattice[i], hkl) - 1e-9).all()
 
 
 def test_the_group_without_screws_has_the_same_lattice():

@@ -24,22 +24,22 @@ def noisy(signal, noise, n=4, seed=0):
 
 def test_widths_by_range_and_number_of_peaks():
     fwhm = np.where(CENTRES < 30, 0.1, np.where(CENTRES < 60, 0.15, 0.3))
-    found = features(peaks(fwhm)[None] * 1234).iloc[0]
-    assert found["peaks"] == 12
-    assert found["fwhm 5-30"] == pytest.approx(0.1, rel=0.02)
-    assert found["fwhm 30-60"] == pytest.approx(0.15, rel=0.02)
-    assert found["fwhm 60-90"] == pytest.approx(0.3, rel=0.02)
+    result = features(peaks(fwhm)[None] * 1234).iloc[0]
+    assert result["peaks"] == 12
+    assert result["fwhm 5-30"] == pytest.approx(0.1, rel=0.02)
+    assert result["fwhm 30-60"] == pytest.approx(0.15, rel=0.02)
+    assert result["fwhm 60-90"] == pytest.approx(0.3, rel=0.02)
     heights = np.sqrt(np.sort(HEIGHTS)[::-1])
     for k in (2, 4, 8):
-        assert found[f"height {k}"] == pytest.approx(heights[k - 1], rel=0.01)
-    assert found["height 16"] == 0
+        assert result[f"height {k}"] == pytest.approx(heights[k - 1], rel=0.01)
+    assert result["height 16"] == 0
 
 
 def test_shape_tells_gaussian_from_lorentzian():
     gaussian, lorentzian = (peaks(0.2, shape) for shape in (False, True))
-    found = features(np.stack([gaussian, lorentzian]))["tailing"]
-    assert found[0] == pytest.approx(np.sqrt(np.log(5) / np.log(2)), rel=0.02)
-    assert found[1] == pytest.approx(2, rel=0.05)
+    result = features(np.stack([gaussian, lorentzian]))["tailing"]
+    assert result[0] == pytest.approx(np.sqrt(np.log(5) / np.log(2)), rel=0.02)
+    assert result[1] == pytest.approx(2, rel=0.05)
 
 
 def test_a_tail_to_low_angles_is_positive_skew():
@@ -51,25 +51,25 @@ def test_a_tail_to_low_angles_is_positive_skew():
 
 @pytest.mark.parametrize("noise", [0.002, 0.01])
 def test_noise_and_the_level_it_stands_on(noise):
-    found = features(noisy(peaks(0.1) + 3 * noise, noise).clip(0)).mean()
-    assert found["noise"] == pytest.approx(noise, rel=0.1)
-    assert found["floor"] == pytest.approx(3, rel=0.1)
+    result = features(noisy(peaks(0.1) + 3 * noise, noise).clip(0)).mean()
+    assert result["noise"] == pytest.approx(noise, rel=0.1)
+    assert result["floor"] == pytest.approx(3, rel=0.1)
     # The parabola that is taken out of 25 points takes three of their degrees of freedom.
-    assert found["noise lag 1"] == pytest.approx(-3 / 25, abs=0.03)
+    assert result["noise lag 1"] == pytest.approx(-3 / 25, abs=0.03)
     white = np.random.default_rng(1).normal(0, noise, (4, GRID.size + 1))
     correlated = (white[:, 1:] + white[:, :-1]) / np.sqrt(2)
-    found = features((peaks(0.1) + 5 * noise + correlated).clip(0)).mean()
-    assert found["noise lag 1"] > 0.35
+    result = features((peaks(0.1) + 5 * noise + correlated).clip(0)).mean()
+    assert result["noise lag 1"] > 0.35
 
 
 def test_background_its_tilt_and_zeros():
     flat = peaks(0.1) + 0.05
     slope = peaks(0.1) + np.linspace(0.1, 0.02, GRID.size)
     cut = np.where(ANGLE > 47.5, flat, 0)
-    found = features(np.stack([flat, slope, cut]))
-    assert found["background"][0] == pytest.approx(0.05 / flat.mean(), rel=0.02)
-    assert abs(found["tilt"][0]) < 0.02 and 1 < found["tilt"][1] < np.log(5)
-    np.testing.assert_allclose(found["zero"], [0, 0, 0.5], atol=0.01)
+    result = features(np.stack([flat, slope, cut]))
+    assert result["background"][0] == pytest.approx(0.05 / flat.mean(), rel=0.02)
+    assert abs(result["tilt"][0]) < 0.02 and 1 < result["tilt"][1] < np.log(5)
+    np.testing.assert_allclose(result["zero"], [0, 0, 0.5], atol=0.01)
 
 
 def test_scale_and_order_do_not_matter():
@@ -108,11 +108,11 @@ FAMILIES = np.repeat(np.arange(24), 2)
 
 def test_samples_of_one_kind():
     a, b = sample(48, 0.2, 0.01, 1), sample(48, 0.2, 0.01, 2)
-    found = two_sample(a, b, FAMILIES, permutations=40, grid=COARSE)
-    low, high = found["features"]["null95"]
-    assert low - 0.1 < found["features"]["auc"] < high + 0.1 and found["features"]["p"] > 0.02
+    result = two_sample(a, b, FAMILIES, permutations=40, grid=COARSE)
+    low, high = result["features"]["null95"]
+    assert low - 0.1 < result["features"]["auc"] < high + 0.1 and result["features"]["p"] > 0.02
     assert low < 0.5 < high
-    assert found["pairs"] == 48 and found["groups"] == 24
+    assert result["pairs"] == 48 and result["groups"] == 24
 
 
 def test_samples_that_differ_in_width_or_noise():
@@ -136,8 +136,8 @@ def test_families_are_never_on_both_sides():
                   for s, row in zip(scale, base, strict=True)])
         for scale in (np.sqrt(sign), 1 / np.sqrt(sign))
     )  # fmt: skip
-    found = two_sample(a, b, FAMILIES, permutations=0, grid=COARSE)
-    assert found["features"]["auc"] < 0.75
+    result = two_sample(a, b, FAMILIES, permutations=0, grid=COARSE)
+    assert result["features"]["auc"] < 0.75
 
 
 def test_samples_that_do_not_match_are_refused():

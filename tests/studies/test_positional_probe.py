@@ -28,28 +28,28 @@ def x():
 
 
 def test_targets_follow_bragg():
-    found = positional_probe.targets(net())
-    assert found["two_theta"][0] == pytest.approx(5 + 0.05 * 15.5)
-    assert np.diff(found["two_theta"]) == pytest.approx(32 * 0.05)
-    theta = np.radians(found["two_theta"] / 2)
-    assert found["sin2_theta"] == pytest.approx(np.sin(theta) ** 2)
-    assert 2 * found["d"] * np.sin(theta) == pytest.approx(1.540593)
+    result = positional_probe.targets(net())
+    assert result["two_theta"][0] == pytest.approx(5 + 0.05 * 15.5)
+    assert np.diff(result["two_theta"]) == pytest.approx(32 * 0.05)
+    theta = np.radians(result["two_theta"] / 2)
+    assert result["sin2_theta"] == pytest.approx(np.sin(theta) ** 2)
+    assert 2 * result["d"] * np.sin(theta) == pytest.approx(1.540593)
 
 
 def test_representations_are_what_the_blocks_pass_on(x):
     model = net()
-    found = positional_probe.representations(model, x)
-    assert list(found) == [
+    result = positional_probe.representations(model, x)
+    assert list(result) == [
         *("learned embedding", "physics embedding", "both embeddings"),
         *("input", "block 1", "block 2"),
     ]
     with torch.no_grad():
         stem = model.stem(model.channels(x)).transpose(1, 2).numpy()
         first = model.cls.expand(4, -1, -1) + model.position[:, :1]
-        tokens = torch.cat([first, torch.from_numpy(found["input"]).float()], dim=1)
+        tokens = torch.cat([first, torch.from_numpy(result["input"]).float()], dim=1)
         made = model.blocks[1](model.blocks[0](tokens))[:, 1:].numpy()
-    assert found["input"] == pytest.approx(stem + found["both embeddings"], abs=1e-5)
-    assert found["block 2"] == pytest.approx(made, abs=1e-5)
+    assert result["input"] == pytest.approx(stem + result["both embeddings"], abs=1e-5)
+    assert result["block 2"] == pytest.approx(made, abs=1e-5)
     assert "physics embedding" not in positional_probe.representations(
         net(physics_position=False), x
     )
@@ -117,7 +117,7 @@ def test_better_positions_than_of_any_untrained_one_is_called_so():
     for rmse, word in ((0.1, "better than"), (0.9, "worse than"), (0.5, "not shown to be better")):
         last = {"r2": 1 - rmse, "rmse_ci95": [rmse - 0.02, rmse + 0.02]}
         trained = [{"target": target, **last} for target in positional_probe.TARGETS]
-        found = positional_probe.verdict(trained, null)["two_theta"]
-        assert f": {word}" in found["text"]
-        assert found["better_than_untrained"] == (rmse == 0.1)
-        assert found["readable"] == (1 - rmse > 0.9)
+        result = positional_probe.verdict(trained, null)["two_theta"]
+        assert f": {word}" in result["text"]
+        assert result["better_than_untrained"] == (rmse == 0.1)
+        assert result["readable"] == (1 - rmse > 0.9)

@@ -13,22 +13,22 @@ from xrdlib.structures.datasets import MissingData
 from xrdlib.structures.measured import Measured
 from xrdlib.structures.recipes import shipped
 from xrdlib.studies import specimens
-from xrdlib.studies.absences import line_profile
+from xrdlib.studies.absences import peak_profile
 
 SCALING = 0.002
 
 
 @pytest.fixture(scope="module")
-def bank():
+def library():
     crystals = generate_balanced(shipped(), 99, 7)
-    found = reflections(crystals.take(np.arange(60, 72)))
-    found.name = np.array([f"mineral {i // 2}" for i in range(12)])
-    return found
+    result = reflections(crystals.take(np.arange(60, 72)))
+    result.name = np.array([f"mineral {i // 2}" for i in range(12)])
+    return result
 
 
 @pytest.fixture
-def cfg(bank, monkeypatch):
-    monkeypatch.setattr(experiment, "load_bank", lambda config, name: bank)
+def cfg(library, monkeypatch):
+    monkeypatch.setattr(experiment, "load_structures", lambda config, name: library)
     return load("tiny")
 
 
@@ -43,33 +43,35 @@ def lines(crystal, scaling=0.0):
 def drawn(crystal, scaling):
     angle, height = lines(crystal, scaling)
     strong = np.argsort(-height)[:60]
-    shapes = [h * line_profile(GRID, a) for a, h in zip(angle[strong], height[strong], strict=True)]
+    shapes = [h * peak_profile(GRID, a) for a, h in zip(angle[strong], height[strong], strict=True)]
     return np.sum(shapes, axis=0)
 
 
-def test_one_simulated_pattern_a_family_with_lines_in_place(cfg, bank):
-    found = specimens.simulated(cfg, GRID, 100)
-    assert found.family.tolist() == [f"mineral {i}" for i in range(6)]
+def test_one_simulated_pattern_a_family_with_lines_in_place(cfg, library):
+    result = specimens.simulated(cfg, GRID, 100)
+    assert result.family.tolist() == [f"mineral {i}" for i in range(6)]
     assert len(specimens.simulated(cfg, GRID, 3)) == 3
-    for i, intensity in enumerate(found.intensity):
-        angle, _ = lines(found.crystals.take([i]))
+    for i, intensity in enumerate(result.intensity):
+        angle, _ = lines(result.crystals.take([i]))
         assert np.abs(angle - GRID.two_theta[intensity.argmax()]).min() < 0.08
-    some = found.take([4, 1])
+    some = result.take([4, 1])
     assert some.family.tolist() == ["mineral 4", "mineral 1"] and len(some.crystals) == 2
 
 
-def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, bank, monkeypatch):
-    patterns = np.stack([drawn(bank.take([i]), SCALING) for i in (0, 4, 8)]).astype(np.float32)
-    group = bank.group[[0, 4, 8]].copy()
-    group[1] = bank.group[4] % 99 + 1  # published as something else
+def test_recognised_patterns_have_the_right_group_and_a_fitted_cell(cfg, library, monkeypatch):
+    patterns = np.stack([drawn(library.take([i]), SCALING) for i in (0, 4, 8)]).astype(np.float32)
+    group = library.group[[0, 4, 8]].copy()
+    group[1] = library.group[4] % 99 + 1  # published as something else
     measured = Measured(
         patterns, np.ones(3, np.int16), group, np.array(["a", "b", "c"]), np.array(["1", "2", "3"])
     )
     monkeypatch.setattr(specimens, "load", lambda: measured)
-    found = specimens.recognised(cfg, 10)
-    assert found.family.tolist() == ["a", "c"]
-    assert found.crystals.name.tolist() == ["mineral 0", "mineral 4"]
-    ratio = found.crystals.lattice / np.where(bank.lattice[[0, 8]] == 0, 1, bank.lattice[[0, 8]])
+    result = specimens.recognised(cfg, 10)
+    assert result.family.tolist() == ["a", "c"]
+    assert result.crystals.name.tolist() == ["mineral 0", "mineral 4"]
+    ratio = result.crystals.lattice / np.where(
+        library.lattice[[0, 8]] == 0, 1, library.lattice[[0, 8]]
+    )
     assert ratio[:, 0, 0] - 1 == pytest.approx(SCALING, abs=5e-4)
     assert len(specimens.recognised(cfg, 1)) == 1
 

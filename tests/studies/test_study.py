@@ -77,8 +77,8 @@ def test_seeds_differ_from_each_other_and_from_the_profile(cfg):
 def test_a_finished_training_is_found_again(cfg):
     training = study.Training("x", 0, 64, noise, "resnet")
     model, history, _ = study.run(cfg, "test", training)
-    again, found, _ = study.run(cfg, "test", training)
-    assert history.patterns == found.patterns == 64 and found.seconds == history.seconds
+    again, every, _ = study.run(cfg, "test", training)
+    assert history.patterns == every.patterns == 64 and every.seconds == history.seconds
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], tensor, rtol=0, atol=0)
     other, _, _ = study.run(cfg, "test", study.Training("x", 1, 64, noise, "resnet"))
@@ -99,13 +99,13 @@ def test_an_impossible_part_is_refused(which):
 
 def test_names_of_trainings_change_one_thing_each():
     laptop = config.load("laptop")
-    found = ablations.trainings(laptop)
-    assert {t.name for t in found} == set(ablations.VARIANTS)
-    assert len({(t.name, t.seed) for t in found}) == len(found)
+    every = ablations.trainings(laptop)
+    assert {t.name for t in every} == set(ablations.VARIANTS)
+    assert len({(t.name, t.seed) for t in every}) == len(every)
     for name in ablations.PHYSICS:
-        assert sum(t.name == name for t in found) == laptop.studies.ablations.seeds
+        assert sum(t.name == name for t in every) == laptop.studies.ablations.seeds
     more = laptop.stage1.steps * laptop.stage1.batch
-    for training in found:
+    for training in every:
         longer = more if training.name == ablations.LONGER else 0
         assert training.patterns == laptop.studies.ablations.patterns + longer
         sections = bool(training.model) + bool(training.changes) + (training.start is not None)
@@ -115,11 +115,11 @@ def test_names_of_trainings_change_one_thing_each():
 @pytest.mark.parametrize("name", ["laptop", "regime"])
 def test_one_training_of_each_network_and_seed_serves_every_size(name):
     loaded = config.load(name)
-    section, found = loaded.studies.scaling, scaling.trainings(loaded)
+    section, every = loaded.studies.scaling, scaling.trainings(loaded)
     networks = vars(section.networks)
-    chosen = [t for t in found if "lr" in t.options]
+    chosen = [t for t in every if "lr" in t.options]
     assert len(chosen) == (len(section.rates) * len(networks) if len(section.rates) > 1 else 0)
-    own = {(t.name, t.seed): t.patterns for t in found if "lr" not in t.options}
+    own = {(t.name, t.seed): t.patterns for t in every if "lr" not in t.options}
     longest = section.longest or [max(section.sizes)] * section.seeds
     for network in networks:
         assert [own.pop((network, k)) for k in range(section.seeds)] == longest
@@ -257,8 +257,8 @@ def test_space_groups_are_collapsed_before_they_are_scored(cfg):
             return {"aux": logits[torch.arange(self.at - len(x), self.at) % 198]}
 
     own = replace(patterns, label=first[patterns.label])
-    found = scaling.scores(Oracle(), patterns, own)
-    assert found["top1"] == found["uniform_top1"] == found["own_top1"] == 100
+    every = scaling.scores(Oracle(), patterns, own)
+    assert every["top1"] == every["uniform_top1"] == every["own_top1"] == 100
 
 
 def rows(values):

@@ -34,33 +34,33 @@ def one(sharpness, n=600):
 
 @pytest.mark.parametrize("T", [3.0, 1.0])
 def test_the_temperature_that_was_put_in_is_found(T):
-    found = one(T)
-    low, high = found["chosen"]["T_ci95"]
+    result = one(T)
+    low, high = result["chosen"]["T_ci95"]
     assert low <= T * 1.1 and high >= T / 1.1 and high / low < 1.6
-    assert found["chosen"]["at_limit"] == 0 and found["left_ci95"][0] > 0
-    assert (found["won_ci95"][0] > 0) == (T == 3) and found["won_top1"] == 0
+    assert result["chosen"]["at_limit"] == 0 and result["left_ci95"][0] > 0
+    assert (result["won_ci95"][0] > 0) == (T == 3) and result["won_top1"] == 0
     # Nothing but T changes: the order of the classes stays.
-    assert found["rows"]["chosen"]["top1"] == found["rows"]["T = 1"]["top1"]
-    assert found["rows"]["limit"]["nll"] == pytest.approx(np.log(99))
-    assert found["won"] == pytest.approx(found["rows"]["T = 1"]["nll"]
-                                         - found["rows"]["chosen"]["nll"])  # fmt: skip
+    assert result["rows"]["chosen"]["top1"] == result["rows"]["T = 1"]["top1"]
+    assert result["rows"]["limit"]["nll"] == pytest.approx(np.log(99))
+    assert result["won"] == pytest.approx(result["rows"]["T = 1"]["nll"]
+                                         - result["rows"]["chosen"]["nll"])  # fmt: skip
 
 
 def test_predictions_that_know_nothing_slide_to_the_prior():
     logp, _, families = drawn(400, 3.0)
     labels = np.random.default_rng(5).integers(99, size=400)
     part = (logp - logsumexp(logp)[:, None], np.zeros(99), labels, families)
-    found = temperature.model(part, part, UNIFORM, n_boot=100)
-    assert found["won_ci95"][0] > 0 >= found["left_ci95"][0]
-    assert found["chosen"]["at_limit"] > 0.2
+    result = temperature.model(part, part, UNIFORM, n_boot=100)
+    assert result["won_ci95"][0] > 0 >= result["left_ci95"][0]
+    assert result["chosen"]["at_limit"] > 0.2
 
 
 def test_a_temperature_chosen_wrongly_is_called_harmful():
     flat, sharp = drawn(400, 0.3), drawn(400, 1.0, 1)
     parts = [(logp, np.zeros(99), labels, family) for logp, labels, family in (flat, sharp)]
-    found = temperature.model(*parts, UNIFORM, n_boot=100)
-    assert found["chosen"]["T"] == 0.5  # the end of the grid
-    assert found["won_ci95"][1] < 0
+    result = temperature.model(*parts, UNIFORM, n_boot=100)
+    assert result["chosen"]["T"] == 0.5  # the end of the grid
+    assert result["won_ci95"][1] < 0
 
 
 def test_the_ways_differ_in_what_is_left_at_the_limit():
@@ -86,8 +86,8 @@ def pair_T(pair, T):
 
 def test_the_choice_is_the_least_mean_cost_and_infinity_is_none():
     costs = np.array([[3.0, 1, 2], [3, 2, 1], [3, 2, 1]])
-    found = temperature.choose(costs, ["a", "b", "c"], (0.5, 1.0), n_boot=50)
-    assert found["T"] is None and found["T_ci95"][0] == 1.0 and found["T_ci95"][1] is None
+    result = temperature.choose(costs, ["a", "b", "c"], (0.5, 1.0), n_boot=50)
+    assert result["T"] is None and result["T_ci95"][0] == 1.0 and result["T_ci95"][1] is None
     assert temperature.choose(costs, ["a"] * 3, (0.5, 1.0))["T_ci95"] is None
     with pytest.raises(XrdlibError, match="2 temperatures and infinity"):
         temperature.choose(costs[:, :2], ["a", "b", "c"], (0.5, 1.0))
@@ -104,11 +104,11 @@ def cases(n=60, seed=0):
     return Published(name, name, name, label, rng.random(n), name, top, p)
 
 
-def test_informative_probabilities_are_told_from_equal_odds():
-    found = temperature.published_study(cases(400), n_boot=100)
-    assert found["told_ci95"][0] > 0
-    way = found["ways"]["as published"]
-    assert way["limit"] == pytest.approx(np.log(5)) == found["nulls"]["uniform"]
+def test_informative_probabilities_differ_from_equal_odds():
+    result = temperature.published_study(cases(400), n_boot=100)
+    assert result["told_ci95"][0] > 0
+    way = result["ways"]["as published"]
+    assert way["limit"] == pytest.approx(np.log(5)) == result["nulls"]["uniform"]
     assert way["chosen"]["T_ci95"][0] < 1.0 < way["chosen"]["T_ci95"][1]
 
 
@@ -123,7 +123,7 @@ def test_the_label_prior_of_a_case_does_not_count_its_family():
 @pytest.mark.parametrize("known", [True, False])
 def test_the_figure_names_its_subset_and_draws_every_predictor(known):
     model = one(2.0, 60)
-    found = {
+    result = {
         "subset": "rruff-test",
         "chosen_on": "rruff-calibration",
         "n": 60,
@@ -131,7 +131,7 @@ def test_the_figure_names_its_subset_and_draws_every_predictor(known):
         "models": {"net": dict.fromkeys(temperature.WAYS, model)},
         "published": temperature.published_study(cases(), n_boot=20) if known else None,
     }
-    figure = plot_measured.calibration_study(found)
+    figure = plot_measured.calibration_study(result)
     shown = texts(figure)
     assert "rruff-test: n = 60 patterns of 30 families" in shown and "net" in shown
     assert ("not at hand" in shown) is not known

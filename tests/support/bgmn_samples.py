@@ -122,6 +122,6 @@ def structure(text):
 
 
 def space_group(text):
-    found = structure(text)
-    cell = found.lattice.matrix, found.frac_coords, found.atomic_numbers
+    filled = structure(text)
+    cell = filled.lattice.matrix, filled.frac_coords, filled.atomic_numbers
     return spglib.get_symmetry_dataset(cell, symprec=0.01).number

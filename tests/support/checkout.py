@@ -20,7 +20,7 @@ def copy(folder):
     """Put into a folder what git tracks, without results of earlier runs, and this environment."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
-        pytest.skip("the project is not a git checkout, so its files cannot be told from others")
+        pytest.skip("the project is not a git checkout, so its files are not listed")
     earlier = ("results/", "figures/", "dvc.lock")
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).is_file() and not name.startswith(earlier):

@@ -32,12 +32,12 @@ def a_set(name, n=N):
 
 def heads(patterns, skill, seed, rule=True):
     """Log-probabilities of a made-up model, which lean towards the truth."""
-    rng, found = np.random.default_rng(seed), {}
+    rng, log_probabilities = np.random.default_rng(seed), {}
     for head in ["aux", "rule"][: 1 + rule]:
         scores = rng.normal(size=(len(patterns), 99))
         scores[np.arange(len(patterns)), patterns.label] += skill
-        found[head] = np.log(softmax(scores)).astype(np.float32)
-    return found
+        log_probabilities[head] = np.log(softmax(scores)).astype(np.float32)
+    return log_probabilities
 
 
 TRAIN, MINERALS = distribution(1), distribution(2)
@@ -59,8 +59,8 @@ def train(cfg):
         checkpoint.save_weights(path, model, {"training_prior": TRAIN.tolist()})
     sets = {name: a_set(name) for name in NAMES}
     for i, name in enumerate(("stage1", "stage2", "resnet", "plain")):
-        found = {k: heads(s, 1 + i, i, rule=i < 2) for k, s in sets.items()}
-        experiment.save_predictions(cfg, name, found)
+        predictions = {k: heads(s, 1 + i, i, rule=i < 2) for k, s in sets.items()}
+        experiment.save_predictions(cfg, name, predictions)
     rng = np.random.default_rng(9)
     scores = {
         k: {"scores": rng.random((N, 99)).astype(np.float32), "best": np.linspace(0.4, 1.0, N)}

@@ -4,7 +4,7 @@ from functools import cache
 
 import pytest
 
-from xrdlib.structures import banks, datasets
+from xrdlib.structures import datasets, structure_library
 from xrdlib.structures.entries import amcsd_entries
 
 
@@ -25,4 +25,4 @@ def amcsd():
 @cache
 def amcsd_sample():
     """Every 45th of them as crystals with their table."""
-    return banks.build(amcsd()[7::45])
+    return structure_library.build(amcsd()[7::45])

@@ -22,18 +22,20 @@ def small_bank():
     return reflections(generate_balanced(shipped(), N, seed=6))
 
 
-def small_library(bank):
-    """Half of the bank as measured structures, half as computed ones."""
-    halves = bank.take(slice(0, N // 2)), bank.take(slice(N // 2, N))
+def small_library(structures):
+    """Half of the library as measured structures, half as computed ones."""
+    halves = structures.take(slice(0, N // 2)), structures.take(slice(N // 2, N))
     return concatenate(
         [library.from_reflections(halves[0]), library.from_reflections(halves[1], computed=True)]
     )
 
 
-def simulated(bank, seed=1, **changes):
+def simulated(crystals, seed=1, **changes):
     """Measured-looking patterns, (n, 4251), with the cells as they are."""
     exact = {"strain": (1e-9, 2e-9), "zero_shift": 0.0, "displacement": 0.0, **changes}
-    return measured_like(bank, Realism.mild(**exact), seed, torch.arange(len(bank)), GRID).numpy()
+    return measured_like(
+        crystals, Realism.mild(**exact), seed, torch.arange(len(crystals)), GRID
+    ).numpy()
 
 
 def windows(row, size, reduce):

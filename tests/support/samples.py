@@ -9,7 +9,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from xrdlib.simulation.diffraction import reflections
 from xrdlib.simulation.powder import from_structures
-from xrdlib.simulation.prototype_bank import aflow_bank
+from xrdlib.simulation.prototype_library import aflow_prototypes
 from xrdlib.structures.crystals import generate_balanced
 from xrdlib.structures.recipes import shipped
 from xrdlib.symmetry.groups import group_of_space_group
@@ -76,7 +76,7 @@ def textbook():
 
 
 @cache
-def known():
+def computed():
     """Their reflections up to 90 degrees of Cu K-alpha1."""
     return reflections(crystals())
 
@@ -88,7 +88,7 @@ def random_crystals(n, seed):
 
 
 @cache
-def random_bank(n, seed):
+def random_reflections(n, seed):
     """Their reflections."""
     return reflections(random_crystals(n, seed))
 
@@ -96,17 +96,17 @@ def random_bank(n, seed):
 @cache
 def aflow():
     """The prototypes of the AFLOW library."""
-    return aflow_bank()
+    return aflow_prototypes()
 
 
 @cache
 def point_groups():
     """Rotations of every structure's point group as spglib finds them, with inversion added."""
-    found = []
+    groups = []
     for structure in structures().values():
         rotations = SpacegroupAnalyzer(structure, 0.001).get_symmetry_dataset().rotations
-        found.append(np.unique(np.concatenate([rotations, -rotations]), axis=0))
-    return found
+        groups.append(np.unique(np.concatenate([rotations, -rotations]), axis=0))
+    return groups
 
 
 def sphere(lattice, d_star_max):

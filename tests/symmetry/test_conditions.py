@@ -13,10 +13,10 @@ HKL = np.array(list(product(range(-4, 5), range(-4, 5), range(-6, 7))))
 SETTINGS = {sg.number: sg for sg in gemmi.spacegroup_table() if sg.is_reference_setting()}
 
 
-def broken(found, rotations, hkl):
+def broken(chosen, rotations, hkl):
     """Reflections of which an equivalent breaks a condition."""
     equivalents = [hkl @ rotation for rotation in rotations]
-    return np.any([c.violated(e) for c in found for e in equivalents] or [np.zeros(len(hkl))], 0)
+    return np.any([c.violated(e) for c in chosen for e in equivalents] or [np.zeros(len(hkl))], 0)
 
 
 @pytest.mark.parametrize("system", groups.SYSTEMS)
@@ -30,8 +30,8 @@ def test_conditions_say_what_is_absent_and_no_more(system):
         sets.setdefault((absent.tobytes(), len(operations.sym_ops)), (number, absent))
     for number, absent in sets.values():
         rotations = np.unique(groups.operations(number)[0], axis=0).astype(int)
-        found = conditions(number)
-        assert (broken(found, rotations, HKL) == absent).all(), (number, list(map(str, found)))
+        chosen = conditions(number)
+        assert (broken(chosen, rotations, HKL) == absent).all(), (number, list(map(str, chosen)))
 
 
 # International Tables A, as printed.

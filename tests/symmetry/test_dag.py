@@ -80,11 +80,11 @@ def test_relation_of_well_known_groups(true, predicted, expected):
 
 def test_relations_agree_with_paths_in_the_graph(graph):
     true, predicted = np.meshgrid(LABELS, LABELS, indexing="ij")
-    found = dag.relations(true, predicted)
+    matrix = dag.relations(true, predicted)
     for a in LABELS:
         names = dict.fromkeys(nx.descendants(graph, a), "descendant") | {a: "same"}
         names |= dict.fromkeys(nx.ancestors(graph, a), "ancestor")
-        assert found[a - 1].tolist() == [names.get(b, "branch") for b in LABELS]
+        assert matrix[a - 1].tolist() == [names.get(b, "branch") for b in LABELS]
 
 
 @pytest.mark.parametrize("bad", [0, 100, 1.0, -1])

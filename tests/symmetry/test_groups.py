@@ -34,12 +34,12 @@ def extinct(rotations, translations, hkl=HKL):
 @pytest.fixture(scope="module")
 def settings():
     """Spglib's (type, rotations, translations, absences of HKL), rhombohedral cells left out."""
-    found = []
+    rows = []
     for hall in range(1, 531):
         if (kind := spglib.get_spacegroup_type(hall)).choice != "R":
             w, t = spglib.get_symmetry_from_database(hall).values()
-            found.append((kind, w, t, extinct(w, t)))
-    return found
+            rows.append((kind, w, t, extinct(w, t)))
+    return rows
 
 
 def test_members_equal_the_published_ones_in_both_directions(table, reference_table):
@@ -100,25 +100,25 @@ def spelled(symbol, system, rotations):
     vector = {name: np.array(v) for name, v in unit.items()}
     everywhere = np.zeros((3, 3), dtype=int)
     # A condition: the reflections with no component along some vectors, and a translation in 24ths.
-    found = [(everywhere, sum(vector[a] for a in axes)) for axes in LATTICE[centring]]
-    found += [(everywhere, np.array([16, 8, 8]))] if centring == "R" else []
+    conditions = [(everywhere, sum(vector[a] for a in axes)) for axes in LATTICE[centring]]
+    conditions += [(everywhere, np.array([16, 8, 8]))] if centring == "R" else []
     directions = DIRECTIONS.get("R" if centring == "R" else system, ("c", "a", "a-b"))
     for elements, axis in zip(positions, directions, strict=False):
         for element in elements:
             if element[0].isdigit():
                 others = [vector[name] for name in "abc" if name != axis]
                 order, shift = map(int, element)
-                found.append((np.array(others), 2 * vector[axis] * shift // order))
+                conditions.append((np.array(others), 2 * vector[axis] * shift // order))
                 continue
             normal = np.array([vector[axis]])
             diagonal = sum(vector[name] for name in "abc" if name != axis)
             for letter in element:
                 shift = {"n": diagonal, "d": diagonal // 2}.get(letter)
-                found.append((normal, vector[letter] if shift is None else shift))
+                conditions.append((normal, vector[letter] if shift is None else shift))
     result = np.zeros(len(HKL), dtype=bool)
     for rotation in rotations:
         turned = HKL @ rotation
-        for normals, shift in found:
+        for normals, shift in conditions:
             result |= (turned @ normals.T == 0).all(1) & (turned @ shift % 24 != 0)
     return result.tobytes()
 
@@ -130,10 +130,10 @@ def test_symbols_spell_exactly_the_absences_of_their_groups(table, settings):
         rotations = groups.half_rotations(groups.operations(row.space_groups[0])[0])
         rotations = [np.eye(3, dtype=int)] if axial else np.unique(rotations, axis=0).astype(int)
         symbols = row.settings if axial else [row.symbol]
-        said = {spelled(symbol, row.crystal_system, rotations) for symbol in symbols}
+        spelled_out = {spelled(symbol, row.crystal_system, rotations) for symbol in symbols}
         for member in row.space_groups:
             absences = {p.tobytes() for k, _, _, p in settings if k.number == member}
-            assert said == absences, (row.symbol, member)
+            assert spelled_out == absences, (row.symbol, member)
 
 
 def test_templates_are_distinct_and_well_formed(table):

@@ -40,9 +40,9 @@ def test_every_setting_of_gemmi_is_its_own_space_group_however_it_is_spelt():
     # B2 and Bm were once short for B 1 1 2, which the name means to gemmi, not for B 1 2 1.
     meant["B2"] = meant["b2"] = {5}
     for key, numbers in meant.items():
-        found = lookup.named(key)
-        assert found.number in numbers, key
-        assert found.label == groups.group_of_space_group()[found.number]
+        group = lookup.named(key)
+        assert group.number in numbers, key
+        assert group.label == groups.group_of_space_group()[group.number]
 
 
 def test_every_symbol_of_spglib_is_its_own_space_group():
@@ -68,7 +68,7 @@ def test_what_names_nothing_is_refused(key):
         lookup.named(key)
 
 
-def test_the_setting_is_told_where_it_is_not_the_standard_one():
+def test_a_setting_other_than_the_standard_one_is_named():
     assert "in the setting P 1 21/n 1" in str(lookup.named("P21/n"))
     assert "in the setting R -3 m:R" in str(lookup.named("R-3m:R"))
     for key in ("P21/c", "Fd3m", "Fd-3m:2", "R-3c:H", "Cmca", "14"):

@@ -61,20 +61,20 @@ def test_projections_are_exact():
             assert np.isclose(np.trace(p), site.freedom)
 
 
-def test_places_are_uniform_on_a_threefold_axis():
+def test_points_are_uniform_on_a_threefold_axis():
     site = 5  # 32f of Fm-3m: x, x, x
     x = np.random.default_rng(2).random((4000, 3)) * PROJECTION_UNIT
-    places = orbit(225, site, x)[:, 0]
-    assert np.allclose(places, places[:, :1], atol=1e-9)
-    assert kstest(places[:, 0], "uniform").pvalue > 0.01
+    points = orbit(225, site, x)[:, 0]
+    assert np.allclose(points, points[:, :1], atol=1e-9)
+    assert kstest(points[:, 0], "uniform").pvalue > 0.01
 
 
 def test_spglib_finds_the_same_positions_in_every_group():
     for number in range(1, 231):
         cell = structure_on_every_position(number, np.random.default_rng(number))
-        found = spglib.get_symmetry_dataset(cell, symprec=1e-4)
-        assert found.number == number
-        letters = [set(np.array(found.wyckoffs)[cell[2] == s]) for s in np.unique(cell[2])]
+        dataset = spglib.get_symmetry_dataset(cell, symprec=1e-4)
+        assert dataset.number == number
+        letters = [set(np.array(dataset.wyckoffs)[cell[2] == s]) for s in np.unique(cell[2])]
         assert all(len(letter) == 1 for letter in letters)
         # Every position has a letter to itself, except the general one, which was used twice.
         assert len(set.union(*letters)) == len(positions(number)) == len(letters) - 1

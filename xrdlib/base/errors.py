@@ -1,10 +1,10 @@
-"""The one exception that a person is meant to read, and what may be printed."""
+"""The exception whose message users read, and text that is safe to print."""
 
 
 class XrdlibError(ValueError):
-    """Bad input or a missing file, told in one sentence: what, where, what to do."""
+    """Bad input or a missing file; the message says what is wrong, where, and what to do."""
 
 
 def printable(text: object) -> str:
-    """A text that cannot break a line, nor do anything to a terminal."""
+    """The text with control characters replaced: no line breaks, no terminal commands."""
     return "".join(c if c.isprintable() else "?" for c in str(text))

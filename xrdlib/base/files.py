@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside and put in place at once, held by one process."""
+"""Atomic writing of files, and folders that one process locks at a time."""
 
 import errno
 import os
@@ -22,10 +22,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some network fi
 def replacing(
     path: str | os.PathLike, before: Callable[[], None] | None = None
 ) -> Iterator[BinaryIO]:
-    """Open a binary file that takes the place of the one at `path` when all went well.
+    """Open a binary file that replaces the one at `path` once it is completely written.
 
-    It is written beside its final name, in a folder that is made if need be, flushed to disk and
-    renamed. `before` is called when the new file is whole, just before it takes its place.
+    It is written under a temporary name in the same folder, made if need be, flushed to disk and
+    renamed. `before` is called when the new file is complete, just before the renaming.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def sweep(path: str | os.PathLike) -> None:
-    """Remove what writers of a file left that were killed; only while no other writes it."""
+    """Remove temporary files of killed writers; call it only while no other process writes."""
     path = Path(path)
     for left in path.parent.glob(f"{path.name}.*{_UNFINISHED}"):
         left.unlink(missing_ok=True)
@@ -119,12 +119,12 @@ def held(folder: str | os.PathLike) -> Iterator[None]:
 def _sign(file):
     """Name this process in the lock's open file."""
     os.ftruncate(file, 0)
-    with suppress(OSError):  # a full disk takes nothing from the lock but its signature
+    with suppress(OSError):  # on a full disk the lock holds all the same, without its signature
         os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
 
 
 def _holder(path):
-    told = ""
+    owner = ""
     with suppress(OSError):  # elsewhere than on POSIX systems a locked file may not be readable
-        told = path.read_text(errors="replace")
-    return told or "another process"
+        owner = path.read_text(errors="replace")
+    return owner or "another process"

@@ -32,10 +32,10 @@ def data_dir() -> Path:
 
 def cache_dir() -> Path:
     """Writable folder for files fetched on demand; `data/` even if `XRDLIB_DATA` is read-only."""
-    wanted = data_dir()
+    folder = data_dir()
     # Mode bits beside access: to root everything looks writable.
-    writable = wanted.is_dir() and wanted.stat().st_mode & 0o222 and os.access(wanted, os.W_OK)
-    return wanted if writable else ROOT / _DATA
+    writable = folder.is_dir() and folder.stat().st_mode & 0o222 and os.access(folder, os.W_OK)
+    return folder if writable else ROOT / _DATA
 
 
 def runs(profile: str) -> Path:

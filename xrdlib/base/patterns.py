@@ -56,7 +56,7 @@ def normalise(x: Tensor) -> Tensor:
         In [0, 1]. A row without positive intensity stays zero.
     """
     x = x.float().clamp(min=0)
-    # The square root evens out counting noise and lifts the weak lines that decide absences.
+    # The square root evens out counting noise and lifts the weak peaks that decide absences.
     return (x / x.amax(-1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)).sqrt()
 
 

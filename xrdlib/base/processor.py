@@ -1,4 +1,4 @@
-"""What the processor at hand does well: the one place that chooses the precision of trainings."""
+"""The precision of trainings, chosen here alone, from what the processor computes natively."""
 
 import platform
 import warnings
@@ -51,8 +51,8 @@ def precision(wanted: str = "auto", device: str | torch.device = "cpu") -> str:
 def native_bfloat16(device: str | torch.device = "cpu") -> bool:
     """Whether a device computes bfloat16 in hardware, as PyTorch may use it.
 
-    On x86 that takes AVX512_BF16, and that PyTorch was not told to do without AVX-512
-    (``ATEN_CPU_CAPABILITY``); on ARM, what oneDNN says of the processor.
+    On x86 that takes AVX512_BF16, with AVX-512 not switched off in PyTorch
+    (``ATEN_CPU_CAPABILITY``); on ARM, what oneDNN reports of the processor.
     """
     if torch.device(device).type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

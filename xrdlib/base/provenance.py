@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = ROOT / PACKAGE
 
-# Modules, by the last part of their names, that handle runs without a say in their numbers.
+# Modules, by the last part of their names, that handle runs but do not change their numbers.
 _APART = ("checkpoint", "errors", "files", "paths", "provenance", "tensorfile")
 
 
@@ -157,7 +157,7 @@ def _used_by(file):
 
 
 def _used(tree, package):
-    """Files of the package that parsed source mentions, which stands in a package or in none."""
+    """Files of the package that parsed source mentions; `package` is that of the source, or ""."""
     nodes = list(ast.walk(tree))
     imported = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     package_names = {a.asname for a in imported if a.name == PACKAGE} | {PACKAGE}
@@ -175,19 +175,19 @@ def _used(tree, package):
     for parts in (name.split(".")[1:] for name in dotted if name.startswith(f"{PACKAGE}.")):
         parts = [*_EXPORTS.get(parts[0], parts[0]).split("."), *parts[1:]]
         # A name in a module counts as that module, and a module with the packages around it.
-        places = [FOLDER.joinpath(*parts[:end]) for end in range(1, len(parts) + 1)]
-        files |= {f for p in places for f in (p.with_suffix(".py"), p / "__init__.py")}
+        candidates = [FOLDER.joinpath(*parts[:end]) for end in range(1, len(parts) + 1)]
+        files |= {f for p in candidates for f in (p.with_suffix(".py"), p / "__init__.py")}
     return {file for file in files if file.is_file()}
 
 
 @cache
 def _data():
     """Name -> tables and templates of that name in the package, wherever they lie."""
-    found = {}
+    files_of_name = {}
     for file in FOLDER.rglob("*.*"):
         if file.suffix not in (".py", ".pyc"):
-            found.setdefault(file.name, set()).add(file)
-    return found
+            files_of_name.setdefault(file.name, set()).add(file)
+    return files_of_name
 
 
 def _digest(path):

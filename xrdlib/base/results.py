@@ -23,7 +23,7 @@ _BEGUN = time.monotonic()
 
 
 def stamp(config: SimpleNamespace, precision: str | None = None) -> dict:
-    """What makes a result, said by the process that makes it.
+    """How a result was made, recorded by the process that makes it.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def _output(*command):
 
 
 def _processor():
-    """Model of the processor, or its kind where the system does not tell."""
+    """Model of the processor, or its architecture where the system gives no model."""
     try:
         if platform.system() == "Darwin":
             return _output("sysctl", "-n", "machdep.cpu.brand_string")

@@ -1,7 +1,7 @@
 """The command `xrdlib`, one module for each concern; start at `main`.
 
-Modules here read arguments and print, and load what does the work inside a command's function, so
-that help and version are there at once.
+Modules here parse arguments and print. They import the working modules inside a command's function,
+so that help and version appear at once.
 """
 
 import click
@@ -40,17 +40,9 @@ for _module in (predict, index, reference, runs, tables):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line; `arguments` are those of the process by default.
 
-    Parameters
-    ----------
-    arguments : list of str, optional
-        Those of the process by default.
-
-    Returns
-    -------
-    int
-        Exit code: 0, or 2 where an argument or a file was no good, or 130 after Ctrl-C.
+    The exit code is 0, 2 for an invalid argument or file, or 130 after Ctrl-C.
     """
     try:
         return commands.main(arguments, "xrdlib", standalone_mode=False) or 0

@@ -1,4 +1,4 @@
-"""What the commands share: the look of their help, the profile, a sentence for what goes wrong."""
+"""Shared parts of the commands: format of the help, common options, error messages."""
 
 import errno
 import os
@@ -15,12 +15,12 @@ _FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
 def _write_no_more():
-    """Python writes what is left in its buffer when it ends; nobody takes it."""
+    """Discard what Python still has in its buffer and would write when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Examples:
-    """Examples after the help stand as they were written."""
+    """Examples after the help, printed without wrapping."""
 
     def format_epilog(self, ctx, formatter):
         if self.epilog:
@@ -33,7 +33,7 @@ class Command(_Examples, click.Command):
 
 
 class Commands(_Examples, click.Group):
-    """Commands in the order in which they were added; what goes wrong in one is one sentence."""
+    """Commands in the order in which they were added; an error in one prints one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -46,18 +46,18 @@ class Commands(_Examples, click.Group):
         except XrdlibError as problem:
             return complain(problem)
         except BrokenPipeError:
-            # Whoever reads our output, as `head` does, has seen enough.
+            # The reader of our output has closed it, as `head` does.
             _write_no_more()
             return 0
         except OSError as problem:
             if problem.errno not in _FULL:
                 raise
             _write_no_more()
-            return complain(f"What was found cannot be written: {problem.strerror}; make room.")
+            return complain(f"The output cannot be written: {problem.strerror}; make room.")
 
 
 class Wavelength(click.ParamType):
-    """Angstrom unless a unit is named, or the name of a line, which is looked up later."""
+    """Angstrom unless a unit is named, or the name of a line such as CuKa, resolved later."""
 
     name = "wavelength"
 
@@ -101,9 +101,11 @@ profile_option = click.option(
 
 
 def complain(problem: object) -> int:
-    """One line on stderr, which calls options as they are typed here; the exit code."""
-    said = printable(problem)
-    said = re.sub(r"\b(axis|scan|wavelength)=(?=(\S?))", lambda m: f"--{m[1]}{m[2] and ' '}", said)
-    # At once: a launcher that lost one of its processes soon ends the others.
-    print(f"xrdlib: {said}", file=sys.stderr, flush=True)
+    """Print an error as one line on stderr, options as typed here; returns the exit code."""
+    message = printable(problem)
+    message = re.sub(
+        r"\b(axis|scan|wavelength)=(?=(\S?))", lambda m: f"--{m[1]}{m[2] and ' '}", message
+    )
+    # Flushed at once: a launcher that lost one of its processes soon ends the others.
+    print(f"xrdlib: {message}", file=sys.stderr, flush=True)
     return 2

@@ -53,9 +53,9 @@ def index(
     pattern = read_pattern(file, axis, wavelength, scan)
     used, assumed = answer.used_wavelength(pattern, answer.Request(wavelength))
     scan = pattern.two_theta, pattern.intensity, used
-    found = doubts.of_pattern(*scan, assumed, predictor.grid)
-    found |= {"wavelength_assumed": ""} if assumed else {}
-    notes = [flags.FLAGS[flag] for flag in found if flag not in ("no_peaks", "few_peaks")]
+    flagged = doubts.of_pattern(*scan, assumed, predictor.grid)
+    flagged |= {"wavelength_assumed": ""} if assumed else {}
+    notes = [flags.FLAGS[flag] for flag in flagged if flag not in ("no_peaks", "few_peaks")]
     peaks, cells = cell_table.find_cells(predictor, *scan)
     cells = cells[:top]
     form = cell_words.document if as_json else cell_words.listing

@@ -109,7 +109,7 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other; give one")
     for path in filter(None, (out, html)):
-        _check_place(path)
+        _check_writable(path)
     if out and html and Path(out).resolve() == Path(html).resolve():
         raise click.UsageError("--out and --html name the same file; give two")
     from ..prediction import many, text
@@ -123,12 +123,12 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
     )
     for line in text.understood(options["prior"]):
         click.echo(line, err=True)
-    found, problems = _expanded(files, [Path(path).resolve() for path in (out, html) if path])
-    jobs = options["jobs"] or max(1, min(os.cpu_count() or 1, len(found) // _FEW))
+    inputs, problems = _expanded(files, [Path(path).resolve() for path in (out, html) if path])
+    jobs = options["jobs"] or max(1, min(os.cpu_count() or 1, len(inputs) // _FEW))
     answered = []
     for problem in problems:
         complain(problem)
-    for one in _progress(many.answers(found, task, jobs), len(found)):
+    for one in _progress(many.answers(inputs, task, jobs), len(inputs)):
         if one.problem:
             problems.append(one.problem)
             complain(one.problem)
@@ -150,9 +150,9 @@ def predict(files: tuple[str, ...], as_json: bool, as_csv: bool, **options: obje
 
 
 def _expanded(arguments, results):
-    """Files that arguments name, and sentences about those that name none.
+    """Input files that the arguments name, and messages for arguments that name none.
 
-    What an earlier run wrote to the same place, or beside it as pages, is no file in a folder.
+    Results of an earlier run at the same path, and its pages beside it, are left out of folders.
     """
     results = [*results, *(path.with_name(f"{path.stem}_files") for path in results)]
     files, problems = [], []
@@ -173,8 +173,8 @@ def _expanded(arguments, results):
     return files, problems
 
 
-def _check_place(path):
-    """Refuse before the work what could not be written after it."""
+def _check_writable(path):
+    """Refuse a path, before the work, to which nothing can be written after it."""
     folder = Path(path).absolute().parent
     if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise XrdlibError(f"{path} cannot be written; name a file in a folder that is there.")

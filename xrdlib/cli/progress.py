@@ -22,7 +22,7 @@ _EDGE = re.compile(r'"(.+)" -> "(.+)";')
 _NODE = re.compile(r'"([^"]+)";')
 _STAGE = re.compile(r"(Running s|S)tage '(.+?)'(:$| didn't change| is cached)")
 
-# What DVC says beside, of use to those who type its commands themselves.
+# Hints of DVC that are of use only to those who type its commands themselves.
 _ASIDE = re.compile(
     r"(> |\s*git add |(Generating|Updating) lock file|To track the changes|To enable auto staging|"
     r"\s*dvc config core\.autostage|Use `dvc push`|$)"
@@ -32,7 +32,7 @@ _LEAST = 5  # seconds; a stage known to take less gets no line
 
 
 class Course:
-    """Where a run of the pipeline stands.
+    """Progress of a run of the pipeline.
 
     Parameters
     ----------
@@ -79,15 +79,15 @@ class Course:
     def _left(self, stage):
         """About how long it takes from the beginning of a stage, in words."""
         pending = self.pending | {stage}
-        known = [self.before[name] for name in pending & self.before.keys()]
-        if not known:
+        estimates = [self.before[name] for name in pending & self.before.keys()]
+        if not estimates:
             return ""
         # A machine that is slower than the last one is slower in all stages.
         both = self.took.keys() & self.before.keys()
         then, here = (sum(took[name] for name in both) for took in (self.before, self.took))
-        about = "about" if len(known) == len(pending) else "at least"
+        prefix = "about" if len(estimates) == len(pending) else "at least"
         scale = here / then if then > 30 else 1
-        return f", {about} {_minutes(scale * sum(known))} to go"
+        return f", {prefix} {_minutes(scale * sum(estimates))} to go"
 
     def end(self, now: float) -> None:
         """The stage that was running has ended well."""
@@ -97,19 +97,10 @@ class Course:
 
 
 def repro(target: str = "dvc.yaml", times: Path | None = None) -> int:
-    """Run ``dvc repro`` and show how far it is.
+    """Run ``dvc repro`` and show how far it is; the exit code is DVC's.
 
-    Parameters
-    ----------
-    target : str
-        A stage or a file of stages, as DVC names it.
-    times : Path, optional
-        JSON file with the seconds that each stage took.
-
-    Returns
-    -------
-    int
-        The exit code of DVC.
+    `target` is a stage or a file of stages, as DVC names it; `times` a JSON file with the seconds
+    that each stage took.
     """
     seconds = _read(times)
     course = Course(*plan(target), seconds, time.monotonic())
@@ -147,12 +138,12 @@ def plan(target: str) -> tuple[set[str], set[str]]:
 
 
 def _follow(course, line, times):
-    """Take note of a line of DVC's, and show it or what it means."""
-    if not (found := _STAGE.match(line)):
+    """Update the course from a line of DVC's output, and print it or the progress."""
+    if not (match := _STAGE.match(line)):
         if not _ASIDE.match(line.rstrip("\n")):
             print(line, end="", flush=True)
         return
-    shown = course.begin(found[2], time.monotonic(), runs=found[1] == "Running s")
+    shown = course.begin(match[2], time.monotonic(), runs=match[1] == "Running s")
     if course.took:
         _write(course, times)
     if shown:

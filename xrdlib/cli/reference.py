@@ -1,4 +1,4 @@
-"""`xrdlib groups`, `fetch` and `inventory`: what is known, and which data there are."""
+"""`xrdlib groups`, `fetch` and `inventory`: the extinction groups and the external data sets."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""Trainings of a profile, and what is made of their results: tables, figures, claims."""
+"""Commands for a profile: trainings, and tables, figures and claims from its results."""
 
 from pathlib import Path
 
@@ -93,10 +93,10 @@ def evaluate(name: str, weights: str | None, json: str | None) -> None:
     from ..reporting.headline import headline
     from ..reporting.report import as_text
 
-    found = run(name, weights, json)
-    click.echo(as_text({"profile": "released", "notes": [], **found}))
+    result = run(name, weights, json)
+    click.echo(as_text({"profile": "released", "notes": [], **result}))
     if name == "rruff-test":
-        click.echo(f"\n{headline(found['rows'])}")
+        click.echo(f"\n{headline(result['rows'])}")
 
 
 @click.command(cls=Command, short_help="fit a predictor's weights anew")
@@ -111,19 +111,22 @@ def reweigh(weights: str | None, fits: int | None, threads: int) -> None:
     """
     from ..base.errors import XrdlibError
     from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
-    from ..prediction import assemble
+    from ..prediction import assemble, simulated_sets
     from ..prediction.evaluate import measured
     from ..prediction.pattern_training import compounds
     from ..prediction.predictor import DEFAULT
     from ..structures import datasets, materials_project
+    from ..structures.measured import join, load_other, split
 
     sets = measured()
     if not sets:
         raise XrdlibError(f"No measured patterns: {HOW_TO_GET_MEASURED}.")
-    simulated = None
-    if fits:
-        simulated = compounds(datasets.path(materials_project.NAME), fits)
-    predictor = assemble.reweigh(weights or DEFAULT, sets[MEASURED[0]], simulated, threads)
+    path = datasets.path(materials_project.NAME)
+    patterns = join([sets[MEASURED[0]], split(load_other(), "other")[0]])
+    simulated = compounds(path, fits) if fits else None
+    more = simulated_sets.known_compounds(path), simulated_sets.new_compounds(path)
+    about = simulated, threads, more
+    predictor = assemble.reweigh(weights or DEFAULT, patterns, *about)
     click.echo(str(predictor.fusion))
 
 

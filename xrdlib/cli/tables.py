@@ -1,4 +1,4 @@
-"""`xrdlib derive`: the tables that come with the package, made anew from what they follow from."""
+"""`xrdlib derive`: the tables that come with the package, derived anew from their sources."""
 
 import click
 

@@ -10,8 +10,8 @@ import spglib
 from ..base.errors import XrdlibError
 from ..base.records import concatenate
 from ..simulation.diffraction import reflections
-from ..structures.banks import assembled
 from ..structures.entries import Entry, Unreadable
+from ..structures.structure_library import assembled
 from ..structures.unit_cells import SYMPREC, fill, stated_space_group
 from ..symmetry.groups import half_rotations, operations
 from .library import Library, from_reflections

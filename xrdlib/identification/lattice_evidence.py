@@ -5,6 +5,10 @@ lines of the pattern, how well those of other systems do, and how many lines the
 on simulated patterns how far such scores can be trusted.
 """
 
+import itertools
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +28,8 @@ NOTHING = -20.0  # score where no lattice was found
 _FEWEST = 4  # lines; the score of fewer is taken as that of four
 
 _HIDDEN, _DROPOUT = 48, 0.1
+
+_CHUNK = 12  # patterns that a process takes at a time
 
 _SETS, _NETWORK, _PATTERNS = "sets.", "network.", "patterns."  # of tensors' names
 
@@ -125,7 +131,7 @@ class LatticeEvidence:
 
         return [index(find_lines(intensity), self.sets) for intensity in intensities]
 
-    def evidence(self, intensities, cell=None):
+    def evidence(self, intensities, cell=None, workers=1):
         """What lattices say of patterns, as fields of `predict.Seen`.
 
         Parameters
@@ -133,6 +139,8 @@ class LatticeEvidence:
         intensities : ndarray, (n, GRID.size)
         cell : sequence of 6 floats, optional
             Where it is known: no other lattice is then looked at.
+        workers : int
+            Processes to share the patterns; a few patterns are not worth their start.
 
         Returns
         -------
@@ -144,6 +152,13 @@ class LatticeEvidence:
         XrdlibError
             If the cell is impossible.
         """
+        if workers > 1 and len(intensities) > 2 * _CHUNK:
+            chunks = np.array_split(intensities, len(intensities) // _CHUNK)
+            with ProcessPoolExecutor(
+                workers, get_context("spawn"), torch.set_num_threads, (1,)
+            ) as p:
+                parts = list(p.map(partial(self.evidence, cell=cell), chunks))
+            return {key: _joined([part[key] for part in parts]) for key in parts[0]}
         if cell is not None:
             from .pattern_evidence import score_cell
 
@@ -200,6 +215,12 @@ class LatticeEvidence:
         """As `weigh`, from `Scores`."""
         told = self.network(torch.from_numpy(features(scores)))
         return torch.log_softmax(told.double(), -1).numpy()
+
+
+def _joined(parts):
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    return [*itertools.chain.from_iterable(parts)]
 
 
 def make_network():

@@ -48,7 +48,7 @@ class PlainConfig:
         beside a strong one.
     regions : int
         Equal parts of the pattern; the head reads the average of the tokens of each. Rotary
-        positions are relative ones, so an average over all would not know where a line lies.
+        positions are relative ones, so an average over all would not know where a peak lies.
     grid, width, depth, heads, mlp_ratio, dropout, classes
         As in `TransformerConfig`.
     """
@@ -147,7 +147,7 @@ class PlainTransformer(nn.Module):
         self.register_buffer("sine", angle.sin().float(), persistent=False)
 
     def rotate(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn pairs of features of (..., tokens, length) by angles that grow with place."""
+        """Turn pairs of features of (..., tokens, length) by angles that grow with position."""
         one, other = x.chunk(2, -1)
         cosine, sine = self.cosine.to(x.dtype), self.sine.to(x.dtype)
         return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)

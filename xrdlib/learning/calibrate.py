@@ -106,8 +106,8 @@ def fit(
         return _fit_scale(rule_logp, aux_logp, labels, log_ratio, float(a))
 
     bounds = (max(0.0, best[1].a - step), min(1.0, best[1].a + step))
-    found = minimize_scalar(lambda a: at(a)[0], bounds=bounds, options={"xatol": 1e-3})
-    return min(best, at(found.x), key=lambda point: point[0])[1]
+    refined = minimize_scalar(lambda a: at(a)[0], bounds=bounds, options={"xatol": 1e-3})
+    return min(best, at(refined.x), key=lambda point: point[0])[1]
 
 
 def profile_fusion(
@@ -161,8 +161,8 @@ def _fit_scale(rule_logp, aux_logp, labels, ratio, a):
         return value, np.array([by_beta, by_w])
 
     bounds = [(1 / T_RANGE[1], 1 / T_RANGE[0]), W_RANGE]
-    found = minimize(cost, [1.0, 1.0], jac=True, bounds=bounds, method="L-BFGS-B")
-    return float(found.fun), Calibration(T=float(1 / found.x[0]), w=float(found.x[1]), a=a)
+    solution = minimize(cost, [1.0, 1.0], jac=True, bounds=bounds, method="L-BFGS-B")
+    return float(solution.fun), Calibration(T=float(1 / solution.x[0]), w=float(solution.x[1]), a=a)
 
 
 def scores(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
@@ -234,12 +234,12 @@ def thresholds(
     if labels is None:
         return quantile(values, families, coverage)
     values, families, rare = np.asarray(values), np.asarray(families), np.asarray(minerals) < RARE
-    own, found = rare[np.asarray(labels)], np.ones(len(rare))
+    own, limits = rare[np.asarray(labels)], np.ones(len(rare))
     for kind in (False, True):
         if (own == kind).any():
             mine = own == kind
-            found[rare == kind] = quantile(values[mine], families[mine], coverage)
-    return found
+            limits[rare == kind] = quantile(values[mine], families[mine], coverage)
+    return limits
 
 
 def members(probability: ArrayLike, threshold: float | np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the experiments work with: banks, sets, predictions and streams of a profile."""
+"""Files and streams of a profile: structure libraries, sets of patterns, predictions, streams."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from ..base.patterns import Grid
 from ..simulation.diffraction import Reflections
 from ..simulation.prototypes import Prototypes, PrototypeSource
 from ..simulation.realism import Realism
-from ..simulation.stream import BankSource, PatternStream, RandomCrystalSource, mineral_weights
+from ..simulation.stream import PatternStream, RandomCrystalSource, StructureSource, mineral_weights
 from ..structures.recipes import shipped
 
-# Streams that must never share patterns are told apart by their seeds.
+# Streams that must never share patterns have seeds of their own.
 SEEDS = {
     "stage1": 1,
     "stage2": 2,
@@ -28,7 +28,7 @@ SEEDS = {
 }
 MEASURED = ("rruff-calibration", "rruff-test")
 HELD_OUT = ("amcsd-calibration", "amcsd-test")
-# What to do about measured patterns that could not be had.
+# Shown where no measured patterns are at hand.
 HOW_TO_GET_MEASURED = (
     "set XRDLIB_DATA to a folder with rruff.npz or with the official RRUFF archives "
     "(www.rruff.net, zipped_data_files/powder: XY_Processed and DIF), then run again"
@@ -37,7 +37,7 @@ HOW_TO_GET_MEASURED = (
 
 @dataclass
 class PatternSet(records.Record):
-    """Patterns as a model reads them, with what is known of them.
+    """Patterns as a model reads them, with their labels, families and names.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ def save_set(config: SimpleNamespace, name: str, patterns: PatternSet) -> None:
 
 
 def load_set(config: SimpleNamespace, name: str) -> PatternSet | None:
-    """Read a `PatternSet` of the profile; None where its data were not to be had."""
+    """Read a `PatternSet` of the profile; None where its data were not available."""
     path = _set_path(config, name)
     return records.load(PatternSet, path) if path.exists() else None
 
@@ -107,8 +107,8 @@ def load_predictions(config: SimpleNamespace, model: str, name: str) -> dict[str
     return records.load_arrays(folder(config, "predictions") / model / f"{name}.npz")
 
 
-def load_bank(config: SimpleNamespace, name: str, kind: type = Reflections) -> records.Ragged:
-    """Reflections, or another kind of record, of a bank that the synthesis stage wrote."""
+def load_structures(config: SimpleNamespace, name: str, kind: type = Reflections) -> records.Ragged:
+    """A structure library of the synthesis stage: reflections, or another kind of record."""
     return records.load(kind, folder(config, "bank") / f"{name}.npz")
 
 
@@ -132,8 +132,11 @@ def random_crystals(config: SimpleNamespace, name: str) -> RandomCrystalSource:
 
 def prototypes(config: SimpleNamespace, name: str, temper: float = 0.0) -> PrototypeSource:
     """Endless decorated prototypes for the stream `name`; groups by tempered frequency."""
-    bank, stream = load_bank(config, "prototypes", Prototypes), seed(config, f"{name} prototypes")
-    return PrototypeSource(bank, stream, temper=temper, chunk=config.synthesis.chunk)
+    structures, stream = (
+        load_structures(config, "prototypes", Prototypes),
+        seed(config, f"{name} prototypes"),
+    )
+    return PrototypeSource(structures, stream, temper=temper, chunk=config.synthesis.chunk)
 
 
 def stage1_stream(config: SimpleNamespace) -> PatternStream:
@@ -147,21 +150,21 @@ def stage1_stream(config: SimpleNamespace) -> PatternStream:
 
 def stage2_stream(config: SimpleNamespace, batch: int) -> PatternStream:
     """Realistic fine-tuning: textured minerals by tempered frequency, some other crystals."""
-    bank, section = load_bank(config, "train"), config.stage2
+    structures, section = load_structures(config, "train"), config.stage2
     sources = [(random_crystals(config, "stage2"), section.random_share)]
     if section.prototype_share:
         source = prototypes(config, "stage2", section.temper)
         sources.append((source, section.prototype_share))
     if section.compound_share:
-        compounds = _tempered(load_bank(config, "compounds"), section.temper)
+        compounds = _tempered(load_structures(config, "compounds"), section.temper)
         sources.append((compounds, section.compound_share))
     minerals = 1 - sum(share for _, share in sources)
-    sources.insert(0, (_tempered(bank, section.temper), minerals))
-    return _stream(config, sources, "stage2", batch, bank)
+    sources.insert(0, (_tempered(structures, section.temper), minerals))
+    return _stream(config, sources, "stage2", batch, structures)
 
 
-def _tempered(bank, temper):
-    return BankSource(bank, mineral_weights(bank.group, bank.name, temper))
+def _tempered(structures, temper):
+    return StructureSource(structures, mineral_weights(structures.group, structures.name, temper))
 
 
 def _set_path(config, name):

@@ -68,7 +68,7 @@ def logsumexp(x: np.ndarray) -> np.ndarray:
 
 
 def merge_97(logp: ArrayLike, labels: ArrayLike) -> tuple:
-    """Predictions (n, 97) and labels (n,) over the classes that diffraction can tell apart."""
+    """Predictions (n, 97) and labels (n,) over the diffraction classes."""
     logp, labels = check(logp, labels)
     if logp.shape[1] != N_GROUPS:
         raise XrdlibError(f"merge_97 needs {N_GROUPS} columns, not {logp.shape[1]}.")
@@ -210,12 +210,12 @@ def means(
     {'top1': 50.0, 'top1_ci95': [0.0, 100.0]}
     """
     votes = np.ones(len(families)) if votes is None else np.asarray(votes, dtype=np.float64)
-    several, found = len(np.unique(families)) > 1 and votes.any(), {}
+    several, result = len(np.unique(families)) > 1 and votes.any(), {}
     for key, value in values.items():
         mean = partial(_mean, votes * np.asarray(value, dtype=np.float64), votes)
-        found[key] = float(mean(np.ones((1, len(votes))))[0])
-        found[f"{key}_ci95"] = family_bootstrap(mean, families, n_boot, seed) if several else None
-    return found
+        result[key] = float(mean(np.ones((1, len(votes))))[0])
+        result[f"{key}_ci95"] = family_bootstrap(mean, families, n_boot, seed) if several else None
+    return result
 
 
 def _mean(column, votes, weights):
@@ -271,8 +271,8 @@ def log_likelihood(logp: ArrayLike, labels: ArrayLike) -> np.ndarray:
 def credit(logp: ArrayLike, labels: ArrayLike, k: int) -> np.ndarray:
     """Expected hit of each pattern among its k most probable classes, (n,).
 
-    Ties count as if broken at random, so a predictor that says nothing gains nothing from the
-    order of the classes.
+    Ties count as if broken at random, so a uniform prediction gains nothing from the order of the
+    classes.
     """
     true = log_likelihood(logp, labels)[:, None]
     return np.clip((k - (logp > true).sum(axis=1)) / (logp == true).sum(axis=1), 0.0, 1.0)

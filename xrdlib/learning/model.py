@@ -100,10 +100,10 @@ class PhysicsTransformer(nn.Module):
         low, high = padded[0], padded[size - 1]
         coordinate = (2 * (padded - low) / (high - low) - 1).float()
         centres = torch.arange(self.tokens) * self.token_points + (self.token_points - 1) / 2
-        ruler = 100 * sine_squared(config.grid, centres).float()
-        # Follow from the grid, so they are no part of the weights.
+        sine_squared_100 = 100 * sine_squared(config.grid, centres).float()
+        # Functions of the grid, so they are not saved with the weights.
         self.register_buffer("coordinate", coordinate, persistent=False)
-        self.register_buffer("ruler", ruler[:, None], persistent=False)
+        self.register_buffer("token_sine_squared", sine_squared_100[:, None], persistent=False)
 
         self.cls = nn.Parameter(torch.zeros(1, 1, width))
         if config.learned_position:
@@ -125,7 +125,7 @@ class PhysicsTransformer(nn.Module):
 
     @torch.no_grad()
     def _balance(self):
-        """Initial scales at which intensities are not drowned by what is the same for all."""
+        """Initial scales at which intensities are not drowned by inputs equal for all patterns."""
         first = self.stem[0] if self.config.stem == "conv" else self.stem
         first.weight[:, 0] *= INTENSITY_GAIN
         nn.init.normal_(self.cls, std=SMALL)
@@ -137,7 +137,7 @@ class PhysicsTransformer(nn.Module):
             nn.init.normal_(head.weight, std=SMALL)
 
     def channels(self, x: torch.Tensor) -> torch.Tensor:
-        """What the stem reads, (B, 1 or 2, tokens * token_points): intensity and coordinate.
+        """Input of the stem, (B, 1 or 2, tokens * token_points): intensity and coordinate.
 
         Of x (B, size), padded at the end to whole tokens.
         """
@@ -155,7 +155,7 @@ class PhysicsTransformer(nn.Module):
         """
         tokens = self.stem(self.channels(x)).transpose(1, 2)
         if self.config.physics_position:
-            tokens = tokens + self.position_mlp(self.ruler)
+            tokens = tokens + self.position_mlp(self.token_sine_squared)
         tokens = torch.cat([self.cls.expand(len(x), -1, -1), tokens], dim=1)
         if self.config.learned_position:
             tokens = tokens + self.position

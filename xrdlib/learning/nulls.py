@@ -1,7 +1,4 @@
-"""Predictors that know nothing about a pattern: the floor under every result.
-
-All give rows like `metrics.evaluate`, to stand beside the models in every table.
-"""
+"""Null predictors, which do not see the pattern; rows as from `metrics.evaluate`."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,7 +44,7 @@ def beside(
     logp: ArrayLike,
     labels: ArrayLike,
     families: ArrayLike,
-    known: dict[str, np.ndarray],
+    constants_by_name: dict[str, np.ndarray],
     n_boot: int = 1000,
     n_shuffles: int = 200,
     seed: int = 0,
@@ -61,18 +58,18 @@ def beside(
     ----------
     logp : array_like, (n, 99)
         The predictions that are shuffled.
-    known : dict of str to ndarray, (99,)
+    constants_by_name : dict of str to ndarray, (99,)
         As from `constants`; bits are counted over the first.
     """
     labels = np.asarray(labels)
     oracle = np.maximum(np.bincount(labels, minlength=N_GROUPS) / len(labels), _NEVER)
-    prior_logp = np.log(next(iter(known.values())))
-    about, options = (labels, families, prior_logp), {"n_boot": n_boot, "seed": seed}
+    prior_logp = np.log(next(iter(constants_by_name.values())))
+    patterns, options = (labels, families, prior_logp), {"n_boot": n_boot, "seed": seed}
     rows = [
-        prior_only(subset, constant, *about, name=name, **options)
-        for name, constant in {**known, ORACLE: oracle}.items()
+        prior_only(subset, constant, *patterns, name=name, **options)
+        for name, constant in {**constants_by_name, ORACLE: oracle}.items()
     ]
-    return [*rows, shuffled(subset, logp, *about, n_shuffles=n_shuffles, **options)]
+    return [*rows, shuffled(subset, logp, *patterns, n_shuffles=n_shuffles, **options)]
 
 
 def prior_only(

@@ -1,4 +1,4 @@
-"""What became of trainings: calibrated predictions of the models, their tables and files.
+"""Outcomes of trainings: calibrated predictions of the models, their tables and files.
 
 A model's evidence is its prediction with the prior of its training stream divided out; a target
 prior is then multiplied in. At temperature 1 that is the ratio of target to training prior; at
@@ -40,10 +40,10 @@ def evidence(config: SimpleNamespace, title: str, names: Iterable[str]) -> dict[
         scores = {name: load_predictions(config, SEARCH, name)["scores"] for name in names}
         return {name: (None, searchmatch.log_probs(s)) for name, s in scores.items()}
     train = load_model(config, MODELS[title])[1]["training_prior"]
-    found = {name: load_predictions(config, MODELS[title], name) for name in names}
+    predictions = {name: load_predictions(config, MODELS[title], name) for name in names}
     return {
         name: tuple(priors.divide_out(f[head], train) if head in f else None for head in HEADS)
-        for name, f in found.items()
+        for name, f in predictions.items()
     }
 
 
@@ -69,9 +69,9 @@ def null_priors(
 
 
 def _rows(config, subset, patterns, logp_by_name, null):
-    about = patterns.label, patterns.family, np.log(null)
+    truth = patterns.label, patterns.family, np.log(null)
     options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
-    return [evaluate(n, subset, logp, *about, **options) for n, logp in logp_by_name.items()]
+    return [evaluate(n, subset, logp, *truth, **options) for n, logp in logp_by_name.items()]
 
 
 def rows(
@@ -79,17 +79,17 @@ def rows(
     subset: str,
     patterns: PatternSet,
     logp_by_title: dict[str, np.ndarray],
-    known: dict[str, np.ndarray],
+    constants_by_name: dict[str, np.ndarray],
 ) -> list[dict]:
     """Table rows of every model, by its calibrated log-probabilities (n, 99), and null on a set.
 
-    The physics transformer is also shuffled. Bits are counted over the first of `known`, constant
-    predictions (99,) by name.
+    The physics transformer is also shuffled. Bits are counted over the first of the constant
+    predictions (99,).
     """
-    table = _rows(config, subset, patterns, logp_by_title, next(iter(known.values())))
-    about = (logp_by_title[MAIN], patterns.label, patterns.family, known)
+    table = _rows(config, subset, patterns, logp_by_title, next(iter(constants_by_name.values())))
+    predictions = (logp_by_title[MAIN], patterns.label, patterns.family, constants_by_name)
     chance = config.evaluate.bootstrap, config.evaluate.shuffles, config.seed
-    return [*table, *nulls.beside(subset, *about, *chance)]
+    return [*table, *nulls.beside(subset, *predictions, *chance)]
 
 
 def prior_rows(
@@ -118,13 +118,13 @@ def prior_rows(
 
 
 def search(
-    config: SimpleNamespace, sets: dict[str, PatternSet], full: Reflections, known: Reflections
+    config: SimpleNamespace, sets: dict[str, PatternSet], full: Reflections, reduced: Reflections
 ) -> dict[str, dict]:
     """Search-match of sets against simulated minerals: predictions by set.
 
     Parameters
     ----------
-    full, known : Reflections
+    full, reduced : Reflections
         All minerals, for measured patterns; and those without the held-out ones, for other sets.
 
     Returns
@@ -132,15 +132,15 @@ def search(
     dict of str to dict
         "scores" (n, 99), and "best" (n,) similarity to any mineral.
     """
-    found = {}
-    for bank, measured in ((full, True), (known, False)):
-        library = searchmatch.library(bank)
+    predictions = {}
+    for structures, measured in ((full, True), (reduced, False)):
+        library = searchmatch.library(structures)
         for name in (name for name in sets if (name in MEASURED) == measured):
             patterns = searchmatch.measured(sets[name].x.astype(np.float32) ** 2, grid(config))
             similarity = searchmatch.similarities(patterns, library)
-            scores = searchmatch.class_scores(similarity, bank.group)
-            found[name] = {"scores": scores, "best": similarity.max(axis=1)}
-    return found
+            scores = searchmatch.class_scores(similarity, structures.group)
+            predictions[name] = {"scores": scores, "best": similarity.max(axis=1)}
+    return predictions
 
 
 def parts(config: SimpleNamespace, sets: dict[str, PatternSet]) -> dict[str, tuple]:
@@ -149,13 +149,13 @@ def parts(config: SimpleNamespace, sets: dict[str, PatternSet]) -> dict[str, tup
     By name of the part: that of the set, and the rows of it that make the part, (k,) int.
     """
     names = [name for name in (MEASURED[1], HELD_OUT[1], BALANCED) if name in sets]
-    found = {name: (name, np.arange(len(sets[name]))) for name in names}
+    rows_of_part = {name: (name, np.arange(len(sets[name]))) for name in names}
     if MEASURED[1] in sets:
         best = load_predictions(config, SEARCH, MEASURED[1])["best"]
         for label, mask in (("recognised", best >= RECOGNISED), ("unlike", best < RECOGNISED)):
             if mask.any():
-                found[f"{MEASURED[1]}, {label}"] = (MEASURED[1], np.flatnonzero(mask))
-    return found
+                rows_of_part[f"{MEASURED[1]}, {label}"] = (MEASURED[1], np.flatnonzero(mask))
+    return rows_of_part
 
 
 def fusion_curve(heads: tuple, labels: ArrayLike, target: ArrayLike) -> dict[str, list]:
@@ -181,20 +181,20 @@ def training_note(config: SimpleNamespace) -> str:
 
 
 def cut_short(config: SimpleNamespace) -> str | None:
-    """A sentence on the trainings that a clock ended before their steps, None if there are none."""
+    """Sentence on trainings that their time limit ended before their steps; None if none."""
     early = [
-        f"{stage} after {found['step']:,} of {found['planned']:,} steps"
+        f"{stage} after {history['step']:,} of {history['planned']:,} steps"
         for stage in sum(STAGES.values(), ())
-        if (found := results.read(config, stage))["step"] < (found["planned"] or 0)
+        if (history := results.read(config, stage))["step"] < (history["planned"] or 0)
     ]
     return f"A clock cut trainings short: {', '.join(early)}." if early else None
 
 
-def told_of(name: str, prior: dict) -> tuple[np.ndarray, np.ndarray]:
-    """What a predictor is told of a set's classes: the target prior, and the null prior.
+def priors_of(name: str, prior: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Target prior and null prior of a set: uniform for balanced crystals, else those of minerals.
 
-    Balanced random crystals are told to be balanced; all other sets are minerals. The null of
-    held-out minerals is counted on their own calibration half, that of measured ones on theirs.
+    The null of held-out minerals is counted on their own calibration half, that of measured ones on
+    theirs.
     """
     if name == BALANCED:
         uniform = np.full(len(prior["null"]), 1 / len(prior["null"]))
@@ -208,25 +208,25 @@ def _counted(name):
 
 
 def constants_of(name: str, prior: dict) -> dict[str, np.ndarray]:
-    """Constant predictions of a set, that of `told_of` first, see `nulls.constants`."""
-    found = {nulls.PRIOR: told_of(name, prior)[1]}
+    """Constant predictions of a set, that of `priors_of` first, see `nulls.constants`."""
+    constants = {nulls.PRIOR: priors_of(name, prior)[1]}
     if name != BALANCED:
-        found[nulls.BY_PATTERNS] = np.array(prior[f"{_counted(name)}_by_patterns"])
-    return found
+        constants[nulls.BY_PATTERNS] = np.array(prior[f"{_counted(name)}_by_patterns"])
+    return constants
 
 
 def calibrated(
     config: SimpleNamespace, sets: dict[str, PatternSet], titles: Iterable[str], prior: dict
 ) -> dict[str, dict]:
     """Calibrated log-probabilities of models on sets: dict by title of dict by set."""
-    chosen, ratio = {}, {name: prior_ratio(told_of(name, prior)[0]) for name in sets}
+    chosen, ratio = {}, {name: prior_ratio(priors_of(name, prior)[0]) for name in sets}
     for stage in ("calibration", *["baselines"] * bool(set(titles) - {MAIN})):
         chosen |= results.read(config, stage)["models"]
-    found = {}
+    calibrated_logp = {}
     for title in titles:
         apply, heads = Calibration(**chosen[title]).apply, evidence(config, title, sets)
-        found[title] = {name: apply(*h, ratio[name]) for name, h in heads.items()}
-    return found
+        calibrated_logp[title] = {name: apply(*h, ratio[name]) for name, h in heads.items()}
+    return calibrated_logp
 
 
 def curriculum(config: SimpleNamespace, name: str, patterns: PatternSet, prior: dict) -> list[dict]:
@@ -245,7 +245,7 @@ def curriculum(config: SimpleNamespace, name: str, patterns: PatternSet, prior: 
         "with prior": plain.apply(*heads, ratio),
         "with temperature": best.apply(*heads, ratio),
     }
-    return _rows(config, name, patterns, steps, told_of(name, prior)[1])
+    return _rows(config, name, patterns, steps, priors_of(name, prior)[1])
 
 
 def write(

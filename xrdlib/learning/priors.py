@@ -16,7 +16,7 @@ from .metrics import logsumexp
 if TYPE_CHECKING:
     import pandas as pd
 
-# What is known beforehand leaves the rest next to nothing; zero would have no logarithm.
+# Share of groups that the user rules out; zero would have no logarithm.
 _KNOWN = 1e-100
 
 
@@ -72,7 +72,7 @@ def fit_prior(
 def resolve_prior(
     spec: str | Mapping | Iterable, minerals: ArrayLike | None = None, floor: float = 1e-3
 ) -> np.ndarray:
-    """Target prior by name, from weights, or from what is known beforehand.
+    """Target prior by name, from weights, or from a choice of groups.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def resolve_prior(
         The distribution that "minerals" stands for.
     floor : float
         Share spread evenly over all 99 groups where weights are given, so that groups left out
-        stay possible. Where it is known what to consider, they are not: the share is 1e-100 of it.
+        stay possible. With a choice of groups or systems the share is 1e-100 of it.
 
     Raises
     ------
@@ -157,11 +157,11 @@ def parsed(text: str) -> dict[str, float] | list:
 
 def _members(system):
     """Space-group numbers of a crystal system."""
-    wanted = system.strip().lower()
-    numbers = [n for n in range(1, 231) if groups.space_group(n)["crystal_system"] == wanted]
+    name = system.strip().lower()
+    numbers = [n for n in range(1, 231) if groups.space_group(n)["crystal_system"] == name]
     if not numbers:
-        known = ", ".join(groups.SYSTEMS)
-        raise XrdlibError(f"{system!r} is not a crystal system; choose from {known}.")
+        systems = ", ".join(groups.SYSTEMS)
+        raise XrdlibError(f"{system!r} is not a crystal system; choose from {systems}.")
     return numbers
 
 
@@ -213,9 +213,10 @@ def divide_out(logp: ArrayLike, train: ArrayLike) -> np.ndarray:
 
 
 def named_minerals(table: "pd.DataFrame") -> tuple:
-    """Rows of named minerals with a known group in a table as from `banks.build`, and their shares.
+    """Rows of named minerals with a known group, and their shares.
 
-    The shares, a Series, sum to 1 over the structures of a mineral.
+    Of a table as from `structure_library.build`; the shares, a Series, sum to 1 over the structures
+    of a mineral.
     """
     usable = table[(table["mineral"] != "") & (table["stated_group"] > 0)]
     if usable.empty:
@@ -229,7 +230,7 @@ def minerals_prior(table: "pd.DataFrame", strength: float = 50) -> np.ndarray:
     Parameters
     ----------
     table : pandas.DataFrame
-        As from `banks.build`. Each named mineral has one vote, shared by its structures.
+        As from `structure_library.build`. A named mineral has one vote, shared by its structures.
     strength : float
         Votes spread over all classes (`smooth_prior`), so that none is impossible.
 

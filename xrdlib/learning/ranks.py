@@ -106,8 +106,10 @@ class Several(Alone):
         return self._accelerator.reduce(tensor, "mean")
 
     def agree(self, seconds: float, stop: bool) -> tuple[float, bool]:
-        said = torch.tensor([seconds if self.first else 0.0, float(stop)], dtype=torch.float64)
-        seconds, stops = self._accelerator.reduce(said, "sum").tolist()
+        clock_and_stop = torch.tensor(
+            [seconds if self.first else 0.0, float(stop)], dtype=torch.float64
+        )
+        seconds, stops = self._accelerator.reduce(clock_and_stop, "sum").tolist()
         return seconds, stops > 0
 
     @contextmanager

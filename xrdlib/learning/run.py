@@ -132,8 +132,8 @@ class Run:
             self.finite(tensor.abs().max())
         tensors = {f"average.{i}": tensor for i, tensor in enumerate(self.average)}
         tensors |= {f"sums.{name}": tensor for name, tensor in self.sums.items()}
-        about = self.history.step, identity, asdict(self.history)
-        checkpoint.save(path, self.model, self.optimiser, *about, tensors)
+        state = self.history.step, identity, asdict(self.history)
+        checkpoint.save(path, self.model, self.optimiser, *state, tensors)
 
     def resume(self, path: str | Path) -> bool:
         """Go back to the last checkpoint; whether there is one."""

@@ -1,6 +1,6 @@
 """Training stages of a profile, as the notebooks and a launcher (`xrdlib train`) run them.
 
-Both train to the same checkpoint, so that a notebook finds finished what was launched.
+Both train to the same checkpoint, so that a notebook does not repeat a launched training.
 """
 
 import copy
@@ -91,7 +91,7 @@ def run(
     metadata = {"name": name, "stream": stream.config, "training_prior": prior.tolist()}
     metadata["history"] = asdict(whole)
     checkpoint.save_weights(folder(config, "models") / f"{name}.safetensors", model, metadata)
-    # In the order that a checkpoint gives back, so that a run that was resumed writes the same.
+    # Keys in the order of a checkpoint, so that a resumed run writes the same file.
     ordered = json.loads(tensorfile.canonical(asdict(whole)))
     made = _made(profile or config, name, ordered)
     results.write(config, name, {"model": name, **ordered}, made)
@@ -99,10 +99,7 @@ def run(
 
 
 def _made(config, name, history):
-    """Stamp of a training: of the process that trained, also where it is found finished.
-
-    It is kept beside the checkpoint, with the history that it belongs to.
-    """
+    """Stamp of the process that trained, kept beside the checkpoint with the history."""
     path = paths.checkpoints(config.profile) / name / "made_with.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -181,7 +178,7 @@ def predict(model: torch.nn.Module, patterns: PatternSet) -> dict[str, np.ndarra
 def quick_table(
     predictions: dict[str, dict], sets: dict[str, PatternSet], fusion: float = 0.5
 ) -> "pd.DataFrame":
-    """Accuracy of predictions as they come, as from `predict`, before any calibration.
+    """Accuracy of predictions as from `predict`, before any calibration.
 
     n, top1, top5 (percent) and nll (nats), a row a set.
     """

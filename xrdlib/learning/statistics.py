@@ -1,4 +1,4 @@
-"""Paired contrasts, tests by permutation, and regressions on difficulty.
+"""Paired contrasts, rank correlations within classes, and shares of variance, with tests.
 
 Ranks are compared within classes, so that a class that is both hard and badly measured does not
 pass for an effect of quality; permutations and resamples move mineral families as blocks.
@@ -27,14 +27,14 @@ def compare(
 ) -> dict:
     """Is a mean paired difference zero? For several questions together.
 
-    If the two places of a pair could be exchanged, the sign of a family's difference would be
+    If the two members of a pair could be exchanged, the sign of a family's difference would be
     random. The largest studentised mean of all questions under random signs gives p-values that
     hold for all of them at once (Westfall & Young 1993, single step).
 
     Parameters
     ----------
     values : array_like, (n, k)
-        Differences between the two places of n pairs.
+        Differences between the two members of n pairs.
     families : array_like, (n,)
 
     Returns
@@ -81,11 +81,6 @@ def holm(rows: list[dict]) -> None:
         row["p_holm"] = worst
 
 
-_RIDGE = 1e-3  # on the slope of the logistic fit: keeps it finite where a split is perfect
-
-_STEPS = 30  # of Newton's method, far more than it takes
-
-
 def association(
     x: ArrayLike,
     y: ArrayLike,
@@ -127,66 +122,34 @@ def association(
         raise XrdlibError(
             "An association needs as many numbers of both kinds, families and strata."
         )
-    known = np.isfinite(x) & np.isfinite(y)
-    family, stratum = (np.unique(c[known], return_inverse=True)[1] for c in (families, strata))
+    finite = np.isfinite(x) & np.isfinite(y)
+    family, stratum = (np.unique(c[finite], return_inverse=True)[1] for c in (families, strata))
     member = np.eye(stratum.max(initial=-1) + 1)[stratum]
-    ranks = [rankdata(v[known]) for v in (x, y)]
+    ranks = [rankdata(v[finite]) for v in (x, y)]
     one = np.ones((1, len(family)))
     varies = np.stack([_spread(r, member) > 1e-9 for r in ranks]).all(0)
-    found = {
+    result = {
         **dict.fromkeys(("rho", "rho_ci95", "p")),
-        "n": int(known.sum()),
+        "n": int(finite.sum()),
         "n_informative": int(member[:, varies].sum()),
         "strata_informative": int(varies.sum()),
     }
     if not varies.any():
-        return found
+        return result
     rho = float(_within(*ranks, member, one)[0])
     rng = np.random.default_rng(seed)
     left, right = (r - member @ ((r @ member) / member.sum(0)) for r in ranks)
     order = np.array([block_permutation(family, stratum, rng) for _ in range(n_permutations)])
     dealt = right[order] @ left / (np.linalg.norm(left) * np.linalg.norm(right))
     extreme = (np.abs(dealt) >= abs(rho) - 1e-12).sum()
-    found |= {"rho": rho, "p": float((1 + extreme) / (1 + n_permutations))}
+    result |= {"rho": rho, "p": float((1 + extreme) / (1 + n_permutations))}
     if family.max() > 0:
         drawn = partial(_within, *ranks, member)
-        found["rho_ci95"] = family_bootstrap(drawn, family, n_boot, seed)
-    return found
+        result["rho_ci95"] = family_bootstrap(drawn, family, n_boot, seed)
+    return result
 
 
-def odds_ratio(
-    x: ArrayLike,
-    hit: ArrayLike,
-    offset: ArrayLike,
-    families: ArrayLike,
-    n_boot: int = 500,
-    seed: int = 0,
-) -> dict:
-    """Change of the odds of a hit with one standard deviation of x, beside a known offset.
-
-    Logistic regression with a free constant: logit P(hit) = constant + offset + slope z(x).
-
-    Parameters
-    ----------
-    x : array_like, (n,)
-    hit : array_like, (n,) bool
-    offset : array_like, (n,)
-        Log-odds known beforehand, such as those of a pattern's class.
-    families : array_like, (n,)
-
-    Returns
-    -------
-    dict
-        "ratio", and "ratio_ci95" over families (None for fewer than two).
-    """
-    x, hit, offset = (np.asarray(v, dtype=np.float64) for v in (x, hit, offset))
-    slope, ends = partial(_slope, (x - x.mean()) / x.std(), hit, offset), None
-    if len(np.unique(families)) > 1:
-        ends = np.exp(family_bootstrap(slope, families, n_boot, seed)).tolist()
-    return {"ratio": float(np.exp(slope(np.ones((1, len(x))))[0])), "ratio_ci95": ends}
-
-
-def explained(
+def explained_variance(
     columns: ArrayLike,
     y: ArrayLike,
     families: ArrayLike,
@@ -224,7 +187,7 @@ def explained(
     for k in range(folds):
         fit, held = fold != k, fold == k
         design, mean = z[fit], every[fit].mean(0)
-        # One standard deviation of every predictor is worth a few patterns' evidence.
+        # Ridge: one standard deviation of every predictor weighs as much as a few patterns.
         gram = design.T @ design + folds * np.eye(z.shape[1])
         weight = np.linalg.solve(gram, design.T @ (every[fit] - mean))
         error += ((every[held] - mean - z[held] @ weight) ** 2).sum(0)
@@ -256,22 +219,6 @@ def _within(x, y, member, weights):
     scale = moment(x, x) * moment(y, y)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(scale > 1e-9, moment(x, y) / np.sqrt(scale), np.nan)
-
-
-def _slope(z, hit, offset, weights):
-    """Slopes of the logistic fits of each row of weights, (B,), by Newton's method."""
-    slope, constant = np.zeros(len(weights)), np.zeros(len(weights))
-    for _ in range(_STEPS):
-        score = constant[:, None] + slope[:, None] * z + offset
-        p = 1 / (1 + np.exp(-np.clip(score, -30, 30)))
-        rest, spread = weights * (hit - p), weights * p * (1 - p)
-        first = [rest.sum(1) - _RIDGE * constant, rest @ z - _RIDGE * slope]
-        h00, h01, h11 = spread.sum(1) + _RIDGE, spread @ z, spread @ z**2 + _RIDGE
-        down = h00 * h11 - h01**2
-        # Damped, so that a step from far away does not overshoot.
-        constant = constant + np.clip((h11 * first[0] - h01 * first[1]) / down, -2, 2)
-        slope = slope + np.clip((h00 * first[1] - h01 * first[0]) / down, -2, 2)
-    return slope
 
 
 def block_permutation(

@@ -1,4 +1,4 @@
-"""Sets and banks of a profile: simulated patterns, held-out minerals, measured patterns."""
+"""Structure libraries and sets of a profile: simulated, held-out and measured patterns."""
 
 import zlib
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from ..base import records
 from ..base.patterns import GRID, normalise
 from ..identification import searchmatch
 from ..simulation.diffraction import Reflections, reflections
-from ..simulation.lines import strained_metric
-from ..simulation.prototype_bank import training_bank
+from ..simulation.prototype_library import training_prototypes
 from ..simulation.prototypes import Prototypes
 from ..simulation.realism import Realism, draw, measured_like
+from ..simulation.specimen_effects import strained_metric
 from ..simulation.stream import PatternStream
 from ..structures import datasets
-from ..structures.banks import build, load_amcsd
 from ..structures.bgmn import bgmn_entries
 from ..structures.crystals import detected_space_groups, generate_balanced
 from ..structures.datasets import MissingData
 from ..structures.measured import halves
 from ..structures.oqmd import build_oqmd
 from ..structures.recipes import shipped
+from ..structures.structure_library import build, load_amcsd
 from ..symmetry.cells import conventional
 from ..symmetry.groups import N_GROUPS, group_of_space_group, symbols
 from . import experiment
-from .experiment import HELD_OUT, MEASURED, PatternSet, folder, grid, load_bank, realism, seed
+from .experiment import HELD_OUT, MEASURED, PatternSet, folder, grid, load_structures, realism, seed
 
 _SLICE = 512  # patterns simulated at a time
 
@@ -47,7 +47,7 @@ def verify_random_crystals(config: SimpleNamespace) -> pd.DataFrame:
     )
 
 
-def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
+def write_structures(config: SimpleNamespace) -> dict[str, Reflections]:
     """Reflections of the mineral structures, in the files train, holdout and library.
 
     `train` and `holdout` hold structures whose stated and detected groups agree, apart by structure
@@ -55,19 +55,23 @@ def write_banks(config: SimpleNamespace) -> dict[str, Reflections]:
     for search-match. The name of each is its family, of a held-out one its type.
     """
     crystals, table = load_amcsd(folder(config, "amcsd"))
-    lines = reflections(crystals)
-    lines.name = table["family"].to_numpy(dtype=str)
-    lines.group = table["stated_group"].to_numpy(dtype=np.int16)
+    computed = reflections(crystals)
+    computed.name = table["family"].to_numpy(dtype=str)
+    computed.group = table["stated_group"].to_numpy(dtype=np.int16)
     agrees, holdout = table["agrees"].to_numpy(), table["holdout"].to_numpy()
-    chosen = {"train": agrees & ~holdout, "holdout": agrees & holdout, "library": lines.group > 0}
-    banks = {name: lines.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
-    banks["holdout"].name = table["type"].to_numpy(dtype=str)[chosen["holdout"]]
-    return {name: _save_bank(config, name, bank) for name, bank in banks.items()}
+    chosen = {
+        "train": agrees & ~holdout,
+        "holdout": agrees & holdout,
+        "library": computed.group > 0,
+    }
+    libraries = {name: computed.take(np.flatnonzero(rows)) for name, rows in chosen.items()}
+    libraries["holdout"].name = table["type"].to_numpy(dtype=str)[chosen["holdout"]]
+    return {name: _save_bank(config, name, library) for name, library in libraries.items()}
 
 
-def _save_bank(config, name, bank):
-    records.save(bank, folder(config, "bank") / f"{name}.npz")
-    return bank
+def _save_bank(config, name, library):
+    records.save(library, folder(config, "bank") / f"{name}.npz")
+    return library
 
 
 def write_compounds(config: SimpleNamespace) -> Reflections | None:
@@ -77,15 +81,17 @@ def write_compounds(config: SimpleNamespace) -> Reflections | None:
     """
     if not config.synthesis.compounds:
         return None
-    compounds, about = build_oqmd(datasets.path("oqmd"))
+    compounds, metadata = build_oqmd(datasets.path("oqmd"))
     crystals, table = load_amcsd(folder(config, "amcsd"))
     held_out = {
         (int(crystals.group[i]), *np.unique(crystals.number[slice(*crystals.start[i : i + 2])]))
         for i in np.flatnonzero(table["holdout"])
     }
-    alike = [(g, *z) in held_out for g, z in zip(about["group"], about["elements"], strict=True)]
-    bank = reflections(compounds.take(~np.array(alike)))
-    return _save_bank(config, "compounds", bank)
+    alike = [
+        (g, *z) in held_out for g, z in zip(metadata["group"], metadata["elements"], strict=True)
+    ]
+    library = reflections(compounds.take(~np.array(alike)))
+    return _save_bank(config, "compounds", library)
 
 
 def write_refinements(config: SimpleNamespace) -> Reflections | None:
@@ -95,21 +101,20 @@ def write_refinements(config: SimpleNamespace) -> Reflections | None:
     """
     if not config.synthesis.refinements:
         return None
-    _, known = load_amcsd(folder(config, "amcsd"))
-    names = set(known["mineral"]) - {""}
+    _, minerals = load_amcsd(folder(config, "amcsd"))
+    names = set(minerals["mineral"]) - {""}
     crystals, table = build(bgmn_entries(datasets.path("bgmn"), names))
-    bank = reflections(crystals.take(np.flatnonzero(table["agrees"])))
-    return _save_bank(config, "refinements", bank)
+    library = reflections(crystals.take(np.flatnonzero(table["agrees"])))
+    return _save_bank(config, "refinements", library)
 
 
 def write_prototypes(config: SimpleNamespace) -> Prototypes | None:
-    """Real structures to decorate, in the file prototypes; None where not asked for.
-
-    Takes about a minute.
-    """
+    """Real structures to decorate, in the file prototypes; None where not asked for. A minute."""
     if not config.synthesis.prototypes:
         return None
-    return _save_bank(config, "prototypes", training_bank(*load_amcsd(folder(config, "amcsd"))))
+    return _save_bank(
+        config, "prototypes", training_prototypes(*load_amcsd(folder(config, "amcsd")))
+    )
 
 
 def validation_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
@@ -120,19 +125,19 @@ def validation_sets(config: SimpleNamespace) -> dict[str, PatternSet]:
     return {"random-crystals": uniform_set(config), **halves}
 
 
-def class_histogram(bank: Reflections, sets: dict[str, PatternSet]) -> dict[str, list[int]]:
-    """Counts (99,) of the groups: space groups, families of a bank, and the labels of sets."""
-    minerals = set(zip(bank.name, bank.group, strict=True))
-    found = {
+def class_histogram(library: Reflections, sets: dict[str, PatternSet]) -> dict[str, list[int]]:
+    """Counts (99,) of the groups: space groups, training minerals, and the labels of sets."""
+    minerals = set(zip(library.name, library.group, strict=True))
+    labels = {
         "space groups": group_of_space_group()[1:] - 1,
         "training minerals": np.array([group for _, group in minerals]) - 1,
         **{name: patterns.label for name, patterns in sets.items()},
     }
-    return {name: np.bincount(k, minlength=N_GROUPS).tolist() for name, k in found.items()}
+    return {name: np.bincount(k, minlength=N_GROUPS).tolist() for name, k in labels.items()}
 
 
 def examples(
-    config: SimpleNamespace, patterns: PatternSet, bank: Reflections, n: int = 3, every: int = 2
+    config: SimpleNamespace, patterns: PatternSet, library: Reflections, n: int = 3, every: int = 2
 ) -> list[dict]:
     """Measured patterns and the simulated minerals that resemble them most.
 
@@ -143,32 +148,32 @@ def examples(
     points = grid(config)
     squared = patterns.x.astype(np.float32) ** 2
     shown = searchmatch.measured(squared, points)
-    similarity = searchmatch.similarities(shown, searchmatch.library(bank))
+    similarity = searchmatch.similarities(shown, searchmatch.library(library))
     nearest = similarity.argmax(axis=1)
     order = np.argsort(-similarity.max(axis=1))
-    right = order[patterns.label[order] == bank.group[nearest[order]] - 1]
+    right = order[patterns.label[order] == library.group[nearest[order]] - 1]
     _, first = np.unique(patterns.label[right], return_index=True)
     chosen = right[np.sort(first)[:n]]
     if not len(chosen):
         return []
     ranges = realism(config, cropped=0.0, coarse=0.0, spikes=0.0, impurity=0.0)
-    about = ranges, seed(config, "holdout"), torch.arange(len(chosen)), points
-    simulated = measured_like(bank.take(nearest[chosen]), *about)
-    angles, found = points.two_theta[::every].round(3).tolist(), []
+    settings = ranges, seed(config, "holdout"), torch.arange(len(chosen)), points
+    simulated = measured_like(library.take(nearest[chosen]), *settings)
+    angles, pairs = points.two_theta[::every].round(3).tolist(), []
     for i, model in zip(chosen, simulated.numpy(), strict=True):
-        title = f"{bank.name[nearest[i]]}, {symbols()[patterns.label[i]]}"
+        title = f"{library.name[nearest[i]]}, {symbols()[patterns.label[i]]}"
         pair = {"measured": squared[i], "simulated": model / model.max()}
         pair = {k: (angles, v[::every].astype(float).round(4).tolist()) for k, v in pair.items()}
-        found.append({"title": title, **pair})
-    return found
+        pairs.append({"title": title, **pair})
+    return pairs
 
 
 def uniform_set(config: SimpleNamespace) -> PatternSet:
     """Good, balanced patterns of random crystals that no training stream contains."""
     n = config.synthesis.uniform_patterns
-    about = realism(config, "mild"), seed(config, "uniform"), min(n, _SLICE)
+    settings = realism(config, "mild"), seed(config, "uniform"), min(n, _SLICE)
     source = experiment.random_crystals(config, "uniform")
-    stream = PatternStream([(source, 1.0)], *about, grid=grid(config))
+    stream = PatternStream([(source, 1.0)], *settings, grid=grid(config))
     batches = [stream.batch(step) for step in range(-(-n // stream.batch_size))]
     x = torch.cat([x.half() for x, _ in batches])[:n].numpy()
     label = torch.cat([label for _, label in batches])[:n].numpy()
@@ -178,13 +183,13 @@ def uniform_set(config: SimpleNamespace) -> PatternSet:
 
 def holdout_set(config: SimpleNamespace) -> PatternSet:
     """Measured-looking patterns of the minerals that were kept out of training."""
-    bank = load_bank(config, "holdout")
-    index = np.repeat(np.arange(len(bank)), config.synthesis.holdout_patterns)
-    about, parts = (realism(config), seed(config, "holdout")), []
+    library = load_structures(config, "holdout")
+    index = np.repeat(np.arange(len(library)), config.synthesis.holdout_patterns)
+    settings, parts = (realism(config), seed(config, "holdout")), []
     for rows in torch.arange(len(index)).split(_SLICE):
-        pattern = measured_like(bank.take(index[rows.numpy()]), *about, rows, grid(config))
+        pattern = measured_like(library.take(index[rows.numpy()]), *settings, rows, grid(config))
         parts.append(normalise(pattern).half())
-    family, label = bank.name[index], bank.group[index].astype(np.int64) - 1
+    family, label = library.name[index], library.group[index].astype(np.int64) - 1
     name = np.array([f"{f} {i}" for i, f in enumerate(family)])
     return PatternSet(torch.cat(parts).numpy(), label, family, name)
 
@@ -233,9 +238,14 @@ def held_out(config: SimpleNamespace, name: str, limit: int) -> Cases:
     _, once = np.unique(number // config.synthesis.holdout_patterns, return_index=True)
     row = once[np.unique(np.linspace(0, len(once) - 1, min(limit, len(once))).astype(int))]
     index = torch.from_numpy(number[row])
-    bank = load_bank(config, "holdout").take(number[row] // config.synthesis.holdout_patterns)
-    about = realism(config), seed(config, "holdout"), index
-    counts, cells = measured_like(bank, *about, GRID).numpy(), specimen_cells(bank, *about)
+    library = load_structures(config, "holdout").take(
+        number[row] // config.synthesis.holdout_patterns
+    )
+    settings = realism(config), seed(config, "holdout"), index
+    counts, cells = (
+        measured_like(library, *settings, GRID).numpy(),
+        specimen_cells(library, *settings),
+    )
     return Cases(counts, cells, patterns.label[row], patterns.family[row], patterns.name[row], row)
 
 

@@ -165,6 +165,8 @@ def train(
             if run.device.type == "cpu" or history.step % 20 == 0:
                 speed = (history.patterns - first) / (time.monotonic() - started)
                 _report(bar, history, run.finite(ranks.mean(loss)), speed, max_minutes)
+            # The row comes before the checkpoint, so that a resumed run has it and does not add it
+            # again; scoring took time, so the clock is agreed on once more.
             if history.complete or _has_row(rows, before, now, history.step):
                 run.add_row(validate)
                 history.seconds, stop = ranks.agree(time.monotonic() - begun, bool(caught))
@@ -244,7 +246,7 @@ def _deferred_signals():
 
 
 def _mention_other_code(path, own):
-    """A run that stood in this folder and is not resumed for its code alone is worth a word."""
+    """Warn of a checkpoint in this folder that is not resumed only because the code changed."""
     for other in path.parent.parent.glob(f"*/{FILE}"):
         try:
             stored = checkpoint.load(other).config

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..base.patterns import GRID
 from ..learning import calibrate
 from ..learning.breakdown import confusion_by_system, per_class, reliability
 from ..learning.experiment import MEASURED
@@ -13,6 +12,7 @@ from ..learning.metrics import check, credit, evaluate, top_k
 from ..structures.measured import Measured
 from .benchmark_sets import crystal_systems
 from .evaluate import FUSED, weighed
+from .evidence import Seen
 from .mistakes import mistakes
 from .predictor import Predictor
 
@@ -21,13 +21,20 @@ SIMILAR = (-1.0, 0.5, 0.6, 0.7, 0.8, 1.01)  # edges of similarity to the nearest
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
-def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: ArrayLike) -> dict:
+def appraise(
+    predictor: Predictor,
+    seen: dict[str, Seen],
+    measured_sets: dict[str, Measured],
+    null: ArrayLike,
+) -> dict:
     """All that is asked of the released predictor, from the measured patterns.
 
     Parameters
     ----------
     predictor : Predictor
         With retrieval and conformal scores.
+    seen : dict of str to Seen
+        What it sees in the sets, see `readings.read`.
     measured_sets : dict of str to Measured
         As from `evaluate.measured`.
     null : array_like, (99,)
@@ -41,10 +48,10 @@ def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: Arr
         "mistakes": on the calibration patterns.
     """
     calibration, test = (measured_sets[name] for name in MEASURED)
-    logp, similarity, _ = _read(predictor, test)
+    logp, similarity, _ = _weighed(predictor, seen[MEASURED[1]])
     labels = test.group.astype(int) - 1
     edges = np.quantile(noise(calibration.intensity), (1 / 3, 2 / 3))
-    own, own_similarity, nearest = _read(predictor, calibration)
+    own, own_similarity, nearest = _weighed(predictor, seen[MEASURED[0]])
     parts = by_frequency(labels, predictor.metadata["minerals"])
     return {
         "kinds": {
@@ -54,7 +61,7 @@ def appraise(predictor: Predictor, measured_sets: dict[str, Measured], null: Arr
         "groups": per_class(logp, labels),
         "reliability": reliability(logp, labels),
         "confusion": confusion_by_system(logp, labels),
-        "coverage": coverage_of_parts(predictor, calibration, logp, test, parts),
+        "coverage": coverage_of_parts(predictor, logp, test, parts),
         "answered": answered(logp, labels),
         "mistakes": mistakes(own, calibration, own_similarity, nearest),
     }
@@ -165,7 +172,6 @@ def by_frequency(labels: ArrayLike, minerals: ArrayLike) -> dict[str, np.ndarray
 
 def coverage_of_parts(
     predictor: Predictor,
-    calibration: Measured,
     logp: ArrayLike,
     patterns: Measured,
     parts: dict[str, np.ndarray],
@@ -176,8 +182,6 @@ def coverage_of_parts(
     ----------
     predictor : Predictor
         With conformal scores.
-    calibration : Measured
-        Patterns that its scores are of.
     logp : array_like, (n, 99)
         Of `patterns`.
     parts : dict of str to ndarray of int
@@ -190,8 +194,7 @@ def coverage_of_parts(
         groups (`calibrate.thresholds`).
     """
     told, labels = predictor.metadata["conformal"], patterns.group.astype(int) - 1
-    ways = {"one": (), "by frequency": (calibration.group.astype(int) - 1,
-                                        predictor.metadata["minerals"])}  # fmt: skip
+    ways = {"one": (), "by frequency": (told["classes"], predictor.metadata["minerals"])}
     rows = []
     for name, part in parts.items():
         tested = logp[part], labels[part], patterns.family[part]
@@ -272,8 +275,7 @@ def answered(logp: ArrayLike, labels: ArrayLike) -> dict[str, list]:
     }
 
 
-def _read(predictor, patterns):
+def _weighed(predictor, seen):
     """Log-probabilities, similarity to the nearest structure, and its name."""
-    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
     logp = weighed(predictor, seen)[FUSED]
     return logp, seen.similarity.max(axis=1), predictor.retrieval.name[seen.row].tolist()

@@ -4,6 +4,7 @@ Every row is fitted on the calibration patterns as the predictor was, and scored
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from ..learning.experiment import MEASURED, folder
 from ..learning.metrics import evaluate
 from ..structures.measured import Measured
 from ..symmetry.groups import N_GROUPS
-from . import fusion, pattern_training, predictor_file
+from . import fusion, pattern_training, predictor_file, readings
 from .evidence import Seen
 from .known_structures import FILE, build_library
 from .lattices import LATTICES_FILE, LATTICES_FOLDER
@@ -36,7 +37,7 @@ def build(
     measured_sets: dict[str, Measured],
     prior: ArrayLike,
     calibration: Calibration,
-) -> Predictor | None:
+) -> tuple[Predictor | None, dict[str, Seen]]:
     """A predictor with retrieval and indexing, weighed on the calibration patterns.
 
     Parameters
@@ -50,11 +51,13 @@ def build(
 
     Returns
     -------
-    Predictor or None
+    predictor : Predictor or None
+    seen : dict of str to Seen
+        What it sees in the measured sets, see `readings.read`.
     """
     folder_ = folder(config, FOLDER)  # also where it stays empty, since the pipeline looks for it
     if not measured_sets:
-        return None
+        return None, {}
     model, about = stages.load_model(config, "stage2")
     known, sources = build_library(config)
     library.save(folder_ / FILE, known, sources)
@@ -68,23 +71,28 @@ def build(
         "fusion": asdict(fusion.Fusion(1.0, 1.0, 1.0)),
     }
     predictor = Predictor(model, metadata, Retrieval(known), lattices)
-    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
+    seen = readings.read(predictor, measured_sets, config.threads)
     predictor_file.write(
         folder_ / PREDICTOR,
         model,
         calibration,
         about["training_prior"],
         prior,
-        **weights(seen, patterns, prior),
+        **weights(seen[MEASURED[0]], patterns, prior),
         library={"file": FILE, "about": sources},
         lattices={"file": LATTICES_FILE, "about": indices},
         profile=config.profile,
         chosen_on=MEASURED[0],
     )
-    return load_predictor(folder_ / PREDICTOR)
+    return load_predictor(folder_ / PREDICTOR), seen
 
 
-def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
+def weights(
+    seen: Seen,
+    patterns: Measured,
+    prior: ArrayLike,
+    simulated: Sequence[tuple[Seen, Measured]] = (),
+) -> dict:
     """Weights of all parts of a predictor, and of fewer, from calibration patterns.
 
     Parameters
@@ -93,6 +101,8 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
         What its parts find in the patterns.
     prior : array_like, (99,)
         Distribution that "minerals" stands for.
+    simulated : sequence of (evidence.Seen, measured.Measured)
+        Sets that count as much together as the measured patterns, each as much as another.
 
     Returns
     -------
@@ -102,8 +112,8 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
         ("scores" for the whole), predicted with weights of other families.
     """
     ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
-    labels = patterns.group.astype(int) - 1
-    told, silent = (labels, ratio, patterns.family), np.zeros_like(seen.evidence)
+    seen, labels, families, votes = _joined([(seen, patterns), *simulated])
+    told, silent = (labels, ratio, families), np.zeros_like(seen.evidence)
     places, whole = seen.lattice, seen.pattern
     parts = {
         "fusion": (seen.evidence, seen.similarity, places, whole),
@@ -112,15 +122,33 @@ def weights(seen: Seen, patterns: Measured, prior: ArrayLike) -> dict:
         "retrieval_alone": (silent, seen.similarity, None, None),
         "lattices_alone": (silent, silent, places, whole),
     }
-    about = {"families": patterns.family.astype(str).tolist(), "classes": labels.tolist()}
+    own = labels[: len(patterns)]
+    about = {"families": patterns.family.astype(str).tolist(), "classes": own.tolist()}
     found = {"conformal": about}
     for name, (network, similarity, *more) in parts.items():
-        found[name] = asdict(fusion.fit(network, similarity, *told, *more))
+        options = {"known": similarity is not silent, "votes": votes}
+        found[name] = asdict(fusion.fit(network, similarity, *told, *more, **options))
         if name in fusion.FUSIONS.values():
-            unseen = fusion.cross_fitted(network, similarity, *told, *more)
-            scores = calibrate.scores(unseen, labels).round(9).tolist()
+            unseen = fusion.cross_fitted(network, similarity, *told, *more, **options)
+            scores = calibrate.scores(unseen[: len(own)], own).round(9).tolist()
             found["conformal"]["scores" if name == "fusion" else name] = scores
     return found
+
+
+def _joined(sets):
+    """One `Seen` of all sets, with labels, families and votes of the patterns."""
+    rows, labels, families, votes = [], [], [], []
+    for k, (seen, patterns) in enumerate(sets):
+        rows.append((seen.evidence, seen.similarity, seen.lattice, seen.pattern))
+        labels.append(patterns.group.astype(int) - 1)
+        families.append(patterns.family.astype(str))
+        _, member, size = np.unique(families[k], return_inverse=True, return_counts=True)
+        share = 1.0 if k == 0 else 1 / (len(sets) - 1)
+        votes.append(share / size[member] / len(size))
+    parts = [None if x[0] is None else np.concatenate(x) for x in zip(*rows, strict=True)]
+    names = ("evidence", "similarity", "lattice", "pattern")
+    seen = Seen(**dict(zip(names, parts, strict=True)))
+    return seen, np.concatenate(labels), np.concatenate(families), np.concatenate(votes)
 
 
 def reweigh(
@@ -128,6 +156,7 @@ def reweigh(
     patterns: Measured,
     simulated: tuple[np.ndarray, np.ndarray] | None = None,
     workers: int = 1,
+    compounds: Sequence[Measured] = (),
 ) -> Predictor:
     """Fit the weights of a predictor's file anew; its network stays as it is.
 
@@ -144,6 +173,8 @@ def reweigh(
         can be trusted; the file of lattices is then written anew too.
     workers : int
         Processes.
+    compounds : sequence of measured.Measured
+        Simulated sets that weights are chosen on, too; see `weights`.
 
     Returns
     -------
@@ -168,14 +199,22 @@ def reweigh(
             about = load(Path(path).with_name(file))[1]
         metadata[name] = {"file": file, "about": about}
     predictor = Predictor(model, metadata, Retrieval(found["library"]), found["lattices"])
-    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
-    metadata |= weights(seen, patterns, metadata["minerals"])
+    seen, *more = (
+        predictor.evidence(GRID.two_theta, own.intensity, workers=workers)
+        for own in (patterns, *compounds)
+    )
+    simulated_sets = zip(more, compounds, strict=True)
+    metadata |= weights(seen, patterns, metadata["minerals"], [*simulated_sets])
+    families, extra = len(np.unique(patterns.family)), sum(map(len, compounds))
+    about = f"{len(patterns)} measured patterns of {families} families"
+    metadata["chosen_on"] = about + (f", {extra} simulated ones" if extra else "")
     checkpoint.save_weights(path, model, metadata)
     return load_predictor(path)
 
 
 def rows(
     predictor: Predictor,
+    seen: dict[str, Seen],
     known: Library,
     sources: list[dict],
     measured_sets: dict[str, Measured],
@@ -187,6 +226,8 @@ def rows(
 
     Parameters
     ----------
+    seen : dict of str to Seen
+        What it sees in the measured sets, see `readings.read`.
     known : library.Library
         Its library, source after source.
     sources : list of dict
@@ -203,11 +244,12 @@ def rows(
     """
     ends = np.cumsum([0] + [source["structures"] for source in sources])
     parts = [known.take(slice(*span)) for span in itertools.pairwise(ends)]
-    evidence, similar, rigid, lattice, whole = {}, {}, {}, {}, {}
+    evidence = {name: seen[name].evidence for name in MEASURED}
+    lattice = {name: seen[name].lattice for name in MEASURED}
+    whole = {name: seen[name].pattern for name in MEASURED}
+    similar, rigid = {}, {}
     for name in MEASURED:
         intensity = measured_sets[name].intensity
-        seen = predictor.evidence(GRID.two_theta, intensity)
-        evidence[name], lattice[name], whole[name] = seen.evidence, seen.lattice, seen.pattern
         found = [Retrieval(part) for part in parts]
         similar[name] = [retrieval.similarities(intensity)[0] for retrieval in found]
         for retrieval in found:
@@ -263,6 +305,7 @@ def _row(title, used, measured_sets, null, n_boot, seed):
         patterns.family if used["families"] else None,
         used["lattice"][fitted],
         used["whole"][fitted],
+        known=used["similarity"][fitted].any(),
     )
     logp = chosen.apply(
         used["evidence"][tested],

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import gemmi
 import numpy as np
+import pandas as pd
 
 from ..base.patterns import CU_KA1, GRID
+from ..base.records import Reflections
 from ..simulation.diffraction import reflections
 from ..simulation.powder import calculated
 from ..structures import datasets, materials_project
@@ -98,12 +100,9 @@ def compounds(path: str | Path | None = None, n: int = 100, seed: int = 0) -> Be
     XrdlibError
         If the file is missing or holds no such table.
     """
-    rows = materials_project.table(datasets.path(materials_project.NAME) if path is None else path)
-    rows = rows[rows["holdout"]]
-    chosen = np.random.default_rng(seed).choice(len(rows), min(n, len(rows)), replace=False)
-    rows = rows.iloc[np.sort(chosen)]
+    rows = compound_rows(path, n, seed)
     crystals = materials_project.crystals(rows)
-    intensity = calculated(reflections(crystals), CU_KA1, _FWHM, _ETA, GRID).numpy()
+    intensity = clean(reflections(crystals))
     patterns = Measured(
         intensity=intensity,
         space_group=crystals.space_group,
@@ -117,6 +116,19 @@ def compounds(path: str | Path | None = None, n: int = 100, seed: int = 0) -> Be
         for lattice, letter in zip(crystals.lattice, centring, strict=True)
     ]
     return BenchmarkSet(patterns, {COMPOUNDS: np.arange(len(rows))}, cells)
+
+
+def compound_rows(path: str | Path | None = None, n: int = 100, seed: int = 0) -> pd.DataFrame:
+    """Rows of `materials_project.table` that `compounds` takes."""
+    rows = materials_project.table(datasets.path(materials_project.NAME) if path is None else path)
+    rows = rows[rows["holdout"]]
+    chosen = np.random.default_rng(seed).choice(len(rows), min(n, len(rows)), replace=False)
+    return rows.iloc[np.sort(chosen)]
+
+
+def clean(crystals: Reflections) -> np.ndarray:
+    """Clean patterns (n, GRID.size) with profiles of 0.1 degree, as `simulate` makes them."""
+    return calculated(crystals, CU_KA1, _FWHM, _ETA, GRID).numpy()
 
 
 def load_set(name: str) -> BenchmarkSet:

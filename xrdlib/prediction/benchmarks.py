@@ -11,15 +11,14 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
 from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
 from ..learning.metrics import means
-from ..structures.measured import Measured
-from . import appraisal, benchmark_sets
+from . import appraisal, benchmark_sets, readings
 from .benchmark_sets import BenchmarkSet
 from .evaluate import (
     FUSED,
     NO_LIBRARY,
     chance,
     measured,
-    mineral_bank,
+    mineral_structures,
     null_priors,
     score_rows,
     table,
@@ -67,11 +66,12 @@ def run(
     if predictor.retrieval is None:
         raise XrdlibError("The predictor has no library; give one that was built with it.")
     if name == MEASURED[1]:
-        found = {"rows": table(settings, predictor, measured_sets, mineral_bank(settings))}
+        seen = readings.read(predictor, {name: measured_sets[name]}, settings.threads)
+        rows = table(settings, predictor, seen, measured_sets, mineral_structures(settings))
+        found = {"rows": rows}
     else:
         known = null_priors(settings, predictor, measured_sets)
-        about = benchmark_sets.load_set(name), measured_sets[MEASURED[0]]
-        found = judged(settings, predictor, *about, known)
+        found = judged(settings, predictor, benchmark_sets.load_set(name), known)
     found = {"set": name, **found, "made_with": results.stamp(settings)}
     if path:
         text = json.dumps(found, indent=1, allow_nan=False, default=vars)
@@ -83,7 +83,6 @@ def judged(
     settings: SimpleNamespace,
     predictor: Predictor,
     chosen: BenchmarkSet,
-    calibration: Measured,
     known: dict[str, np.ndarray],
 ) -> dict:
     """Scores of a predictor, of its parts and of the nulls on each part of a set.
@@ -97,7 +96,7 @@ def judged(
         probable cell is, reduced, within 5 % and 3 degrees of the true one, with its interval.
     """
     patterns, rows = chosen.patterns, []
-    seen = predictor.evidence(GRID.two_theta, patterns.intensity)
+    seen = predictor.evidence(GRID.two_theta, patterns.intensity, workers=settings.threads)
     logp, labels = weighed(predictor, seen), patterns.group.astype(int) - 1
     chances = chance(settings)
     for subset, index in chosen.parts.items():
@@ -110,8 +109,7 @@ def judged(
     systems = benchmark_sets.crystal_systems(patterns)
     about = labels, patterns.family, systems, next(iter(known.values()))
     kinds = appraisal.breakdown(logp[FUSED], *about, chances[0], chances[2], subset="all")
-    about = predictor, calibration, logp[FUSED], patterns, chosen.parts
-    sets = appraisal.coverage_of_parts(*about)
+    sets = appraisal.coverage_of_parts(predictor, logp[FUSED], patterns, chosen.parts)
     return {"rows": rows, "kinds": {"crystal system": kinds}, "coverage": sets}
 
 

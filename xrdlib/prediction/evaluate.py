@@ -11,16 +11,17 @@ from ..base.patterns import GRID
 from ..base.records import Reflections
 from ..identification import searchmatch
 from ..learning import calibrate, nulls, priors
-from ..learning.experiment import MEASURED, load_bank
+from ..learning.experiment import MEASURED, load_structures
 from ..learning.metrics import evaluate
 from ..learning.outcomes import RECOGNISED, SEARCH
 from ..simulation.diffraction import reflections
-from ..structures import banks, datasets
+from ..structures import datasets, structure_library
 from ..structures.datasets import MissingData
 from ..structures.measured import Measured, halves
 from ..symmetry.groups import N_GROUPS
 from .fusion import Fusion
 from .predictor import Predictor, Seen
+from .readings import CROPPED
 
 FUSED = "released"
 
@@ -30,10 +31,6 @@ NETWORK, RETRIEVAL, LATTICES = (
 )
 
 NO_LIBRARY, NO_INDEXING = f"{FUSED}, without the library", f"{FUSED}, without indexing"
-
-CROPPED = "10 to 80 degrees"  # of the subset whose patterns are cut to that
-
-_CROP = (10.0, 80.0)
 
 
 def measured(settings: SimpleNamespace | None = None) -> dict[str, Measured]:
@@ -53,12 +50,6 @@ def measured(settings: SimpleNamespace | None = None) -> dict[str, Measured]:
         return dict(zip(MEASURED, halves(settings and settings.measured), strict=True))
     except MissingData:
         return {}
-
-
-def cropped(intensity: np.ndarray) -> np.ndarray:
-    """Patterns on `patterns.GRID` as if measured from 10 to 80 degrees alone, (n, 4251)."""
-    inside = (GRID.two_theta >= _CROP[0]) & (GRID.two_theta <= _CROP[1])
-    return np.where(inside, intensity, 0)
 
 
 def log_probs(
@@ -107,14 +98,6 @@ def weighed(
         rest = Fusion(**told["without_indexing"])
         found[NO_INDEXING] = rest.apply(seen.evidence, seen.similarity, ratio)
     return found
-
-
-def predictions(predictor: Predictor, measured_sets: dict[str, Measured]) -> dict[str, np.ndarray]:
-    """Fused log-probabilities of measured sets, a dict by name of (n, 99)."""
-    return {
-        name: log_probs(predictor, patterns.intensity)[FUSED]
-        for name, patterns in measured_sets.items()
-    }
 
 
 def subsets(name: str, best: np.ndarray, recognised: float) -> dict[str, np.ndarray]:
@@ -207,6 +190,7 @@ def search_match(
 def table(
     settings: SimpleNamespace,
     predictor: Predictor,
+    seen: dict[str, Seen],
     measured_sets: dict[str, Measured],
     bank: Reflections,
     title: str = FUSED,
@@ -219,6 +203,8 @@ def table(
         A configuration with the section `evaluate` and a seed.
     predictor : Predictor
         With retrieval.
+    seen : dict of str to Seen
+        What it sees in the test set, and in the cut one, see `readings.read`.
     measured_sets : dict of str to Measured
         As from `measured`.
     bank : records.Reflections
@@ -235,14 +221,14 @@ def table(
     patterns = measured_sets[name]
     minerals = predictor.metadata["minerals"]
     search, best = search_match(bank, measured_sets, minerals)
-    logp = {**log_probs(predictor, patterns.intensity), SEARCH: search[name]}
+    logp = {**weighed(predictor, seen[name]), SEARCH: search[name]}
     known = null_priors(settings, predictor, measured_sets)
     rows = []
     for subset, index in subsets(name, best[name], RECOGNISED).items():
         rows += score_rows(logp, subset, patterns, index, known, *chance(settings))
-    short = log_probs(predictor, cropped(patterns.intensity))
+    short = weighed(predictor, seen[CROPPED])
     every = np.arange(len(patterns.group))
-    rows += score_rows(short, f"{name}, {CROPPED}", patterns, every, known, *chance(settings))
+    rows += score_rows(short, CROPPED, patterns, every, known, *chance(settings))
     return [{**row, "model": row["model"].replace(FUSED, title)} for row in rows]
 
 
@@ -268,12 +254,12 @@ def null(
     return null_priors(settings, predictor, measured_sets)[nulls.PRIOR]
 
 
-def mineral_bank(settings: SimpleNamespace) -> Reflections:
+def mineral_structures(settings: SimpleNamespace) -> Reflections:
     """Reflections of the AMCSD structures: those of a run of the profile, or made anew."""
     try:
-        return load_bank(settings, "library")
+        return load_structures(settings, "library")
     except XrdlibError:
         with TemporaryDirectory() as folder:
-            crystals, about = banks.build_amcsd(datasets.fetch("amcsd"), folder)
+            crystals, about = structure_library.build_amcsd(datasets.fetch("amcsd"), folder)
         known = about["stated_group"].to_numpy() > 0
         return reflections(crystals.take(known))

@@ -1,9 +1,13 @@
 """What a network, retrieval and indexing found, weighed by the likelihood of calibration patterns.
 
-The scores of class k are s_k = b log p_k + c t(similarity_k) + d log q_k + f log r_k + w (log
-pi_target,k - log pi_train,k) with the network's evidence p, that of the places of lines q and that
-of whole-pattern fits r. Retrieval's part grows faster the better the match: t(x) = -log(1 + e - x).
-Five weights are all that is fitted, in a convex problem.
+The scores of class k are s_k = b log p_k + log l_k + d log q_k + f log r_k + w (log pi_target,k -
+log pi_train,k) with the network's evidence p, that of the places of lines q, that of whole-pattern
+fits r, and what the library says: l_k = h a_k + (1 - h) / 99. Here a is the softmax of
+c t(similarity), which grows faster the better the match, t(x) = -log(1 + e - x), and h is the
+probability that the library knows the compound or one like it. If it does not, a similar structure
+says nothing; so no match outweighs the rest by more than h allows. h is logistic in the margin by
+which the best group is more similar than the next. Where the library is taken to know everything
+five weights are all that is fitted, in a convex problem.
 """
 
 from dataclasses import dataclass
@@ -26,16 +30,26 @@ FUSIONS = {
 
 _HIGHEST = (5.0, 50.0, 2.0, 5.0, 5.0)
 
+_KNOWN, _MARGIN = (-8.0, 8.0), (0.0, 50.0)  # bounds of what the probability h is made of
+
+_RIDGE = 1e-5  # on the weight of the margin, so that it stays finite where all is known
+
 
 @dataclass(frozen=True)
 class Fusion:
-    """Weights of the network, of retrieval, the prior ratio, lattices and whole patterns."""
+    """Weights of the network, of retrieval, the prior ratio, lattices and whole patterns.
+
+    The library knows a compound with log-odds `known` + `margin` times the margin; always where
+    `known` is None.
+    """
 
     network: float
     similarity: float
     prior: float
     lattice: float = 0.0
     pattern: float = 0.0
+    known: float | None = None
+    margin: float = 0.0
 
     def apply(
         self,
@@ -62,9 +76,28 @@ class Fusion:
         """
         terms = _terms(logp, similarity, log_ratio, lattice, pattern)
         weights = (self.network, self.similarity, self.prior, self.lattice, self.pattern)
+        if self.known is not None:
+            odds = self.known + self.margin * margin(similarity, terms[0].shape)
+            terms[1] = _library(self.similarity * terms[1], odds)[0]
+            weights = (self.network, 1.0, *weights[2:])
         # The last weights find no terms where there is no such evidence.
         scores = sum(weight * term for weight, term in zip(weights, terms, strict=False))
         return scores - logsumexp(scores)[:, None]
+
+
+def margin(similarity: ArrayLike | None, shape: tuple[int, int]) -> np.ndarray:
+    """How much more like each pattern the best group is than the next, (n,); 0 without retrieval.
+
+    Parameters
+    ----------
+    similarity : array_like, (n, 99), or None
+    shape : tuple of int
+        (n, 99).
+    """
+    if similarity is None:
+        return np.zeros(shape[0])
+    ranked = np.sort(np.clip(np.asarray(similarity, dtype=np.float64), -1, 1), axis=1)
+    return ranked[:, -1] - ranked[:, -2]
 
 
 def fit(
@@ -75,6 +108,8 @@ def fit(
     families: ArrayLike | None = None,
     lattice: ArrayLike | None = None,
     pattern: ArrayLike | None = None,
+    known: bool = False,
+    votes: ArrayLike | None = None,
 ) -> Fusion:
     """The weights of least NLL on calibration patterns.
 
@@ -89,6 +124,10 @@ def fit(
         other families that the weights are wanted; without them each pattern counts once.
     lattice, pattern : array_like, (n, 99), optional
         As for `Fusion.apply`.
+    known : bool
+        Whether the library may not know a compound.
+    votes : array_like, (n,), optional
+        How much each pattern counts, where not as its family.
 
     Returns
     -------
@@ -105,21 +144,42 @@ def fit(
     terms = _terms(logp, similarity, log_ratio, lattice, pattern)
     terms = np.stack(np.broadcast_arrays(*terms), axis=-1)
     _, labels = check(terms[..., 0] - logsumexp(terms[..., 0])[:, None], labels)
-    votes = _votes(len(labels) if families is None else families)
+    if votes is None:
+        votes = _votes(len(labels) if families is None else families)
+    else:
+        votes = np.asarray(votes) / np.sum(votes)
     if len(votes) != len(labels):
         raise XrdlibError(f"{len(labels)} patterns and {len(votes)} families; give one to each.")
-    rows = np.arange(len(labels))
+    rows, k = np.arange(len(labels)), terms.shape[-1]
+    apart = margin(similarity, terms.shape[:2])
 
-    def cost(weights):
-        scores = terms @ weights
+    def value(scores, slopes):
+        """NLL and its gradient of scores (n, 99), whose own are (n, 99, weights)."""
         total = logsumexp(scores)
         p = np.exp(scores - total[:, None])
-        gradient = np.einsum("nc,nck->nk", p, terms) - terms[rows, labels]
+        gradient = np.einsum("nc,nck->nk", p, slopes) - slopes[rows, labels]
         return votes @ (total - scores[rows, labels]), votes @ gradient
 
-    bounds = [(0.0, highest) for highest in _HIGHEST[: terms.shape[-1]]]
-    found = minimize(cost, np.ones(len(bounds)), jac=True, bounds=bounds, method="L-BFGS-B")
-    return Fusion(*found.x.tolist())
+    def cost(weights):
+        return value(terms @ weights, terms)
+
+    def cost_known(weights):
+        odds = weights[k] + weights[k + 1] * apart
+        said, by_similarity, by_odds = _library(weights[1] * terms[..., 1], odds, terms[..., 1])
+        others = np.arange(k) != 1
+        slopes = [terms[..., 0], by_similarity, *np.moveaxis(terms[..., 2:], -1, 0)]
+        slopes = np.stack([*slopes, by_odds, by_odds * apart[:, None]], axis=-1)
+        found, gradient = value(terms[..., others] @ weights[:k][others] + said, slopes)
+        gradient[k + 1] += 2 * _RIDGE * weights[k + 1]
+        return found + _RIDGE * weights[k + 1] ** 2, gradient
+
+    bounds = [(0.0, highest) for highest in _HIGHEST[:k]]
+    found = minimize(cost, np.ones(k), jac=True, bounds=bounds, method="L-BFGS-B").x
+    if not known:
+        return Fusion(*found.tolist())
+    start, bounds = [*found, 1.0, 1.0], [*bounds, _KNOWN, _MARGIN]
+    found = minimize(cost_known, start, jac=True, bounds=bounds, method="L-BFGS-B").x.tolist()
+    return Fusion(*found[:k], known=found[k], margin=found[k + 1])
 
 
 def cross_fitted(
@@ -132,12 +192,14 @@ def cross_fitted(
     pattern: ArrayLike | None = None,
     folds: int = 10,
     seed: int = 0,
+    known: bool = False,
+    votes: ArrayLike | None = None,
 ) -> np.ndarray:
     """Predictions for calibration patterns, each with weights fitted on other families.
 
     Parameters
     ----------
-    logp, similarity, labels, log_ratio, families, lattice, pattern
+    logp, similarity, labels, log_ratio, families, lattice, pattern, known, votes
         As for `fit`.
     folds : int
         Parts into which the families are dealt at random.
@@ -157,9 +219,26 @@ def cross_fitted(
         out, others = fold == k, fold != k
         about = labels[others], log_ratio, families[others]
         kept, left = ([x if x is None else x[rows] for x in more] for rows in (others, out))
-        chosen = fit(logp[others], similarity[others], *about, *kept)
+        own = None if votes is None else np.asarray(votes)[others]
+        chosen = fit(logp[others], similarity[others], *about, *kept, known, own)
         found[out] = chosen.apply(logp[out], similarity[out], log_ratio, *left)
     return found
+
+
+def _library(scaled, odds, slope=None):
+    """What a library says that knows a compound with log-odds (n,), log-likelihoods (n, 99).
+
+    With `slope`, that of the scaled similarities (n, 99), also its derivatives by their weight and
+    by the log-odds.
+    """
+    own = scaled - logsumexp(scaled)[:, None]
+    yes, no = -np.logaddexp(0, -odds)[:, None], -np.logaddexp(0, odds)[:, None]
+    said = np.logaddexp(yes + own, no - np.log(scaled.shape[1]))
+    if slope is None:
+        return (said,)
+    share = np.exp(yes + own - said)
+    mean = (np.exp(own) * slope).sum(1, keepdims=True)
+    return said, share * (slope - mean), share - np.exp(yes)
 
 
 def _votes(families):

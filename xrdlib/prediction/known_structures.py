@@ -9,7 +9,7 @@ from ..base.records import Reflections, concatenate
 from ..identification import library
 from ..identification.library import Library
 from ..learning import checkpoint
-from ..learning.experiment import load_bank
+from ..learning.experiment import load_structures
 from ..simulation.diffraction import reflections
 from ..structures import datasets, materials_project
 from . import predictor_file
@@ -36,7 +36,7 @@ def build_library(config: SimpleNamespace) -> tuple[Library, dict]:
         "sources": list of {"structures", "what", "computed"}.
     """
     used = [name for name in SOURCES if getattr(config.synthesis, name, True)]
-    banks = [load_bank(config, name) for name in used]
+    banks = [load_structures(config, name) for name in used]
     about = [SOURCES[name] for name in used]
     parts = [library.from_reflections(b, a[1]) for b, a in zip(banks, about, strict=True)]
     if config.synthesis.materials:

@@ -22,7 +22,7 @@ from ..identification.index_cells import Indexed, index
 from ..identification.lattice_evidence import LatticeEvidence, Scores, features, make_network
 from ..identification.line_finder import Lines, find_lines
 from ..learning import metrics, nulls, synthesis
-from ..learning.experiment import folder, load_bank, realism, seed
+from ..learning.experiment import folder, load_structures, realism, seed
 from ..learning.synthesis import Cases
 from ..simulation.realism import measured_like
 from ..simulation.stream import mineral_weights
@@ -131,7 +131,9 @@ def build(config: SimpleNamespace) -> tuple[LatticeEvidence, Learned]:
     evidence : lattice_evidence.LatticeEvidence
     learned : Learned
     """
-    banks = [load_bank(config, name) for name in _BANKS if getattr(config.synthesis, name, True)]
+    banks = [
+        load_structures(config, name) for name in _BANKS if getattr(config.synthesis, name, True)
+    ]
     sets = index_sets.learn(banks)
     intensity, label = simulate(config, banks[0], config.indexing.patterns)
     cases = synthesis.held_out(config, "amcsd-calibration", config.indexing.held_out)

@@ -31,7 +31,7 @@ _BALANCE = 0.6  # groups are drawn with this power of their rarity
 
 _SLICE = 50  # patterns simulated at a time; every third lot is of good quality
 
-_GOOD = Realism.mild(strain=(0.0005, 0.002))
+GOOD = Realism.mild(strain=(0.0005, 0.002))
 
 
 def learn(
@@ -141,7 +141,7 @@ def compounds(path: str | Path, n: int, seed: int = 0) -> tuple[np.ndarray, np.n
     parts = []
     for lot, first in enumerate(range(0, n, _SLICE)):
         number = torch.arange(first, min(first + _SLICE, n))
-        ranges = Realism.measured() if lot % 3 else _GOOD
+        ranges = Realism.measured() if lot % 3 else GOOD
         second = bank.take(rng.integers(0, n, len(number)))
         parts.append(measured_like(bank.take(number.numpy()), ranges, seed, number, GRID, second))
     return torch.cat(parts).numpy(), bank.group.astype(int) - 1

@@ -268,13 +268,15 @@ class Predictor:
             threshold = coverage
         return calibrate.members(probability, threshold)
 
-    def evidence(self, two_theta, intensities, wavelength="CuKa", cell=None):
+    def evidence(self, two_theta, intensities, wavelength="CuKa", cell=None, workers=1):
         """What the network reads, and retrieval and indexing find, before any prior.
 
         Parameters
         ----------
         two_theta, intensities, wavelength, cell
             As for `predict_proba`.
+        workers : int
+            Processes that search for lattices.
 
         Returns
         -------
@@ -297,5 +299,5 @@ class Predictor:
             similarity, row = self.retrieval.similarities(patterns)
             seen = seen._replace(similarity=similarity, row=row)
         if self.lattices is not None:
-            seen = seen._replace(**self.lattices.evidence(patterns, cell))
+            seen = seen._replace(**self.lattices.evidence(patterns, cell, workers))
         return seen

@@ -1,7 +1,7 @@
-"""The paper's claims beside what this repository's runs say of each.
+"""The paper's claims, and the verdict of this repository's runs on each.
 
-A claim is judged by numbers in the files of results/ alone, by rules that are written down in
-`judges`; what has not been run is said to be so, never guessed.
+A claim is judged only by numbers in the files of results/, by the rules in `judges`; a claim whose
+runs are missing is marked "not run".
 """
 
 import inspect
@@ -107,7 +107,7 @@ more explanation, and with the pictures drawn anew, is in the notebook
 [30_claims](../notebooks/30_claims.ipynb).
 
 - **top-1** is the share of patterns whose most probable group is the true one.
-- **Bits over the prior** say what the pattern told the model beyond the frequencies of the groups.
+- **Bits over the prior** are the information from the pattern beyond the frequencies of the groups.
   A constant that never looks at a pattern has zero.
 - Brackets are 95 % intervals from resampling mineral families, since patterns of one mineral are
   not independent.
@@ -126,10 +126,10 @@ REGIME, SCALING = "regime", "scaling"  # profile and result of the paper's compa
 
 
 def source(config: SimpleNamespace, name: str) -> SimpleNamespace:
-    """The configuration whose results hold the evidence NAME.json, so far as its profile goes.
+    """The configuration whose results hold the evidence NAME.json.
 
-    That is the given one, but for architectures: these are compared at the sizes of the profile
-    `regime` where its results are at hand.
+    That is the given one, except for architectures, which are compared at the sizes of the profile
+    `regime` where its results exist.
     """
     elsewhere = SimpleNamespace(**{**vars(config), "profile": REGIME})
     return elsewhere if name == SCALING and results.exists(elsewhere, name) else config
@@ -166,7 +166,7 @@ def table(config: SimpleNamespace) -> pd.DataFrame:
 
 
 def mixed(config: SimpleNamespace) -> str:
-    """One line that names the files of the claims that different runs made; "" if one run did."""
+    """One line that names files of the claims from different runs; "" if all are from one run."""
     needed = dict.fromkeys(name for claim in CLAIMS for name in claim.needs)
     own = [name for name in needed if source(config, name) is config]
     return results.mixed(config, [name for name in own if results.exists(config, name)])
@@ -194,13 +194,7 @@ def document(rows: pd.DataFrame) -> str:
 
 
 def section(rows: pd.DataFrame, name: str) -> object:
-    """One claim with its verdict, evidence and command as Markdown.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        As from `table`.
-    """
+    """One claim with its verdict, evidence and command as Markdown; rows as from `table`."""
     from IPython.display import Markdown  # of no use outside a notebook
 
     return Markdown(_text(rows.loc[name]))

@@ -69,11 +69,10 @@ _PERCENT = ("promised", "families", "patterns", "single", "probability")
 
 
 def tables(result: dict) -> str:
-    """All tables in Markdown; what a clock cut short stands first.
+    """All tables in Markdown; a note on trainings that a clock ended comes first.
 
     The released predictor and the networks of a run have tables of their own, each with its nulls.
-    What both files have is shown as the released predictor's has it, whose patterns are not
-    rounded for keeping.
+    Rows in both files are shown from the released predictor's, whose patterns are not rounded.
 
     Parameters
     ----------
@@ -92,10 +91,10 @@ def tables(result: dict) -> str:
         older = _FITS not in {row["model"] for row in rows}
         parts += [f"### Parts taken away ({_TEST})", *([_OLDER] if older else [])]
         parts += [markdown(cells(rows))]
-    for name, about in SETS.items():
-        if found := result.get(name):
-            parts += [f"## The released predictor ({name})", about, *_scores(found)]
-            parts += _appraisal(found, name)
+    for name, description in SETS.items():
+        if content := result.get(name):
+            parts += [f"## The released predictor ({name})", description, *_scores(content)]
+            parts += _appraisal(content, name)
     if released["rows"]:
         parts += [
             f"## The most confident mistakes ({_CALIBRATION})",
@@ -112,22 +111,22 @@ def tables(result: dict) -> str:
     return "\n\n".join([*parts, *_scores({"rows": trained})])
 
 
-def _scores(found):
+def _scores(result):
     """A table of models and nulls for each subset."""
     parts = []
-    for subset, rows in by_subset(found):
+    for subset, rows in by_subset(result):
         parts += [f"### {title(subset, rows)}", markdown(cells(rows))]
     return parts
 
 
-def _appraisal(found, name):
-    """What the file of a set has besides its scores."""
+def _appraisal(result, name):
+    """Tables of a set's file besides its scores."""
     parts = []
-    for kind, rows in found.get("kinds", {}).items():
+    for kind, rows in result.get("kinds", {}).items():
         parts += [f"### By {kind} ({name})", markdown(cells(rows, "kind", _KINDS))]
-    if rows := found.get("groups"):
+    if rows := result.get("groups"):
         parts += [f"### By group ({name})", markdown(cells(rows, "symbol", _GROUPS))]
-    if rows := found.get("coverage"):
+    if rows := result.get("coverage"):
         parts += [
             f"### Sets of groups ({name})",
             "Coverage that was promised, and that was met over families and over patterns; mean "

@@ -47,27 +47,15 @@ def at_hand(config: SimpleNamespace) -> list[str]:
 
 
 def draw(config: SimpleNamespace, names: Iterable[str] | None = None) -> dict[str, Figure]:
-    """Draw and save figures.
+    """Draw figures and save them in `paths.figures(profile)` as PNG and SVG.
 
-    Parameters
-    ----------
-    names : iterable of str, optional
-        Keys of `FIGURES`, all of which are drawn by default, or of `STUDIES`.
-
-    Returns
-    -------
-    dict of str to matplotlib.figure.Figure
-        By file name without suffix; in `paths.figures(profile)` as PNG and SVG.
-
-    Raises
-    ------
-    XrdlibError
-        If a name is unknown or a result file is missing.
+    Names are keys of `FIGURES`, all of which are drawn by default, or of `STUDIES`. XrdlibError if
+    a name is unknown or a result file is missing.
     """
     names = list(names or FIGURES)
-    known = FIGURES | STUDIES
-    if unknown := sorted(set(names) - set(known)):
-        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(known)}.")
+    available = FIGURES | STUDIES
+    if unknown := sorted(set(names) - set(available)):
+        raise XrdlibError(f"No figure {unknown[0]!r}; choose from {', '.join(available)}.")
     figures = {name: draw_from(name)(config) for name in names}
     for name, figure in figures.items():
         style.save(figure, paths.figures(config.profile), name)

@@ -42,7 +42,7 @@ def attention(content: dict) -> Figure:
     fig, rows = plt.subplots(len(tests), 2, figsize=size, squeeze=False, width_ratios=(1.7, 1))
     for (left, right), test in zip(rows, tests, strict=True):
         _heads(left, test)
-        _lines(right, test)
+        _added_peaks(right, test)
     for row in rows[:-1]:
         for ax in row:
             ax.set_xlabel("")
@@ -109,7 +109,7 @@ def _heads(ax, test):
     ax.set_title(f"{test['network']}: {test['subset']}\n{counts}", loc="left", fontsize=7.5)
 
 
-def _lines(ax, test):
+def _added_peaks(ax, test):
     """Change of the log-odds of the true group by a peak at three kinds of positions."""
     rows, null = test["intervention"], test["intervention_untrained"]
     x = np.arange(len(rows))

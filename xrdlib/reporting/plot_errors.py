@@ -33,13 +33,7 @@ _PANELS = {
 
 @styled
 def dag_errors(analysis: dict) -> Figure:
-    """Distance and direction of errors on the subgroup graph, beside the nulls.
-
-    Parameters
-    ----------
-    analysis : dict
-        As `graph_errors.analyse` gives it, with at least one error.
-    """
+    """Distance and direction of errors on the graph, beside nulls: `graph_errors.analyse`."""
     need(analysis["nulls"], "an analysis of at least one error")
     sets = {"model": analysis["observed"], **analysis["nulls"]}
     nulls = {name: tint(COLOURS["black"], shade) for name, (shade, *_) in _NULLS.items()}
@@ -66,13 +60,7 @@ def dag_errors(analysis: dict) -> Figure:
 
 @styled
 def confusion(table: dict) -> Figure:
-    """True against predicted crystal system: percent of each true system, with counts.
-
-    Parameters
-    ----------
-    table : dict
-        As `breakdown.confusion_by_system` gives it.
-    """
+    """True against predicted system, percent and counts: `breakdown.confusion_by_system`."""
     counts = np.array(table["counts"], dtype=float)
     need(counts[counts > 0], "at least one pattern")
     total = counts.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Figures: what patterns tell, and the classical way of reading them."""
+"""Figures of the information in patterns, and of the classical method."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,7 +33,7 @@ def information(content: dict) -> Figure:
 
 
 def _named(ax, names):
-    """Name the places 0, 1, ... of the vertical axis, from the top down."""
+    """Name the ticks 0, 1, ... of the vertical axis, from the top down."""
     wrapped = [name.replace(", ", ",\n").replace("network of", "network\nof") for name in names]
     ax.set_yticks(range(len(names)), wrapped)
     ax.invert_yaxis()
@@ -78,13 +78,13 @@ def _shares(ax, rows):
 
 
 def _visible(ax, content):
-    """Top-1 of a reader of cells and visible lines, and of the networks, on the same minerals."""
+    """Top-1 of a reader of cells and visible reflections, and of networks, on the same minerals."""
     rows = sorted(content["visible"], key=lambda row: row["limit"] is not None)
     names = {None: "lattice alone", 0.0: "all absences"}
     every = []
     for row in rows:
         limit = row["limit"]
-        every.append((names.get(limit) or f"lines above {100 * limit:g} %", row, "green"))
+        every.append((names.get(limit) or f"reflections above {100 * limit:g} %", row, "green"))
     wanted = {row["reader"]: row for row in content["rows"] if row["patterns"] == UNTOUCHED}
     every += [(name, row, "blue") for name, row in wanted.items() if name not in NULLS]
     every += [(name, wanted[name], "grey") for name in NULLS if name in wanted]

@@ -28,13 +28,13 @@ _ENDS = (LIKE, MEASURED_ROW)
 
 
 @styled
-def gap(found: dict) -> Figure:
+def gap(content: dict) -> Figure:
     """Top-1 as nuisances are added, and what each costs: result `gap`."""
-    if found["note"]:
-        return note(found["note"])
+    if content["note"]:
+        return note(content["note"])
     parts = {
         name: part
-        for name, part in found["parts"].items()
+        for name, part in content["parts"].items()
         if any("nuisances" in own for own in part["networks"].values())
     }
     need(parts, "a set with nuisances one at a time")
@@ -61,7 +61,7 @@ def gap(found: dict) -> Figure:
     legend(fig, (left, right), "lower center", ncol=6)
     fig.suptitle(
         f"{name}, structure known: n = {part['n']} patterns of {part['families']} families, "
-        f"{found['draws']} simulated for each; bars: 95 % over families",
+        f"{content['draws']} simulated for each; bars: 95 % over families",
         fontsize=8,
     )
     return fig
@@ -90,16 +90,16 @@ def _costs(ax, nuisances, colour, shift):
 
 
 @styled
-def fit_quality(found: dict) -> Figure:
+def fit_quality(content: dict) -> Figure:
     """Hits against the fit's Rwp; associations within groups; shares of difficulty explained.
 
     Parameters
     ----------
-    found : dict
+    content : dict
         "published" (`difficulty.published_study`, or None) and "measured"
         (`difficulty.measured_study`, or None).
     """
-    published, measured = found["published"], found["measured"]
+    published, measured = content["published"], content["measured"]
     if not (published or measured):
         return note("Neither the published cases nor measured patterns were at hand.")
     panels = 1 * bool(published) + 2 * bool(measured)
@@ -175,18 +175,18 @@ _LIMIT = 1.6  # where infinity is drawn, of the largest temperature
 
 
 @styled
-def calibration_study(found: dict, prior: dict | None = None) -> Figure:
+def calibration_study(content: dict, prior: dict | None = None) -> Figure:
     """Scores against temperature, to the limit of the prior alone, and reliability.
 
     Parameters
     ----------
-    found : dict
+    content : dict
         "subset", "chosen_on", "n", "models" (by predictor and way, `temperature.model`) and
         "published" (`temperature.published_study`, or None).
     prior : dict, optional
         Row of the prior alone in the headline, if it is of the same subset.
     """
-    models = found["models"]
+    models = content["models"]
     need(models, "one predictor or more")
     fig, axes = plt.subplots(2, 3, figsize=(PAGE, 4.8))
     first, own = next(iter(models.items()))
@@ -209,7 +209,7 @@ def calibration_study(found: dict, prior: dict | None = None) -> Figure:
     confidence(points, tables, colours=shades)
     points.set_title(first, loc="left")
     points.legend(loc="upper left")
-    _published(published, found["published"])
+    _published(published, content["published"])
     for ax in (*axes[0], ways, published):
         ax.set(xscale="log", xlabel="temperature T")
         infinity = _LIMIT * own[RATIO]["curve"]["T"][-1]
@@ -217,8 +217,8 @@ def calibration_study(found: dict, prior: dict | None = None) -> Figure:
         ax.minorticks_off()
     legend(fig, axes[0, :1], "upper center", ncol=6)
     fig.supxlabel(
-        f"{found['subset']}: n = {found['n']} patterns of {found['n_families']} families. Marks: "
-        f"T chosen on {found['chosen_on']}; bars on them: its 95 % interval over families.\n"
+        f"{content['subset']}: n = {content['n']} patterns of {content['n_families']} families. "
+        f"Marks: T chosen on {content['chosen_on']}; bars: its 95 % interval over families.\n"
         "Squares: T = ∞, where the prior of minerals with its fitted weight is left",
         fontsize=7,
     )

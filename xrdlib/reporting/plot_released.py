@@ -22,12 +22,7 @@ from ..prediction.style import (
 def coverage(rows: list[dict], answered: dict[str, list]) -> Figure:
     """Promised against met coverage, size of the sets, and accuracy of what is answered.
 
-    Parameters
-    ----------
-    rows : list of dict
-        As from `appraisal.coverage_of_parts`.
-    answered : dict of list
-        As from `appraisal.answered`.
+    From `appraisal.coverage_of_parts` and `appraisal.answered`.
     """
     need(rows, "at least one coverage")
     fig, (left, middle, right) = plt.subplots(1, 3, figsize=(PAGE, 3.0))
@@ -57,13 +52,7 @@ def coverage(rows: list[dict], answered: dict[str, list]) -> Figure:
 
 @styled
 def mistakes(rows: list[dict]) -> Figure:
-    """Patterns of confident mistakes, a panel each, with what was said of them.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As from `mistakes.mistakes`.
-    """
+    """Patterns of confident `mistakes.mistakes`, a panel each, with true and predicted group."""
     need(rows, "at least one mistake")
     columns = 2 if len(rows) > 1 else 1
     lines = -(-len(rows) // columns)
@@ -86,32 +75,34 @@ def mistakes(rows: list[dict]) -> Figure:
 
 
 @styled
-def indexing(found: dict) -> Figure:
-    """Lattices that were found, by crystal system; and the lines of one pattern with its lattice.
+def indexing(content: dict) -> Figure:
+    """Shares of right lattices by crystal system; peaks and reflections of one example.
 
     Parameters
     ----------
-    found : dict
+    content : dict
         "rows" (`lattices.table`) and "example" (`lattices.example`, or None).
     """
-    need(found["rows"], "the rows of indexing.table")
-    panels = 2 if found["example"] else 1
+    need(content["rows"], "the rows of indexing.table")
+    panels = 2 if content["example"] else 1
     fig, axes = plt.subplots(1, panels, figsize=(PAGE * panels / 2, 2.6), squeeze=False,
                              width_ratios=(1, 1.6)[:panels])  # fmt: skip
-    _systems(axes[0, 0], found["rows"])
-    if found["example"]:
-        _example(axes[0, 1], found["example"])
+    _systems(axes[0, 0], content["rows"])
+    if content["example"]:
+        _example(axes[0, 1], content["example"])
     return fig
 
 
 @styled
-def learning(found: dict) -> Figure:
+def learning(content: dict) -> Figure:
     """NLL of the network that weighs lattices, epoch by epoch: "train" and "held_out"."""
-    if not found["train"]:
+    if not content["train"]:
         return note("Nothing was learned.")
     fig, ax = plt.subplots(figsize=(0.5 * PAGE, 2.2))
     for key, label in (("train", "training minerals"), ("held_out", "held-out minerals")):
-        ax.plot(np.arange(1, len(found[key]) + 1), np.array(found[key]) / np.log(2), label=label)
+        ax.plot(
+            np.arange(1, len(content[key]) + 1), np.array(content[key]) / np.log(2), label=label
+        )
     ax.set(xlabel="epoch", ylabel="NLL (bits)", ylim=(0, None))
     ax.legend()
     return fig

@@ -209,8 +209,8 @@ def reliability(tables: Mapping[str, dict]) -> Figure:
     for i, (name, table) in enumerate(tables.items()):
         centre = (np.array(table["lower"]) + np.array(table["upper"])) / 2
         width = 0.8 / 15
-        place = centre + beside(i, len(tables), width)
-        low.bar(place, table["count"], width=width / len(tables), color=model_colour(name))
+        centres = centre + beside(i, len(tables), width)
+        low.bar(centres, table["count"], width=width / len(tables), color=model_colour(name))
     ax.set(xlabel="", ylabel="accuracy")
     low.set(ylabel="patterns", xlabel="confidence")
     fig.legend(loc="outside upper center", ncol=2)

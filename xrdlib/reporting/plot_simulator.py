@@ -32,13 +32,7 @@ _WORK = {
 
 @styled
 def simulator(comparison: dict) -> Figure:
-    """Distribution of each feature over measured and simulated patterns.
-
-    Parameters
-    ----------
-    comparison : dict
-        As from `simulator.compare`, with features.
-    """
+    """Distribution of each feature over measured and simulated patterns: `simulator.compare`."""
     need(comparison["features"], "the features of a comparison")
     fig, axes = plt.subplots(3, 4, figsize=(PAGE, 4.8), sharey=True)
     for ax, (name, title) in zip(axes.flat, PANELS.items(), strict=True):
@@ -58,7 +52,7 @@ def simulator(comparison: dict) -> Figure:
     fig.supylabel("share of patterns below", fontsize=8)
     auc = comparison["two_sample"]["features"]["auc"]
     fig.suptitle(
-        f"{comparison['n']} pairs of {comparison['families']} mineral families, told apart with "
+        f"{comparison['n']} pairs of {comparison['families']} mineral families, separated with "
         f"AUC {auc:.2f} by all features (0.50: not at all)",
         fontsize=8,
     )
@@ -67,13 +61,7 @@ def simulator(comparison: dict) -> Figure:
 
 @styled
 def simulator_cost(rows: list[dict]) -> Figure:
-    """Milliseconds of one core by size of the structure.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As from `simulator.costs`.
-    """
+    """Milliseconds of one core by size of the structure: `simulator.costs`."""
     need(rows, "rows of costs")
     fig, axes = plt.subplots(1, 3, figsize=(PAGE, 2.5), sharey=True)
     for ax, (by, title) in zip(axes, _SIZES.items(), strict=True):
@@ -103,18 +91,10 @@ _COARSE = (1, 3, 10, 30, 100, 300, 1000, 3000)
 
 @styled
 def crystal_statistics(comparison: dict) -> Figure:
-    """Distributions of two sets of crystals.
+    """Distributions of two sets of crystals, as from `crystal_statistics.compare`.
 
-    Parameters
-    ----------
-    comparison : dict
-        As from `crystal_statistics.compare`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel a quantity, with the distance D between the two distributions; the commonest pairs
-        of elements; the most frequent elements. Filled: the first set; lines: the second.
+    A panel a quantity, with the distance D between the two distributions; the commonest pairs of
+    elements; the most frequent elements. Filled: the first set; lines: the second.
     """
     quantities = {k: v for k, v in comparison["quantities"].items() if v is not None}
     need(quantities, "a comparison of sets of crystals")
@@ -156,10 +136,10 @@ def _histogram(axes, name, shares):
 
 def _pairs(axes, pairs):
     rows = pairs["commonest"][::-1]
-    place = np.arange(len(rows))
-    axes.barh(place, [100 * row[2] for row in rows], color=_FILL)
-    axes.plot([100 * row[3] for row in rows], place, "o", color=_LINE)
-    axes.set_yticks(place, [f"{row[0]}–{row[1]}" for row in rows])
+    height = np.arange(len(rows))
+    axes.barh(height, [100 * row[2] for row in rows], color=_FILL)
+    axes.plot([100 * row[3] for row in rows], height, "o", color=_LINE)
+    axes.set_yticks(height, [f"{row[0]}–{row[1]}" for row in rows])
     axes.set(xlabel="crystals with both elements (%)")
     axes.tick_params(axis="y", length=0)
 
@@ -167,10 +147,10 @@ def _pairs(axes, pairs):
 def _elements(axes, elements):
     share = 100 * np.array(elements["share"])
     first = np.argsort(-share[0], kind="stable")[:_ELEMENTS]
-    place = np.arange(len(first))
-    axes.bar(place, share[0, first], color=_FILL)
-    axes.plot(place, share[1, first], "o", color=_LINE)
-    axes.set_xticks(place, [elements["symbol"][k] for k in first])
+    column = np.arange(len(first))
+    axes.bar(column, share[0, first], color=_FILL)
+    axes.plot(column, share[1, first], "o", color=_LINE)
+    axes.set_xticks(column, [elements["symbol"][k] for k in first])
     axes.set(ylabel="crystals with it (%)", xlim=(-0.7, len(first) - 0.3), yscale="log")
     axes.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
     axes.minorticks_off()

@@ -69,12 +69,12 @@ def dag(graph: nx.DiGraph) -> Figure:
     """
     reduced = nx.transitive_reduction(graph)
     rows, headings = _rows(reduced)
-    place = _positions(reduced, rows)
+    position = _positions(reduced, rows)
     colours = {k: SYSTEM_COLOURS[name] for k, name in enumerate(crystal_systems(), 1)}
     fig, ax = plt.subplots(figsize=(PAGE, 8.4))
     # The boxes hide the ends of the lines, which run from centre to centre.
     lines = LineCollection(
-        [(place[a], place[b]) for a, b in reduced.edges],
+        [(position[a], position[b]) for a, b in reduced.edges],
         colors=[colours[a] for a, _ in reduced.edges],
         linewidths=0.7,
         alpha=0.75,
@@ -84,12 +84,12 @@ def dag(graph: nx.DiGraph) -> Figure:
     for k, symbol in enumerate(symbols(), 1):
         box = {"boxstyle": "round,pad=0.2", "fc": tint(colours[k]), "ec": colours[k], "lw": 0.7}
         text = typeset(symbol).replace("(obv)\u2009", "")
-        ax.text(*place[k], text, ha="center", va="center", fontsize=7, bbox=box, zorder=2)
+        ax.text(*position[k], text, ha="center", va="center", fontsize=7, bbox=box, zorder=2)
     for name, (x, y) in headings.items():
         clear = [withStroke(linewidth=2.5, foreground="white")]  # of the lines behind it
         look = {"fontsize": 8, "fontstyle": "italic", "path_effects": clear}
         ax.text(x, y, name, ha="left", va="bottom", **look)
-    ends = np.array(list(place.values()))
+    ends = np.array(list(position.values()))
     ax.set(xlim=(-0.1, ends[:, 0].max() + 0.5), ylim=(ends[:, 1].min() - 0.4, 0.95))
     ax.axis("off")
     return fig
@@ -114,21 +114,23 @@ def _rows(graph):
 
 
 def _positions(graph, rows, sweeps=24):
-    """Place the nodes, ordering each row by the mean place of its neighbours to cut crossings."""
+    """Place the nodes, ordering each row by the mean x of its neighbours to reduce crossings."""
     near = graph.to_undirected()
-    place = {}
+    position = {}
     for row in rows:
-        place |= _spread(*row)
+        position |= _spread(*row)
     for _ in range(sweeps):
         for y, left, right, nodes in rows:
-            mean = {k: np.mean([place[j][0] for j in near[k]] or [place[k][0]]) for k in nodes}
+            mean = {
+                k: np.mean([position[j][0] for j in near[k]] or [position[k][0]]) for k in nodes
+            }
             nodes.sort(key=lambda k, mean=mean: (mean[k], k))
-            place |= _spread(y, left, right, nodes)
-    return place
+            position |= _spread(y, left, right, nodes)
+    return position
 
 
 def _spread(y, left, right, nodes):
-    """Even places; every other row is shifted, so that lines seldom run behind a box."""
+    """Even positions; every other row is shifted, so that edges seldom run behind a box."""
     pitch = (right - left) / len(nodes)
     shift = 0.5 + (0.14 if round(y) % 2 else -0.14)
     return {k: (left + (i + shift) * pitch, y) for i, k in enumerate(nodes)}

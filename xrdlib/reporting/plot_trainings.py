@@ -108,11 +108,11 @@ def ablations(
         look = {"fmt": MARKERS[k], "color": _SUBSETS[subset], "capsize": 2}
         for ax, key in zip(axes, ("bits_change", "top1_change"), strict=True):
             # Where no two trainings left the plateau there is no difference to draw.
-            known = [i for i, row in enumerate(rows) if row[key] is not None]
-            own, label = [rows[i] for i in known], f"{subset}, n = {rows[0]['n']}"
+            compared = [i for i, row in enumerate(rows) if row[key] is not None]
+            own, label = [rows[i] for i in compared], f"{subset}, n = {rows[0]['n']}"
             values = [row[key] for row in own]
             error = whiskers(own, key) if own else None
-            ax.errorbar(values, y[known], xerr=error, label=label, **look)
+            ax.errorbar(values, y[compared], xerr=error, label=label, **look)
     axes[0].set_yticks(np.arange(len(names)), names)
     axes[0].invert_yaxis()
     axes[0].set_xlabel("change of bits over prior")
@@ -190,13 +190,7 @@ def space_group_control(content: dict) -> Figure:
 
 @styled
 def curriculum_study(content: dict) -> Figure:
-    """What texture in stage 2, prior and temperature do, mean over seeds.
-
-    Parameters
-    ----------
-    content : dict
-        Result `ablations`: "decoded" by subset.
-    """
+    """Effects of texture in stage 2, prior and temperature, mean over seeds: result `ablations`."""
     need(content["decoded"], "a table of decodings")
     subset, rows = next(iter(content["decoded"].items()))
     variants, ways = (list(dict.fromkeys(r[k] for r in rows)) for k in ("variant", "decoding"))
@@ -233,13 +227,13 @@ _NULLS = {
 
 @styled
 def positional_probe(content: dict) -> Figure:
-    """R2 of each target at each place, trained against untrained, a row a network."""
+    """R2 of each target after each layer, trained against untrained, a row a network."""
     networks = content["networks"]
     need(networks, "at least one network")
     size = PAGE, 0.6 + 2.3 * len(networks)
     fig, axes = plt.subplots(len(networks), len(_TITLES), figsize=size, squeeze=False)
     for line, network in zip(axes, networks, strict=True):
-        places = list(dict.fromkeys(row["place"] for row in network["trained"]))
+        layers = list(dict.fromkeys(row["place"] for row in network["trained"]))
         runs = [
             (network["untrained"][name], "r2_range", f"untrained, {name}", look)
             for name, look in _NULLS.items()
@@ -247,14 +241,14 @@ def positional_probe(content: dict) -> Figure:
         runs.append((network["trained"], "r2_ci95", "trained", ("blue", "o", "-")))
         for ax, (target, title) in zip(line, _TITLES.items(), strict=True):
             for every, ends, label, (colour, marker, ls) in runs:
-                rows = [r for r in every if r["target"] == target and r["place"] in places]
+                rows = [r for r in every if r["target"] == target and r["place"] in layers]
                 values = [row["r2"] for row in rows]
                 error = spans(values, [row[ends] for row in rows])
                 look = {"color": COLOURS[colour], "marker": marker, "ls": ls, "label": label}
-                x = [places.index(row["place"]) for row in rows]
+                x = [layers.index(row["place"]) for row in rows]
                 ax.errorbar(x, values, error, elinewidth=0.8, capsize=1.5, **look)
             ax.axhline(0, color="black", lw=0.6)
-            ax.set_xticks(range(len(places)), places, rotation=40, ha="right")
+            ax.set_xticks(range(len(layers)), layers, rotation=40, ha="right")
             ax.set(ylim=(-0.45, 1.08), title=f"{network['network']}: {title}")
         line[0].set_ylabel("R² on tokens held back")
     legend(fig, axes[0, :1], "lower center", ncols=3)

@@ -52,8 +52,8 @@ HEADLINE = ("<!-- headline: xrdlib report --headline --into FILE -->", "<!-- end
 
 LEGEND = (
     "Brackets: 95 % bootstrap interval over mineral families. Balanced: top-1 averaged over "
-    "classes. Bits: information beyond the row 'prior only' of the same table; above 0, the "
-    "pattern told the model something. NLL in nats."
+    "classes. Bits: information beyond the row 'prior only' of the same table; above 0, the model "
+    "used the pattern. NLL in nats."
 )
 
 
@@ -70,8 +70,7 @@ def summary(
     rows : list of dict
         As `metrics.evaluate` gives them.
     missing : iterable of str
-        Subsets that could not be had: each model gets a row of nulls there, and a note says how
-        to get the data.
+        Subsets without data: each model gets a row of nulls there, and a note says how to get them.
     extra : dict, optional
         Further JSON-able entries, such as the error analysis, "notes" (list of str) or
         "cut_short" (str or None), which every form of the summary starts with.
@@ -111,7 +110,7 @@ def summary(
     return result
 
 
-# What the profile `released` left besides its scores: our key, the result, and where its rows are.
+# Further results of the profile `released`: our key, the result, and the key of its rows.
 _PARTS = (
     ("released without", "retrieval", "parts"),
     ("released indexing", "indexing", "rows"),
@@ -141,8 +140,8 @@ def load(profile: str) -> dict:
     made = SimpleNamespace(profile="released")
     for key, name, rows in _PARTS:
         if results.exists(made, name):
-            found = results.read(made, name)
-            result[key] = found if rows is None else found[rows]
+            content = results.read(made, name)
+            result[key] = content if rows is None else content[rows]
     return result
 
 

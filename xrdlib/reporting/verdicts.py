@@ -1,4 +1,4 @@
-"""How numbers become verdicts: the rules that the judges of the paper's claims share."""
+"""From numbers to verdicts: rules that the judges of the paper's claims share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def shown(rows: dict[str, dict], sign: int = 1) -> str:
         parts.append(f"{sign * row['bits_change']:+.2f} bits{span} on {subset} (n = {row['n']}{p})")
     pairs = {row["pairs"] for row in rows.values() if "pairs" in row}
     seeds = f" over {'/'.join(map(str, sorted(pairs)))} pairs of trainings" if pairs else ""
-    return ", ".join(parts) + seeds if parts else "what is not known: too few left the plateau"
+    return ", ".join(parts) + seeds if parts else "an unknown change: too few left the plateau"
 
 
 def apart(
@@ -111,9 +111,9 @@ def apart(
     several = [size for size in common if min(len(part[size]) for part in scores) > 1]
     if not several:
         return None
-    size, known = max(common), max(several)
-    freedom = sum(len(part[known]) - 1 for part in scores)
-    spread = sum(np.var(part[known]) * len(part[known]) for part in scores) / freedom
+    size, largest = max(common), max(several)
+    freedom = sum(len(part[largest]) - 1 for part in scores)
+    spread = sum(np.var(part[largest]) * len(part[largest]) for part in scores) / freedom
     top1 = [float(np.mean(part[size])) for part in scores]
     sampling = sum(p * (100 - p) / n for p in top1)
     error = NORMAL * np.sqrt(spread * sum(1 / len(part[size]) for part in scores) + sampling)

@@ -1,4 +1,4 @@
-"""What a diffractometer adds to the lines: background, counting noise, faults, subtraction.
+"""Effects of the measurement on peaks: background, counting noise, faults, subtraction.
 
 Every function takes a batch of patterns (B, n_points) and the drawn parameters of `realism.draw`.
 """
@@ -23,7 +23,7 @@ def background(draws: dict[str, Tensor], grid: Grid, device: str | torch.device)
 
     A cubic polynomial, air scatter that decays from low angles, and an amorphous hump.
     """
-    # All are so smooth that every eighth point will do, with straight lines between.
+    # All are so smooth that every eighth point suffices, with straight lines between.
     count = -(-(grid.size - 1) // _EVERY) + 1
     last = grid.start + (count - 1) * _EVERY * grid.step
     angle = torch.linspace(grid.start, last, count, device=device)
@@ -42,7 +42,7 @@ def background(draws: dict[str, Tensor], grid: Grid, device: str | torch.device)
 def measure(
     signal: Tensor, draws: dict[str, Tensor], grid: Grid, seed: int, index: Tensor, slot: int
 ) -> Tensor:
-    """Counts (B, n_points) from lines of maximum 1: background, noise, then subtraction.
+    """Counts (B, n_points) from peaks of maximum 1: background, noise, then subtraction.
 
     Where the background is subtracted, its estimate lies a little below the truth, as that of
     automatic procedures does: the noise then stands on a pedestal of about one standard deviation
@@ -88,10 +88,10 @@ def _moments(mean, folded, shares, skewness):
 
     `mean` (B, n_points) is in standard deviations of a point of the scan.
     """
-    place = (mean * _STEPS).sub_(_LOW * _STEPS).clamp_(0, _SIZE - 1).to(torch.int32)
-    place = place.add_(folded.to(torch.int32) * _SIZE).flatten()
+    row = (mean * _STEPS).sub_(_LOW * _STEPS).clamp_(0, _SIZE - 1).to(torch.int32)
+    row = row.add_(folded.to(torch.int32) * _SIZE).flatten()
     tables = _tables(shares**0.5, skewness, mean.device)
-    return [table.index_select(0, place).view_as(mean) for table in tables]
+    return [table.index_select(0, row).view_as(mean) for table in tables]
 
 
 def _binning(grid):

@@ -1,4 +1,4 @@
-"""What sets of crystals look like, and how far one set is from another."""
+"""Statistics of sets of crystals, and distances between the distributions of two sets."""
 
 import numpy as np
 import torch
@@ -102,7 +102,7 @@ def describe(crystals: Crystals) -> dict[str, np.ndarray]:
     systems = np.array([space_group(int(k))["crystal_system"] for k in crystals.space_group])
     low = np.isin(systems, ("monoclinic", "triclinic"))
     sites = np.array([_sites(crystals, i) for i in range(len(crystals))])
-    strongest, lines = _lines(crystals)
+    strongest, n_reflections = _lines(crystals)
     return {
         "volume per atom": np.abs(np.linalg.det(crystals.lattice)) / np.where(atoms, atoms, np.nan),
         "atoms per cell": atoms,
@@ -113,7 +113,7 @@ def describe(crystals: Crystals) -> dict[str, np.ndarray]:
         "longest to shortest axis": np.where(systems != "cubic", longest, np.nan),
         "middle to shortest axis": np.where(low | (systems == "orthorhombic"), middle, np.nan),
         "oblique angle": np.where(low, np.maximum(oblique, 180 - oblique), np.nan),
-        "lines": lines,
+        "lines": n_reflections,
         "strongest line": strongest,
     }
 
@@ -126,11 +126,11 @@ def _elements(crystals):
 
 def _sites(crystals, i):
     """Number of sites of one crystal, fraction special, fraction not filled by one element."""
-    found = detect(crystals, i)
+    symmetry = detect(crystals, i)
     rows = slice(crystals.start[i], crystals.start[i + 1])
     number, occupancy = crystals.number[rows], crystals.occupancy[rows]
-    places, _, freedom = asymmetric_unit(found, crystals.lattice[i])
-    held = [(found.place == place) & (number > 1) for place in places]
+    first_positions, _, freedom = asymmetric_unit(symmetry, crystals.lattice[i])
+    held = [(symmetry.position == position) & (number > 1) for position in first_positions]
     seen = np.array([atoms.any() for atoms in held])
     if not seen.any():
         return 0.0, np.nan, np.nan
@@ -139,16 +139,16 @@ def _sites(crystals, i):
 
 
 def _lines(crystals):
-    """Share of the strongest line in the intensity, and number of lines, (n,) each."""
-    found = reflections(crystals, WAVELENGTH, TWO_THETA_MAX)
-    counts = np.diff(found.start)
-    owner = np.repeat(np.arange(len(found)), counts)
-    reciprocal = np.linalg.inv(found.lattice).swapaxes(1, 2)
-    vectors = np.einsum("mi,mij->mj", found.hkl, reciprocal[owner])
+    """Share of the strongest reflection in the intensity, and number of reflections, (n,) each."""
+    computed = reflections(crystals, WAVELENGTH, TWO_THETA_MAX)
+    counts = np.diff(computed.start)
+    owner = np.repeat(np.arange(len(computed)), counts)
+    reciprocal = np.linalg.inv(computed.lattice).swapaxes(1, 2)
+    vectors = np.einsum("mi,mij->mj", computed.hkl, reciprocal[owner])
     sine = torch.from_numpy(np.linalg.norm(vectors, axis=1) * WAVELENGTH / 2)
-    intensity = found.multiplicity * found.f2 * lorentz_polarisation(sine).numpy()
-    total = np.add.reduceat(intensity, found.start[:-1])
-    return np.maximum.reduceat(intensity, found.start[:-1]) / total, counts.astype(float)
+    intensity = computed.multiplicity * computed.f2 * lorentz_polarisation(sine).numpy()
+    total = np.add.reduceat(intensity, computed.start[:-1])
+    return np.maximum.reduceat(intensity, computed.start[:-1]) / total, counts.astype(float)
 
 
 def _distributions(name, values):
@@ -192,7 +192,7 @@ def _chemistry(sets):
     single, pairs = pairs.diagonal(axis1=1, axis2=2), np.triu(pairs, 1)
     n = np.array([len(part) for part in sets])[:, None]
     expected = single[:, :, None] * single[:, None] / n[..., None]
-    told = (expected >= _EXPECTED).all(0) & np.triu(np.ones(pairs.shape[1:], dtype=bool), 1)
+    enough = (expected >= _EXPECTED).all(0) & np.triu(np.ones(pairs.shape[1:], dtype=bool), 1)
     lift = np.log((pairs + 1) / (expected + 1))
     common = (single >= _EXPECTED).all(0)
     order = np.argsort(-pairs[0].ravel(), kind="stable")[:COMMONEST]
@@ -206,7 +206,7 @@ def _chemistry(sets):
         },
         "pairs": {
             "commonest": [[symbol[i], symbol[j], *share[:, i, j].tolist()] for i, j in rows],
-            "correlation": _correlation(lift[:, told]),
+            "correlation": _correlation(lift[:, enough]),
         },
     }
 

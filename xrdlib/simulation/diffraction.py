@@ -252,7 +252,7 @@ def check(crystals: Crystals, overlaps: bool = False) -> None:
     occupied = np.add.reduceat(crystals.occupancy, crystals.start[:-1])
     _refuse(occupied <= 0, crystals, "has no occupied site")
     if overlaps:
-        problem = f"has atoms closer than {CLOSE} angstrom that together occupy more than one place"
+        problem = f"has atoms closer than {CLOSE} angstrom that together occupy more than one site"
         _refuse(overlapping(crystals), crystals, problem)
 
 

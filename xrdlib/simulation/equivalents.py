@@ -113,7 +113,7 @@ _PROBES = np.array(
     + [(2, 1, 5), (4, -2, 3), (1, 3, 2), (2, 5, 4), (3, 4, -2)]
 )
 
-_METRIC_TOLERANCE = 1e-6  # relative, in d^2: less than 1e-4 degrees in any line
+_METRIC_TOLERANCE = 1e-6  # relative, in d^2: less than 1e-4 degrees for any reflection
 _TOLERANCE = 1e-4  # of |F|^2, relative to the sum of the squared weights
 _BLOCK = 1 << 20  # phases held at once
 
@@ -149,8 +149,8 @@ def laue_rotations(crystals: Crystals) -> np.ndarray:
         rows = np.flatnonzero((keys == key).all(1))
         lattice_group = np.flatnonzero(kept[rows[0]])
         same = _equal_intensities(crystals, rows, weights, lattice_group)
-        for row, found in zip(rows, same, strict=True):
-            result[row] = _repeated(tuple(lattice_group[found].tolist()))
+        for row, kept_rotations in zip(rows, same, strict=True):
+            result[row] = _repeated(tuple(lattice_group[kept_rotations].tolist()))
     return result
 
 
@@ -177,11 +177,11 @@ def _equal_intensities(crystals, rows, weights, group):
 
 
 @lru_cache(maxsize=1024)
-def _repeated(found):
+def _repeated(numbers):
     """Rotations with these numbers repeated to 24, or the identity if they are not a group."""
-    rotations = _ROTATIONS[list(found)]
-    known = {w.tobytes() for w in rotations}
-    closed = all((v @ w).tobytes() in known for v in rotations for w in rotations)
+    rotations = _ROTATIONS[list(numbers)]
+    keys = {w.tobytes() for w in rotations}
+    closed = all((v @ w).tobytes() in keys for v in rotations for w in rotations)
     if not closed:
         rotations = np.eye(3, dtype=np.int8)[None]
     return np.resize(rotations, (N_ROTATIONS, 3, 3))

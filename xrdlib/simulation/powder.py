@@ -20,8 +20,8 @@ from .diffraction import (
     squared_lengths,
 )
 from .equivalents import laue_rotations
-from .lines import as_phase
 from .profiles import render
+from .specimen_effects import as_phase
 from .structure_factors import N_ELEMENTS
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def simulate(
         structures = [structures]
     crystals = from_structures(structures)
     grid = CALCULATION_GRID
-    known = reflections(crystals, wavelength, min(grid.stop + 5 * fwhm, 170))
-    parts = (known.take(slice(first, first + _BATCH)) for first in range(0, len(known), _BATCH))
+    rows = reflections(crystals, wavelength, min(grid.stop + 5 * fwhm, 170))
+    parts = (rows.take(slice(first, first + _BATCH)) for first in range(0, len(rows), _BATCH))
     return np.concatenate([calculated(p, wavelength, fwhm, eta, grid).numpy() for p in parts])
 
 

@@ -1,8 +1,8 @@
-"""Peak profiles: lines of many patterns onto one uniform 2theta grid.
+"""Peak profiles: sums of profiles of many patterns on one uniform 2theta grid.
 
-Lines are spread on the grid with cubic B-spline weights, transformed, multiplied by the exact
+Peaks are spread on the grid with cubic B-spline weights, transformed, multiplied by the exact
 Fourier transform of the profile (and divided by that of the spline), and transformed back, so
-the cost hardly depends on the number of lines. Widths that vary with angle are met at a few
+the cost hardly depends on the number of peaks. Widths that vary with angle are exact at a few
 angles, the nodes, between which the profile is interpolated.
 """
 
@@ -16,7 +16,7 @@ from ..base.errors import XrdlibError
 from ..base.patterns import Grid
 from .diffraction import full_precision
 
-_MARGIN = 5.0  # degrees beside the grid, so that neither lines nor tails wrap around
+_MARGIN = 5.0  # degrees beside the grid, so that neither peaks nor tails wrap around
 
 
 def nodes(grid: Grid, n: int) -> Tensor:
@@ -44,12 +44,12 @@ def render(
     lorentz: Tensor,
     eta: Tensor | None = None,
 ) -> Tensor:
-    """Sum of line profiles on a uniform grid.
+    """Sum of peak profiles on a uniform grid.
 
     Parameters
     ----------
     two_theta, intensity, owner : (m,) tensors
-        Degrees, integrated intensity and pattern, 0 to n - 1, of every line of the batch.
+        Degrees, integrated intensity and pattern, 0 to n - 1, of every peak of the batch.
     n : int
         Number of patterns.
     grid : patterns.Grid
@@ -63,7 +63,7 @@ def render(
     Returns
     -------
     (n, grid.size) float32 tensor
-        Intensity per degree, so that a line's area is its intensity; lines outside the grid give
+        Intensity per degree, so that a peak's area is its intensity; peaks outside the grid give
         their tails. Rounding can leave values a little below zero.
 
     Raises
@@ -87,14 +87,14 @@ def render(
     left = x.floor()
     spline = _spline(x - left) * strength
     at = left.to(torch.int64) - 1 + owner * (k * length)
-    lines = torch.zeros(n * k * length, dtype=torch.float32, device=device)
+    spread = torch.zeros(n * k * length, dtype=torch.float32, device=device)
     share = _node_weights(two_theta, grid, k) if k > 1 else [None]
     for node, weight in enumerate(share):
         values = spline if weight is None else spline * weight
         for point in range(4):
-            lines.index_add_(0, at + (node * length + point), values[point])
+            spread.index_add_(0, at + (node * length + point), values[point])
 
-    spectrum = torch.view_as_real(torch.fft.rfft(lines.view(n, k, length))).flatten(2)
+    spectrum = torch.view_as_real(torch.fft.rfft(spread.view(n, k, length))).flatten(2)
     spectrum.mul_(_transform(gauss, lorentz, eta, length, grid.step))
     spectrum = (spectrum.sum(1) if k > 1 else spectrum[:, 0]).unflatten(1, (-1, 2))
     pattern = torch.fft.irfft(torch.view_as_complex(spectrum), length)
@@ -130,7 +130,7 @@ def _spline(t):
 
 
 def _node_weights(two_theta, grid, k):
-    """k tensors (m,): Lagrange weights of the nodes at the angle of each line."""
+    """k tensors (m,): Lagrange weights of the nodes at the angle of each peak."""
     at = nodes(grid, k).tolist()
     x = two_theta.clamp(grid.start, grid.stop)
     weights = [torch.ones_like(x) for _ in at]

@@ -1,8 +1,8 @@
 """Decorated prototypes: real structures with other elements, strained, their atoms moved a little.
 
 Everything that changes keeps the symmetry: whole species are exchanged, one for one; strains are
-averaged over the point group; displacements come with the prototype (`prototype_bank`). A crystal
-is named by (seed, number): it is the same in any batch, order or split of the work.
+averaged over the point group; displacements come with the prototype (`prototype_library`). A
+crystal is named by (seed, number): it is the same in any batch, order or split of the work.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ from ..base.records import Crystals
 from ..structures import minerals
 from ..symmetry.groups import N_GROUPS
 from .diffraction import full_precision, reflections
-from .stream import BankSource, RandomCrystalSource, mineral_weights
+from .stream import RandomCrystalSource, StructureSource, mineral_weights
 
 N_MODES = 4  # symmetric displacements kept of each prototype
 # Names of random numbers, far from other modules'.
@@ -156,7 +156,7 @@ class PrototypeSource(RandomCrystalSource):
 
     def _made(self, chunk):
         crystals = self.crystals(chunk * self.chunk + np.arange(self.chunk, dtype=np.int64))
-        return BankSource(reflections(crystals, device=self.device))
+        return StructureSource(reflections(crystals, device=self.device))
 
 
 def _exchanged(owner, number, seed, names, change):

@@ -1,4 +1,4 @@
-"""What a laboratory does to a pattern, and how its strength is drawn.
+"""Nuisances of laboratory patterns: their ranges, and patterns with drawn nuisances.
 
 Every random number is a function of (seed, index of the pattern, quantity), see `counter`, so a
 pattern does not depend on the batch it is made in. The ranges follow what is published about
@@ -18,22 +18,22 @@ from ..base.patterns import Grid
 from ..base.records import Reflections, concatenate
 from .background import faults, measure
 from .diffraction import full_precision
-from .lines import (
+from .profiles import nodes, render
+from .specimen_effects import (
     AXES,
+    anisotropic_strain,
     as_phase,
     broadened,
     doublet,
-    line_intensities,
-    line_strain,
     observed_angles,
+    reflection_intensities,
     strained_metric,
     tails,
     widths,
 )
-from .profiles import nodes, render
 
 _SLOT, _LINE, _NOISE = 101, 102, 103  # of the random numbers
-_NUMBERS = 80  # uniform numbers a pattern; a quantity keeps its place, so new ones come last
+_NUMBERS = 80  # uniform numbers a pattern; a quantity keeps its column, so new ones come last
 N_NODES = 2  # the shape between them is a mixture, as real as either
 _PROBABILITIES = (
     "no_texture strong_texture two_axes single_line anisotropic hump_probability subtracted "
@@ -49,7 +49,7 @@ _SPECIMEN = (
 
 @dataclass(frozen=True)
 class Realism:
-    """Ranges of the nuisance parameters; (a, b) is a uniform range unless said otherwise.
+    """Ranges of the nuisance parameters; (a, b) is a uniform range unless noted otherwise.
 
     "log-normal (m, s)" has median m and standard deviation s of the natural logarithm.
     """
@@ -57,7 +57,7 @@ class Realism:
     strain: tuple = (0.0005, 0.008)  # standard deviation of the metric strain, log-uniform
     debye_waller: tuple = (0.3, 2.5)  # overall B in square angstrom
     smooth_error: float = 0.12  # standard deviation of ln I at either end of the range
-    line_error: tuple = (0.0, 0.16)  # standard deviation of ln I, line by line
+    line_error: tuple = (0.0, 0.16)  # standard deviation of ln I, reflection by reflection
     no_texture: float = 0.44  # probability of a random powder
     march: float = 0.25  # standard deviation of ln r otherwise: 5-95 % is 0.67-1.5
     strong_texture: float = 0.25  # share of textured patterns with the wider spread
@@ -69,16 +69,16 @@ class Realism:
     lorentzian: tuple = (0.2, 1.0)  # Lorentzian share of that width
     caglioti: tuple = (0.0, 0.006)  # U in square degrees; V = -U / 4
     strain_width: tuple = (0.08, 0.8)  # Lorentzian Y tan(theta) in degrees, log-normal
-    anisotropic: float = 0.3  # probability of strain along one axis, which widens lines unequally
+    anisotropic: float = 0.3  # probability of strain along one axis, which widens peaks unequally
     line_strain: tuple = (0.0006, 0.5)  # its standard deviation, log-normal
     zero_shift: float = 0.025  # standard deviation, degrees, within four of them
     displacement: float = 0.035  # standard deviation of the cos(theta) shift, degrees
     asymmetry: tuple = (0.0, 0.015)  # tail length times tan(2theta), degrees
     transparency: tuple = (0.0, 0.02)  # tail length over sin(2theta), degrees
-    background: tuple = (0.10, 0.9)  # of the strongest line, log-normal
+    background: tuple = (0.10, 0.9)  # of the strongest peak, log-normal
     noise: tuple = (0.0037, 1.05)  # standard deviation of the background at 0.02 degree steps, of
-    # the strongest line, log-normal; with the background it fixes the counts
-    counts: tuple = (50.0, 1e6)  # limits of the strongest line's counts
+    # the strongest peak, log-normal; with the background it fixes the counts
+    counts: tuple = (50.0, 1e6)  # limits of the strongest peak's counts
     polynomial: float = 0.15  # standard deviation of each coefficient
     air: tuple = (1.0, 5.0)  # air scatter at the first angle, of the mean background
     hump_probability: float = 0.3
@@ -88,7 +88,7 @@ class Realism:
     pedestal: tuple = (0.5, 1.0)  # left under the noise, of its deviation at 0.01 degree steps
     residual: float = 0.05  # relative wave of the pedestal
     impurity: float = 0.25  # probability of a second phase
-    impurity_level: tuple = (0.004, 0.12)  # its strongest line, of the main one's, log-uniform
+    impurity_level: tuple = (0.004, 0.12)  # its strongest peak, of the main one's, log-uniform
     cropped: float = 0.2  # probability of a shorter range
     crop_first: tuple = (5.0, 15.0)
     crop_last: tuple = (60.0, 90.0)
@@ -142,7 +142,7 @@ class Realism:
 def draw(realism: Realism, seed: int, index: Tensor) -> dict[str, Tensor]:
     """Parameters of the patterns with these global numbers, (B,) int64.
 
-    A dict of tensors (B, 1) or (B, k), ready to broadcast over points or lines.
+    A dict of tensors (B, 1) or (B, k), ready to broadcast over points or reflections.
     """
     r = realism
     columns = iter(counter.uniform(seed, index, _SLOT, _NUMBERS).T)
@@ -263,23 +263,23 @@ def measured_like(
         second = (draws["impurity"] > 0).nonzero()[:, 0]
         pattern = torch.cat([pattern, second])
         phases = concatenate([reflections, impurity.take(second.cpu().numpy())])
-    sine, strength, strain, phase = _lines(phases, draws, seed, index, pattern)
-    # The strongest line of every phase is 1, or the level of an impurity.
+    sine, strength, strain, phase = _components(phases, draws, seed, index, pattern)
+    # The strongest component of every phase is 1, or the level of an impurity.
     strongest = torch.zeros(len(pattern), device=index.device)
     strongest.scatter_reduce_(0, phase, strength, "amax")
     wanted = torch.cat([torch.ones(n, device=index.device), draws["impurity"][pattern[n:]]])
     strength = strength * (wanted / strongest.clamp(min=1e-30))[phase]
     owner = pattern[phase]
     angle = observed_angles(sine, owner, draws)
-    lines = broadened(angle, strength, owner, sine, strain, draws["fwhm"])
+    components = broadened(angle, strength, owner, sine, strain, draws["fwhm"])
     at = nodes(grid, N_NODES).to(index.device)
-    signal = render(*tails(*lines, draws), n, grid, *widths(draws, at))
+    signal = render(*tails(*components, draws), n, grid, *widths(draws, at))
     signal = signal / signal.amax(1, keepdim=True).clamp(min=1e-12)
     return faults(measure(signal, draws, grid, seed, index, _NOISE), draws, grid)
 
 
-def _lines(phases, draws, seed, index, pattern):
-    """sin(theta), intensity, strain and phase of every line; the phases belong to `pattern`."""
+def _components(phases, draws, seed, index, pattern):
+    """sin(theta), intensity, strain and phase of every component; phases belong to `pattern`."""
     n = len(index)
     own = {name: draws[name][pattern] for name in _SPECIMEN}
     own["ratio"][n:] = own["second_ratio"][n:] = 1
@@ -288,7 +288,7 @@ def _lines(phases, draws, seed, index, pattern):
     own_index[n:] ^= 1 << 62
     phase = as_phase(phases, index.device)
     metric = strained_metric(phase.lattice, phase.rotations, own["strains"], own["strain"])
-    d_star2, strength = line_intensities(phase, metric, own, seed, own_index, _LINE)
-    strain = line_strain(phase, metric, own, d_star2)
+    d_star2, strength = reflection_intensities(phase, metric, own, seed, own_index, _LINE)
+    strain = anisotropic_strain(phase, metric, own, d_star2)
     sine, strength, owner = doublet(d_star2, strength, phase.owner, own["single_line"])
     return sine, strength, torch.cat([strain, strain]), owner

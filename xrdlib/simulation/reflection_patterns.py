@@ -1,7 +1,7 @@
 """Patterns of reflections alone: a random lattice, and a Gaussian at each that the group allows.
 
 There are no atoms: a pattern shows the lattice and the systematic absences of its space group, and
-in the plain case nothing else, since every place that a reflection may have gets the same height.
+in the plain case nothing else, since every position of a reflection gets the same height.
 A pattern is a function of the seed and its number alone.
 """
 
@@ -32,7 +32,7 @@ _LN256 = float(np.log(256))
 
 @dataclass(frozen=True)
 class Peaks:
-    """What the patterns show.
+    """Cells, peak widths and heights of the patterns.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Peaks:
         U, V, W in square degrees: FWHM^2 = U tan^2(theta) + V tan(theta) + W (Caglioti et al.
         1958), the same for every pattern, as of one instrument.
     multiplicity : bool
-        Heights by the number of equivalent reflections; else every place has a height of 1.
+        Heights by the number of equivalent reflections; else every position has a height of 1.
     wilson : bool
         Multiply each reflection's height by |F|^2 as atoms at random make it, exponentially
         distributed (Wilson 1949).
@@ -81,7 +81,7 @@ class Table(NamedTuple):
     multiplicity : (N,) float32
         Reflections in the set.
     share : (N,) float32
-        One over the number of allowed sets that every lattice of the system has at this place.
+        One over the number of allowed sets that every lattice of the system has at this position.
     """
 
     start: np.ndarray
@@ -115,14 +115,16 @@ def allowed(largest: int) -> Table:
         hkl, multiplicity = unique[own]
         kept = ~absent(number, hkl)
         hkl = hkl[kept]
-        _, place, count = np.unique(_places(number, hkl), return_inverse=True, return_counts=True)
-        parts.append((hkl.astype(np.int16), multiplicity[kept], 1 / count[place]))
+        _, spacing, count = np.unique(
+            _spacing_codes(number, hkl), return_inverse=True, return_counts=True
+        )
+        parts.append((hkl.astype(np.int16), multiplicity[kept], 1 / count[spacing]))
     hkl, multiplicity, share = map(np.concatenate, zip(*parts, strict=True))
     start = np.concatenate([[0, 0], np.cumsum([len(part[0]) for part in parts])])
     return Table(start, hkl, multiplicity.astype(np.float32), share.astype(np.float32))
 
 
-def _places(number, hkl):
+def _spacing_codes(number, hkl):
     """Equal numbers for reflections that have the same d in every lattice of the space group."""
     row = space_group(number)
     full = _RHOMBOHEDRAL if row["centring"] == "R" else _HOLOHEDRY[row["crystal_system"]]

@@ -1,4 +1,4 @@
-"""Endless, seeded batches of simulated patterns: crystals and banks in, network input out.
+"""Endless, seeded batches of simulated patterns, from structure libraries and random crystals.
 
 A pattern depends on the seed and its global number alone, so a batch is a pure function of the
 step: a resumed run, another batch size or another number of processes see the same sequence.
@@ -25,31 +25,35 @@ from .realism import Realism, measured_like
 _SOURCE, _ITEM, _IMPURITY = 9001, 9002, 9003
 
 
-class BankSource:
-    """A fixed bank of reflections of known extinction groups, drawn by weight, (n,), or equally.
+class StructureSource:
+    """A fixed structure library of known extinction groups, drawn by weight, (n,), or equally.
 
     Raises
     ------
     XrdlibError
-        If the bank is empty, a group is unknown, or the weights do not fit or are negative.
+        If the library is empty, a group is unknown, or the weights do not fit or are negative.
     """
 
-    def __init__(self, bank: Reflections, weights: ArrayLike | None = None) -> None:
-        weights = np.ones(len(bank)) if weights is None else np.asarray(weights, float)
-        if len(bank) == 0 or weights.shape != (len(bank),) or not _are_weights(weights):
-            raise XrdlibError("A bank source needs crystals and one weight for each of them.")
-        if bank.group.min() < 1:
-            raise XrdlibError("A bank source needs the extinction group of every crystal.")
-        self.bank = bank
+    def __init__(self, structures: Reflections, weights: ArrayLike | None = None) -> None:
+        weights = np.ones(len(structures)) if weights is None else np.asarray(weights, float)
+        if len(structures) == 0 or weights.shape != (len(structures),) or not _are_weights(weights):
+            raise XrdlibError("A structure source needs crystals and one weight for each of them.")
+        if structures.group.min() < 1:
+            raise XrdlibError("A structure source needs the extinction group of every crystal.")
+        self.structures = structures
         weights = weights / weights.sum()
         self.cumulative = np.cumsum(weights)
-        self.config = {"crystals": len(bank), "lines": len(bank.hkl), "f2": float(bank.f2.sum())}
-        self.class_probabilities = np.bincount(bank.group - 1, weights, minlength=N_GROUPS)
+        self.config = {
+            "crystals": len(structures),
+            "lines": len(structures.hkl),
+            "f2": float(structures.f2.sum()),
+        }
+        self.class_probabilities = np.bincount(structures.group - 1, weights, minlength=N_GROUPS)
 
     def draw(self, uniform: np.ndarray, number: np.ndarray) -> Reflections:
         """Reflections for uniform numbers in [0, 1); the patterns' numbers play no part."""
         item = np.searchsorted(self.cumulative, uniform, side="right")
-        return self.bank.take(np.minimum(item, len(self.bank) - 1))
+        return self.structures.take(np.minimum(item, len(self.structures) - 1))
 
 
 class RandomCrystalSource:
@@ -76,9 +80,9 @@ class RandomCrystalSource:
 
     def draw(self, uniform: np.ndarray, number: np.ndarray) -> Reflections:
         """Reflections for uniform numbers in [0, 1) at the stream's pattern numbers."""
-        return drawn(number // self.span, lambda k: self._bank(int(k)), uniform, number)
+        return drawn(number // self.span, lambda k: self._source_of(int(k)), uniform, number)
 
-    def _bank(self, chunk):
+    def _source_of(self, chunk):
         if chunk != self._number:
             self._number, self._source = chunk, self._made(chunk)
         return self._source
@@ -86,9 +90,11 @@ class RandomCrystalSource:
     def _made(self, chunk):
         first = chunk * self.chunk
         crystals = generate_balanced(self.recipes, self.chunk, self.seed, self.device, first)
-        bank = reflections(crystals, device=self.device)
+        made = reflections(crystals, device=self.device)
         # Uniform over groups whatever the number of crystals that came out for each.
-        return BankSource(bank, 1 / np.bincount(bank.group, minlength=N_GROUPS + 1)[bank.group])
+        return StructureSource(
+            made, 1 / np.bincount(made.group, minlength=N_GROUPS + 1)[made.group]
+        )
 
 
 class PatternStream(NumberedStream):
@@ -101,7 +107,7 @@ class PatternStream(NumberedStream):
     batch : int
         Patterns a batch.
     impurities : Reflections, optional
-        Bank from which a second phase is drawn.
+        Structure library from which a second phase is drawn.
 
     Raises
     ------
@@ -165,8 +171,8 @@ class PatternStream(NumberedStream):
             u = counter.uniform(self.seed, index, _IMPURITY).numpy()[:, 0]
             rows = np.minimum((u * len(self.impurities)).astype(int), len(self.impurities) - 1)
             impurity = self.impurities.take(rows)
-        about = self.realism, self.seed, index.to(self.device), self.grid
-        pattern = measured_like(main, *about, impurity)
+        settings = self.realism, self.seed, index.to(self.device), self.grid
+        pattern = measured_like(main, *settings, impurity)
         return pattern, torch.from_numpy(main.group.astype(np.int64) - 1).to(self.device)
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:

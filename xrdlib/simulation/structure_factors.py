@@ -122,14 +122,14 @@ class _Box:
         d2 = torch.from_numpy(coef).to(self.device) @ torch.from_numpy(terms).to(self.device)
         x, y, z = (self.ladder * shape[:, 1 + self.axis]).split(self.dims, 1)
         address = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None]
-        found = table[(address + shape[:, 0, None, None, None]).flatten(1)]
-        mask = (d2 <= d_star_max**2) & (found > 0)
+        multiplicity = table[(address + shape[:, 0, None, None, None]).flatten(1)]
+        mask = (d2 <= d_star_max**2) & (multiplicity > 0)
         item, cell = mask.nonzero(as_tuple=True)
         count = mask.sum(1)
         s = d2[item, cell].sqrt_().mul_(_FACTOR_STEPS / d_star_max).to(torch.float32)
         index = s.to(torch.int64).clamp_(max=_FACTOR_STEPS - 1)
         return _Rows(
-            item, cell, count.cumsum(0) - count, count, found[item, cell], index, s - index
+            item, cell, count.cumsum(0) - count, count, multiplicity[item, cell], index, s - index
         )
 
     def indices(self, rows):

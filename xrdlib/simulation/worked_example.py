@@ -25,8 +25,8 @@ from .diffraction import (
     squared_lengths,
     two_theta,
 )
-from .lines import as_phase
 from .realism import Realism, draw
+from .specimen_effects import as_phase
 
 FWHM, ETA = 0.12, 0.5  # degrees, Lorentzian share
 PLATY = 0.85  # March-Dollase r of a powder of platelets, as brucite often has it

@@ -25,7 +25,7 @@ FOLDER = "autoXRD/dara/data/BGMN-Templates/Structures/"
 SETTINGS = "autoXRD/dara/data/spglib_db/spg.json"
 ANGSTROM = 10  # in a nanometre, the unit of the files
 ROUNDED = 0.2  # angstrom; how far rounding may take a site from its Wyckoff position
-SAME_PLACE = 0.02  # angstrom; images of a site that are closer are one place
+SAME_POSITION = 0.02  # angstrom; images of a site that are closer are one
 SAME_CELL = 0.01  # relative difference of edges
 COMPOSITION = 0.1  # share of the atoms by which sites and stated formula may differ
 _RESTRICTED = re.compile(r"icsd|icdd|\bpdf[-_ ]?\d|(?<![\d-])\d\d-\d{3}-\d{4}(?![\d-])", re.I)
@@ -133,7 +133,7 @@ def _settled(structure, catalogue):
     for setting in catalogue.settings(structure.words):
         try:
             cell = gemmi.UnitCell(*_cell(structure, setting.group))
-            return setting, cell, [_place(site, setting, cell) for site in structure.sites]
+            return setting, cell, [_on_position(site, setting, cell) for site in structure.sites]
         except Unreadable as reason:
             problem = problem or reason
     raise problem
@@ -162,7 +162,7 @@ def _cell(structure, group):
     return cell
 
 
-def _place(site, setting, cell):
+def _on_position(site, setting, cell):
     """Coordinates (3,) of a site, on its Wyckoff position.
 
     A site of multiplicity m is fixed by 1/m of the operations; the mean of as many nearest images
@@ -183,7 +183,7 @@ def _place(site, setting, cell):
     distance = np.linalg.norm(away @ np.array(cell.orth.mat.tolist()).T, axis=1)
     order = len(distance) // multiplicity
     nearest = np.argsort(distance, kind="stable")[:order]
-    if distance[nearest].max() > ROUNDED or (distance < SAME_PLACE).sum() > order:
+    if distance[nearest].max() > ROUNDED or (distance < SAME_POSITION).sum() > order:
         raise Unreadable("coordinates that contradict their Wyckoff letter")
     return x + away[nearest].mean(0)
 
@@ -225,14 +225,14 @@ def mineral_name(titles: list[str], known: dict[str, str], is_element: bool = Fa
     as copper is and copper chromate is not.
     """
     for title in titles:
-        found, words = [], re.findall("[A-Za-z0-9]+", title)
+        names, words = [], re.findall("[A-Za-z0-9]+", title)
         for i, word in enumerate(words):
             rest = folded("".join(words[i:]))
             ends = range(min(5, len(word)), len(rest) + 1)
-            found += [known[rest[:n]] for n in ends if rest[:n] in known]
-        found = [name for name in found if is_element or name not in _element_names()]
-        if found:
-            return max(found, key=len)
+            names += [known[rest[:n]] for n in ends if rest[:n] in known]
+        names = [name for name in names if is_element or name not in _element_names()]
+        if names:
+            return max(names, key=len)
     for title in titles:
         # "Talc", "CLINOMIMETITE", "PhillipsiteCa", but neither "CaO" nor "BATIO3".
         word = re.match("[A-Z][a-z]{6,}|(?:[A-Z][a-z]{3,}|[A-Z]{8,})(?![a-z0-9])", title)

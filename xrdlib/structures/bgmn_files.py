@@ -176,8 +176,8 @@ class Catalogue:
                 keys = row["setting"]
                 group = _group(hall["hall_symb"], keys)
                 if group is not None:
-                    known = self._by_number.setdefault(int(keys["SpacegroupNo"]), [])
-                    known.append((keys, group, row["wyckoffs"]))
+                    settings_of_number = self._by_number.setdefault(int(keys["SpacegroupNo"]), [])
+                    settings_of_number.append((keys, group, row["wyckoffs"]))
 
     def settings(self, words: dict[str, str]) -> list[Setting]:
         """Settings that the keywords of a structure file can mean, the likeliest first.
@@ -196,9 +196,9 @@ class Catalogue:
             raise Unreadable("no space group")
         rows = [
             (keys, group, positions)
-            for known_number, known in self._by_number.items()
-            for keys, group, positions in known
-            if number in (None, str(known_number)) and symbol in (None, keys["HermannMauguin"])
+            for own_number, settings_of_number in self._by_number.items()
+            for keys, group, positions in settings_of_number
+            if number in (None, str(own_number)) and symbol in (None, keys["HermannMauguin"])
         ]
         if not rows:
             raise Unreadable("a space group that does not exist")

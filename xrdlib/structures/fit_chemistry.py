@@ -9,7 +9,7 @@ from itertools import combinations
 import gemmi
 import numpy as np
 
-SIZES = 4  # numbers of elements that are told apart, the last standing for more
+SIZES = 4  # numbers of elements in a set that have weights of their own; the last stands for more
 _PSEUDO = 4.0  # structures added to every observed and expected number of a pair
 _SWEEPS, _DRAWN = 40, 60_000  # of the fit of the pair weights, and sets drawn in each
 _LEAST_SHARED = 5  # phases in which two elements must share a site
@@ -41,10 +41,10 @@ def volumes(
     # Hydrogen is often missing from the list of sites, which its column cannot know.
     share = np.ones(len(matrix))
     for _ in range(_SWEEPS):
-        found = np.linalg.lstsq(matrix * share[:, None], share, rcond=None)[0]
+        solution = np.linalg.lstsq(matrix * share[:, None], share, rcond=None)[0]
         # Least absolute deviations, by weights: high-pressure phases are outliers.
-        share = 1 / np.sqrt(np.abs(matrix @ found - 1) + _OUTLIER)
-    return found[:-1]
+        share = 1 / np.sqrt(np.abs(matrix @ solution - 1) + _OUTLIER)
+    return solution[:-1]
 
 
 def abundances(contents: list[dict[int, float]], numbers: list[int]) -> tuple[np.ndarray, float]:
@@ -63,8 +63,8 @@ def abundances(contents: list[dict[int, float]], numbers: list[int]) -> tuple[np
             values.append(logarithm - np.mean(list(held.values())))
     matrix, values = np.array(rows), np.array(values)
     normal = matrix.T @ matrix + _RIDGE * np.eye(len(numbers))
-    found = np.linalg.solve(normal, matrix.T @ values)
-    return found, float(np.std(values - matrix @ found))
+    solution = np.linalg.solve(normal, matrix.T @ values)
+    return solution, float(np.std(values - matrix @ solution))
 
 
 def pair_weights(
@@ -88,8 +88,8 @@ def pair_weights(
     for sweep in range(_SWEEPS):
         drawn = _draw_sets(rng.choice(sizes, _DRAWN), weights, pairs, rng)
         single, pair = (
-            np.log((seen + _PSEUDO) / (found * len(kept) / _DRAWN + _PSEUDO)) / (1 + 0.1 * sweep)
-            for seen, found in zip(observed, _counts(drawn, len(numbers)), strict=True)
+            np.log((seen + _PSEUDO) / (made * len(kept) / _DRAWN + _PSEUDO)) / (1 + 0.1 * sweep)
+            for seen, made in zip(observed, _counts(drawn, len(numbers)), strict=True)
         )
         weights, pairs = weights + single, pairs + 0.5 * pair
     return weights - weights.max(1, keepdims=True), pairs
@@ -159,8 +159,8 @@ def _exchanged_ions(symbols):
 
 def _shared_sites(shared):
     """Logarithm of observed over expected numbers of structures in which elements share a site."""
-    pairs = Counter(pair for found in shared for pair in found)
-    single = Counter(z for found in shared for z in set().union(*found))
+    pairs = Counter(pair for pairs_of_phase in shared for pair in pairs_of_phase)
+    single = Counter(z for pairs_of_phase in shared for z in set().union(*pairs_of_phase))
     total, name = sum(map(bool, shared)), {z: gemmi.Element(z).name for z in single}
     return {
         frozenset(map(name.get, pair)): float(

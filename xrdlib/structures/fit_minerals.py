@@ -19,11 +19,11 @@ from ..base.records import Crystals
 from ..symmetry.cells import cell_of_lattice
 from ..symmetry.groups import SYSTEMS, operations, space_group
 from ..symmetry.wyckoff import positions
-from . import banks, datasets
-from .banks import one_of_each, ordinary
+from . import datasets, structure_library
 from .detection import asymmetric_unit, detect
 from .entries import amcsd_entries
 from .fit_chemistry import abundances, pair_weights, substitutes, volumes
+from .structure_library import one_of_each, ordinary
 
 MAX_ATOMS = 600
 
@@ -35,13 +35,13 @@ _FEWEST = 80  # structures of a centring or space group that is fitted apart
 
 def training_structures() -> Crystals:
     """Confirmed structures of the training part, one a phase, without noble gases."""
-    crystals, table = banks.build(amcsd_entries(datasets.path("amcsd")))
+    crystals, table = structure_library.build(amcsd_entries(datasets.path("amcsd")))
     chosen = one_of_each(crystals.take((table["agrees"] & ~table["holdout"]).to_numpy()))
     return chosen.take(ordinary(chosen, MAX_ATOMS))
 
 
 def describe_structures(crystals: Crystals) -> list[dict]:
-    """What is needed of each structure, hydrogen left out where places are counted.
+    """Quantities that the fits need of each structure; hydrogen is left out of sites.
 
     Returns
     -------
@@ -52,15 +52,15 @@ def describe_structures(crystals: Crystals) -> list[dict]:
     """
     rows = []
     for i in tqdm(range(len(crystals)), desc="structures", mininterval=2):
-        found = detect(crystals, i)
+        symmetry = detect(crystals, i)
         atoms = slice(crystals.start[i], crystals.start[i + 1])
         number, occupancy = crystals.number[atoms], crystals.occupancy[atoms]
-        places, multiplicity, freedom = asymmetric_unit(found, crystals.lattice[i])
+        first_positions, multiplicity, freedom = asymmetric_unit(symmetry, crystals.lattice[i])
         # The published cell may be another than the standard one.
-        scale = len(operations(found.space_group)[0]) / len(found.rotations)
+        scale = len(operations(symmetry.space_group)[0]) / len(symmetry.rotations)
         content, sites, shared = Counter(), [], set()
-        for place, m, f in zip(places, multiplicity, freedom, strict=True):
-            own = found.place == place
+        for position, m, f in zip(first_positions, multiplicity, freedom, strict=True):
+            own = symmetry.position == position
             held = dict(zip(number[own].tolist(), occupancy[own], strict=True))
             for z, amount in held.items():
                 content[z] += float(amount) * m * scale
@@ -70,10 +70,10 @@ def describe_structures(crystals: Crystals) -> list[dict]:
                 sites.append((round(m * scale), int(f), max(held, key=held.get)))
         rows.append(
             {
-                "space_group": found.space_group,
-                "system": space_group(found.space_group)["crystal_system"],
-                "cell": found.standard_lattice,
-                "volume": abs(np.linalg.det(found.standard_lattice)),
+                "space_group": symmetry.space_group,
+                "system": space_group(symmetry.space_group)["crystal_system"],
+                "cell": symmetry.standard_lattice,
+                "volume": abs(np.linalg.det(symmetry.standard_lattice)),
                 "sites": sites,
                 "content": dict(content),
                 "shared": shared,
@@ -84,7 +84,7 @@ def describe_structures(crystals: Crystals) -> list[dict]:
 
 def site_numbers(rows: list[dict]) -> dict[str, list[float]]:
     """Mean and spread of ln(number of sites), by maximum likelihood given at most 9."""
-    found = {}
+    shapes = {}
     for system in SYSTEMS:
         n = np.array([len(row["sites"]) for row in rows if row["system"] == system])
         counts = np.bincount(n[n <= _MOST_SITES], minlength=_MOST_SITES + 1)[1:]
@@ -96,13 +96,13 @@ def site_numbers(rows: list[dict]) -> dict[str, list[float]]:
             return -counts @ np.log(share + 1e-12)
 
         mean, log_spread = optimize.minimize(surprise, (1.5, -0.5), method="Nelder-Mead").x
-        found[system] = [float(mean), float(np.exp(log_spread))]
-    return found
+        shapes[system] = [float(mean), float(np.exp(log_spread))]
+    return shapes
 
 
 def position_weights(rows: list[dict]) -> dict[str, list[float]]:
     """What makes a Wyckoff position likely (`minerals.fitted`), by maximum likelihood."""
-    found = {}
+    weights_of_system = {}
     for system in SYSTEMS:
         choices = Counter()
         for row in rows:
@@ -112,14 +112,14 @@ def position_weights(rows: list[dict]) -> dict[str, list[float]]:
         cases = [case for case in cases if case[1].any()]
 
         def surprise(weights, cases=cases):
-            total = 0.01 * weights @ weights  # keeps what a system does not tell finite
+            total = 0.01 * weights @ weights  # keeps weights finite that a system does not fix
             for features, same, count in cases:
                 score = np.exp(features @ weights - (features @ weights).max())
                 total -= count * np.log(score[same].sum() / score.sum())
             return total
 
-        found[system] = optimize.minimize(surprise, np.zeros(4)).x.tolist()
-    return found
+        weights_of_system[system] = optimize.minimize(surprise, np.zeros(4)).x.tolist()
+    return weights_of_system
 
 
 def _candidates(number, multiplicity, freedom):

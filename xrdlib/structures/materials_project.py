@@ -27,7 +27,7 @@ NAME = "materials-project"  # of the data set
 _FROM_EXPERIMENT = "_filtered_info_"  # in the names of lists of the package
 _NEWER = 3_000_000  # ids from which on structures are under other terms
 _SYMPRECS = (0.1, 0.01)  # angstrom; the first that gives a space group known from experiment
-_SAME_PLACE = 0.02  # angstrom; atoms on special positions repeat within this
+_SAME_POSITION = 0.02  # angstrom; atoms on special positions repeat within this
 _SAME_SIZE = 0.01  # relative difference of edges
 _HOLDOUT_PERCENT = 8
 _COLUMNS = ["id", "formula", "space_group", "hall_number", "cell", "element", "position"]
@@ -54,14 +54,14 @@ def table(path: str | Path) -> pd.DataFrame:
         If the file is missing or lacks a column.
     """
     try:
-        found = pd.read_parquet(path, columns=_COLUMNS)
+        rows = pd.read_parquet(path, columns=_COLUMNS)
     except (OSError, ValueError) as problem:
         raise XrdlibError(f"{path} holds no table of structures ({problem}).") from None
-    found["group"] = group_of_space_group()[found["space_group"]]
-    kind = found["space_group"].astype(str) + " " + found["formula"].map(_anonymous)
-    found["type"] = kind + " " + found["element"].map(len).astype(str)
-    found["holdout"] = [zlib.crc32(t.encode()) % 100 < _HOLDOUT_PERCENT for t in found["type"]]
-    return found
+    rows["group"] = group_of_space_group()[rows["space_group"]]
+    kind = rows["space_group"].astype(str) + " " + rows["formula"].map(_anonymous)
+    rows["type"] = kind + " " + rows["element"].map(len).astype(str)
+    rows["holdout"] = [zlib.crc32(t.encode()) % 100 < _HOLDOUT_PERCENT for t in rows["type"]]
+    return rows
 
 
 def collect(clone: str | Path, lists: str | Path, file: str | Path) -> int:
@@ -90,11 +90,11 @@ def collect(clone: str | Path, lists: str | Path, file: str | Path) -> int:
     XrdlibError
         If the package is damaged, or there is no structure to keep.
     """
-    known = _known(lists)
-    formulas = {formula for formula, _ in known}
+    observed = _known(lists)
+    formulas = {formula for formula, _ in observed}
     numbered = {int(path.stem[3:]): path for path in Path(clone).rglob("mp-*.cif")}
     chosen = [numbered[number] for number in sorted(numbered) if number < _NEWER]
-    rows = [_row(path, known, formulas) for path in tqdm(chosen, mininterval=2, leave=False)]
+    rows = [_row(path, observed, formulas) for path in tqdm(chosen, mininterval=2, leave=False)]
     rows = [row for row in rows if row]
     if not rows:
         raise XrdlibError(f"{clone} holds no CIF file of a known structure; give the clone.")
@@ -105,19 +105,19 @@ def collect(clone: str | Path, lists: str | Path, file: str | Path) -> int:
 
 def _known(lists):
     """(formula as ratios, space group) of all structures in the lists of a package."""
-    known = set()
+    listed = set()
     try:
         with zipfile.ZipFile(lists) as archive:
             for name in archive.namelist():
                 if _FROM_EXPERIMENT in name:
                     for rows in json.loads(gzip.decompress(archive.read(name))).values():
-                        known |= {(_ratios(formula), number) for formula, _, number, _ in rows}
+                        listed |= {(_ratios(formula), number) for formula, _, number, _ in rows}
     except (OSError, ValueError, LookupError, AttributeError, zipfile.BadZipFile) as problem:
         raise XrdlibError(f"{lists} is not the package with lists ({problem}).") from None
-    return {(formula, number) for formula, number in known if formula}
+    return {(formula, number) for formula, number in listed if formula}
 
 
-def _row(path, known, formulas):
+def _row(path, observed, formulas):
     """Row of the table for one file, or None where the structure is not known."""
     try:
         block = gemmi.cif.read(str(path)).sole_block()
@@ -131,38 +131,27 @@ def _row(path, known, formulas):
     frac = np.array([site.fract.tolist() for site in structure.sites])
     z = [site.element.atomic_number for site in structure.sites]
     for symprec in _SYMPRECS:
-        found = spglib.get_symmetry_dataset((lattice, frac, z), symprec=symprec)
-        if found is not None and (_ratios(formula), found.number) in known:
+        dataset = spglib.get_symmetry_dataset((lattice, frac, z), symprec=symprec)
+        if dataset is not None and (_ratios(formula), dataset.number) in observed:
             break
     else:
         return None
-    cell = found.std_lattice, found.std_positions, found.std_types
+    cell = dataset.std_lattice, dataset.std_positions, dataset.std_types
     orbits = spglib.get_symmetry_dataset(cell, symprec=symprec).crystallographic_orbits
     first = np.unique(orbits, return_index=True)[1]
     return {
         "id": path.stem,
         "formula": formula,
-        "space_group": np.uint8(found.number),
-        "hall_number": np.uint16(found.hall_number),
-        "cell": np.round(cell_of_lattice(found.std_lattice), 6).astype(np.float32),
-        "element": found.std_types[first].astype(np.uint8),
-        "position": np.round(found.std_positions[first], 6).astype(np.float32).ravel(),
+        "space_group": np.uint8(dataset.number),
+        "hall_number": np.uint16(dataset.hall_number),
+        "cell": np.round(cell_of_lattice(dataset.std_lattice), 6).astype(np.float32),
+        "element": dataset.std_types[first].astype(np.uint8),
+        "position": np.round(dataset.std_positions[first], 6).astype(np.float32).ravel(),
     }
 
 
 def crystals(rows: pd.DataFrame) -> records.Crystals:
-    """Crystals with all atoms of their cells.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Of `table`.
-
-    Returns
-    -------
-    records.Crystals
-        `name` is the id.
-    """
+    """Crystals with all atoms of their cells, from rows of `table`; `name` is the id."""
     cells = [_filled(*row) for row in rows[_COLUMNS[3:]].itertuples(index=False)]
     counts = [len(number) for _, _, number, _ in cells]
     return records.Crystals(
@@ -214,7 +203,7 @@ def _filled(hall_number, cell, element, position):
         own = []
         for image in (rotations @ x + shifts) % 1.0:
             off = np.array(own).reshape(-1, 3) - image
-            if not (np.linalg.norm((off - np.rint(off)) @ lattice, axis=1) < _SAME_PLACE).any():
+            if not (np.linalg.norm((off - np.rint(off)) @ lattice, axis=1) < _SAME_POSITION).any():
                 own.append(image)
         frac += own
         number += [z] * len(own)
@@ -223,8 +212,8 @@ def _filled(hall_number, cell, element, position):
 
 @cache
 def _operations(hall_number):
-    found = spglib.get_symmetry_from_database(hall_number)
-    return found["rotations"], found["translations"]
+    operations = spglib.get_symmetry_from_database(hall_number)
+    return operations["rotations"], operations["translations"]
 
 
 def _anonymous(formula):

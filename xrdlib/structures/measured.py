@@ -5,6 +5,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,14 +84,14 @@ def load_other(path: str | Path | None = None, grid: Grid = GRID) -> Measured:
         If it is damaged.
     """
     names = ("start", "two_theta", "intensity", "wavelength", "space_group", "family", "name")
-    start, two_theta, intensity, wavelength, *about = _arrays(
+    start, two_theta, intensity, wavelength, *columns = _arrays(
         path or paths.data_dir() / OTHER, names
     )
     rows = [
         to_grid(two_theta[first:last], intensity[first:last], _strong(wave), grid)
         for first, last, wave in zip(start, start[1:], wavelength, strict=False)
     ]
-    return _record(np.stack(rows), *about, grid)
+    return _record(np.stack(rows), *columns, grid)
 
 
 def split(measured: Measured, collection: str = "rruff") -> tuple[Measured, Measured]:
@@ -129,15 +130,22 @@ def halves(limit: int | None = None, grid: Grid = GRID) -> tuple[Measured, Measu
     return tuple(half.take(index) for half, index in zip(whole, ends, strict=True))
 
 
+def join(sets: Sequence[Measured]) -> Measured:
+    """All patterns of some sets, one set after another, all on one grid."""
+    names = ("intensity", "space_group", "group", "family", "source")
+    found = {k: np.concatenate([np.asarray(getattr(own, k)) for own in sets]) for k in names}
+    return Measured(**found, grid=sets[0].grid)
+
+
 def _bundle(path, grid):
     names = ("two_theta", "intensity", "space_group", "family", "source_index")
-    two_theta, intensity, *about = _arrays(path, names)
-    number, n = about[0], len(intensity)
-    if not n or number.dtype.kind not in "iu" or any(column.shape != (n,) for column in about):
+    two_theta, intensity, *columns = _arrays(path, names)
+    number, n = columns[0], len(intensity)
+    if not n or number.dtype.kind not in "iu" or any(column.shape != (n,) for column in columns):
         raise XrdlibError(f"{path}: every pattern needs a space group, a family and a source.")
     if number.min() < 1 or number.max() > 230:
         raise XrdlibError(f"{path}: space-group numbers must lie between 1 and 230.")
-    return _record(to_grid(two_theta, intensity, grid=grid), *about, grid)
+    return _record(to_grid(two_theta, intensity, grid=grid), *columns, grid)
 
 
 def _arrays(path, names):
@@ -230,8 +238,10 @@ def _read_xy(text):
 
 def _space_group(symbols):
     """Number of the space group that all refinements of a specimen give."""
-    found = {gemmi.find_spacegroup_by_name(s.strip().replace("_", "").lstrip("*")) for s in symbols}
-    numbers = {s.number for s in found if s}
+    stated = {
+        gemmi.find_spacegroup_by_name(s.strip().replace("_", "").lstrip("*")) for s in symbols
+    }
+    numbers = {s.number for s in stated if s}
     if len(numbers) != 1:
         raise XrdlibError("No space group, or more than one, is given for the specimen.")
     return numbers.pop()

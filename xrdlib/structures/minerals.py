@@ -77,17 +77,17 @@ def table() -> dict[str, np.ndarray]:
         pairs : (e, e)
             Logarithm of the factor that one element drawn puts on another.
     """
-    found = fitted()
-    rows = list(found["elements"].values())
+    content = fitted()
+    rows = list(content["elements"].values())
     columns = ("number", "frequency", "volume", "radius", "abundance")
     made = dict(zip(columns, np.array(rows).T, strict=True))
     pairs = np.zeros((len(rows), len(rows)))
-    for i, row in enumerate(found["pairs"]):
+    for i, row in enumerate(content["pairs"]):
         pairs[i, :i] = pairs[:i, i] = row
     return made | {
-        "symbol": np.array(list(found["elements"])),
+        "symbol": np.array(list(content["elements"])),
         "number": made["number"].astype(np.int64),
-        "weight": np.array(found["weights"]),
+        "weight": np.array(content["weights"]),
         "pairs": pairs,
     }
 
@@ -134,8 +134,8 @@ def draw_elements(
 
 @cache
 def _tensors(device):
-    found = table()
-    columns = (torch.from_numpy(found[name]) for name in ("weight", "pairs", "abundance"))
+    elements = table()
+    columns = (torch.from_numpy(elements[name]) for name in ("weight", "pairs", "abundance"))
     return (*(column.to(device) for column in columns), fitted()["abundance_spread"])
 
 
@@ -197,6 +197,6 @@ def _shapes():
     cells, shapes = {"cubic": equal, **fitted()["cells"]}, [(*equal, *ANGLES["cubic"])]
     for number in range(1, 231):
         system, symbol = (space_group(number)[name] for name in ("crystal_system", "symbol"))
-        known = [key for key in (str(number), f"{system} {symbol[0]}", system) if key in cells]
-        shapes.append((*cells[known[0]], *ANGLES[system]))
+        keys = [key for key in (str(number), f"{system} {symbol[0]}", system) if key in cells]
+        shapes.append((*cells[keys[0]], *ANGLES[system]))
     return torch.tensor(shapes, dtype=torch.float64)

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from ..base import records
 from ..base.errors import XrdlibError
 from ..symmetry.groups import group_of_space_group, half_rotations, operations
-from .banks import assembled
 from .overlap import overlap
+from .structure_library import assembled
 
 SYMPREC = 0.05  # angstrom; a relaxation leaves more noise than a refinement
 MAX_ATOMS = 400
@@ -73,14 +73,14 @@ def build_oqmd(database: str | os.PathLike) -> tuple[records.Crystals, pd.DataFr
     return assembled(cells, table["space_group"], table["name"]), table
 
 
-def _standard(numbers, positions, cell, about):
+def _standard(numbers, positions, cell, metadata):
     """One structure on the reference axes, origin choice 1, or the reason why it is left out."""
     try:
-        about = json.loads(about)  # which reads the NaNs written for what was not computed
+        metadata = json.loads(metadata)  # which reads the NaNs written for what was not computed
         z = np.frombuffer(numbers, "<i4")
         lattice = np.frombuffer(cell, "<f8").reshape(3, 3)
         frac = np.frombuffer(positions, "<f8").reshape(len(z), 3) @ np.linalg.inv(lattice)
-        unstable = not about.get("stability", np.inf) < UNSTABLE
+        unstable = not metadata.get("stability", np.inf) < UNSTABLE
     except (AttributeError, TypeError, ValueError):  # a singular cell among them
         return "not readable"
     if not (np.isfinite(frac).all() and np.isfinite(lattice).all()):  # spglib would crash
@@ -89,30 +89,30 @@ def _standard(numbers, positions, cell, about):
         return "a metal"
     if unstable:
         return "far from stability"
-    found = spglib.get_symmetry_dataset((lattice, frac, z), symprec=SYMPREC)
-    if found is None:
+    dataset = spglib.get_symmetry_dataset((lattice, frac, z), symprec=SYMPREC)
+    if dataset is None:
         return "no symmetry found"
-    if found.number != about.get("spacegroup"):
+    if dataset.number != metadata.get("spacegroup"):
         again = spglib.get_symmetry_dataset((lattice, frac, z), symprec=TIGHT)
         group = group_of_space_group()
-        if again is None or group[again.number] != group[found.number]:
+        if again is None or group[again.number] != group[dataset.number]:
             return "a doubtful group"
-    if len(found.std_types) > MAX_ATOMS:
+    if len(dataset.std_types) > MAX_ATOMS:
         return "a large cell"
-    if overlap(found.std_lattice, found.std_positions, np.ones(len(found.std_types))):
+    if overlap(dataset.std_lattice, dataset.std_positions, np.ones(len(dataset.std_types))):
         return "atoms that lie upon each other"
     return {
-        "lattice": found.std_lattice,
-        "frac": found.std_positions,
-        "number": found.std_types,
-        "occupancy": np.ones(len(found.std_types)),
-        "rotations": half_rotations(operations(found.number)[0]),
+        "lattice": dataset.std_lattice,
+        "frac": dataset.std_positions,
+        "number": dataset.std_types,
+        "occupancy": np.ones(len(dataset.std_types)),
+        "rotations": half_rotations(operations(dataset.number)[0]),
         "row": {
-            "name": f"{_reduced(z)} {found.number}",
+            "name": f"{_reduced(z)} {dataset.number}",
             "elements": tuple(sorted(set(z.tolist()))),
-            "space_group": found.number,
-            "n_sites": len(set(found.equivalent_atoms.tolist())),
-            "volume": abs(np.linalg.det(found.std_lattice)),
+            "space_group": dataset.number,
+            "n_sites": len(set(dataset.equivalent_atoms.tolist())),
+            "volume": abs(np.linalg.det(dataset.std_lattice)),
         },
     }
 

@@ -7,23 +7,24 @@ import numpy as np
 from ..base.records import Crystals
 
 CLOSE = 0.3  # angstrom; no two nuclei are nearer than that
-FULL = 1.05  # what occupies one place may add up to this, for rounding in published values
+FULL = 1.05  # largest sum of occupancies on one site, with rounding in published values
 
 
 def overlapping(crystals: Crystals) -> np.ndarray:
-    """Whether two atoms of a crystal are closer than `CLOSE` and occupy over one place, (n,)."""
+    """Whether two atoms of a crystal are closer than `CLOSE` with a sum above `FULL`, (n,)."""
     suspect = np.zeros(len(crystals), dtype=bool)
     owner = np.repeat(np.arange(len(crystals)), np.diff(crystals.start))
     reciprocal = np.linalg.inv(crystals.lattice)
     width = 1 / np.linalg.norm(reciprocal, axis=1)  # between opposite faces of the cell
-    # In boxes twice as wide as `CLOSE`, of one of two grids shifted by half a box along each axis,
-    # two close atoms share a box.
+    # Candidates without all distances: with boxes twice as wide as `CLOSE`, two close atoms share a
+    # box of one of the eight grids that are shifted by half a box along some axes. Occupancies that
+    # add up in no box need no exact check.
     boxes = np.clip(np.floor(width / (2 * CLOSE)), 1, 1 << 15).astype(np.int64)
     base = np.cumsum(boxes.prod(1)) - boxes.prod(1)
-    place = (crystals.frac - np.floor(crystals.frac)) * boxes[owner]
+    position = (crystals.frac - np.floor(crystals.frac)) * boxes[owner]
     own = boxes[owner]
-    whole = [np.minimum(np.floor(place), own - 1).astype(np.int64)]
-    whole.append(np.floor(place + 0.5).astype(np.int64) % own)
+    whole = [np.minimum(np.floor(position), own - 1).astype(np.int64)]
+    whole.append(np.floor(position + 0.5).astype(np.int64) % own)
     for shift in product((0, 1), repeat=3):
         x, y, z = (whole[s][:, axis] for axis, s in enumerate(shift))
         key = ((x * own[:, 1] + y) * own[:, 2] + z) + base[owner]

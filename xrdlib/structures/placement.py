@@ -85,7 +85,7 @@ def fill(
     slot: int,
     device: str | torch.device,
 ) -> tuple[Crystals, np.ndarray]:
-    """Crystals of chosen recipes (n,) that found room, in order, and which these are, (n,) bool.
+    """Crystals of chosen recipes (n,) whose atoms had room, in order, and which, (n,) bool.
 
     `index` (n,) are the crystals' numbers, with `seed` the names of the random numbers; `slot` is
     the first of `BLOCK` ones.
@@ -101,8 +101,8 @@ def fill(
         size = max(1, pairs // int(sites.shape[1] * atoms[order[start]]))
         rows = order[start : start + size]
         chunk = [torch.from_numpy(a[rows]).to(device) for a in (sites, labels, numbers, index)]
-        found, *made = (tensor.cpu().numpy() for tensor in _fill_chunk(*chunk, seed, slot))
-        parts.append((rows[found], *made))
+        settled, *made = (tensor.cpu().numpy() for tensor in _fill_chunk(*chunk, seed, slot))
+        parts.append((rows[settled], *made))
         start += size
     rows, lattice, counts, number, frac, occupancy = map(np.concatenate, zip(*parts, strict=True))
     done = np.zeros(len(chosen), dtype=bool)
@@ -177,7 +177,7 @@ def _settle(t, crowd, seed, slot):
     b, s = crowd["sites"].shape
     crowd["redo"] = crowd["sites"].new_ones((b, s), dtype=torch.bool)
     crowd["stuck"] = crowd["redo"].any(1)
-    crowd["place"] = crowd["limit"].new_zeros((b, s, 3))
+    crowd["frac"] = crowd["limit"].new_zeros((b, s, 3))
     crowd["lattice"] = crowd["volume"].new_zeros((b, 3, 3))
     settled = []
     for turn in range(_ROUNDS):
@@ -192,12 +192,12 @@ def _settle(t, crowd, seed, slot):
             growth = (crowd["most"] / crowd["volume"]).clamp(max=_GROWTH)
             crowd["volume"] = crowd["volume"] * growth
             crowd["lattice"] = crowd["lattice"] * growth[:, None, None] ** (1 / 3)
-        drawn = _places(t, crowd["sites"], seed, crowd["index"], slot + _COORDINATE + turn)
-        crowd["place"] = torch.where(crowd["redo"][..., None], drawn, crowd["place"])
-        atoms = _orbits(t, crowd["place"], crowd["site"], crowd["operation"])
+        drawn = _coordinates(t, crowd["sites"], seed, crowd["index"], slot + _COORDINATE + turn)
+        crowd["frac"] = torch.where(crowd["redo"][..., None], drawn, crowd["frac"])
+        atoms = _orbits(t, crowd["frac"], crowd["site"], crowd["operation"])
         half = minerals.widths(crowd["lattice"]).amin(1) / 2
         limit = torch.minimum(crowd["limit"], (half**2).float()[:, None, None])
-        crowd["redo"] = (_nearest(crowd["place"], atoms, crowd["lattice"]) < limit).any(2)
+        crowd["redo"] = (_nearest(crowd["frac"], atoms, crowd["lattice"]) < limit).any(2)
         crowd["stuck"] = (crowd["redo"] & (t.freedom[crowd["sites"]] == 0)).any(1)
         done = ~crowd["redo"].any(1)
         settled.append((crowd["row"][done], crowd["lattice"][done], atoms[done]))
@@ -207,18 +207,18 @@ def _settle(t, crowd, seed, slot):
     return tuple(torch.cat(parts) for parts in zip(*settled, strict=True))
 
 
-def _places(t, sites, seed, index, slot):
-    """Uniform places on the representatives of Wyckoff positions `sites` (b, s): (b, s, 3)."""
+def _coordinates(t, sites, seed, index, slot):
+    """Uniform coordinates on representatives of Wyckoff positions `sites` (b, s): (b, s, 3)."""
     draws = uniform(seed, index, slot, 3 * sites.shape[1]).unflatten(1, (-1, 3))
-    # Multiples of 2^-18 make the product exact, so that places are special to the last bit.
+    # Multiples of 2^-18 make the product exact, so that positions are special to the last bit.
     draws = torch.floor(draws * 2**18) / 2**18
-    places = _times(t.projection[sites], draws) + t.point[sites]
-    return places - torch.floor(places)
+    frac = _times(t.projection[sites], draws) + t.point[sites]
+    return frac - torch.floor(frac)
 
 
-def _orbits(t, places, site, operation):
-    """The atoms (b, a, 3) that operations (b, a) make of the places (b, s, 3) of their sites."""
-    moved = places.gather(1, site[..., None].expand(-1, -1, 3))
+def _orbits(t, frac, site, operation):
+    """Atoms (b, a, 3) that operations (b, a) make of the coordinates (b, s, 3) of their sites."""
+    moved = frac.gather(1, site[..., None].expand(-1, -1, 3))
     atoms = _times(t.rotation[operation], moved) + t.translation[operation]
     return atoms - torch.floor(atoms)
 
@@ -228,14 +228,14 @@ def _times(matrix, vector):
     return sum(matrix[..., i] * vector[..., i, None] for i in range(3))
 
 
-def _nearest(places, atoms, lattice):
-    """Squared distances (b, s, a) of atoms (b, a, 3) to the nearest images of places (b, s, 3).
+def _nearest(frac, atoms, lattice):
+    """Squared distances (b, s, a) of atoms (b, a, 3) to the nearest images of sites (b, s, 3).
 
     Exact up to half the cell's smallest width: a shorter vector has no component above 1/2.
     """
     x, y, z = (
         difference - torch.round(difference)
-        for difference in (atoms[:, None, :, i] - places[:, :, None, i] for i in range(3))
+        for difference in (atoms[:, None, :, i] - frac[:, :, None, i] for i in range(3))
     )
     metric = (lattice @ lattice.mT).float()[:, :, :, None, None]
     xx, xy, xz = metric[:, 0].unbind(1)

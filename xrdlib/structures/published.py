@@ -55,7 +55,7 @@ def load_published(path: str | os.PathLike | None = None) -> Published:
     try:
         table = pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
         mineral = table["mineral"].to_numpy(str)
-        found = Published(
+        cases = Published(
             case_id=table["case_id"].to_numpy(str),
             mineral=mineral,
             family=mineral,
@@ -71,9 +71,9 @@ def load_published(path: str | os.PathLike | None = None) -> Published:
         raise XrdlibError(
             f"{path} is not a readable table of published predictions ({error}); get it again."
         ) from None
-    if problem := _problem(found):
+    if problem := _problem(cases):
         raise XrdlibError(f"{path}: {problem}; get the table again.")
-    return found
+    return cases
 
 
 def _problem(cases):

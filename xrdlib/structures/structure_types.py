@@ -1,7 +1,7 @@
 """Isotypes: structures of one space group with nearly the same cell and number of atoms.
 
-A mineral that is held out is no unknown one where an isotype of it is trained on, whose pattern
-has nearly the same peaks. So a split keeps whole types together.
+A held-out mineral is not new to a model that was trained on an isotype, whose pattern has nearly
+the same peaks. So a split keeps whole types together.
 """
 
 import gemmi
@@ -49,8 +49,8 @@ def structure_types(
         One of a type's families, a mineral's name where there is any; "... type" for more than one.
     """
     families, n = np.asarray(families, dtype=str), len(families)
-    told = [_primitive(*row) for row in zip(symbols, lattices, n_atoms, strict=True)]
-    size = np.array(told).reshape(n, 5)
+    primitive = [_primitive(*row) for row in zip(symbols, lattices, n_atoms, strict=True)]
+    size = np.array(primitive).reshape(n, 5)
     rows, columns = [np.arange(n)], [_first(families)]
     for number in np.unique(space_groups):
         mine = np.flatnonzero(np.asarray(space_groups) == number)

@@ -20,10 +20,10 @@ METRIC = 1e-3  # relative tolerance of a metric that a rotation should leave as 
 
 @cache
 def stated_space_group(symbol: str, operators: tuple[str, ...]) -> int:
-    """Number of a Hermann-Mauguin symbol, or else of the operators; 0 where neither tells."""
-    found = gemmi.find_spacegroup_by_name(symbol)
-    if found:
-        return found.number
+    """Number of a Hermann-Mauguin symbol, or else of the operators; 0 where neither names one."""
+    setting = gemmi.find_spacegroup_by_name(symbol)
+    if setting:
+        return setting.number
     rotations, translations = _parsed(operators)
     kind = spglib.get_spacegroup_type_from_symmetry(rotations, translations, symprec=1e-4)
     # A list of operators that is no group is matched to one of its subgroups.
@@ -88,8 +88,8 @@ def fill(entry: Entry) -> dict:
     images = []  # of each site; sites that share a position share its images
     for site in entry.frac:
         shared = (i for i in images if _distances(site[None] % 1, i, lattice).min() < SAME_POSITION)
-        found = next(shared, None)
-        images.append(expand(site, rotations, translations, lattice) if found is None else found)
+        same = next(shared, None)
+        images.append(expand(site, rotations, translations, lattice) if same is None else same)
     # An occupancy above 1 is a refined scale; an empty site scatters nothing.
     occupancy = np.clip(entry.occupancy, 0, 1)
     filled = [k for k in range(len(images)) if occupancy[k] > 0]
@@ -127,7 +127,7 @@ def _symmetric(lattice, rotations):
 
 def _detected(lattice, images, species, occupancy):
     """Space-group number that spglib finds from the atoms, 0 where it finds none."""
-    content = {}  # position -> what sits there; a mixed site is a kind of atom of its own
+    content = {}  # position -> the atoms on it; a mixed site is a kind of atom of its own
     for points, z, share in zip(images, species, occupancy, strict=True):
         content.setdefault(id(points), (points, []))[1].append((int(z), round(float(share), 3)))
     sites = [(points, tuple(sorted(kinds))) for points, kinds in content.values()]
@@ -169,7 +169,7 @@ def crowded(
     translations: np.ndarray,
     lattice: np.ndarray,
 ) -> bool:
-    """Whether atoms of two places, hydrogen apart, are closer than `CONTACT` and both are there.
+    """Whether two atoms, hydrogen apart, are closer than `CONTACT` and both present at once.
 
     Elements, coordinates (n, 3) and occupancies (n,) are those of the asymmetric unit, `rotations`
     (k, 3, 3) and `translations` (k, 3) all operations; the lattice has rows in angstrom.
@@ -179,7 +179,7 @@ def crowded(
     both = occupancy[:, None] + occupancy > FULL
     for rotation, translation in zip(rotations, translations, strict=True):
         distance = _distances(frac @ rotation.T + translation, frac, lattice)
-        # What shares a place is no contact: an atom and its image, or a mixed site.
+        # What shares a position is no contact: an atom and its image, or a mixed site.
         if (both & (distance > 0.02) & (distance < CONTACT)).any():
             return True
     return False

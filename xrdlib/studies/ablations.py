@@ -112,9 +112,9 @@ def predictions(config: SimpleNamespace, sets: dict[str, PatternSet], prior: dic
             if training.name in TEXTURE and name != outcomes.BALANCED:
                 valid[name] = validity(model, patterns)
         fit = outcomes.fit(evidence[chosen_on], sets[chosen_on].label, prior["minerals"])
-        about = {"training": training, "seconds": history.seconds, "calibration": fit}
-        about |= {"learned": learned(evidence, sets), "valid": valid}
-        rows.append({**about, "precision": history.precision, "evidence": evidence})
+        row = {"training": training, "seconds": history.seconds, "calibration": fit}
+        row |= {"learned": learned(evidence, sets), "valid": valid}
+        rows.append({**row, "precision": history.precision, "evidence": evidence})
     return rows
 
 
@@ -138,11 +138,11 @@ def scored(
 
     Indexed by variant and seed: "learned" (bits), and of each of `SCORES` an ndarray (n,).
     """
-    null, rows = outcomes.told_of(subset, prior)[1], {}
+    null, rows = outcomes.priors_of(subset, prior)[1], {}
     for one, logp in _calibrated(predictions, prior, subset):
-        about = one["training"].name, one["training"].seed
+        index = one["training"].name, one["training"].seed
         values = per_pattern(logp, sets[subset].label, null)
-        rows[about] = {"learned": one["learned"], **values}
+        rows[index] = {"learned": one["learned"], **values}
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(rows, names=["variant", "seed"])
     return table
@@ -218,7 +218,7 @@ def errors(
     `comparison.validity`), and "texture": `graph_errors.contrast` from no texture to each other
     variant, over all seeds.
     """
-    null, own = outcomes.told_of(subset, prior)[1], sets[subset]
+    null, own = outcomes.priors_of(subset, prior)[1], sets[subset]
     models, first = [], {}
     for one, logp in _calibrated(predictions, prior, subset):
         name = one["training"].name
@@ -248,7 +248,7 @@ def decoded(
     Rows have variant, decoding, n, and of each score the mean over seeds and, as "top1_seeds" and
     so on, those of each.
     """
-    target, null = outcomes.told_of(subset, prior)
+    target, null = outcomes.priors_of(subset, prior)
     chosen_on, labels = prior["chosen_on"], sets[subset].label
     with_prior = outcomes.prior_ratio(target)
     without = np.zeros_like(with_prior)
@@ -267,8 +267,8 @@ def decoded(
         }
         for way, (calibration, ratio) in ways.items():
             values = per_pattern(calibration.apply(*heads[subset], ratio), labels, null)
-            about = {"variant": one["training"].name, "decoding": way, "n": len(labels)}
-            rows.append(about | {score: value.mean() for score, value in values.items()})
+            row = {"variant": one["training"].name, "decoding": way, "n": len(labels)}
+            rows.append(row | {score: value.mean() for score, value in values.items()})
     grouped = pd.DataFrame(rows).groupby(["variant", "decoding", "n"], sort=False)
     each = grouped.agg(list).add_suffix("_seeds")
     return grouped.mean().join(each).reset_index().to_dict("records")
@@ -278,7 +278,7 @@ def nulls(sets: dict[str, PatternSet], prior: dict, subsets: list[str]) -> dict[
     """The prior-only scores of sets: by set n, top1, top5 (percent), bits (0)."""
     rows = {}
     for name in subsets:
-        labels, null = sets[name].label, outcomes.told_of(name, prior)[1]
+        labels, null = sets[name].label, outcomes.priors_of(name, prior)[1]
         values = per_pattern(np.tile(np.log(null), (len(labels), 1)), labels, null)
         rows[name] = {"n": len(labels)} | {key: v.mean() for key, v in values.items()}
     return rows
@@ -286,6 +286,6 @@ def nulls(sets: dict[str, PatternSet], prior: dict, subsets: list[str]) -> dict[
 
 def _calibrated(predictions, prior, subset):
     """Each training with its calibrated log-probabilities on a set, (n, 99)."""
-    ratio = outcomes.prior_ratio(outcomes.told_of(subset, prior)[0])
+    ratio = outcomes.prior_ratio(outcomes.priors_of(subset, prior)[0])
     for one in predictions:
         yield one, one["calibration"].apply(*one["evidence"][subset], ratio)

@@ -11,7 +11,7 @@ from ..learning.baselines import build
 from ..learning.model import Block, PhysicsTransformer
 from ..learning.statistics import compare, holm
 from ..symmetry import groups
-from .absences import Places, intervened, located, reader, tokens
+from .absences import Positions, intervened, located, reader, tokens
 from .specimens import Specimens
 
 SURE = 0.05
@@ -79,12 +79,12 @@ def examples(
     both in multiples of an even share; "allowed" angles, and "absent" angles and "hkl" of the
     diagnostic ones.
     """
-    subjects, places = located(subjects, model, prior, measured)
+    subjects, positions = located(subjects, model, prior, measured)
     systems = np.array(groups.crystal_systems())[subjects.crystals.group.astype(int) - 1]
-    order = np.argsort([-len(here) for here in places], kind="stable")
+    order = np.argsort([-len(here) for here in positions], kind="stable")
     first = np.unique(systems[order], return_index=True)[1]
     rows = [int(order[i]) for i in np.sort(first)[:_EXAMPLES]]
-    return [_example(model, subjects.take([i]), places[i]) for i in rows]
+    return [_example(model, subjects.take([i]), positions[i]) for i in rows]
 
 
 def _example(model, one, here):
@@ -124,10 +124,10 @@ def study(
     seeds: int = 2,
     seed: int = 0,
 ) -> dict | None:
-    """Attention and added lines of one network on one set of specimens.
+    """Attention and added peaks of one network on one set of specimens.
 
     `metadata` of a predictor: "calibration", "training_prior" and "minerals". In `measured`
-    patterns tokens with peaks that no line of the crystal explains are left out. Lines are added
+    patterns tokens with peaks that the crystal does not index are left out. Peaks are added
     to at most so many patterns, spread evenly over the specimens; `seeds` untrained networks are
     the null.
 
@@ -136,21 +136,21 @@ def study(
     "intervention" and "intervention_untrained" (`absences.intervened`) and "verdict". None where
     fewer than two families have diagnostic absences.
     """
-    subjects, places = located(subjects, model, metadata["minerals"], measured)
+    subjects, positions = located(subjects, model, metadata["minerals"], measured)
     if len(np.unique(subjects.family)) < 2:
         return None
     decoding = metadata["calibration"]["a"], metadata["training_prior"]
     fresh = [build("physics", asdict(model.config), seed + k).eval() for k in range(seeds)]
-    some = np.unique(np.linspace(0, len(places) - 1, most).astype(int))
-    part = subjects.take(some), [places[i] for i in some]
+    some = np.unique(np.linspace(0, len(positions) - 1, most).astype(int))
+    part = subjects.take(some), [positions[i] for i in some]
     result = {
         "network": title,
         "subset": subjects.subset,
         "n": len(subjects),
         "n_families": len(np.unique(subjects.family)),
-        "n_absences": sum(map(len, places)),
-        "heads": head_rows(model, subjects, places, seed),
-        "untrained": [_null(net, subjects, places, seed) for net in fresh],
+        "n_absences": sum(map(len, positions)),
+        "heads": head_rows(model, subjects, positions, seed),
+        "untrained": [_null(net, subjects, positions, seed) for net in fresh],
         "intervention": intervened(reader(model, *decoding), *part, seed=seed),
         "intervention_untrained": intervened(reader(fresh[0], *decoding), *part, seed=seed),
     }
@@ -158,24 +158,24 @@ def study(
 
 
 def head_rows(
-    model: PhysicsTransformer, subjects: Specimens, places: list[Places], seed: int = 0
+    model: PhysicsTransformer, subjects: Specimens, positions: list[Positions], seed: int = 0
 ) -> list[dict]:
-    """A row a head: log-ratio of the class token's attention at absences, and at lines, to that
-    at matched empty tokens.
+    """A row a head: log-ratio of the class token's attention at absences, and at reflections
+    ("lines"), to that at matched empty tokens.
 
-    Subjects and places as from `absences.located`. Rows have "block" and "head" (from 1), and for
+    Subjects and positions as from `absences.located`. Rows have "block", "head" (from 1), and for
     "absences" and "lines" the mean, "_ci95" and "_p" that holds for all heads together.
     """
     parts = []
     for part in normalise(torch.from_numpy(subjects.intensity)).split(_BATCH):
         parts.append(maps(model, part)[0].flatten(1, 2).log())
     differences = {"absences": [], "lines": []}
-    for weight, here in zip(torch.cat(parts).double().numpy(), places, strict=True):
+    for weight, here in zip(torch.cat(parts).double().numpy(), positions, strict=True):
         for j, token in enumerate(here.diagnostic):
             empty = weight[:, here.controls[j]] @ here.weights[j]
             differences["absences"].append(weight[:, token] - empty)
-            differences["lines"].append(weight[:, here.line[j]] - empty)
-    family = np.repeat(subjects.family, [len(here) for here in places])
+            differences["lines"].append(weight[:, here.reflection[j]] - empty)
+    family = np.repeat(subjects.family, [len(here) for here in positions])
     rows = [
         {"block": block + 1, "head": head + 1}
         for block in range(model.config.depth)
@@ -194,13 +194,13 @@ def verdict(result: dict) -> dict:
     """What one network's tests say together.
 
     Gives "more" and "less": heads whose class token gives absences significantly more or less
-    weight than empty places; "heads" of them in all; "untrained", the most that are `more` in a
+    weight than empty positions; "heads" of them in all; "untrained", the most that are `more` in a
     network that has learned nothing; "largest_ratio" and "line_ratio" (largest ratio of weights to
-    empty places, of an absence and of a line); "answer_minds" (a line at an absence costs the true
-    group significantly more than one at an empty place); "word".
+    empty positions, of an absence and of a reflection); "answer_minds" (a peak at an absence costs
+    the true group significantly more than one at an empty position); "word".
     """
     own = result["heads"]
-    largest = _highest_line(result)
+    largest = _highest_peak(result)
     minds = largest["p"] < SURE and largest["difference"] < 0
     more, chance = _sure(own, 1), max((net["more"] for net in result["untrained"]), default=0)
     return {
@@ -218,12 +218,12 @@ def verdict(result: dict) -> dict:
 def together(tests: list[dict]) -> dict:
     """What the tests of all networks and sets (`study`) say, corrected for their number.
 
-    Gives "tests", "heads" and "more" (sums over tests), "minded" (tests in which the answer minds a
-    line at an absence more than one at an empty place, p-values after Holm), "p_holm" (the
-    smallest), "word" and "text". "word" is "holds" if in every test heads attend or the answer
-    minds, "holds in part" if in some, else "does not hold".
+    Gives "tests", "heads" and "more" (sums over tests), "minded" (tests in which a peak at an
+    absence costs the true group more than one at an empty position, p-values after Holm), "p_holm"
+    (the smallest), "word" and "text". "word" is "holds" if in every test heads attend or the answer
+    responds, "holds in part" if in some, else "does not hold".
     """
-    rows = [{key: _highest_line(test)[key] for key in ("p", "difference")} for test in tests]
+    rows = [{key: _highest_peak(test)[key] for key in ("p", "difference")} for test in tests]
     holm(rows)
     minded = [row["p_holm"] < SURE and row["difference"] < 0 for row in rows]
     verdicts = [test["verdict"] for test in tests]
@@ -238,23 +238,23 @@ def together(tests: list[dict]) -> dict:
     }
     text = (
         f"{sums['more']} of {sums['heads']} heads (networks and sets together) give diagnostic "
-        f"absences significantly more weight than empty places. In {sums['minded']} of "
-        f"{sums['tests']} tests a line at an absence costs the true group significantly more than "
-        "one at an empty place, after Holm's correction."
+        f"absences significantly more weight than empty positions. In {sums['minded']} of "
+        f"{sums['tests']} tests a peak at an absence costs the true group significantly more than "
+        "one at an empty position, after Holm's correction."
     )
     return {**sums, "text": text}
 
 
-def _highest_line(result):
-    """Effect of the highest line."""
+def _highest_peak(result):
+    """Effect of the highest added peak."""
     return max(result["intervention"], key=lambda row: row["height"])
 
 
 def _sure(rows, sign):
-    """Heads that significantly prefer absences to empty places (1), or the other way (-1)."""
+    """Heads that significantly prefer absences to empty positions (1), or the other way (-1)."""
     return sum(row["absences_p"] < SURE and sign * row["absences"] > 0 for row in rows)
 
 
-def _null(model, subjects, places, seed):
-    rows = head_rows(model, subjects, places, seed)
+def _null(model, subjects, positions, seed):
+    rows = head_rows(model, subjects, positions, seed)
     return {"largest": max(abs(row["absences"]) for row in rows), "more": _sure(rows, 1)}

@@ -1,8 +1,8 @@
-"""The classical way: a whole-pattern fit in the true cell, scored for every group.
+"""The classical method: a whole-pattern fit in the true cell, scored for every group.
 
 Measured patterns get the cell of a structure of their own group that resembles them; held-out
-minerals that of the specimen. The fit's log-evidence is weighed on calibration patterns and stands
-beside the cell's metric alone, networks and search-match on the same patterns.
+minerals that of the specimen. The fit's log-evidence is calibrated on other patterns and compared
+with the cell's metric alone, networks and search-match on the same patterns.
 """
 
 import json
@@ -64,15 +64,15 @@ def cases(
         whole = config.synthesis.amcsd_limit is None
         limits = LIMITS if whole else dict.fromkeys(LIMITS, _FEW)
     patterns, every, counts = measured_sets(), {}, {}
-    bank = experiment.load_bank(config, "library") if patterns else None
+    structures = experiment.load_structures(config, "library") if patterns else None
     for name, own in patterns.items():
-        row, nearest = own_structure(own.intensity, own.group, bank, least=RECOGNISED)
+        row, nearest = own_structure(own.intensity, own.group, structures, least=RECOGNISED)
         counts[name] = {"n": len(own), "with cell": len(row)}
         most = len(row) if limits[name] is None else min(limits[name], len(row))
         some = np.linspace(0, len(row) - 1, most).astype(int)
-        at, cells = own.take(row[some]), map(conventional, bank.lattice[nearest[some]])
-        about = at.group.astype(int) - 1, at.family, at.source, row[some]
-        every[name] = Cases(at.intensity, list(cells), *about)
+        at, cells = own.take(row[some]), map(conventional, structures.lattice[nearest[some]])
+        truth = at.group.astype(int) - 1, at.family, at.source, row[some]
+        every[name] = Cases(at.intensity, list(cells), *truth)
     every |= {name: synthesis.held_out(config, name, limits[name]) for name in HELD_OUT}
     return {name: own for name, own in every.items() if len(own)}, counts
 
@@ -86,23 +86,23 @@ def fit_all(config: SimpleNamespace, every: dict[str, Cases]) -> dict[str, dict]
 def run(cases: Cases, path: Path | None = None, error: float = ERROR) -> dict[str, ndarray]:
     """Fit every pattern and score every group; a run that is interrupted goes on where it was.
 
-    `path` keeps what is done; a file of other patterns or settings is not taken up. For `error` see
-    `whole_pattern.fit`.
+    Scores so far are kept in `path`; a file of other patterns or settings is not used. For `error`
+    see `whole_pattern.fit`.
 
-    `extinction_scores` by name, (n, 99), with "seconds" of one core, (n,).
+    Gives `extinction_scores` by name, (n, 99), with "seconds" of one core, (n,).
     """
-    about = json.dumps([error, cases.name.tolist(), np.round(cases.cell, 5).tolist()])
+    identity = json.dumps([error, cases.name.tolist(), np.round(cases.cell, 5).tolist()])
     done = {}
     if path is not None and Path(path).exists():
         with np.load(path, allow_pickle=False) as file:
             kept = dict(file)
-        done = kept if str(kept.pop("about")) == about else {}
+        done = kept if str(kept.pop("about")) == identity else {}
     for i in range(len(next(iter(done.values()), ())), len(cases)):
         row = _one(cases.intensity[i], cases.cell[i], error)
         done = {key: np.append(done[key], [row[key]], 0) if done else row[key][None] for key in row}
         if path is not None and (i % _KEEP == 0 or i == len(cases) - 1):
             with files.replacing(path) as file:
-                np.savez(file, about=about, **done)
+                np.savez(file, about=identity, **done)
     return done
 
 
@@ -112,16 +112,16 @@ def _one(intensity, cell, error):
     return row | {"seconds": np.float64(time.process_time() - start)}
 
 
-def metric_given_system(bank: Reflections) -> dict[str, ndarray]:
+def metric_given_system(structures: Reflections) -> dict[str, ndarray]:
     """How often crystals of each system have each metric, among structures of known groups.
 
     By metric (`cells.metric_system`): log P(metric | crystal system of each group), (99,). None of
     the structures belongs to a test pattern.
     """
     systems = np.array(groups.crystal_systems())
-    metric = np.array([metric_system(conventional(lattice)) for lattice in bank.lattice])
+    metric = np.array([metric_system(conventional(lattice)) for lattice in structures.lattice])
     kinds = [system for system in groups.SYSTEMS if system != "trigonal"]
-    own = systems[bank.group - 1]
+    own = systems[structures.group - 1]
     total = np.array([np.sum(own == s) for s in systems]) + _LEAST_COUNT * len(kinds)
     counts = {k: np.array([np.sum((metric == k) & (own == s)) for s in systems]) for k in kinds}
     return {kind: np.log(count + _LEAST_COUNT) - np.log(total) for kind, count in counts.items()}
@@ -139,22 +139,22 @@ class Weighing:
     temperature: float
     lapse: float
 
-    def apply(self, score: ndarray, about_cell: ndarray, log_prior: ndarray) -> ndarray:
+    def apply(self, score: ndarray, cell_score: ndarray, log_prior: ndarray) -> ndarray:
         """Log-probabilities, (n, 99).
 
         From the log-evidence of the fit (n, 99), -inf where the cell rules a group out, that of the
         cell's metric (n, 99), and the prior (99,).
         """
-        alone = log_softmax(about_cell + log_prior, axis=1)
-        fitted = log_softmax(score / self.temperature + about_cell + log_prior, axis=1)
+        alone = log_softmax(cell_score + log_prior, axis=1)
+        fitted = log_softmax(score / self.temperature + cell_score + log_prior, axis=1)
         return np.logaddexp(np.log1p(-self.lapse) + fitted, np.log(self.lapse) + alone)
 
 
-def weigh(score: ndarray, about_cell: ndarray, log_prior: ndarray, labels: ndarray) -> Weighing:
+def weigh(score: ndarray, cell_score: ndarray, log_prior: ndarray, labels: ndarray) -> Weighing:
     """The temperature and the lapse of least NLL on calibration patterns; see `Weighing.apply`."""
     rows = np.arange(len(labels))
     choices = [Weighing(t, lapse) for t in _TEMPERATURES for lapse in _LAPSES]
-    cost = [-w.apply(score, about_cell, log_prior)[rows, labels].mean() for w in choices]
+    cost = [-w.apply(score, cell_score, log_prior)[rows, labels].mean() for w in choices]
     return choices[int(np.argmin(cost))]
 
 
@@ -168,13 +168,13 @@ def predictions(
 
     By test set and method, (n, 99); and temperature and lapse by test set and score.
     """
-    about = metric_given_system(experiment.load_bank(config, "train"))
+    metric_given = metric_given_system(experiment.load_structures(config, "train"))
     predictor, logp, chosen = load_predictor(), {}, {}
     for own, test in (MEASURED, HELD_OUT):
         if own not in every or test not in every:
             continue
-        metric = {name: cell_evidence(every[name], about) for name in (own, test)}
-        minerals = np.log(outcomes.told_of(test, results.read(config, "prior"))[0])
+        metric = {name: cell_evidence(every[name], metric_given) for name in (own, test)}
+        minerals = np.log(outcomes.priors_of(test, results.read(config, "prior"))[0])
         flat = np.full(N_GROUPS, -np.log(N_GROUPS))
         rows, chosen[test] = {CELL: log_softmax(metric[test] + minerals, axis=1)}, {}
         for score in SCORES:
@@ -193,11 +193,11 @@ def _others(config, predictor, test, own):
     """Predictors that know no cell; retrieval only on patterns not made from its structures."""
     released = log_probs(predictor, own.intensity)
     names = (FUSED, NETWORK) if test in MEASURED else (NETWORK,)
-    bank = experiment.load_bank(config, "library" if test in MEASURED else "train")
+    structures = experiment.load_structures(config, "library" if test in MEASURED else "train")
     similarity = searchmatch.similarities(
-        searchmatch.measured(own.intensity, GRID), searchmatch.library(bank)
+        searchmatch.measured(own.intensity, GRID), searchmatch.library(structures)
     )
-    matched = searchmatch.log_probs(searchmatch.class_scores(similarity, bank.group))
+    matched = searchmatch.log_probs(searchmatch.class_scores(similarity, structures.group))
     chosen = results.read(config, "baselines")["models"][outcomes.SEARCH]
     ratio = outcomes.prior_ratio(results.read(config, "prior")["minerals"])
     search = Calibration(**chosen).apply(None, matched, ratio)
@@ -211,12 +211,12 @@ def rows(
     table = []
     options = {"n_boot": config.evaluate.bootstrap, "seed": config.seed}
     for test, methods in logp.items():
-        null = outcomes.told_of(test, results.read(config, "prior"))[1]
-        about, subset = (every[test].label, every[test].family, np.log(null)), _subset(test)
+        null = outcomes.priors_of(test, results.read(config, "prior"))[1]
+        truth, subset = (every[test].label, every[test].family, np.log(null)), _subset(test)
         shuffles = config.evaluate.shuffles
-        table.append(nulls.prior_only(subset, null, *about, **options))
-        table.append(nulls.shuffled(subset, methods[MAIN], *about, n_shuffles=shuffles, **options))
-        table += [metrics.evaluate(k, subset, p, *about, **options) for k, p in methods.items()]
+        table.append(nulls.prior_only(subset, null, *truth, **options))
+        table.append(nulls.shuffled(subset, methods[MAIN], *truth, n_shuffles=shuffles, **options))
+        table += [metrics.evaluate(k, subset, p, *truth, **options) for k, p in methods.items()]
     return table
 
 
@@ -256,10 +256,10 @@ def claims(differences: list[dict]) -> list[dict]:
     table = []
     for row in differences:
         if row["other"] in asked:
-            about = {"subset": row["subset"], "claim": asked[row["other"]]}
+            row_of_claim = {"subset": row["subset"], "claim": asked[row["other"]]}
             side = direction(row, "top1")
             verdict = {1: "holds", -1: "does not hold"}.get(side, "not decided")
-            table.append(about | {"verdict": verdict})
+            table.append(row_of_claim | {"verdict": verdict})
     return table
 
 

@@ -138,12 +138,12 @@ def decoders(
     best = calibrate.fit(*heads[chosen_on], labels, ratio).a
     weights = {AUXILIARY: 0.0, RULE: 1.0} | {f"fused, {a:g}": a for a in PAPER_WEIGHTS}
     for subset in subsets:
-        (target, null), own = outcomes.told_of(subset, prior), sets[subset]
+        (target, null), own = outcomes.priors_of(subset, prior), sets[subset]
         values = {}
         for decoder, weight in (weights | {BEST: best}).items():
             fused = calibrate.fuse(*heads[subset], weight)
-            known = calibrate.fuse(*heads[chosen_on], weight)
-            fit = calibrate.fit(None, known, labels, ratio)
+            calibration = calibrate.fuse(*heads[chosen_on], weight)
+            fit = calibrate.fit(None, calibration, labels, ratio)
             logp = fit.apply(None, fused, outcomes.prior_ratio(target))
             values[decoder] = per_pattern(logp, own.label, null)
             plain = {f"plain_top{k}": 100 * credit(fused, own.label, k).mean() for k in (1, 3, 5)}

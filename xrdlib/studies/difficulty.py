@@ -1,4 +1,4 @@
-"""Does the quality of a fit, or of a pattern, say how hard it is to classify? If not, what does?"""
+"""Difficulty of patterns, against the quality of fits and patterns and other measures."""
 
 import numpy as np
 from numpy import ndarray
@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 from ..base.patterns import GRID
 from ..learning.experiment import MEASURED
 from ..learning.metrics import log_likelihood, means
-from ..learning.statistics import association, explained, holm
+from ..learning.statistics import association, explained_variance, holm
 from ..prediction.appraisal import noise
 from ..prediction.evaluate import FUSED, NETWORK, weighed
 from ..prediction.predictor import Predictor
@@ -77,7 +77,7 @@ def measured_study(
     n_boot: int = 1000,
     seed: int = 0,
 ) -> dict:
-    """Quality of measured patterns, and what else there is, against the released predictor.
+    """Quality of measured patterns, and other measures, against the released predictor.
 
     Difficulty is minus the log-probability of the true class, and all is compared by rank, since a
     few patterns of rare classes would outweigh the rest.
@@ -111,7 +111,9 @@ def measured_study(
         predictors[title] = {
             "association": _associations(measures, cost, families, labels, settings),
             "explained": {
-                name: explained(x, rankdata(cost), families, n_permutations // 5, seed=seed)
+                name: explained_variance(
+                    x, rankdata(cost), families, n_permutations // 5, seed=seed
+                )
                 for name, x in columns.items()
             },
         }
@@ -122,7 +124,7 @@ def measured_study(
 def signal(intensity: ndarray) -> dict[str, ndarray]:
     """Measures of n patterns that need no fit, (n,) each.
 
-    "noise" (share of the strongest line), "width" (degrees, median of clear peaks), "background"
+    "noise" (share of the strongest peak), "width" (degrees, median of clear peaks), "background"
     (share of the intensity in the lower envelope) and "lines" (peaks that stand out).
     """
     # Where the background was subtracted, some points lie below zero.

@@ -34,7 +34,7 @@ MEASURED_ROW, PRIOR_ROW, SHUFFLED_ROW = "measured", "prior only", "measured, shu
 FEWEST = 5  # families, below which there is no comparison
 
 # Fields of `Realism` that each nuisance is made of, with the values that take it away. Without
-# widths lines are as narrow as the best of the collection, without background it is flat, of the
+# widths peaks are as narrow as the best of the collection, without background it is flat, of the
 # median level, and subtracted perfectly: it must be there for noise to be of the right size.
 _ZERO = (0.0, 0.0)
 NUISANCES = {
@@ -97,7 +97,7 @@ def simulate(
 ) -> ndarray:
     """Patterns of n crystals under one condition, (draws * n, GRID.size) float32.
 
-    Second phases come from the bank `impurities`. Patterns of one draw lie together; the seed is
+    Second phases come from `impurities`. Patterns of one draw lie together; the seed is
     the same for all conditions that are compared.
     """
     n = len(main)

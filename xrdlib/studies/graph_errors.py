@@ -1,4 +1,4 @@
-"""Errors on the graph of symmetry lowering, model by model, beside errors that know no pattern.
+"""Errors on the graph of symmetry lowering, model by model, beside null predictions.
 
 Every statistic of the errors is set against four nulls that know the class frequencies but not
 the pattern. Patterns of one mineral family are alike, so permutations move families as blocks.
@@ -201,7 +201,7 @@ def as_log_probs(classes: ndarray, p: float = 0.9) -> ndarray:
 
 
 def summary(result: dict) -> dict[str, str]:
-    """What the errors of one model say about the two claims, in one word each.
+    """Verdict of one model's errors on the two claims, in one word each.
 
     Gives "local" (asked of the mean distance and of the share within two hops) and "flow to lower
     symmetry" (of the share of descendants): "holds" (all that is asked lies beyond both ways of
@@ -279,8 +279,8 @@ def _constant_null(predicted, constant, labels, family, n_permutations, rng):
     for key in STATISTICS:
         gap = np.abs(one[key] - other[key])
         gap = gap[np.isfinite(gap)]
-        known = null["value"][key] is not None
-        null["p"][key] = float((gap >= gap[0] - _ROUNDING).mean()) if known else None
+        defined = null["value"][key] is not None
+        null["p"][key] = float((gap >= gap[0] - _ROUNDING).mean()) if defined else None
     return null
 
 
@@ -293,6 +293,6 @@ def _beyond(observed, nulls, key, sign):
     """Whether a statistic lies significantly beyond each null on the side of the sign."""
     beyond = {}
     for name, null in nulls.items():
-        known = null["p"][key] is not None and null["p"][key] < ALPHA
-        beyond[name] = bool(known and sign * (observed[key] - null["value"][key]) > 0)
+        significant = null["p"][key] is not None and null["p"][key] < ALPHA
+        beyond[name] = bool(significant and sign * (observed[key] - null["value"][key]) > 0)
     return beyond

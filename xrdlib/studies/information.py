@@ -1,11 +1,11 @@
-"""What a pattern tells at best: ideal readers of lattice, absences and visible lines.
+"""Information in a pattern at best: ideal readers of lattice, absences and visible reflections.
 
 A reader perceives a function of the group, its *reading*, without error, and knows how often each
 group occurs. It answers with the groups of its reading, the most frequent first. As the reading
 follows from the group, the mutual information of the two is the entropy of the reading.
 
-Not every absence shows: a line may lie upon another, and one that is allowed may be too weak. One
-more reader is given the cell, and which of the places that it permits have a line above a limit.
+Not every absence shows: a reflection may overlap another, and an allowed one may be too weak. One
+more reader is given the cell, and at which of its positions there is a reflection above a limit.
 """
 
 from dataclasses import dataclass
@@ -30,22 +30,22 @@ from ..structures.measured import Measured
 from ..symmetry import groups
 from ..symmetry.cells import cell_of_lattice, relabellings, settings
 from ..symmetry.groups import N_GROUPS
-from .specimens import allowed, powder_lines
+from .specimens import allowed, powder_reflections
 
 FAMILY, LATTICE = "crystal family", "Bravais lattice"
 ELEMENTS, ABSENCES = "screws and glides, places unknown", "absences, axes unknown"
 BOTH = "lattice and absences"
 NOTHING = "prior only"
 
-RESOLUTION = 0.1  # degrees; places nearer to each other are one
-LIMITS = (0.003, 0.01, 0.03)  # of the strongest line; what is below is not seen
+RESOLUTION = 0.1  # degrees; positions nearer to each other are one
+LIMITS = (0.003, 0.01, 0.03)  # of the strongest reflection; what is below is not seen
 
-_REACH = 4  # indices up to it tell conditions modulo 2, 3, 4 and 6 apart
+_REACH = 4  # indices up to it distinguish conditions modulo 2, 3, 4 and 6
 _HKL = np.array(list(product(range(-_REACH, _REACH + 1), repeat=3)))
 _ELSEWHERE = 1e-9  # left for groups of another reading, so that a logarithm exists
 _STRENGTH = 30  # votes by which a left-out prior is drawn to uniform classes
-_STRAY = 1e-3  # probability of a line where there can be none
-_NEAR = 40  # places over which the frequency of lines is taken
+_STRAY = 1e-3  # probability of a peak where there can be no reflection
+_NEAR = 40  # positions over which the frequency of visible reflections is taken
 _DEBYE_WALLER = 1.0  # square angstrom
 _IMPOSSIBLE = -50  # log-likelihood below the best, further down than any is needed
 
@@ -66,13 +66,7 @@ class Votes:
 
 
 def mineral_votes(table: pd.DataFrame) -> Votes:
-    """Votes of the named minerals of a table as from `banks.build`, one shared by the structures.
-
-    Raises
-    ------
-    XrdlibError
-        If no named mineral has a known group.
-    """
+    """One vote of each named mineral, shared by its structures; see `priors.named_minerals`."""
     usable, share = named_minerals(table)
     votes = usable.assign(vote=share).groupby(["mineral", "stated_group"])["vote"].sum()
     mineral, group = (votes.index.get_level_values(k) for k in (0, 1))
@@ -80,7 +74,7 @@ def mineral_votes(table: pd.DataFrame) -> Votes:
 
 
 def votes_of(patterns: Measured | Reflections) -> Votes:
-    """One vote for each measured pattern, or for each crystal of a bank."""
+    """One vote for each measured pattern, or for each crystal."""
     family = patterns.family if isinstance(patterns, Measured) else patterns.name
     return Votes(patterns.group.astype(np.int64) - 1, family, np.ones(len(patterns)))
 
@@ -216,49 +210,53 @@ def ceiling(
 
 
 def visible(
-    bank: Reflections, prior: ndarray, limits: tuple[float, ...] = LIMITS, **bootstrap: int
+    structures: Reflections, prior: ndarray, limits: tuple[float, ...] = LIMITS, **bootstrap: int
 ) -> list[dict]:
-    """A perfect reader of cells and of the lines above a limit.
+    """A perfect reader of cells and of the reflections above a limit.
 
-    Rows have "limit" (of the strongest line; 0 for the absences themselves, null for the lattice
+    Rows have "limit" (of the strongest; 0 for the absences themselves, null for the lattice
     without absences) and a `score`, weights fitted on other families (`fusion.cross_fitted`).
     """
-    votes = votes_of(bank)
+    votes = votes_of(structures)
     ratio = log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
-    known = {None: LATTICE, 0.0: BOTH}
-    logp = {k: posterior(readings()[name], votes.label, prior) for k, name in known.items()}
+    reading_of_limit = {None: LATTICE, 0.0: BOTH}
+    logp = {
+        k: posterior(readings()[name], votes.label, prior) for k, name in reading_of_limit.items()
+    }
     for limit in limits:
-        evidence = visible_evidence(bank, limit)[0]
+        evidence = visible_evidence(structures, limit)[0]
         flat = np.zeros_like(evidence)
         logp[limit] = fusion.cross_fitted(evidence, flat, votes.label, ratio, votes.family)
     return [{"limit": limit, **score(p, prior, votes, **bootstrap)} for limit, p in logp.items()]
 
 
-def visible_evidence(bank: Reflections, limit: float) -> tuple[ndarray, ndarray]:
-    """Log-likelihood of every group, given lattice, cell and visible lines.
+def visible_evidence(structures: Reflections, limit: float) -> tuple[ndarray, ndarray]:
+    """Log-likelihood of every group, given lattice, cell and visible reflections.
 
-    For every group of the lattice, in every setting, it is the product over places: a line where
-    the group has none is next to impossible, and where it allows one, lines are as frequent as
-    among near places that all allow. The bank is of known groups, in axes of a known setting;
-    `limit` is the intensity of the weakest line that is seen, over that of the strongest.
+    For every group of the lattice, in every setting, it is the product over positions: a peak where
+    the group has none is next to impossible, and where it allows one, peaks are as frequent as
+    among near positions that all allow. Structures have known groups and axes of a known setting;
+    `limit` is the intensity of the weakest visible reflection, over that of the strongest.
 
     (n, 99), normalised; groups of another lattice share next to nothing. And (n,) bool, False where
     the cell is too large, and the row is flat.
     """
     lattice = readings()[LATTICE]
-    evidence = np.full((len(bank), N_GROUPS), -np.log(N_GROUPS))
-    usable = np.zeros(len(bank), dtype=bool)
-    for i in range(len(bank)):
-        cell = cell_of_lattice(bank.lattice[i])
+    evidence = np.full((len(structures), N_GROUPS), -np.log(N_GROUPS))
+    usable = np.zeros(len(structures), dtype=bool)
+    for i in range(len(structures)):
+        cell = cell_of_lattice(structures.lattice[i])
         try:
-            hkl, line, angle, _ = lines(cell, CU_KA1, GRID.start, GRID.stop)
+            hkl, position, angle, _ = lines(cell, CU_KA1, GRID.start, GRID.stop)
         except XrdlibError:  # more reflections than are listed
             continue
         cluster = np.cumsum(np.diff(angle, prepend=angle[0]) > RESOLUTION)
-        seen = _seen(bank.take([i]), angle, cluster, limit)
+        seen = _seen(structures.take([i]), angle, cluster, limit)
         options = {
-            label: [allowed(label, change, hkl, cluster[line]) for change in settings(label, cell)]
-            for label in np.flatnonzero(lattice == lattice[bank.group[i] - 1]) + 1
+            label: [
+                allowed(label, change, hkl, cluster[position]) for change in settings(label, cell)
+            ]
+            for label in np.flatnonzero(lattice == lattice[structures.group[i] - 1]) + 1
         }
         rate = _rate(seen, np.concatenate([o for o in options.values() if o]).all(axis=0))
         there, never = (np.where(seen, np.log(p), np.log(1 - p)) for p in (rate, _STRAY))
@@ -273,17 +271,17 @@ def visible_evidence(bank: Reflections, limit: float) -> tuple[ndarray, ndarray]
 
 
 def _seen(one, angle, cluster, limit):
-    """Which places show a line, (k,) bool."""
-    own, strength = powder_lines(one)
+    """Which positions show a reflection, (k,) bool."""
+    own, strength = powder_reflections(one)
     inside = (own >= GRID.start) & (own <= GRID.stop)
     strength = strength * np.exp(-_DEBYE_WALLER * d_star(one.lattice[0], one.hkl) ** 2 / 2)
-    place = cluster[np.abs(own[inside][:, None] - angle).argmin(axis=1)]
-    total = np.bincount(place, strength[inside], minlength=cluster[-1] + 1)
+    position = cluster[np.abs(own[inside][:, None] - angle).argmin(axis=1)]
+    total = np.bincount(position, strength[inside], minlength=cluster[-1] + 1)
     return total > limit * total.max()
 
 
 def _rate(seen, certain):
-    """Frequency of lines around each place among the nearest ones that are allowed for certain."""
+    """Share of visible positions around each, among the nearest that are allowed for certain."""
     if not certain.any():
         return np.full(len(seen), 0.5)
     at = np.flatnonzero(certain)
@@ -301,8 +299,8 @@ def _absences(number):
     # Other axes at most double an index, so all is looked up in one table.
     side = 4 * _REACH + 1
     every = np.indices((side,) * 3).reshape(3, -1).T - 2 * _REACH
-    known = groups.absent(number, every).reshape((side,) * 3)
+    absent = groups.absent(number, every).reshape((side,) * 3)
     return min(
-        np.packbits(known[tuple((_HKL @ axes @ choice + 2 * _REACH).T)]).tobytes()
+        np.packbits(absent[tuple((_HKL @ axes @ choice + 2 * _REACH).T)]).tobytes()
         for axes, choice in product(relabellings("orthorhombic"), choices)
     )

@@ -1,4 +1,4 @@
-"""Who reads what from patterns whose lattice, absences or intensities are kept or destroyed.
+"""Predictors on patterns whose lattice, absences or intensities are kept or destroyed.
 
 Lattice, absences and intensities of held-out minerals are destroyed in all eight combinations. What
 is left untouched stays as it was: filling absences keeps cell and intensities, another order of
@@ -20,7 +20,7 @@ from ..identification import library
 from ..identification.retrieval import Retrieval
 from ..learning import priors, stages
 from ..learning.calibrate import Calibration
-from ..learning.experiment import folder, load_bank, realism, seed
+from ..learning.experiment import folder, load_structures, realism, seed
 from ..learning.metrics import log_likelihood, means
 from ..prediction import fusion, predictor
 from ..prediction.known_structures import SOURCES
@@ -46,36 +46,36 @@ _STRENGTH = 50  # votes by which the minerals' frequencies are drawn to uniform 
 _SLICE = 32
 
 
-def unitary(bank: Reflections) -> tuple[ndarray, ndarray]:
+def unitary(structures: Reflections) -> tuple[ndarray, ndarray]:
     """|F|^2 relative to its mean fall-off with angle, and that fall-off, both (m,).
 
     The fall-off is that of all crystals together, which count alike: the mean of |F|^2 over the
     crystal's own mean, in bins of 1/d^2, its logarithm smoothed to a parabola.
     """
-    owner, square = _owner(bank), _squares(bank)
-    mean = np.bincount(owner, bank.f2) / np.bincount(owner)
+    owner, square = _owner(structures), _squares(structures)
+    mean = np.bincount(owner, structures.f2) / np.bincount(owner)
     edges = np.linspace(0, square.max() * (1 + 1e-9), _BINS + 1)
     where = np.digitize(square, edges) - 1
     count = np.bincount(where, minlength=_BINS)
-    total = np.bincount(where, bank.f2 / mean[owner], minlength=_BINS)
+    total = np.bincount(where, structures.f2 / mean[owner], minlength=_BINS)
     filled = total > 0
     centre = (edges[1:] + edges[:-1])[filled] / 2
     level = np.log(total[filled] / count[filled])
     parabola = np.polyfit(centre, level, 2, w=np.sqrt(count[filled]))
     falloff = np.exp(np.polyval(parabola, square))
-    return bank.f2 / falloff, falloff
+    return structures.f2 / falloff, falloff
 
 
-def permuted(bank: Reflections, seed: int) -> Reflections:
+def permuted(structures: Reflections, seed: int) -> Reflections:
     """The same reflections with |F|^2 dealt anew within each crystal; its fall-off stays."""
-    relative, falloff = unitary(bank)
+    relative, falloff = unitary(structures)
     rng = np.random.default_rng(seed)
-    owner = _owner(bank)
+    owner = _owner(structures)
     order = np.lexsort((rng.random(len(owner)), owner))
-    return replace(bank, f2=(relative[order] * falloff).astype(np.float32))
+    return replace(structures, f2=(relative[order] * falloff).astype(np.float32))
 
 
-def without_absences(bank: Reflections, seed: int) -> tuple[Reflections, ndarray]:
+def without_absences(structures: Reflections, seed: int) -> tuple[Reflections, ndarray]:
     """Reflections that screws and glides forbid, filled in; those of the centring stay absent.
 
     |F|^2 of the added reflections, relative to the mean fall-off, are drawn from those that the
@@ -88,23 +88,23 @@ def without_absences(bank: Reflections, seed: int) -> tuple[Reflections, ndarray
         Reflections added to each crystal; -1 where its axes are in no setting of its group that
         is known (`cells.settings`), and it is returned as it was.
     """
-    relative, falloff = unitary(bank)
-    square = _squares(bank)
-    every = reflections(_points(bank))
+    relative, falloff = unitary(structures)
+    square = _squares(structures)
+    every = reflections(_points(structures))
     every_square = _squares(every)
     rng = np.random.default_rng(seed)
-    parts, added = [], np.full(len(bank), -1)
-    for i in range(len(bank)):
-        own = slice(bank.start[i], bank.start[i + 1])
-        extinct = _forbidden(bank, i, every.hkl[every.start[i] : every.start[i + 1]])
+    parts, added = [], np.full(len(structures), -1)
+    for i in range(len(structures)):
+        own = slice(structures.start[i], structures.start[i + 1])
+        extinct = _forbidden(structures, i, every.hkl[every.start[i] : every.start[i + 1]])
         if extinct is None:
-            parts.append(bank.take([i]))
+            parts.append(structures.take([i]))
             continue
         new = every.start[i] + np.flatnonzero(extinct)
         order = np.argsort(square[own])
         level = np.interp(every_square[new], square[own][order], falloff[own][order])
         f2 = rng.choice(relative[own], len(new)) * level
-        one = bank.take([i])
+        one = structures.take([i])
         parts.append(
             replace(
                 one,
@@ -118,33 +118,33 @@ def without_absences(bank: Reflections, seed: int) -> tuple[Reflections, ndarray
     return concatenate(parts), added
 
 
-def without_lattice_symmetry(bank: Reflections, seed: int, size: float = 0.05) -> Reflections:
+def without_lattice_symmetry(structures: Reflections, seed: int, size: float = 0.05) -> Reflections:
     """The same indices and intensities on a cell without symmetry: equivalents fall apart.
 
     `size` is the standard deviation of the six components of the strain. All cells become a little
-    smaller, so that no line of the range is missed. Every equivalent stands by itself (multiplicity
+    smaller, so that no reflection is lost from the range. Every equivalent is one row (multiplicity
     2), the rotations are the identity.
     """
-    strain = np.random.default_rng(seed).normal(scale=size, size=(len(bank), 3, 3))
+    strain = np.random.default_rng(seed).normal(scale=size, size=(len(structures), 3, 3))
     strain = (strain + strain.transpose(0, 2, 1)) / 2
     strain -= np.linalg.eigvalsh(strain)[:, -1, None, None].clip(min=0) * np.eye(3)
-    owner = _owner(bank)
-    rotations = bank.rotations.astype(np.int64)
-    images = np.einsum("mi,mrij->mrj", bank.hkl.astype(np.int64), rotations[owner])
+    owner = _owner(structures)
+    rotations = structures.rotations.astype(np.int64)
+    images = np.einsum("mi,mrij->mrj", structures.hkl.astype(np.int64), rotations[owner])
     sign = np.sign(images @ np.array([1 << 24, 1 << 12, 1]))  # of each pair of opposites, one
     images = (images * sign[..., None]).reshape(-1, 3)
     row = np.repeat(np.arange(len(owner)), N_ROTATIONS)
     distinct = np.unique(np.column_stack([row, images]), axis=0)
     source = distinct[:, 0]
-    counts = np.bincount(owner[source], minlength=len(bank))
+    counts = np.bincount(owner[source], minlength=len(structures))
     return replace(
-        bank,
-        lattice=bank.lattice @ (np.eye(3) + strain),
+        structures,
+        lattice=structures.lattice @ (np.eye(3) + strain),
         start=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         hkl=distinct[:, 1:].astype(np.int16),
         multiplicity=np.full(len(source), 2, dtype=np.float32),
-        f2=bank.f2[source],
-        rotations=np.tile(np.eye(3, dtype=np.int8), (len(bank), N_ROTATIONS, 1, 1)),
+        f2=structures.f2[source],
+        rotations=np.tile(np.eye(3, dtype=np.int8), (len(structures), N_ROTATIONS, 1, 1)),
     )
 
 
@@ -166,14 +166,14 @@ def minerals(config: SimpleNamespace, most: int = 400) -> tuple[Reflections, Ref
     Gives them, the same without absences of screws and glides, and how many "families" are held
     out, "used", and "with absences" of screws or glides.
     """
-    bank = load_bank(config, "holdout")
-    first = np.unique(bank.name, return_index=True)[1]
+    structures = load_structures(config, "holdout")
+    first = np.unique(structures.name, return_index=True)[1]
     order = np.random.default_rng(config.seed).permutation(len(first))[:most]
-    bank = bank.take(np.sort(first[order]))
-    filled, added = without_absences(bank, config.seed)
+    structures = structures.take(np.sort(first[order]))
+    filled, added = without_absences(structures, config.seed)
     usable = np.flatnonzero(added >= 0)
     counts = {"families": len(first), "used": len(usable), "with absences": int((added > 0).sum())}
-    return bank.take(usable), filled.take(usable), counts
+    return structures.take(usable), filled.take(usable), counts
 
 
 def title(destroyed: list[str]) -> str:
@@ -182,16 +182,16 @@ def title(destroyed: list[str]) -> str:
 
 
 def interventions(
-    config: SimpleNamespace, bank: Reflections, filled: Reflections
+    config: SimpleNamespace, structures: Reflections, filled: Reflections
 ) -> dict[str, Reflections]:
     """Reflections of all combinations of `KINDS` destroyed, by `title`, the untouched ones first.
 
-    `bank` and `filled` as from `minerals`.
+    `structures` and `filled` as from `minerals`.
     """
     altered = {}
     for lost in product((False, True), repeat=len(KINDS)):
         destroyed = [kind for kind, gone in zip(KINDS, lost, strict=True) if gone]
-        made = filled if "absences" in destroyed else bank
+        made = filled if "absences" in destroyed else structures
         if "intensities" in destroyed:
             made = permuted(made, config.seed)
         if "lattice" in destroyed:
@@ -200,35 +200,37 @@ def interventions(
     return altered
 
 
-def simulate(config: SimpleNamespace, bank: Reflections) -> ndarray:
+def simulate(config: SimpleNamespace, structures: Reflections) -> ndarray:
     """One pattern of each crystal on `patterns.GRID`, (n, 4251) float32."""
-    about = realism(config, **COLLECTION), seed(config, "holdout")
+    draws = realism(config, **COLLECTION), seed(config, "holdout")
     parts = [
-        measured_like(bank.take(rows.numpy()), *about, rows, GRID)
-        for rows in torch.arange(len(bank)).split(_SLICE)
+        measured_like(structures.take(rows.numpy()), *draws, rows, GRID)
+        for rows in torch.arange(len(structures)).split(_SLICE)
     ]
     return torch.cat(parts).numpy()
 
 
 def readers(
-    config: SimpleNamespace, bank: Reflections
+    config: SimpleNamespace, structures: Reflections
 ) -> Callable[[ndarray], dict[str, tuple[ndarray, ndarray]]]:
-    """Who reads the patterns: a function from intensities to (evidence, similarity) of each.
+    """The predictors: a function from intensities to (evidence, similarity) of each, by name.
 
     The released network, the network of the profile where there is one, and retrieval from the
-    minerals of the AMCSD without the held-out ones, and with the very structures of `bank`.
+    minerals of the AMCSD without the held-out ones, and with `structures` themselves.
     """
-    known = Retrieval(library.from_reflections(load_bank(config, "train"), SOURCES["library"][1]))
-    own = Retrieval(library.from_reflections(bank))
+    reduced = Retrieval(
+        library.from_reflections(load_structures(config, "train"), SOURCES["library"][1])
+    )
+    own = Retrieval(library.from_reflections(structures))
     networks = {RELEASED: predictor.load_predictor(retrieval=False, indexing=False)}
     if (folder(config, "models") / "stage2.safetensors").exists():
-        model, about = stages.load_model(config, "stage2")
-        metadata = {"training_prior": about["training_prior"], "calibration": vars(Calibration())}
+        model, trained = stages.load_model(config, "stage2")
+        metadata = {"training_prior": trained["training_prior"], "calibration": vars(Calibration())}
         networks[OWN] = predictor.Predictor(model, metadata)
 
     def read(intensity):
         flat = np.zeros((len(intensity), N_GROUPS))
-        similarity = known.similarities(intensity)[0]
+        similarity = reduced.similarities(intensity)[0]
         return {
             name: (network.evidence(GRID.two_theta, intensity).evidence, flat)
             for name, network in networks.items()
@@ -242,9 +244,11 @@ def readers(
 
 def frequencies(config: SimpleNamespace) -> ndarray:
     """Class frequencies of the minerals that were not held out, (99,)."""
-    bank = load_bank(config, "train")
-    index = np.unique(np.char.add(bank.name, bank.group.astype(str)), return_index=True)[1]
-    counts = np.bincount(bank.group[index] - 1, minlength=N_GROUPS)
+    structures = load_structures(config, "train")
+    index = np.unique(
+        np.char.add(structures.name, structures.group.astype(str)), return_index=True
+    )[1]
+    counts = np.bincount(structures.group[index] - 1, minlength=N_GROUPS)
     return priors.smooth_prior(counts, _STRENGTH)
 
 
@@ -254,10 +258,10 @@ def predictions(
     """Log-probabilities of every reader (`readers`) on `interventions`, by their title."""
     ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
     answers = {}
-    for name, bank in altered.items():
-        votes, terms = votes_of(bank), read(simulate(config, bank))
-        about = votes.label, ratio, votes.family
-        logp = {reader: fusion.cross_fitted(*own, *about) for reader, own in terms.items()}
+    for name, structures in altered.items():
+        votes, terms = votes_of(structures), read(simulate(config, structures))
+        truth = votes.label, ratio, votes.family
+        logp = {reader: fusion.cross_fitted(*own, *truth) for reader, own in terms.items()}
         answers[name] = Answers(votes, logp)
     return answers
 
@@ -334,49 +338,51 @@ def shares(
     return table
 
 
-def _forbidden(bank, i, hkl):
+def _forbidden(structures, i, hkl):
     """Which hkl (m, 3) of a crystal's lattice its screws and glides forbid; None if not known."""
-    label = int(bank.group[i])
+    label = int(structures.group[i])
     rotations, translations = groups.operations(groups.first_member(label))
     lattice = (rotations == np.eye(3)).all((1, 2))
-    own = slice(bank.start[i], bank.start[i + 1])
-    present, f2 = bank.hkl[own], bank.f2[own] / bank.f2[own].sum()
+    own = slice(structures.start[i], structures.start[i + 1])
+    present, f2 = structures.hkl[own], structures.f2[own] / structures.f2[own].sum()
     options = []
-    for change in settings(label, cell_of_lattice(bank.lattice[i])):
+    for change in settings(label, cell_of_lattice(structures.lattice[i])):
         if f2[absent(label, change, present)].sum() <= _FORBIDDEN:
             target = hkl.astype(np.int64) @ change
             parts = rotations[lattice], translations[lattice]
             centred = groups.systematically_absent(*parts, target)
             options.append(absent(label, change, hkl) & ~centred)
-    # Of settings that the reflections agree with, that which explains most absences.
+    # Of settings that the reflections agree with, that which accounts for most absences.
     return max(options, key=np.count_nonzero, default=None)
 
 
-def _points(bank):
-    """The lattices of a bank with one atom each, which has every reflection."""
-    n = len(bank)
+def _points(structures):
+    """The lattices of structures with one atom each, which has every reflection."""
+    n = len(structures)
     return Crystals(
-        lattice=bank.lattice,
+        lattice=structures.lattice,
         start=np.arange(n + 1),
         number=np.full(n, _CARBON, dtype=np.int16),
         frac=np.zeros((n, 3), dtype=np.float32),
         occupancy=np.ones(n, dtype=np.float32),
-        rotations=bank.rotations,
-        space_group=bank.space_group,
-        group=bank.group,
-        name=bank.name,
+        rotations=structures.rotations,
+        space_group=structures.space_group,
+        group=structures.group,
+        name=structures.name,
     )
 
 
-def _owner(bank):
+def _owner(structures):
     """Crystal of every reflection, (m,)."""
-    return np.repeat(np.arange(len(bank)), np.diff(bank.start))
+    return np.repeat(np.arange(len(structures)), np.diff(structures.start))
 
 
-def _squares(bank):
+def _squares(structures):
     """1/d^2 of every reflection, (m,)."""
     parts = [
-        d_star(lattice, bank.hkl[first:last])
-        for lattice, first, last in zip(bank.lattice, bank.start, bank.start[1:], strict=False)
+        d_star(lattice, structures.hkl[first:last])
+        for lattice, first, last in zip(
+            structures.lattice, structures.start, structures.start[1:], strict=False
+        )
     ]
     return np.square(np.concatenate(parts))

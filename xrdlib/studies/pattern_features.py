@@ -1,7 +1,6 @@
-"""Numbers that describe patterns, and whether two sets of patterns can be told apart by them.
+"""Features of patterns, and how well a classifier of features separates two sets of patterns.
 
-0.5 of the area under the curve (AUC) of a classifier means that they cannot be told apart by what
-it sees, 1 that they always can.
+An area under the curve (AUC) of 0.5 means that it cannot distinguish them, 1 that it always can.
 """
 
 import numpy as np
@@ -18,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from ..base.errors import XrdlibError
 from ..base.patterns import GRID, Grid
 
-RANGES = ((5, 30), (30, 60), (60, 90))  # degrees 2theta, between which widths are told apart
+RANGES = ((5, 30), (30, 60), (60, 90))  # degrees 2theta, for which widths are given separately
 
 _FINE, _BROAD = 0.5, 2.5  # degrees; windows in which noise and background are read
 _EDGE = 0.1  # degrees at either end, which a scan may just not reach
@@ -44,7 +43,7 @@ def features(x: ndarray, grid: Grid = GRID) -> pd.DataFrame:
         a Lorentzian.
         skew 5-40 : median of how far the middle at 4/5 of the depth lies to the left of that at
         half, in half widths, below 40 degrees.
-        noise : standard deviation between the peaks, of the strongest line.
+        noise : standard deviation between the peaks, of the strongest one.
         noise lag 1, noise lag 2 : autocorrelation of that noise at one and two points.
         floor : mean between the peaks, in units of the noise.
         background : share of the intensity that lies in the lower envelope.
@@ -182,8 +181,8 @@ def two_sample(
     observed = _features_auc(x, splits)
     swaps = np.random.default_rng(seed).random((permutations, len(a), 1)) < 0.5
     null = [_features_auc(np.where(swap, x[::-1], x), splits) for swap in swaps]
-    known = SimpleImputer(strategy="median", keep_empty_features=True)
-    columns = known.fit_transform(np.concatenate(x)).T.reshape(-1, 2, len(a))
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    columns = imputer.fit_transform(np.concatenate(x)).T.reshape(-1, 2, len(a))
     return {
         "features": {
             "auc": observed,

@@ -1,4 +1,4 @@
-"""The positional-encoding probe: how finely an encoding tells positions apart.
+"""The positional-encoding probe: how finely an encoding resolves positions.
 
 A probe is fitted on some tokens and has to read the angles of others, so that knowing each token
 by heart does not help. Networks with fresh weights are the null: what can be read from them was
@@ -59,7 +59,7 @@ def representations(model: PhysicsTransformer, x: torch.Tensor) -> dict[str, nda
     model.eval()
     vectors = {"learned embedding": model.position[:, 1:]}
     if model.config.physics_position:
-        vectors["physics embedding"] = model.position_mlp(model.ruler)[None]
+        vectors["physics embedding"] = model.position_mlp(model.token_sine_squared)[None]
         vectors["both embeddings"] = vectors["learned embedding"] + vectors["physics embedding"]
     streams = []
     hooks = [model.blocks[0].register_forward_pre_hook(lambda _, taken: streams.append(taken[0]))]
@@ -133,7 +133,7 @@ def score(
 def measure(
     model: PhysicsTransformer, x: torch.Tensor, n_boot: int = 1000, seed: int = 0
 ) -> list[dict]:
-    """Scores of every target at every place in a network: "place", "target" and `score`."""
+    """Scores of every target after every layer: rows of "place" (layer), "target" and `score`."""
     wanted = targets(model)
     values = np.column_stack(list(wanted.values()))
     mean, spread = values.mean(axis=0), values.std(axis=0)
@@ -200,8 +200,8 @@ def verdict(trained: list[dict], untrained: list[dict]) -> dict[str, dict]:
             f"{fresh['r2']:.3f} in {fresh['seeds']} untrained ones: "
             f"{'better than' if better else same} what the construction gives."
         )
-        about = {"readable": last["r2"] > 0.9, "better_than_untrained": bool(better)}
-        verdicts[target] = about | {"text": text}
+        flags = {"readable": last["r2"] > 0.9, "better_than_untrained": bool(better)}
+        verdicts[target] = flags | {"text": text}
     return verdicts
 
 

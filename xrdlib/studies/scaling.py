@@ -34,15 +34,10 @@ _WAIT = 20.0  # seconds between looks at what another process trains
 
 
 def trainings(config: SimpleNamespace) -> list[study.Training]:
-    """All trainings of the study: those that choose the learning rates, then seed by seed.
-
-    Returns
-    -------
-    list of study.Training
-    """
-    section, found = config.studies.scaling, []
+    """All trainings of the study: those that choose the learning rates, then seed by seed."""
+    section, every = config.studies.scaling, []
     for name in vars(section.networks):
-        found += trials(config, name)
+        every += trials(config, name)
     for number in range(section.seeds):
         longest = section.longest[number] if section.longest else max(section.sizes)
         for name in vars(section.networks):
@@ -50,28 +45,25 @@ def trainings(config: SimpleNamespace) -> list[study.Training]:
             sizes = [size for size in section.sizes if size <= longest]
             if options["schedule"] == "constant":
                 sizes = [max(sizes)]
-            found += [
+            every += [
                 study.Training(name, number, size, stream, one, options=options) for size in sizes
             ]
         if section.space_groups:
             name, (one, options) = CONVOLUTION + TARGET_SUFFIX, _network(config, CONVOLUTION)
-            found.append(
+            every.append(
                 study.Training(
                     *(name, number, section.space_groups, space_group_stream, one),
                     model={"classes": N_SPACE_GROUPS},
                     options=options,
                 )
             )
-    return found
+    return every
 
 
 def trials(config: SimpleNamespace, name: str) -> list[study.Training]:
     """Short trainings of a network, one for each learning rate; none if there is no choice.
 
-    Returns
-    -------
-    list of study.Training
-        Of a seed that no other training has.
+    Their seed is that of no other training.
     """
     section, (one, options) = config.studies.scaling, _network(config, name)
     if len(section.rates) == 1:
@@ -96,7 +88,7 @@ def _network(config, name):
 def stream(
     config: SimpleNamespace, batch: int, target: str = "extinction groups"
 ) -> ReflectionStream:
-    """Patterns of reflections as the profile wants them, each once."""
+    """Stream of patterns of reflections, as the profile sets them, each once."""
     peaks = Peaks(**vars(config.studies.scaling.peaks))
     return ReflectionStream(peaks, seed(config, "stage1"), batch, grid(config), target)
 
@@ -109,16 +101,8 @@ def space_group_stream(config: SimpleNamespace, batch: int) -> ReflectionStream:
 def test_set(config: SimpleNamespace, each: int | None = None, name: str = "uniform") -> PatternSet:
     """Balanced patterns that no training contains.
 
-    Parameters
-    ----------
-    each : int, optional
-        Patterns of a group; as the profile says by default.
-    name : str
-        Of the seed, see `experiment.SEEDS`.
-
-    Returns
-    -------
-    PatternSet
+    `each` is the number of patterns of a group, by default the profile's; `name` is that of the
+    seed, see `experiment.SEEDS`.
     """
     peaks = Peaks(**vars(config.studies.scaling.peaks))
     x, label = balanced(
@@ -131,21 +115,11 @@ def test_set(config: SimpleNamespace, each: int | None = None, name: str = "unif
 def scores(
     model: nn.Module, patterns: PatternSet, space_groups: PatternSet | None = None
 ) -> dict[str, float]:
-    """Accuracy of a model's class head.
+    """Accuracy of a model's class head, of 99 outputs or 230.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        With 99 outputs, or 230.
-    space_groups : PatternSet, optional
-        Labelled with space groups, for a model of those.
-
-    Returns
-    -------
-    dict of float
-        top1, top3, top5 (percent), nll (nats); for a model of space groups these are collapsed,
-        with names that begin "uniform_" after weighing the groups equally, and with "own_" on
-        `space_groups`.
+    Gives top1, top3, top5 (percent), nll (nats); for a model of space groups these are collapsed,
+    with names that begin "uniform_" after weighing the groups equally, and with "own_" on
+    `space_groups`, patterns labelled with those.
     """
     logp = stages.predict(model, patterns)["aux"]
     if logp.shape[1] != N_SPACE_GROUPS:
@@ -154,10 +128,10 @@ def scores(
     # It was trained on groups that are as frequent as they have members.
     uniform = collapsed - np.log(np.bincount(group_of_space_group()[1:])[1:])
     uniform -= np.logaddexp.reduce(uniform, axis=1, keepdims=True)
-    found = _scores(collapsed, patterns.label)
-    found |= {f"uniform_{k}": v for k, v in _scores(uniform, patterns.label).items()}
+    result = _scores(collapsed, patterns.label)
+    result |= {f"uniform_{k}": v for k, v in _scores(uniform, patterns.label).items()}
     own = stages.predict(model, space_groups)["aux"]
-    return found | {f"own_{k}": v for k, v in _scores(own, space_groups.label).items()}
+    return result | {f"own_{k}": v for k, v in _scores(own, space_groups.label).items()}
 
 
 def _scores(logp, label):
@@ -189,12 +163,12 @@ def train_one(
     run = partial(study.run, config, "scaling", training, _scorer(config, training), steps)
     if section.here:  # each run of the pipeline is to be one run of one commit
         return run(look=look)[:2]
-    known = study.recorded(config, "scaling", training)
-    if known.complete:
-        return None, known
+    recorded = study.recorded(config, "scaling", training)
+    if recorded.complete:
+        return None, recorded
     if look:
         model, history = run(look=True)[:2]
-        return model, max(history, known, key=lambda one: one.patterns)
+        return model, max(history, recorded, key=lambda one: one.patterns)
     try:
         model, history = run()[:2]
     except (KeyboardInterrupt, SystemExit):
@@ -222,19 +196,9 @@ def _scorer(config, training):
 
 
 def learning_rate(config: SimpleNamespace, name: str, look: bool = False) -> float | None:
-    """The rate whose trial has the lowest NLL on patterns that are no test patterns.
+    """The rate whose trial of network `name` has the lowest NLL on patterns that are no test ones.
 
-    Parameters
-    ----------
-    name : str
-        Of a network.
-    look : bool
-        Train nothing.
-
-    Returns
-    -------
-    float or None
-        None if one only looks and a trial is not finished.
+    With `look` nothing is trained, and it is None where a trial is not finished.
     """
     cost = {}
     for trial in trials(config, name):
@@ -249,5 +213,5 @@ def _when_free(work):
     while True:
         try:
             return work()
-        except FolderInUse:  # another process is at it
+        except FolderInUse:  # another process trains it
             time.sleep(_WAIT)

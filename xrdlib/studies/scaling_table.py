@@ -1,4 +1,4 @@
-"""What the trainings of the scaling study reached: tables, power laws, verdict."""
+"""Results of the scaling study: tables, power laws, verdict."""
 
 from collections.abc import Collection
 from types import SimpleNamespace
@@ -55,16 +55,13 @@ def rows(config: SimpleNamespace, names: Collection[str] | None = None) -> list[
 def targets(config: SimpleNamespace) -> list[dict]:
     """Space groups against extinction groups as the target, at equal patterns of one network.
 
-    Returns
-    -------
-    list of dict
-        Rows as from `rows`, of `CONVOLUTION` trained on 99 groups and on 230 space groups.
+    Rows as from `rows`, of `CONVOLUTION` trained on 99 groups and on 230 space groups.
     """
     section = config.studies.scaling
     if not section.space_groups:
         return []
-    found = rows(config, (CONVOLUTION, CONVOLUTION + TARGET_SUFFIX))
-    return [row for row in found if row["patterns"] <= section.space_groups]
+    every = rows(config, (CONVOLUTION, CONVOLUTION + TARGET_SUFFIX))
+    return [row for row in every if row["patterns"] <= section.space_groups]
 
 
 def power_law(table: list[dict], model: str, score: str = "nll") -> dict:
@@ -143,5 +140,5 @@ def verdict(table: list[dict]) -> dict:
         for name in names
     )
     text = f"Attention beats convolution at {largest:,} patterns: {holds}. Top-1: {means}."
-    found = {"patterns": largest, "top1": top1, "nll": cost, "apart": apart}
-    return found | {"holds": holds, "text": text}
+    result = {"patterns": largest, "top1": top1, "nll": cost, "apart": apart}
+    return result | {"holds": holds, "text": text}

@@ -1,4 +1,4 @@
-"""What the simulator stage makes: simulated beside measured patterns, and what patterns cost."""
+"""Results of the simulator stage: simulated beside measured patterns, and computing times."""
 
 import json
 import timeit
@@ -10,15 +10,15 @@ from numpy import ndarray
 
 from ..base import paths
 from ..base.patterns import normalise
-from ..base.records import Reflections
-from ..learning.experiment import MEASURED, folder, grid, load_bank, load_set, realism
+from ..base.records import Crystals, Reflections
+from ..learning.experiment import MEASURED, folder, grid, load_set, load_structures, realism
 from ..simulation import crystal_statistics
 from ..simulation.diffraction import reflections
 from ..simulation.realism import measured_like
-from ..structures import banks
-from ..structures.banks import load_amcsd
+from ..structures import structure_library
 from ..structures.crystals import generate
 from ..structures.recipes import shipped
+from ..structures.structure_library import load_amcsd
 from .pattern_features import features, two_sample
 from .specimens import own_structure
 
@@ -31,7 +31,7 @@ _GROUP = 48  # structures timed together
 
 
 def compare(config: SimpleNamespace) -> dict:
-    """Simulated beside measured patterns of the same minerals, and how well they are told apart.
+    """Simulated beside measured patterns of the same minerals, and how well they are separated.
 
     Each pattern of rruff-calibration whose structure the library holds is paired with a pattern
     simulated from that structure, with the background subtracted and the full range, as in the
@@ -44,7 +44,7 @@ def compare(config: SimpleNamespace) -> dict:
     patterns = load_set(config, MEASURED[0])
     if patterns is None:
         return {"n": 0, "families": 0, "note": "No measured patterns were at hand."}
-    library, points = load_bank(config, "library"), grid(config)
+    library, points = load_structures(config, "library"), grid(config)
     measured = patterns.x.astype(np.float32) ** 2
     rows, nearest = own_structure(measured, patterns.label + 1, library, points)
     family, measured = patterns.family[rows], measured[rows]
@@ -54,9 +54,9 @@ def compare(config: SimpleNamespace) -> dict:
     main = library.take(nearest)
     simulated = simulate_like(config, main, library, **COLLECTION)
     trained = simulate_like(config, main, library)
-    about = (family, config.seed, _FOLDS)
-    test = two_sample(measured, simulated, *about, grid=points)
-    as_trained = two_sample(measured, trained, *about, permutations=0, grid=points)
+    options = (family, config.seed, _FOLDS)
+    test = two_sample(measured, simulated, *options, grid=points)
+    as_trained = two_sample(measured, trained, *options, permutations=0, grid=points)
     tables = {
         kind: {name: _quantiles(column) for name, column in features(x, points).items()}
         for kind, x in (("measured", measured), ("simulated", simulated))
@@ -79,23 +79,28 @@ def simulate_like(
 ) -> ndarray:
     """One measured-looking pattern of each crystal, (n, n_points) float32, as sets keep them."""
     second = np.random.default_rng(config.seed).integers(len(impurities), size=len(main))
-    about = realism(config, **overrides), config.seed, torch.arange(len(main)), grid(config)
-    made = measured_like(main, *about, impurities.take(second))
+    settings = realism(config, **overrides), config.seed, torch.arange(len(main)), grid(config)
+    made = measured_like(main, *settings, impurities.take(second))
     # Measured sets are kept as square roots in half precision.
     return normalise(made).half().float().square().numpy()
+
+
+def published(config: SimpleNamespace, most: int) -> Crystals:
+    """At most so many published structures, one of each phase, whose space group is confirmed."""
+    crystals, table = load_amcsd(folder(config, "amcsd"))
+    confirmed = crystals.take(np.flatnonzero(table["agrees_space_group"]))
+    phases = structure_library.one_of_each(confirmed)
+    return phases.take(np.arange(len(phases))[:: -(-len(phases) // most)])
 
 
 def compare_crystals(config: SimpleNamespace, most: int = 600) -> dict:
     """Random crystals beside at most so many published ones of the same space groups.
 
-    One of each published phase is taken; see `crystal_statistics.compare`.
+    See `crystal_statistics.compare`.
     """
-    crystals, table = load_amcsd(folder(config, "amcsd"))
-    confirmed = crystals.take(np.flatnonzero(table["agrees_space_group"]))
-    published = banks.one_of_each(confirmed)
-    published = published.take(np.arange(len(published))[:: -(-len(published) // most)])
-    made = generate(shipped(), published.space_group, len(published), config.seed)
-    return crystal_statistics.compare(published, made, ("published", "random"))
+    known = published(config, most)
+    made = generate(shipped(), known.space_group, len(known), config.seed)
+    return crystal_statistics.compare(known, made, ("published", "random"))
 
 
 def costs(config: SimpleNamespace) -> list[dict]:
@@ -106,11 +111,11 @@ def costs(config: SimpleNamespace) -> list[dict]:
     reflections, and from those to a measured-looking pattern.
     """
     crystals, _ = load_amcsd(folder(config, "amcsd"))
-    known = reflections(crystals)
+    computed = reflections(crystals)
     size = {
         "volume": np.abs(np.linalg.det(crystals.lattice)),
         "atoms": np.diff(crystals.start),
-        "reflections": np.diff(known.start),
+        "reflections": np.diff(computed.start),
     }
     rows = []
     threads = torch.get_num_threads()
@@ -131,16 +136,16 @@ def benchmark() -> dict | None:
 
 
 def _cost(config, crystals):
-    known = reflections(crystals)
-    index, points, ranges = torch.arange(len(known)), grid(config), realism(config)
+    computed = reflections(crystals)
+    index, points, ranges = torch.arange(len(computed)), grid(config), realism(config)
     work = {
         "structure_ms": lambda: reflections(crystals),
-        "pattern_ms": lambda: measured_like(known, ranges, 0, index, points),
+        "pattern_ms": lambda: measured_like(computed, ranges, 0, index, points),
     }
     return {
         "volume": np.abs(np.linalg.det(crystals.lattice)).mean(),
         "atoms": np.diff(crystals.start).mean(),
-        "reflections": np.diff(known.start).mean(),
+        "reflections": np.diff(computed.start).mean(),
         **{name: 1e3 * _seconds(call) / len(crystals) for name, call in work.items()},
     }
 

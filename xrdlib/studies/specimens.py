@@ -1,7 +1,4 @@
-"""Patterns of crystals with known cells, and what is known of their lines.
-
-Questions about where a network looks need the places of lines, also of those that are not there.
-"""
+"""Patterns of crystals with known cells, and positions of present and absent reflections."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -28,7 +25,7 @@ SIMULATED = "held-out minerals, simulated"
 RECOGNISED_MEASURED = "rruff, recognised"
 SIMILAR = 0.6  # cosine from which a structure counts as that of the specimen
 
-# Lines stay where the cell puts them, and nothing but the mineral is in the pattern.
+# Reflections stay where the cell puts them, and nothing but the mineral is in the pattern.
 _UNMOVED = {"strain": (1e-6, 1e-6)} | dict.fromkeys(
     ("zero_shift", "displacement", "impurity", "cropped", "coarse", "spikes"), 0.0
 )
@@ -63,12 +60,12 @@ def grid_of(model: torch.nn.Module) -> Grid:
 def simulated(config: SimpleNamespace, grid: Grid, n: int) -> Specimens:
     """Measured-looking patterns of minerals that no network was trained on, one a family.
 
-    The configuration has a bank "holdout"; n patterns, or as many as there are families.
+    From the structure library "holdout"; n patterns, or as many as there are families.
     """
-    bank = experiment.load_bank(config, "holdout")
-    first = np.unique(bank.name, return_index=True)[1]
+    structures = experiment.load_structures(config, "holdout")
+    first = np.unique(structures.name, return_index=True)[1]
     rows = first[np.linspace(0, len(first) - 1, min(n, len(first))).astype(int)]
-    crystals = bank.take(rows)
+    crystals = structures.take(rows)
     seed, realism = experiment.seed(config, "holdout"), experiment.realism(config, **_UNMOVED)
     parts = [
         measured_like(crystals.take(part.numpy()), realism, seed, part, grid).numpy()
@@ -88,16 +85,16 @@ def recognised(config: SimpleNamespace, n: int) -> Specimens | None:
         patterns = load()
     except MissingData:
         return None
-    bank = experiment.load_bank(config, "library")
+    structures = experiment.load_structures(config, "library")
     similarity = searchmatch.similarities(
-        searchmatch.measured(patterns.intensity), searchmatch.library(bank)
+        searchmatch.measured(patterns.intensity), searchmatch.library(structures)
     )
     nearest, best = similarity.argmax(axis=1), similarity.max(axis=1)
-    chosen = np.flatnonzero((best >= RECOGNISED) & (bank.group[nearest] == patterns.group))
+    chosen = np.flatnonzero((best >= RECOGNISED) & (structures.group[nearest] == patterns.group))
     chosen = np.sort(chosen[np.argsort(-best[chosen], kind="stable")][:n])
     if not len(chosen):
         return None
-    crystals, measured = bank.take(nearest[chosen]), patterns.take(chosen)
+    crystals, measured = structures.take(nearest[chosen]), patterns.take(chosen)
     scaling = np.array(
         [
             Retrieval(from_reflections(crystals.take([i]))).stretch(intensity, 0)
@@ -109,7 +106,11 @@ def recognised(config: SimpleNamespace, n: int) -> Specimens | None:
 
 
 def own_structure(
-    intensity: ndarray, group: ndarray, bank: Reflections, grid: Grid = GRID, least: float = SIMILAR
+    intensity: ndarray,
+    group: ndarray,
+    structures: Reflections,
+    grid: Grid = GRID,
+    least: float = SIMILAR,
 ) -> tuple[ndarray, ndarray]:
     """Rows of patterns that a structure of their own extinction group resembles, and its row, (m,).
 
@@ -117,9 +118,9 @@ def own_structure(
     (`searchmatch`) of `least` or more.
     """
     similarity = searchmatch.similarities(
-        searchmatch.measured(intensity, grid), searchmatch.library(bank)
+        searchmatch.measured(intensity, grid), searchmatch.library(structures)
     )
-    similarity = np.where(group[:, None] == bank.group, similarity, -1.0)
+    similarity = np.where(group[:, None] == structures.group, similarity, -1.0)
     rows = np.flatnonzero(similarity.max(axis=1) >= least)
     return rows, similarity[rows].argmax(axis=1)
 
@@ -132,7 +133,7 @@ def regridded(specimens: Specimens, grid: Grid) -> Specimens:
     return Specimens(specimens.subset, grid, on_grid, specimens.crystals, specimens.family)
 
 
-def powder_lines(crystal: Reflections) -> tuple[ndarray, ndarray]:
+def powder_reflections(crystal: Reflections) -> tuple[ndarray, ndarray]:
     """2theta (degrees, NaN out of reach) and intensity of one crystal's reflections, (m,) each."""
     angle = two_theta(d_star(crystal.lattice[0], crystal.hkl), CU_KA1)
     return angle, crystal.multiplicity * crystal.f2 * lorentz_polarisation(angle)
@@ -143,6 +144,6 @@ def absent(label: int, change: ndarray, hkl: ndarray) -> ndarray:
     return groups.absent(groups.first_member(label), hkl.astype(np.int64) @ change)
 
 
-def allowed(label: int, change: ndarray, hkl: ndarray, line: ndarray) -> ndarray:
-    """Whether a group allows a reflection of each line, (k,) bool; `line` (m,) is that of hkl."""
-    return np.bincount(line, ~absent(label, change, hkl), minlength=line[-1] + 1) > 0
+def allowed(label: int, change: ndarray, hkl: ndarray, position: ndarray) -> ndarray:
+    """Whether a group allows a reflection at each position, (k,) bool; `position` (m,) is hkl's."""
+    return np.bincount(position, ~absent(label, change, hkl), minlength=position[-1] + 1) > 0

@@ -1,4 +1,4 @@
-"""Temperature: what it wins, and what is left over the limit where the pattern is ignored.
+"""Temperature: its gain, and what is left over the limit where the pattern is ignored.
 
 A temperature is chosen on calibration families and reported on test families, from 0.5 to the limit
 where the pattern is ignored, for each way of putting in a prior. What is won between temperature 1
@@ -149,11 +149,11 @@ def decodings(
     names = (prior["chosen_on"], subset)
     some = {name: sets[name] for name in names}
     evidence, train = _of_model(config, results.MAIN, some)
-    target = outcomes.told_of(subset, prior)[0]
-    known, own = (ways(evidence[name], train, target) for name in names)
+    target = outcomes.priors_of(subset, prior)[0]
+    calibration, own = (ways(evidence[name], train, target) for name in names)
     logp = {UNCALIBRATED: rescale(own[NONE][0], 1, 1, own[NONE][1])}
     for way in (TWICE, RATIO):
-        costs = _costs(*known[way], some[names[0]].label)
+        costs = _costs(*calibration[way], some[names[0]].label)
         T = np.array([*FINE, np.inf])[costs.mean(0).argmin()]
         logp[way] = rescale(own[way][0], T, 1, own[way][1])
     return logp
@@ -174,7 +174,7 @@ def study(
     names = MEASURED if set(MEASURED) <= set(sets) else HELD_OUT
     sets = {name: sets[name] for name in names}
     measured_sets = measured_sets if names == MEASURED else {}
-    minerals, null = outcomes.told_of(names[1], results.read(config, "prior"))
+    minerals, null = outcomes.priors_of(names[1], results.read(config, "prior"))
     models = {}
     for title, (evidence, train) in _evidence(config, predictor, measured_sets, sets).items():
         parts = {name: ways(evidence[name], train, minerals) for name in names}
@@ -220,7 +220,7 @@ def _of_model(config, title, sets):
 
 
 def published_study(cases: Published, n_boot: int = 1000, seed: int = 0) -> dict:
-    """Temperature sweep of the published predictions, as far as it can be known.
+    """Temperature sweep of the published predictions, as far as five probabilities allow.
 
     Of 99 probabilities five were published. Among those five a temperature acts as it does among
     all: ratios are raised to the power 1/T. So the published ones, which had a temperature already,

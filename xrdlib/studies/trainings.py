@@ -1,7 +1,7 @@
 """Small trainings that are compared with each other, each a change of one thing.
 
-A finished training is found again by its checkpoint, so a study that was cut short goes on where
-it was, and parts of it can be trained beforehand by several processes:
+A finished training is recognised by its checkpoint, so an interrupted study continues where it
+was, and parts of it can be trained beforehand by several processes:
 
     xrdlib study ablations --part 1/2
 
@@ -86,7 +86,7 @@ def run(
     rows: int | Collection[int] = 1,
     look: bool = False,
 ) -> tuple[torch.nn.Module, History, object]:
-    """Train a model, or find it trained.
+    """Train a model, or load it if it is trained.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1
 from . import groups
 
-# Lattices that indexing seeks with sets of indices, and all.
+# Lattices that indexing seeks with basis reflections, and all.
 SYSTEMS = ("cubic", "tetragonal", "hexagonal", "orthorhombic", "monoclinic")
 LATTICES = (*SYSTEMS, "triclinic")
 
@@ -106,7 +106,7 @@ def cell_of_parameters(system: str, parameters: Sequence[float]) -> tuple[float,
 
 
 def products(hkl: np.ndarray, system: str | None = None) -> np.ndarray:
-    """What 1/d^2 of reflections hkl (m, 3) is linear in.
+    """Products of indices in which 1/d^2 of reflections hkl (m, 3) is linear.
 
     hh, kk, ll, 2kl, 2hl, 2hk, (m, 6); or, (m, p), what each of the p free parameters of one of
     `SYSTEMS` is multiplied by.
@@ -119,7 +119,7 @@ def products(hkl: np.ndarray, system: str | None = None) -> np.ndarray:
 
 
 def inverse_square(two_theta: np.ndarray, wavelength: float = CU_KA1) -> np.ndarray:
-    """1/d^2 of lines at degrees 2theta, per square angstrom."""
+    """1/d^2 of reflections at degrees 2theta, per square angstrom."""
     return np.square(2 * np.sin(np.radians(two_theta) / 2) / wavelength)
 
 
@@ -155,10 +155,10 @@ def on_conventional_axes(cell: Sequence[float]) -> tuple[float, ...]:
     if any(permits(cell, order, s) for order in permutations(range(3)) for s in systems):
         return tuple(cell)
     edge = np.linalg.det(basis) ** (1 / 3)
-    found = spglib.get_symmetry_dataset((basis, [[0, 0, 0]], [1]), symprec=_SYMPREC * edge)
-    if found is None or found.number <= 2:
+    dataset = spglib.get_symmetry_dataset((basis, [[0, 0, 0]], [1]), symprec=_SYMPREC * edge)
+    if dataset is None or dataset.number <= 2:
         return tuple(cell)
-    return tuple(cell_of_lattice(found.std_lattice).tolist())
+    return tuple(cell_of_lattice(dataset.std_lattice).tolist())
 
 
 def representative(cell: Sequence[float]) -> tuple[float, ...]:
@@ -240,15 +240,15 @@ def settings(label: int, cell: Sequence[float]) -> list[np.ndarray]:
     number = groups.first_member(label)
     system = groups.space_group(number)["crystal_system"]
     parity = np.array(list(product(range(-2, 5), repeat=3)))
-    found = {}
+    by_absences = {}
     for order in permutations(range(3)):
         if not permits(cell, order, system):
             continue
         axes = np.eye(3, dtype=np.int64)[:, list(order)]
         for choice in _CELL_CHOICES[: None if system == "monoclinic" else 1]:
             change = axes @ choice
-            found.setdefault(groups.absent(number, parity @ change).tobytes(), change)
-    return list(found.values())
+            by_absences.setdefault(groups.absent(number, parity @ change).tobytes(), change)
+    return list(by_absences.values())
 
 
 def permits(cell: Sequence[float], order: Sequence[int], system: str) -> bool:

@@ -77,7 +77,7 @@ def conditions(number: int, change: tuple | None = None) -> tuple[Condition, ...
     """Reflection conditions of a space group.
 
     Derived from the absences: zones are gone through from the general to the special one, and in
-    each the condition that explains most of what is still unexplained is taken, until all is.
+    each the condition that covers most of the absences left is taken, until all are covered.
     A reflection is absent exactly if it or one of its equivalents breaks a condition.
 
     Parameters
@@ -93,23 +93,23 @@ def conditions(number: int, change: tuple | None = None) -> tuple[Condition, ...
     rotations = change @ np.unique(groups.operations(number)[0], axis=0) @ inverse
     equivalents = [_HKL @ rotation for rotation in rotations]
     absent = groups.absent(number, _HKL @ change)
-    explained = np.zeros_like(absent)
-    found = []
+    covered = np.zeros_like(absent)
+    chosen = []
     for zone in ZONES:
         inside = in_zone(zone, _HKL)
-        while (inside & absent & ~explained).any():
+        while (inside & absent & ~covered).any():
             best, gain = None, 0
             for form, modulus in _FORMS:
                 condition = Condition(zone, form, modulus)
-                # What equivalents of a reflection do it does too, so its own absence is enough.
+                # Equivalents are absent together, so the reflection's own absence is enough.
                 if (condition.violated(_HKL) & ~absent).any():
                     continue
                 broken = np.any([condition.violated(hkl) for hkl in equivalents], axis=0)
-                new = int((broken & ~explained).sum())
+                new = int((broken & ~covered).sum())
                 if new > gain:
-                    best, gain, explains = condition, new, broken
+                    best, gain, extinct = condition, new, broken
             if best is None:
-                break  # a more special zone explains the rest
-            found.append(best)
-            explained |= explains
-    return tuple(found)
+                break  # a more special zone covers the rest
+            chosen.append(best)
+            covered |= extinct
+    return tuple(chosen)

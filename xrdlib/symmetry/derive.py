@@ -74,11 +74,11 @@ def elements(sg: gemmi.SpaceGroup) -> tuple:
         screw = glide = ""
         serial = np.arange(1, 7)[:, None] * [axis == name for name in "abc"]
         by_glides = absences(rotations[planes], translations[planes], serial)
-        unexplained = absences(rotations, translations, serial) != by_glides
+        beyond_glides = absences(rotations, translations, serial) != by_glides
         for symbol in part.split("/"):
             if symbol in GLIDE_ORDER and (symbol != "1" or system == "monoclinic"):
                 glide = symbol
-            elif re.fullmatch("[346][1-5]|21", symbol) and unexplained:
+            elif re.fullmatch("[346][1-5]|21", symbol) and beyond_glides:
                 order, shift = map(int, symbol)
                 screw = f"{order}{min(shift, order - shift)}"
         positions.append((screw, glide))
@@ -90,7 +90,7 @@ def names(numbers: list[int]) -> list[tuple]:
     """All symbols of a class, one for each distinct setting of the axes, the first in front."""
     reference = reference_settings()
     system = reference[numbers[0] - 1].crystal_system_str()
-    found = {}
+    by_absences = {}
     for sg in (sg for sg in gemmi.spacegroup_table() if sg.number in numbers):
         # A cell of another size is no mere relabelling; "-" marks, for the monoclinic cell
         # choices, the description by the other one of two coincident glide planes.
@@ -101,8 +101,8 @@ def names(numbers: list[int]) -> list[tuple]:
             symbol = elements(sg)
             # The unique axis is known from the metric even where no absence shows it.
             unique = tuple(glide == "1" for _, glide in symbol[1])
-            found.setdefault((unique, absences(*exact_operations(sg))), set()).add(symbol)
-    return sorted({_merged(group) for group in found.values()}, key=_symbol_order)
+            by_absences.setdefault((unique, absences(*exact_operations(sg))), set()).add(symbol)
+    return sorted({_merged(group) for group in by_absences.values()}, key=_symbol_order)
 
 
 def _merged(same):
@@ -195,14 +195,14 @@ def maximal_subgroups(elements: tuple) -> list[frozenset[int]]:
     # Grow every subgroup by one element at a time; maximal is what grows only into the whole.
     whole, maximal = frozenset(range(len(elements))), []
     todo = [closure([index[(1, 0, 0, 0, 1, 0, 0, 0, 1)]])]
-    known = set(todo)
+    visited = set(todo)
     while todo:
         subgroup = todo.pop()
         grown = {closure(subgroup | {i}) for i in whole - subgroup}
         if grown == {whole}:
             maximal.append(subgroup)
-        todo.extend(grown - known - {whole})
-        known |= grown
+        todo.extend(grown - visited - {whole})
+        visited |= grown
     return maximal
 
 

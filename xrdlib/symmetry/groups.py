@@ -230,7 +230,7 @@ def systematically_absent(
 
 
 def _parse_triplet(triplet):
-    """W (3, 3) and w (3,) of "-x,y+1/2,-z"; gemmi is not to be had where one only trains."""
+    """W (3, 3) and w (3,) of "-x,y+1/2,-z", without gemmi, which training does without."""
     rotation, translation = np.zeros((3, 3), dtype=np.int8), np.zeros(3)
     for row, expression in enumerate(triplet.split(",")):
         for term in expression.replace("-", "+-").split("+"):
@@ -247,6 +247,6 @@ def _column(name):
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
-    """The array, made read-only: what is cached is shared by all callers."""
+    """The array, made read-only, since callers share what is cached."""
     array.flags.writeable = False
     return array

@@ -1,4 +1,4 @@
-"""What people type for a symmetry: numbers, symbols of any setting, the paper's labels."""
+"""Groups from what users type: numbers, symbols of any setting, the paper's labels."""
 
 import re
 import unicodedata
@@ -64,12 +64,12 @@ def named(key: int | str) -> Named:
     space group 14, P21/c, in the setting P 1 21/n 1; extinction group eg4, P 21/b 1 1
     """
     text = str(key).strip()
-    if found := re.fullmatch(r"(?:sg)?\s*([0-9]+)", text, re.IGNORECASE):
-        return _space_group(int(found[1]), key)
-    if found := re.fullmatch(r"eg\s*([0-9]+)", text, re.IGNORECASE):
-        if int(found[1]) not in range(1, groups.N_GROUPS + 1):
+    if match := re.fullmatch(r"(?:sg)?\s*([0-9]+)", text, re.IGNORECASE):
+        return _space_group(int(match[1]), key)
+    if match := re.fullmatch(r"eg\s*([0-9]+)", text, re.IGNORECASE):
+        if int(match[1]) not in range(1, groups.N_GROUPS + 1):
             raise _unknown(key)
-        return Named(int(found[1]))
+        return Named(int(match[1]))
     if setting := _hermann_mauguin(text):
         return _space_group(setting.number, key, _other(setting, text))
     wanted = text.replace(" ", "")
@@ -132,7 +132,7 @@ def _hermann_mauguin(text):
     text = unicodedata.normalize("NFKD", text).replace("\u2212", "-").replace("\u2013", "-")
     text = _OVERBAR.sub(r"-\1", text)
     if text[1:2] != "_":
-        text = _SUBSCRIPT.sub(lambda found: found[1] or found[2], text)
+        text = _SUBSCRIPT.sub(lambda match: match[1] or match[2], text)
     # gemmi takes numbers and bare centrings too.
     if not re.match("[A-Za-z] ?.", text):
         return None
@@ -156,11 +156,11 @@ def _other_symbols():
     """Numbers by Schoenflies and by full symbol, as "c2h^5" and "p4/m2/m2/m"."""
     import spglib
 
-    found = {}
+    numbers = {}
     for kind in map(spglib.get_spacegroup_type, range(1, 531)):
         for symbol in (kind.schoenflies, *kind.international_full.split("=")):
-            found.setdefault(re.sub("[ _]", "", symbol).lower(), kind.number)
-    return found
+            numbers.setdefault(re.sub("[ _]", "", symbol).lower(), kind.number)
+    return numbers
 
 
 def _unknown(key):

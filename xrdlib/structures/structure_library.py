@@ -1,4 +1,4 @@
-"""Published structures as crystals, with a table of what is known of each."""
+"""The structure library: published structures as crystals, with a table of their data."""
 
 import os
 import zlib
@@ -70,8 +70,7 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
     Returns
     -------
     crystals : records.Crystals
-        `space_group` and `group` are the stated ones (0 where they cannot be told); `name` is
-        the family.
+        `space_group` and `group` are the stated ones (0 where unknown); `name` is the family.
     table : pandas.DataFrame
         One row a crystal, in order: id, mineral ("" where unnamed), family (`families`), formula,
         symbol, stated and detected (space group, 0 where unknown), stated_group and
@@ -93,27 +92,27 @@ def build(entries: list[Entry | Unreadable]) -> tuple[records.Crystals, pd.DataF
             continue
         cells.append(cell)
         stated = {name: getattr(entry, name) for name in ("id", "mineral", "formula", "symbol")}
-        found = {
+        derived = {
             "stated": stated_space_group(entry.symbol, entry.operators),
             "detected": cell["detected"],
             "n_atoms": len(cell["number"]),
             "volume": abs(np.linalg.det(cell["lattice"])),
             "density": entry.density,
         }
-        rows.append(stated | found)
+        rows.append(stated | derived)
     if not rows:
         raise XrdlibError(f"None of {len(entries)} structures can be used: {dict(skipped)}.")
     table = pd.DataFrame(rows)
     group = group_of_space_group()
     table["stated_group"] = group[table["stated"]]
     table["detected_group"] = group[table["detected"]]
-    known = table["stated"] > 0
-    table["agrees_space_group"] = known & (table["stated"] == table["detected"])
-    table["agrees"] = known & (table["stated_group"] == table["detected_group"])
+    stated_known = table["stated"] > 0
+    table["agrees_space_group"] = stated_known & (table["stated"] == table["detected"])
+    table["agrees"] = stated_known & (table["stated_group"] == table["detected_group"])
     table["family"] = families(table)
     lattices, atoms = zip(*((c["lattice"], c["occupancy"].sum()) for c in cells), strict=True)
-    about = table["symbol"], table["stated"], lattices, atoms, table["family"]
-    table["type"] = structure_types(*about)
+    columns = table["symbol"], table["stated"], lattices, atoms, table["family"]
+    table["type"] = structure_types(*columns)
     table["holdout"] = [zlib.crc32(t.encode()) % 100 < HOLDOUT_PERCENT for t in table["type"]]
     table.attrs["skipped"] = dict(skipped)
     return assembled(cells, table["stated"], table["family"]), table
@@ -164,7 +163,7 @@ def assembled(cells: list[dict], space_group: np.ndarray, name: np.ndarray) -> r
 
 
 def one_of_each(crystals: records.Crystals) -> records.Crystals:
-    """One crystal of each name and space group, so that a phase measured often counts once."""
+    """The first crystal of each name and space group, so that every phase counts once."""
     keys = np.char.add(np.char.add(crystals.name, " "), crystals.space_group.astype(str))
     return crystals.take(np.sort(np.unique(keys, return_index=True)[1]))
 

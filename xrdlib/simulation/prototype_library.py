@@ -1,4 +1,4 @@
-"""Real structures as prototypes: positions exactly symmetric, with ways for the atoms to move.
+"""Library of prototypes: real structures, made exactly symmetric, with symmetric displacements.
 
 Read and checked once with spglib (and pymatgen for the AFLOW library); `prototypes` then makes
 crystals from the record without either.
@@ -12,8 +12,8 @@ import pandas as pd
 
 from ..base.errors import XrdlibError
 from ..base.records import Crystals, concatenate
-from ..structures.banks import one_of_each, ordinary
 from ..structures.detection import detect
+from ..structures.structure_library import one_of_each, ordinary
 from ..symmetry.groups import group_of_space_group, half_rotations
 from .prototypes import N_MODES, Prototypes
 
@@ -40,38 +40,38 @@ def prepare(crystals: Crystals) -> Prototypes:
         If none can be used.
     """
     usable = np.flatnonzero(ordinary(crystals, MAX_ATOMS))
-    found = {int(i): detect(crystals, i) for i in usable}
+    symmetry = {int(i): detect(crystals, i) for i in usable}
     groups = group_of_space_group()
-    kept = [i for i in found if groups[found[i].space_group] == crystals.group[i]]
+    kept = [i for i in symmetry if groups[symmetry[i].space_group] == crystals.group[i]]
     if not kept:
         raise XrdlibError(f"None of {len(crystals)} crystals can be a prototype; pass confirmed.")
     chosen = crystals.take(kept)
-    made = [_symmetric(found[i], crystals.lattice[i], i) for i in kept]
+    made = [_symmetric(symmetry[i], crystals.lattice[i], i) for i in kept]
     return Prototypes(
         **vars(
             replace(
                 chosen,
                 frac=np.concatenate([frac for frac, _ in made]).astype(np.float32),
-                rotations=np.stack([half_rotations(found[i].rotations) for i in kept]),
-                space_group=np.array([found[i].space_group for i in kept], dtype=np.int16),
+                rotations=np.stack([half_rotations(symmetry[i].rotations) for i in kept]),
+                space_group=np.array([symmetry[i].space_group for i in kept], dtype=np.int16),
             )
         ),
         mode=np.concatenate([mode for _, mode in made]).astype(np.float32),
     )
 
 
-def training_bank(crystals: Crystals, table: pd.DataFrame) -> Prototypes:
+def training_prototypes(crystals: Crystals, table: pd.DataFrame) -> Prototypes:
     """Prototypes of the AMCSD's training part and of the AFLOW library.
 
-    Of what `banks.load_amcsd` gives, structures whose symmetry is confirmed, not held out, one a
-    family and space group; of AFLOW those that are not named like a held-out family.
+    Of the AMCSD (`structure_library.load_amcsd`) structures whose symmetry is confirmed, not held
+    out, one a family and space group; of AFLOW those that are not named like a held-out family.
     """
     chosen = (table["agrees"] & ~table["holdout"]).to_numpy()
     held_out = table.loc[table["holdout"], "family"]
-    return concatenate([prepare(one_of_each(crystals.take(chosen))), aflow_bank(held_out)])
+    return concatenate([prepare(one_of_each(crystals.take(chosen))), aflow_prototypes(held_out)])
 
 
-def aflow_bank(without: Iterable[str] = ()) -> Prototypes:
+def aflow_prototypes(without: Iterable[str] = ()) -> Prototypes:
     """Prototypes of the AFLOW library (M. J. Mehl et al., Comput. Mater. Sci. 136, S1, 2017).
 
     From pymatgen's copy, those whose atoms have the extinction group of the stated space group at
@@ -97,33 +97,34 @@ def aflow_bank(without: Iterable[str] = ()) -> Prototypes:
         name=names,
     )
     for symprec in (_TIGHT, _LOOSE):
-        found = [detect(crystals, i, symprec).space_group for i in range(len(crystals))]
-        crystals = crystals.take(group_of_space_group()[found] == crystals.group)
+        detected = [detect(crystals, i, symprec).space_group for i in range(len(crystals))]
+        crystals = crystals.take(group_of_space_group()[detected] == crystals.group)
     return prepare(crystals)
 
 
-def _symmetric(found, lattice, seed):
+def _symmetric(symmetry, lattice, seed):
     """Exactly symmetric coordinates (m, 3) and `Prototypes.mode` (m, N_MODES, 3) of a crystal."""
-    partner, error = _images(found)
-    back = np.linalg.inv(found.rotations)
-    frac = found.frac + np.einsum("kij,kpj->pi", back, error) / len(back)
+    partner, error = _images(symmetry)
+    back = np.linalg.inv(symmetry.rotations)
+    frac = symmetry.frac + np.einsum("kij,kpj->pi", back, error) / len(back)
     rng = np.random.default_rng([_SEED, seed])
-    drawn = rng.standard_normal((*found.frac.shape[:1], N_MODES, 3)) @ np.linalg.inv(lattice)
-    # Each place takes the mean over all operations of what its image would have it do.
+    drawn = rng.standard_normal((*symmetry.frac.shape[:1], N_MODES, 3)) @ np.linalg.inv(lattice)
+    # Each site takes the mean over all operations of the displacement that its image asks for.
     mode = np.einsum("kij,kpnj->pni", back, drawn[partner]) / len(back)
     longest = np.linalg.norm(mode @ lattice, axis=2).max(0)[:, None]
     mode = np.where(longest > _STILL, mode / np.maximum(longest, _STILL), 0.0)
     mode[np.abs(mode) < _STILL] = 0.0
-    return _wrapped(frac)[found.place], mode[found.place]
+    return _wrapped(frac)[symmetry.position], mode[symmetry.position]
 
 
-def _images(found):
-    """For each operation and place, the place it is moved to, and by how much that one is off."""
+def _images(symmetry):
+    """For each operation and site, the site it is moved to, and by how much that one is off."""
     from scipy.spatial import cKDTree
 
-    moved = np.einsum("kij,pj->kpi", found.rotations, found.frac) + found.translations[:, None]
-    partner = cKDTree(_wrapped(found.frac), boxsize=1).query(_wrapped(moved))[1]
-    error = found.frac[partner] - moved
+    moved = np.einsum("kij,pj->kpi", symmetry.rotations, symmetry.frac)
+    moved += symmetry.translations[:, None]
+    partner = cKDTree(_wrapped(symmetry.frac), boxsize=1).query(_wrapped(moved))[1]
+    error = symmetry.frac[partner] - moved
     return partner, error - np.rint(error)
 
 

@@ -1,22 +1,17 @@
-"""Specimen and instrument effects on lines, each against its own formula."""
+"""Specimen and instrument effects on reflections, each against its own formula."""
 
 import numpy as np
 import pytest
 import samples
 import torch
 
-from xrdlib.simulation import lines
+from xrdlib.simulation import specimen_effects
 from xrdlib.simulation.diffraction import lorentz_polarisation, squared_lengths
 
 
 @pytest.fixture(scope="module")
-def known():
-    return samples.known()
-
-
-@pytest.fixture(scope="module")
-def phase(known):
-    return lines.as_phase(known, torch.device("cpu"))
+def phase(computed):
+    return specimen_effects.as_phase(computed, torch.device("cpu"))
 
 
 def quiet(n, **changes):
@@ -36,11 +31,11 @@ def reciprocal(phase):
 
 
 def intensities(phase, draws, index):
-    return lines.line_intensities(phase, reciprocal(phase), draws, 0, index, 1)
+    return specimen_effects.reflection_intensities(phase, reciprocal(phase), draws, 0, index, 1)
 
 
-def test_debye_waller_and_smooth_error(known, phase):
-    n, b = len(known), 1.3
+def test_debye_waller_and_smooth_error(computed, phase):
+    n, b = len(computed), 1.3
     index = torch.arange(n)
     _, plain = intensities(phase, quiet(n), index)
     draws = quiet(n, debye_waller=torch.full((n,), b))
@@ -54,8 +49,8 @@ def test_debye_waller_and_smooth_error(known, phase):
     torch.testing.assert_close(error, error.mean().expand_as(error), rtol=0, atol=2e-3)
 
 
-def test_line_error_is_the_lines_own_and_of_the_size_asked(known, phase):
-    n = len(known)
+def test_line_error_is_the_lines_own_and_of_the_size_asked(computed, phase):
+    n = len(computed)
     _, plain = intensities(phase, quiet(n), torch.arange(n))
     draws = quiet(n, line_error=torch.full((n,), 0.1))
     _, noisy = intensities(phase, draws, torch.arange(n))
@@ -73,14 +68,16 @@ def test_strain_keeps_the_symmetry():
     lattice = torch.from_numpy(crystals.lattice)
     rotations = torch.from_numpy(crystals.rotations).double()
     strains = torch.randn(n, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    metric = lines.strained_metric(lattice, rotations, strains, torch.full((n,), 0.01).double())
+    metric = specimen_effects.strained_metric(
+        lattice, rotations, strains, torch.full((n,), 0.01).double()
+    )
     direct = torch.linalg.inv(metric)
     turned = rotations.transpose(2, 3) @ direct[:, None] @ rotations
     torch.testing.assert_close(turned, direct[:, None].expand_as(turned), rtol=1e-9, atol=1e-9)
     before = lattice @ lattice.transpose(1, 2)
     change = (direct - before).abs().amax((1, 2)) / before.amax((1, 2))
     assert (change > 1e-4).all() and (change < 0.1).all()
-    still = lines.strained_metric(lattice, rotations, strains, torch.zeros(n).double())
+    still = specimen_effects.strained_metric(lattice, rotations, strains, torch.zeros(n).double())
     torch.testing.assert_close(torch.linalg.inv(still), before)
     hkl = torch.tensor([[1.0, 2.0, 3.0]]).double()
     for i in range(n):  # so all equivalents stay in one line
@@ -93,26 +90,26 @@ def test_doublet_angles_and_ratio():
     d = torch.tensor([3.0, 1.5, 1.1])
     owner = torch.tensor([0, 0, 1])
     single = torch.tensor([False, True])
-    sine, intensity, owners = lines.doublet(1 / d.square(), torch.ones(3), owner, single)
+    sine, intensity, owners = specimen_effects.doublet(1 / d.square(), torch.ones(3), owner, single)
     torch.testing.assert_close(sine[:3], 1.540593 / (2 * d))
     torch.testing.assert_close(sine[3:], 1.544427 / (2 * d))
     assert owners.tolist() == [0, 0, 1, 0, 0, 1]
     ratio = (intensity / lorentz_polarisation(sine)).view(2, 3)
     torch.testing.assert_close(ratio[1] / ratio[0], torch.tensor([0.5, 0.5, 0.0]))
-    beyond = lines.doublet(torch.tensor([4.0]), torch.ones(1), owner[:1], single)
+    beyond = specimen_effects.doublet(torch.tensor([4.0]), torch.ones(1), owner[:1], single)
     assert (beyond[1] == 0).all() and torch.isfinite(beyond[0]).all()
 
 
 def test_shifts():
     sine = torch.sin(torch.deg2rad(torch.tensor([10.0, 60.0]) / 2))
     draws = {"zero_shift": torch.tensor([0.05]), "displacement": torch.tensor([-0.1])}
-    angle = lines.observed_angles(sine, torch.tensor([0, 0]), draws)
+    angle = specimen_effects.observed_angles(sine, torch.tensor([0, 0]), draws)
     expected = [a + 0.05 - 0.1 * np.cos(np.radians(a / 2)) for a in (10, 60)]
     np.testing.assert_allclose(angle, expected, atol=2e-5)
 
 
-def test_two_texture_axes_are_mixed(known, phase):
-    n = len(known)
+def test_two_texture_axes_are_mixed(computed, phase):
+    n = len(computed)
     index, first = torch.arange(n), torch.full((n,), 0.6)
     second, share = torch.full((n,), 1.5), torch.linspace(0.1, 0.6, n)
     _, plain = intensities(phase, quiet(n), index)
@@ -126,20 +123,20 @@ def test_two_texture_axes_are_mixed(known, phase):
     assert not torch.allclose(both, one) and not torch.allclose(both, plain)
 
 
-def test_line_strain_is_the_mean_over_equivalent_axes(known, phase):
-    n = len(known)
+def test_line_strain_is_the_mean_over_equivalent_axes(computed, phase):
+    n = len(computed)
     axis = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 2], [1, 1, 1]]).repeat(n, 1)[:n]
     size = torch.full((n,), 0.002)
     size[::5] = 0
     metric = reciprocal(phase)
     d_star2 = squared_lengths(metric, phase.hkl, phase.owner)
     draws = quiet(n, line_strain=size, strain_axis=axis)
-    strain = lines.line_strain(phase, metric, draws, d_star2).numpy()
+    strain = specimen_effects.anisotropic_strain(phase, metric, draws, d_star2).numpy()
     for i, group in enumerate(samples.point_groups()):
-        a, b = known.start[i : i + 2]
-        to_cartesian = np.linalg.inv(known.lattice[i]).T
+        a, b = computed.start[i : i + 2]
+        to_cartesian = np.linalg.inv(computed.lattice[i]).T
         axes = axis[i].numpy() @ group @ to_cartesian
-        normals = known.hkl[a:b] @ to_cartesian
+        normals = computed.hkl[a:b] @ to_cartesian
         cosine = normals @ axes.T
         cosine /= np.linalg.norm(normals, axis=1)[:, None] * np.linalg.norm(axes, axis=1)
         expected = size[i].item() * np.sqrt((cosine**4).mean(1))
@@ -152,7 +149,7 @@ def test_strained_lines_keep_area_and_mean_and_gain_the_variance():
     strength = torch.tensor([1.0, 1.0, 0.5, 1.0, 1e-4])
     owner = torch.tensor([0, 0, 1, 0, 0])
     strain, width = torch.tensor([1e-5, 8e-4, 0.0, 0.5, 8e-4]), torch.tensor([0.3, 0.3])
-    x, y, who = lines.broadened(angle, strength, owner, sine, strain, width)
+    x, y, who = specimen_effects.broadened(angle, strength, owner, sine, strain, width)
     # Neither the narrow, the strainless nor the faint line is split.
     assert len(x) == 9 and ((x == 20) & (y == 1)).sum() == 1 and (who == 1).sum() == 1
     for centre, spread in ((60.0, 2 * np.tan(np.pi / 6) * 8e-4 * 180 / np.pi), (80.0, 0.15)):
@@ -172,7 +169,7 @@ def test_tails_keep_the_area_and_lean_to_low_angles():
     owner = torch.zeros(5, dtype=torch.int64)
     for asymmetry, depth in ((0.015, 0.0), (0.0, 0.05), (0.01, 0.02), (0.0, 0.0), (0.0, 0.008)):
         draws = {"asymmetry": torch.tensor([asymmetry]), "transparency": torch.tensor([depth])}
-        x, y, who = lines.tails(angle, strength, owner, draws)
+        x, y, who = specimen_effects.tails(angle, strength, owner, draws)
         assert y.sum() == pytest.approx(15, rel=1e-5) and (who == 0).all()
         assert (x <= angle.max()).all()
         for centre, area in zip(angle.tolist(), strength.tolist(), strict=True):
@@ -199,10 +196,10 @@ def test_width_at_low_angle_is_the_drawn_one():
         "caglioti": torch.zeros(n),
         "strain_width": torch.zeros(n),
     }
-    gauss, lorentz = lines.widths(draws, torch.tensor([1.0, 89.0]))
+    gauss, lorentz = specimen_effects.widths(draws, torch.tensor([1.0, 89.0]))
     full = 0.5346 * lorentz + (0.2166 * lorentz.square() + gauss.square()).sqrt()
     np.testing.assert_allclose(full[:, 0], 0.1, rtol=0.012)  # as good as the approximation
     assert (full[:, 1] >= full[:, 0] - 1e-6).all()
     draws |= {"caglioti": torch.full((n,), 0.01), "strain_width": torch.full((n,), 0.1)}
-    wider = lines.widths(draws, torch.tensor([1.0, 89.0]))
+    wider = specimen_effects.widths(draws, torch.tensor([1.0, 89.0]))
     assert (wider[0][:, 1] > gauss[:, 1]).all() and (wider[1][:, 1] > lorentz[:, 1] + 0.09).all()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.learning import priors
-from xrdlib.structures import banks, unit_cells
+from xrdlib.structures import structure_library, unit_cells
 from xrdlib.structures.entries import Entry, Unreadable
 from xrdlib.symmetry.groups import group_of_space_group, operations
 
@@ -50,7 +50,7 @@ def content(crystals, i):
 
 
 def test_halite_and_quartz_fill_their_cells():
-    crystals, table = banks.build([HALITE, QUARTZ])
+    crystals, table = structure_library.build([HALITE, QUARTZ])
     assert {"Na": 4, "Cl": 4} == content(crystals, 0)
     assert {"Si": 3, "O": 6} == content(crystals, 1)
     assert list(table["stated"]) == [225, 154] == list(table["detected"])
@@ -61,7 +61,7 @@ def test_halite_and_quartz_fill_their_cells():
 
 def test_rounded_cells_get_the_metric_of_their_symmetry():
     cell = (4.913, 4.9131, 5.405, 90, 90, 120.002)
-    crystals, _ = banks.build([replace(QUARTZ, cell=cell, volume=np.nan)])
+    crystals, _ = structure_library.build([replace(QUARTZ, cell=cell, volume=np.nan)])
     metric = crystals.lattice[0] @ crystals.lattice[0].T
     for w in crystals.rotations[0].astype(float):
         np.testing.assert_allclose(w.T @ metric @ w, metric, atol=1e-12)
@@ -75,7 +75,7 @@ def test_mixed_site_keeps_both_atoms_and_the_symmetry():
         (4.25, 4.25, 4.25, 90, 90, 90),
         [("Mg", (0, 0, 0), 0.7), ("Fe", (0, 0, 0), 0.3), ("O", (0.5, 0.5, 0.5), 1)],
     )
-    crystals, table = banks.build([mixed])
+    crystals, table = structure_library.build([mixed])
     assert {"Mg": 2.8, "Fe": 1.2, "O": 4} == content(crystals, 0)
     assert len(crystals.number) == 12
     assert table["detected"][0] == 225
@@ -83,11 +83,11 @@ def test_mixed_site_keeps_both_atoms_and_the_symmetry():
 
 def test_atoms_more_symmetric_than_stated_are_flagged():
     cubic_in_disguise = entry("P 4/m m m", (4, 4, 4, 90, 90, 90), [("Po", (0, 0, 0), 1)])
-    _, table = banks.build([cubic_in_disguise])
+    _, table = structure_library.build([cubic_in_disguise])
     assert table["detected"][0] == 221
     assert not table["agrees"][0] and not table["agrees_space_group"][0]
     inversion_not_stated = entry("P 2 2 2", (4, 5, 6, 90, 90, 90), [("Po", (0, 0, 0), 1)])
-    _, table = banks.build([inversion_not_stated])
+    _, table = structure_library.build([inversion_not_stated])
     assert table["detected"][0] == 47
     assert table["agrees"][0] and not table["agrees_space_group"][0]
 
@@ -121,7 +121,9 @@ def test_number_of_images_divides_the_group_order(frac, number):
     ],
 )
 def test_unusable_structures_are_counted_by_reason(changes, reason):
-    _, table = banks.build([replace(HALITE, **changes), QUARTZ, Unreadable("torn page")])
+    _, table = structure_library.build(
+        [replace(HALITE, **changes), QUARTZ, Unreadable("torn page")]
+    )
     assert list(table["mineral"]) == ["Quartz"]
     skipped = table.attrs["skipped"]
     assert skipped.pop("torn page") == 1
@@ -138,13 +140,13 @@ def test_stated_space_group_falls_back_on_the_operators():
 def test_families_join_an_unnamed_structure_to_its_mineral():
     unnamed = replace(HALITE, mineral="")
     other_form = replace(HALITE, mineral="", symbol="P m -3 m")
-    _, table = banks.build([HALITE, unnamed, other_form, QUARTZ])
+    _, table = structure_library.build([HALITE, unnamed, other_form, QUARTZ])
     assert list(table["family"]) == ["Halite", "Halite", "Na Cl", "Quartz"]
     assert table["type"][0] == table["type"][1] == "Halite"
 
 
 def test_prior_gives_each_mineral_one_vote():
-    many = banks.build([HALITE] * 9 + [QUARTZ, replace(HALITE, mineral="", id="2")])[1]
+    many = structure_library.build([HALITE] * 9 + [QUARTZ, replace(HALITE, mineral="", id="2")])[1]
     prior = priors.minerals_prior(many, strength=1e-9)
     assert prior[group_of_space_group()[[225, 154]] - 1] == pytest.approx(0.5)
     smooth = priors.minerals_prior(many)
@@ -170,11 +172,11 @@ def test_amcsd_symmetry_mostly_agrees():
 
 
 def test_amcsd_is_written_and_read_back(tmp_path):
-    crystals, table = banks.build_amcsd(needed.data("amcsd"), tmp_path, limit=12)
-    again, frame = banks.load_amcsd(tmp_path)
+    crystals, table = structure_library.build_amcsd(needed.data("amcsd"), tmp_path, limit=12)
+    again, frame = structure_library.load_amcsd(tmp_path)
     assert len(again) == len(frame) == 12 - sum(table.attrs["skipped"].values()) > 6
     assert np.array_equal(again.frac, crystals.frac)
     assert frame.equals(table)
     (tmp_path / "amcsd.parquet").unlink()
     with pytest.raises(XrdlibError, match="run the stage"):
-        banks.load_amcsd(tmp_path)
+        structure_library.load_amcsd(tmp_path)

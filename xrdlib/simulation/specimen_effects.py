@@ -1,6 +1,7 @@
-"""Reflections to diffraction lines of one specimen on one instrument, many patterns at a time.
+"""Effects of specimen and instrument on reflections, many patterns at a time.
 
-Rows are reflections of all patterns, joined; `owner` says whose they are.
+Rows are reflections of all patterns, joined; `owner` is the pattern of each. From `doublet` on they
+are components of peaks: K-alpha1 and K-alpha2, and the parts that broadening and tails split off.
 """
 
 import math
@@ -32,10 +33,10 @@ _TAIL = ((0.415775, 0.711093), (2.294280, 0.278518), (6.289945, 0.010389))
 _REACH = 1.1867  # square angstrom: 1 / (d*)^2 at 90 degrees of Cu K-alpha1
 _TAIL_BELOW = 40.0  # degrees; axial divergence is a matter of low angles
 _SHORT = 0.01  # degrees; a tail or a spread below this does not show beside the width
-_FAINT = 0.003  # of the strongest line; the shape of a fainter one drowns in the noise
+_FAINT = 0.003  # of the strongest component; the shape of a fainter one drowns in the noise
 _WIDEST = 0.5  # of the width at low angle: a wider spread would show its three points
 Draws = dict[str, Tensor]  # as from `realism.draw`
-Lines = tuple[Tensor, Tensor, Tensor]
+Components = tuple[Tensor, Tensor, Tensor]
 
 
 class Phase(NamedTuple):
@@ -77,14 +78,14 @@ def strained_metric(lattice: Tensor, rotations: Tensor, strains: Tensor, size: T
     return torch.linalg.inv(lattice @ lattice.transpose(1, 2) + change)
 
 
-def line_intensities(
+def reflection_intensities(
     phase: Phase, metric: Tensor, draws: Draws, seed: int, index: Tensor, slot: int
 ) -> tuple[Tensor, Tensor]:
     """1/d^2 and integrated intensity without Lorentz-polarisation, both (m,).
 
     Overall Debye-Waller factor exp(-2 B s^2), March-Dollase texture about one axis or two, and an
-    error that is partly smooth in angle (absorption, roughness) and partly the line's own (few
-    grains). `metric` (B, 3, 3) is the reciprocal one.
+    error that is partly smooth in angle (absorption, roughness) and partly the reflection's own
+    (few grains). `metric` (B, 3, 3) is the reciprocal one.
     """
     d_star2 = squared_lengths(metric, phase.hkl, phase.owner)
     # ln I changes by the Chebyshev polynomials of 2x - 1, x = 0 to 1 up to 90 degrees of Cu, and
@@ -93,18 +94,18 @@ def line_intensities(
     linear = 2 * first - 8 * second - draws["debye_waller"] / (2 * _REACH)
     table = torch.stack([linear, 8 * second, draws["line_error"]]).index_select(1, phase.owner)
     x = d_star2 * _REACH
-    # A line's error goes with its indices, not with its place in the list.
+    # A reflection's error goes with its indices, not with its row.
     h1, h2, h3 = phase.hkl.to(torch.int32)
-    place = (h1 * 1024 + h2) * 1024 + h3
-    noise = counter.normal_at(seed, index.index_select(0, phase.owner), slot, place)
+    code = (h1 * 1024 + h2) * 1024 + h3
+    noise = counter.normal_at(seed, index.index_select(0, phase.owner), slot, code)
     exponent = torch.addcmul(table[2] * noise, torch.addcmul(table[0], table[1], x), x)
     strength = exponent.exp_().mul_(phase.strength)
     rows = (draws["ratio"] != 1)[phase.owner].nonzero()[:, 0]
     if len(rows):
         factor = _texture(phase, metric, draws["axis"], draws["ratio"], rows, d_star2)
         second = (draws["second_ratio"] != 1)[phase.owner[rows]].nonzero()[:, 0]
-        about = draws["second_axis"], draws["second_ratio"]
-        other = _texture(phase, metric, *about, rows[second], d_star2)
+        second_texture = draws["second_axis"], draws["second_ratio"]
+        other = _texture(phase, metric, *second_texture, rows[second], d_star2)
         share = draws["second_share"][phase.owner[rows[second]]]
         factor[second] = torch.lerp(factor[second], other, share)
         strength[rows] *= factor
@@ -117,7 +118,7 @@ def _texture(phase, metric, axis, ratio, rows, d_star2):
     return march_dollase(metric, phase.rotations, axis, ratio, *chosen)
 
 
-def line_strain(phase: Phase, metric: Tensor, draws: Draws, d_star2: Tensor) -> Tensor:
+def anisotropic_strain(phase: Phase, metric: Tensor, draws: Draws, d_star2: Tensor) -> Tensor:
     """Standard deviation of the strain along each reflection's normal, (m,).
 
     Grains strained by e (standard deviation `draws["line_strain"]`) along one axis have
@@ -140,7 +141,7 @@ def line_strain(phase: Phase, metric: Tensor, draws: Draws, d_star2: Tensor) -> 
     return strain
 
 
-def doublet(d_star2: Tensor, strength: Tensor, owner: Tensor, single_line: Tensor) -> Lines:
+def doublet(d_star2: Tensor, strength: Tensor, owner: Tensor, single_line: Tensor) -> Components:
     """Both K-alpha lines of copper: sin(theta), intensity with Lorentz-polarisation, and owner."""
     half = [WAVELENGTHS[f"CuKa{line}"] / 2 for line in (1, 2)]
     sine = d_star2.sqrt()
@@ -162,10 +163,10 @@ def observed_angles(sine: Tensor, owner: Tensor, draws: Draws) -> Tensor:
 
 def broadened(
     angle: Tensor, strength: Tensor, owner: Tensor, sine: Tensor, strain: Tensor, fwhm: Tensor
-) -> Lines:
-    """Lines widened by a strain of their own: angle, strength and owner of more lines.
+) -> Components:
+    """Components widened by a strain of their own: angle, strength and owner of more components.
 
-    A line with a spread of 2 tan(theta) times its strain becomes the three lines of a Gauss-Hermite
+    One with a spread of 2 tan(theta) times its strain becomes the three of a Gauss-Hermite
     quadrature, which the pattern's own width `fwhm` (B,) joins again.
     """
     spread = (math.degrees(2.0) * strain * sine) / (1 - sine.square()).sqrt()
@@ -174,12 +175,12 @@ def broadened(
     return _split(angle, strength, owner, wide, spread, _SPREAD)
 
 
-def tails(angle: Tensor, strength: Tensor, owner: Tensor, draws: Draws) -> Lines:
-    """Low-angle tails: exponentials whose length differs from line to line.
+def tails(angle: Tensor, strength: Tensor, owner: Tensor, draws: Draws) -> Components:
+    """Low-angle tails: exponentials whose length differs from peak to peak.
 
     Axial divergence gives a length ~ cot(2theta) below 40 degrees, the depth that the beam reaches
-    in a transparent specimen one ~ sin(2theta). A tail that lasts becomes the few lines of a
-    Gauss-Laguerre quadrature, a short one shifts its line.
+    in a transparent specimen one ~ sin(2theta). A long tail becomes the components of a
+    Gauss-Laguerre quadrature, a short one shifts its component.
     """
     turn = torch.deg2rad(angle)
     fade = 1 / math.tan(math.radians(_TAIL_BELOW))
@@ -192,7 +193,7 @@ def tails(angle: Tensor, strength: Tensor, owner: Tensor, draws: Draws) -> Lines
 
 
 def _split(angle, strength, owner, chosen, scale, points):
-    """Replace the chosen lines by one for each (shift in units of `scale`, weight)."""
+    """Replace the chosen components by one for each (shift in units of `scale`, weight)."""
     rest, rows = (~chosen).nonzero()[:, 0], chosen.nonzero()[:, 0]
     at, height, who, scale = angle[rows], strength[rows], owner[rows], scale[rows]
     angles = [angle[rest]] + [torch.add(at, scale, alpha=shift) for shift, _ in points]

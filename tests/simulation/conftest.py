@@ -1,0 +1,14 @@
+"""Sample crystals and their reflections."""
+
+import pytest
+import samples
+
+
+@pytest.fixture(scope="module")
+def computed():
+    return samples.computed()
+
+
+@pytest.fixture(scope="module")
+def textbook():
+    return samples.textbook()
