@@ -8,8 +8,8 @@ import torch
 
 from xrdlib.base import config
 from xrdlib.base.patterns import GRID
-from xrdlib.identification import index_sets, lattice_evidence
-from xrdlib.identification.line_finder import Lines
+from xrdlib.identification import basis_reflections, lattice_evidence
+from xrdlib.identification.peak_finder import PeakList
 from xrdlib.learning import synthesis
 from xrdlib.prediction import lattices
 from xrdlib.reporting import plot_released
@@ -28,7 +28,7 @@ UNIFORM = np.full(99, 1 / 99)
 def evidence():
     """Sets of indices of other crystals, and a network that was never trained."""
     torch.manual_seed(0)
-    sets = index_sets.learn([samples.random_reflections(1980, 1)])
+    sets = basis_reflections.learn([samples.random_reflections(1980, 1)])
     return lattice_evidence.LatticeEvidence(sets, lattice_evidence.make_network())
 
 
@@ -86,7 +86,7 @@ def test_patterns_are_indexed_alike_in_several_processes(evidence, cases):
 
 
 def test_lines_are_made_rougher_but_remain_those_of_the_pattern():
-    clean = Lines(np.linspace(10, 60, 40), np.linspace(0.05, 1, 40))
+    clean = PeakList(np.linspace(10, 60, 40), np.linspace(0.05, 1, 40))
     lost, strange, moved = [], [], []
     for seed in range(200):
         rough = lattices.rougher(clean, np.random.default_rng(seed))
@@ -102,7 +102,7 @@ def test_lines_are_made_rougher_but_remain_those_of_the_pattern():
     assert 0.005 < np.mean(moved) < 0.015 and max(moved) < 0.03
     again = [lattices.rougher(clean, np.random.default_rng(7)) for _ in range(2)]
     assert np.array_equal(again[0].two_theta, again[1].two_theta)
-    empty = Lines(np.zeros(0), np.zeros(0))
+    empty = PeakList(np.zeros(0), np.zeros(0))
     assert len(lattices.rougher(empty, np.random.default_rng(0)).two_theta) == 0
 
 

@@ -220,7 +220,7 @@ def match(
     on_grid = to_grid(two_theta, intensity, wavelength, GRID)
     scores, rows = retrieval.similarities(on_grid[None])
     row = int(rows[0])
-    stretch = retrieval.stretch(on_grid, row)
+    stretch = retrieval.cell_scaling(on_grid, row)
     angle, height = retrieval.lines(row)
     # A larger cell has its lines at lower angles.
     ratio = wavelength / CU_KA1 / (1 + stretch)

@@ -16,11 +16,11 @@ from torch import nn
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
 from ..base.records import Reflections
-from ..identification import index_sets, lattice_evidence
+from ..identification import basis_reflections, lattice_evidence
 from ..identification.cell_evidence import lines as cell_lines
 from ..identification.index_cells import Indexed, index
 from ..identification.lattice_evidence import LatticeEvidence, Scores, features, make_network
-from ..identification.line_finder import Lines, find_lines
+from ..identification.peak_finder import PeakList, find_peaks
 from ..learning import metrics, nulls, synthesis
 from ..learning.experiment import folder, load_structures, realism, seed
 from ..learning.synthesis import Cases
@@ -134,7 +134,7 @@ def build(config: SimpleNamespace) -> tuple[LatticeEvidence, Learned]:
     banks = [
         load_structures(config, name) for name in _BANKS if getattr(config.synthesis, name, True)
     ]
-    sets = index_sets.learn(banks)
+    sets = basis_reflections.learn(banks)
     intensity, label = simulate(config, banks[0], config.indexing.patterns)
     cases = synthesis.held_out(config, "amcsd-calibration", config.indexing.held_out)
     rough = np.random.default_rng(seed(config, "lattices"))
@@ -187,7 +187,7 @@ def index_all(
     ----------
     intensities : ndarray, (n, GRID.size)
     sets : dict of str to ndarray
-        As from `index_sets.learn`.
+        As from `basis_reflections.learn`.
     workers : int
         Processes.
     seeds : list of int, optional
@@ -202,11 +202,11 @@ def index_all(
 
 
 def _one(intensity, seed, sets):
-    lines = find_lines(intensity)
+    lines = find_peaks(intensity)
     return index(lines if seed is None else rougher(lines, np.random.default_rng(seed)), sets)
 
 
-def rougher(lines: Lines, rng: np.random.Generator) -> Lines:
+def rougher(lines: PeakList, rng: np.random.Generator) -> PeakList:
     """Lines of a simulated pattern with what simulation lacks.
 
     Lines of measured patterns (those of rruff-calibration that are indexed rightly) lie half again
@@ -215,7 +215,7 @@ def rougher(lines: Lines, rng: np.random.Generator) -> Lines:
 
     Returns
     -------
-    line_finder.Lines
+    peak_finder.PeakList
         Moved at random, some lost, and weak strange ones among them; how much of each is drawn
         anew for each pattern.
     """
@@ -230,7 +230,7 @@ def rougher(lines: Lines, rng: np.random.Generator) -> Lines:
     weak = np.minimum(rng.choice(height, number), rng.uniform(0, 1, number) * np.median(height))
     two_theta, height = np.concatenate([two_theta, strange]), np.concatenate([height, weak])
     order = np.argsort(two_theta, kind="stable")
-    return Lines(two_theta[order], height[order])
+    return PeakList(two_theta[order], height[order])
 
 
 def table(
@@ -307,7 +307,7 @@ def example(
     """
     systems = np.array(groups.crystal_systems())[cases.label]
     for i in np.flatnonzero(systems == wanted):
-        lines_found = find_lines(cases.intensity[i])
+        lines_found = find_peaks(cases.intensity[i])
         indexed = index(lines_found, evidence.sets)
         cell = _best(indexed)[1]
         if indexed.looked_at < lines or not same_lattice(cell, cases.cell[i]):
