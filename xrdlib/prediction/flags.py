@@ -9,8 +9,8 @@ FLAGS = {
     "background: the pattern gives no evidence, and the ranking is the prior alone.",
     "few_peaks": f"Fewer than {checks.FEW} peaks stand out, too few to tell groups apart: "
     "do not rely on the ranking.",
-    "unlike": "No known structure resembles the pattern, so that the ranking is less reliable. Such "
-    "patterns are complex structures, mixtures, or not minerals.",
+    "unlike": "No known structure resembles the pattern, so that the ranking is less reliable. "
+    "Such patterns are complex structures, mixtures, or not minerals.",
     "left_over": "Peaks are left unindexed: a mixture or a second phase is likely, or the lattice "
     "is wrong. One phase is assumed.",
     "k_beta": "Some peaks are not of the specimen: another wavelength of the tube repeats its "
