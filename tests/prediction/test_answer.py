@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.prediction.answer import FLAGS, Request, answer, common, ranking
-from xrdlib.prediction.told_cells import shown
+from xrdlib.prediction.reported_cells import shown
 from xrdlib.prediction.widgets import quartz
 from xrdlib.symmetry import dag, groups, lookup
 

@@ -88,7 +88,7 @@ def test_the_log_odds_are_those_of_the_predictor(predictor, parts):
     logp = predictor.evidence(sample.two_theta, [sample.intensity], "CuKa1").evidence[0]
     assert parts.log_odds == pytest.approx(logp[71] - logp[70], abs=1e-3)
     assert parts.values.sum() == pytest.approx(
-        parts.log_odds - parts.without_lines, rel=0.01, abs=1e-3
+        parts.log_odds - parts.without_peaks, rel=0.01, abs=1e-3
     )
     assert (parts.first, parts.second) == (72, 71)
 
@@ -137,7 +137,7 @@ def test_bars_of_the_figure_add_up_and_ticks_are_the_lines_that_are_allowed(part
     up, down = (patch.get_data().values for patch in bars.patches)
     assert (up >= 0).all() and (down <= 0).all() and not (up * down).any()
     heights = up + down
-    assert heights.sum() == pytest.approx(parts.log_odds - parts.without_lines, abs=0.01)
+    assert heights.sum() == pytest.approx(parts.log_odds - parts.without_peaks, abs=0.01)
     low, high = bars.get_ylim()
     assert low < heights.min() and heights.max() < high
     for line, candidate in zip(ticks.collections, cell.candidates[:2], strict=True):

@@ -85,8 +85,8 @@ def test_the_cell_is_stretched_to_that_of_the_specimen(bank, known, found, i, la
     near = match(found, ANGLES, drawn(bank, i, wavelength, larger), anode)
     assert near.name == known.name[i] and near.group == known.group[i]
     assert near.computed == (i >= N // 2) and near.similarity > 0.8
-    assert near.stretch == pytest.approx(larger, abs=4e-4)
-    theirs, strength = bragg(bank, i, wavelength, near.stretch)
+    assert near.cell_scaling == pytest.approx(larger, abs=4e-4)
+    theirs, strength = bragg(bank, i, wavelength, near.cell_scaling)
     strong = np.flatnonzero((strength > 0.3) & (theirs > 5) & (theirs < 90))
     assert len(strong)
     for k in strong:
@@ -99,10 +99,10 @@ def test_only_what_the_structure_has_no_line_for_is_unexplained(bank, found):
     gaps = [x for x in np.arange(12, 80, 0.5) if np.abs(own - x).min() > 0.8]
     extra = gaps[:: max(1, len(gaps) // 2)][:2]
     plain = match(found, ANGLES, drawn(bank, 5), CU_KA1)
-    assert len(plain.peaks) > 3 and plain.explained.all()
+    assert len(plain.peaks) > 3 and plain.indexed.all()
     mixed = match(found, ANGLES, drawn(bank, 5, extra=extra), CU_KA1)
     assert mixed.name == plain.name
-    assert np.allclose(mixed.peaks[~mixed.explained], extra, atol=0.03)
+    assert np.allclose(mixed.peaks[~mixed.indexed], extra, atol=0.03)
     assert len(mixed.peaks) == len(plain.peaks) + len(extra)
 
 
@@ -113,7 +113,7 @@ def test_points_may_come_in_any_order_and_lines_beyond_the_scan_are_left_out(ban
         match(found, angles, counts, "CuKa1"),
         match(found, angles[::-1], counts[::-1], "CuKa1"),
     )
-    assert np.array_equal(near.two_theta, back.two_theta) and near.stretch == back.stretch
+    assert np.array_equal(near.two_theta, back.two_theta) and near.cell_scaling == back.cell_scaling
     assert np.array_equal(near.peaks, back.peaks)
     assert near.two_theta.min() >= 20 and near.two_theta.max() <= angles.max()
 
@@ -121,14 +121,14 @@ def test_points_may_come_in_any_order_and_lines_beyond_the_scan_are_left_out(ban
 def test_a_doublet_is_read_at_its_stronger_line(bank, found):
     counts = drawn(bank, 2)
     one, two = (match(found, ANGLES, counts, name) for name in ("CuKa", "CuKa1"))
-    assert one.stretch == two.stretch and np.array_equal(one.two_theta, two.two_theta)
+    assert one.cell_scaling == two.cell_scaling and np.array_equal(one.two_theta, two.two_theta)
 
 
 def test_peaks_beyond_the_calculated_lines_are_not_held_against_it(bank, found):
     angles = np.arange(5, 120, 0.02)
     beyond = [100.0, 110.0]  # more than 90 degrees with copper, and no line there is known
     near = match(found, angles, drawn(bank, 5, angles=angles, extra=beyond), "CuKa1")
-    assert near.peaks.max() <= 90 and near.explained.all()
+    assert near.peaks.max() <= 90 and near.indexed.all()
 
 
 def test_a_pattern_that_is_none_is_refused(found):
@@ -141,7 +141,7 @@ def test_the_figure_has_a_stick_for_each_line_and_a_mark_for_each_strange_peak(b
     near = match(found, ANGLES, counts, "CuKa1")
     near = replace(near, name=r"$\frac{a mineral with a name that does not end within a line" * 2)
     explained = np.arange(len(near.peaks)) % 3 > 0
-    figure = plots.match(ANGLES, counts, replace(near, explained=explained))
+    figure = plots.match(ANGLES, counts, replace(near, indexed=explained))
     pattern, sticks = figure.axes
     (lines,) = sticks.collections
     segments = np.array(lines.get_segments())

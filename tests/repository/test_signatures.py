@@ -11,7 +11,7 @@ UNTYPED = {
                  "pattern_weights", "cell_fits", "line_sums", "intensity_evidence")
 } | {
     f"prediction/{name}.py"
-    for name in ("predictor", "answer", "text", "html_report", "widgets", "doubts", "many")
+    for name in ("predictor", "answer", "text", "html_report", "widgets", "checks", "many")
 }  # fmt: skip
 
 

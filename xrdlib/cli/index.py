@@ -46,14 +46,14 @@ def index(
     from .. import read_pattern
     from ..base.errors import XrdlibError
     from ..base.files import write_text
-    from ..prediction import answer, cell_table, cell_words, doubts, flags, peak_positions
+    from ..prediction import answer, cell_table, cell_words, checks, flags, peak_positions
     from ..prediction.predictor import load_predictor
 
     predictor = load_predictor(weights)
     pattern = read_pattern(file, axis, wavelength, scan)
     used, assumed = answer.used_wavelength(pattern, answer.Request(wavelength))
     scan = pattern.two_theta, pattern.intensity, used
-    flagged = doubts.of_pattern(*scan, assumed, predictor.grid)
+    flagged = checks.of_pattern(*scan, assumed, predictor.grid)
     flagged |= {"wavelength_assumed": ""} if assumed else {}
     notes = [flags.FLAGS[flag] for flag in flagged if flag not in ("no_peaks", "few_peaks")]
     peaks, cells = cell_table.find_cells(predictor, *scan)

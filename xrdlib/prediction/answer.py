@@ -11,7 +11,7 @@ from ..learning.metrics import logsumexp
 from ..simulation.diffraction import resolve_wavelength, strong_line
 from ..symmetry import groups
 from ..symmetry.cells import metric_tensor
-from . import doubts
+from . import checks
 from .attribution import NOT_DOUBLED, halved, match
 from .flags import ASSUMED, FLAGS
 
@@ -70,7 +70,7 @@ class Request:
 
 
 def answer(predictor, file, pattern, request: Request | None = None) -> dict:
-    """All that can be said about the extinction group of one pattern.
+    """The extinction group of one pattern: ranking, set, nearest structure, lattice, warnings.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def answer(predictor, file, pattern, request: Request | None = None) -> dict:
     dict
         Of values that JSON knows. "file"; "predictions", a list of dicts "group", "symbol",
         "crystal_system", "space_groups", "probability", the most probable first; "set", labels;
-        "flags", keys of `FLAGS`, and "details", what is to be added to their sentences, by flag;
+        "flags", keys of `FLAGS`, and "details", additions to their sentences, by flag;
         "coverage"; "at_least" and "at_most", see `common`; "nearest", the known structure that is
         most like it ("name", "source", "group", "similarity"), and "lattice" ("group", "cell",
         "lines", "explained"), or None; "wavelength" in angstrom.
@@ -106,37 +106,37 @@ def examine(predictor, file, pattern, request: Request | None = None) -> tuple[d
     predictor = predictor.knowing(request.elements, request.library)
     wavelength, assumed = used_wavelength(pattern, request)
     scan = pattern.two_theta, pattern.intensity, wavelength
-    found = doubts.of_pattern(*scan, assumed, predictor.grid)
+    raised = checks.of_pattern(*scan, assumed, predictor.grid)
     probability, nearest, lattice = posterior(
-        predictor, pattern, wavelength, request.prior, found, request.cell
+        predictor, pattern, wavelength, request.prior, raised, request.cell
     )
     if nearest and nearest["similarity"] < _UNLIKE:
-        found["unlike"] = ""
+        raised["unlike"] = ""
     if nearest and nearest["similarity"] < NOT_DOUBLED:
         theta = halved(predictor.retrieval, *scan)
-        found |= {"theta": f"If doubled, {theta} is like the pattern."} if theta else {}
-    if lattice and "short_range" in found and not doubts.hidden_start(lattice, *scan[::2]):
-        if np.max(pattern.two_theta) > doubts.EARLIEST:
-            del found["short_range"]
-    if "no_peaks" not in found:
+        raised |= {"theta": f"If doubled, {theta} is like the pattern."} if theta else {}
+    if lattice and "short_range" in raised and not checks.hidden_start(lattice, *scan[::2]):
+        if np.max(pattern.two_theta) > checks.EARLIEST:
+            del raised["short_range"]
+    if "no_peaks" not in raised:
         near = nearest and match(predictor.retrieval, *scan)
-        found |= doubts.of_answer(*scan, lattice, near, predictor.grid, request.cell)
-        found |= _contradiction(predictor, probability, request.prior)
-    found |= {"wavelength_assumed": ""} if assumed else {}
-    found |= {"neutrons": ""} if not_x_rays(pattern) else {}
-    found |= dict.fromkeys(getattr(pattern, "metadata", {}).get("notes", ()), "")
-    if "no_peaks" in found:  # a statement about the prior, not about patterns like those of old
-        inside = calibrate.members(probability[None], request.coverage)[0]
+        raised |= checks.of_answer(*scan, lattice, near, predictor.grid, request.cell)
+        raised |= _contradiction(predictor, probability, request.prior)
+    raised |= {"wavelength_assumed": ""} if assumed else {}
+    raised |= {"neutrons": ""} if not_x_rays(pattern) else {}
+    raised |= dict.fromkeys(getattr(pattern, "metadata", {}).get("notes", ()), "")
+    if "no_peaks" in raised:  # coverage of the prior, not of patterns like the calibration ones
+        members = calibrate.members(probability[None], request.coverage)[0]
     else:
-        inside = predictor.prediction_sets(probability[None], request.coverage)[0]
+        members = predictor.prediction_sets(probability[None], request.coverage)[0]
     order = np.argsort(-probability, kind="stable")
-    labels = (order[inside[order]] + 1).tolist()
+    labels = (order[members[order]] + 1).tolist()
     return {
         "file": str(file),
         "predictions": ranking(probability, request.top_k),
         "set": labels,
-        "flags": [flag for flag in FLAGS if flag in found],
-        "details": {flag: found[flag] for flag in FLAGS if found.get(flag)},
+        "flags": [flag for flag in FLAGS if flag in raised],
+        "details": {flag: raised[flag] for flag in FLAGS if raised.get(flag)},
         "coverage": request.coverage,
         **common(labels),
         "nearest": nearest,
@@ -180,8 +180,8 @@ def _contradiction(predictor, probability, prior):
         return {}
     row = groups.table()["extinction_groups"][best]
     names = ", ".join(groups.reference_symbol(number) for number in row["space_groups"][:3])
-    told = f"With all groups alike, {names} (eg{best + 1}) would have {100 * alike[best]:.0f} %"
-    return {"prior_contradicted": f"{told}, those of the prior less than 1 %."}
+    odds = f"With all groups alike, {names} (eg{best + 1}) would have {100 * alike[best]:.0f} %"
+    return {"prior_contradicted": f"{odds}, those of the prior less than 1 %."}
 
 
 def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None):
@@ -205,10 +205,10 @@ def posterior(predictor, pattern, wavelength: float, prior, flags=(), cell=None)
     probability, nearest, lattice = predictor.recognise(
         pattern.two_theta, [pattern.intensity], wavelength, prior, **known
     )
-    found = nearest and {**nearest[0], "similarity": round(nearest[0]["similarity"], 4)}
-    if found:
-        found |= _named_structure(predictor.retrieval, found)
-    return probability[0], found, lattice and lattice[0]
+    structure = nearest and {**nearest[0], "similarity": round(nearest[0]["similarity"], 4)}
+    if structure:
+        structure |= _named_structure(predictor.retrieval, structure)
+    return probability[0], structure, lattice and lattice[0]
 
 
 def _named_structure(retrieval, nearest):

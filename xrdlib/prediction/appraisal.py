@@ -51,7 +51,7 @@ def appraise(
     logp, similarity, _ = _weighed(predictor, seen[MEASURED[1]])
     labels = test.group.astype(int) - 1
     edges = np.quantile(noise(calibration.intensity), (1 / 3, 2 / 3))
-    own, own_similarity, nearest = _weighed(predictor, seen[MEASURED[0]])
+    calibration_logp, calibration_similarity, nearest = _weighed(predictor, seen[MEASURED[0]])
     parts = by_frequency(labels, predictor.metadata["minerals"])
     return {
         "kinds": {
@@ -63,12 +63,12 @@ def appraise(
         "confusion": confusion_by_system(logp, labels),
         "coverage": coverage_of_parts(predictor, logp, test, parts),
         "answered": answered(logp, labels),
-        "mistakes": mistakes(own, calibration, own_similarity, nearest),
+        "mistakes": mistakes(calibration_logp, calibration, calibration_similarity, nearest),
     }
 
 
 def noise(intensity: ArrayLike) -> np.ndarray:
-    """Noise of patterns as a share of their strongest line, (n,).
+    """Noise of patterns as a share of their strongest peak, (n,).
 
     The median of absolute differences of neighbouring points, in units of a standard deviation.
 
@@ -145,8 +145,8 @@ def breakdown(
     rows = []
     for name in np.unique(kind):
         mine = kind == name
-        told = (labels[mine], families[mine], np.log(null))
-        row = evaluate(str(name), subset, logp[mine], *told, n_boot=n_boot, seed=seed)
+        truth = (labels[mine], families[mine], np.log(null))
+        row = evaluate(str(name), subset, logp[mine], *truth, n_boot=n_boot, seed=seed)
         alone = 100 * top_k(prior[mine], labels[mine])
         rows.append({"kind": str(name), "prior_top1": float(alone), **row})
     return rows
@@ -193,14 +193,15 @@ def coverage_of_parts(
         With "subset", the part, and "threshold": "one" for all groups, or "by frequency" of the
         groups (`calibrate.thresholds`).
     """
-    told, labels = predictor.metadata["conformal"], patterns.group.astype(int) - 1
-    ways = {"one": (), "by frequency": (told["classes"], predictor.metadata["minerals"])}
+    conformal, labels = predictor.metadata["conformal"], patterns.group.astype(int) - 1
+    scored = conformal["scores"], conformal["families"]
+    ways = {"one": (), "by frequency": (conformal["classes"], predictor.metadata["minerals"])}
     rows = []
     for name, part in parts.items():
         tested = logp[part], labels[part], patterns.family[part]
-        for way, more in ways.items():
-            found = coverage(told["scores"], told["families"], *tested, COVERAGES, *more)
-            rows += [{"subset": name, "threshold": way, **row} for row in found]
+        for way, by_class in ways.items():
+            rates = coverage(*scored, *tested, COVERAGES, *by_class)
+            rows += [{"subset": name, "threshold": way, **row} for row in rates]
     return rows
 
 

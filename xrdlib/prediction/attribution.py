@@ -3,7 +3,7 @@
 A point's attribution is what it has over a baseline times the mean gradient of the log-odds on the
 straight way from the baseline to the pattern (Sundararajan, Taly & Yan, ICML 2017, eq. 1). All
 attributions add up to the difference of the log-odds between the two (completeness). The baseline
-is the pattern without its lines: zero, or the background that they stand on.
+is the pattern without its peaks: zero, or the background that they stand on.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Attribution:
         What each point adds to ln p(first) - ln p(second).
     log_odds : float
         Of the pattern.
-    without_lines : float
+    without_peaks : float
         Log-odds of the baseline.
     """
 
@@ -48,7 +48,7 @@ class Attribution:
     two_theta: np.ndarray
     values: np.ndarray
     log_odds: float
-    without_lines: float
+    without_peaks: float
 
 
 def attribute(
@@ -79,15 +79,15 @@ def attribute(
     on_grid = to_grid(two_theta, intensity, wavelength, grid)
     x = normalise(torch.from_numpy(on_grid))
     share = background(on_grid, grid.step).clip(min=0) / on_grid.max()
-    baseline = torch.from_numpy(np.sqrt(share)).to(x)  # on the scale of the pattern's own lines
+    baseline = torch.from_numpy(np.sqrt(share)).to(x)  # on the scale of the pattern's peaks
     prior = predictor.metadata["training_prior"]
     function = log_odds(predictor.model, first, second, predictor.calibration.a, prior)
     with torch.no_grad():
         ends = function(torch.stack([x, baseline])).tolist()
     values = integrated_gradients(function, x, baseline).numpy()
     angle = rescaled(grid.two_theta, wavelength / CU_KA1)
-    seen = angle < 180
-    return Attribution(first, second, angle[seen], values[seen], *ends)
+    reached = angle < 180
+    return Attribution(first, second, angle[reached], values[reached], *ends)
 
 
 def integrated_gradients(
@@ -160,14 +160,14 @@ def log_odds(
 # Similarities between which the angles of a pattern are theta: below as they are, above if doubled.
 # Doubled, none of 536 measured patterns that are below the first exceeds 0.67.
 NOT_DOUBLED, _DOUBLED = 0.6, 0.75
-NEAR = 0.2  # degrees; a peak this close to a calculated line is explained by it
+NEAR = 0.2  # degrees; a peak this close to a reflection is indexed by it
 _STEP = 0.02  # degrees, of the pattern that peaks are sought in
 _ALPHA_2 = WAVELENGTHS["CuKa2"] / CU_KA1
 
 
 @dataclass(frozen=True)
 class Match:
-    """Lines of a known structure at the angles of a measurement.
+    """Reflections of a known structure at the angles of a measurement.
 
     Attributes
     ----------
@@ -178,33 +178,33 @@ class Match:
         -1 to 1.
     computed : bool
         Whether the structure's cell was computed, not measured.
-    stretch : float
-        Relative change of all cell edges at which the lines are drawn; positive where the
+    cell_scaling : float
+        Relative change of all cell edges that fits the pattern best; positive where the
         specimen's cell is the larger one.
     two_theta, intensity : ndarray, (k,)
-        Lines within the range of the measurement, ascending, in degrees at its wavelength; 1 for
-        the structure's strongest line.
+        Reflections within the range of the measurement, ascending, in degrees at its wavelength;
+        1 for the structure's strongest one.
     peaks : ndarray, (p,)
-        Degrees; peaks of the pattern where the structure's lines are known.
-    explained : ndarray, (p,) bool
-        Whether a peak lies where a line does, or its K-alpha2 companion.
+        Degrees; peaks of the pattern where the structure's reflections are known.
+    indexed : ndarray, (p,) bool
+        Whether a peak lies at a reflection or at its K-alpha2 companion.
     """
 
     name: str
     group: int
     similarity: float
     computed: bool
-    stretch: float
+    cell_scaling: float
     two_theta: np.ndarray
     intensity: np.ndarray
     peaks: np.ndarray
-    explained: np.ndarray
+    indexed: np.ndarray
 
 
 def match(
     retrieval: Retrieval, two_theta: ArrayLike, intensity: ArrayLike, wavelength: str | float
 ) -> Match:
-    """The structure of a library that is most like a pattern, and its lines.
+    """The structure of a library that is most like a pattern, and its reflections.
 
     Parameters
     ----------
@@ -222,25 +222,25 @@ def match(
     row = int(rows[0])
     stretch = retrieval.cell_scaling(on_grid, row)
     angle, height = retrieval.lines(row)
-    # A larger cell has its lines at lower angles.
+    # A larger cell has its reflections at lower angles.
     ratio = wavelength / CU_KA1 / (1 + stretch)
-    lines = rescaled(angle, ratio)
+    reflections = rescaled(angle, ratio)
     peaks = _peaks(two_theta, intensity)
-    # Calculated lines go no further than the grid does.
+    # Calculated reflections go no further than the grid does.
     with_copper = rescaled(peaks, CU_KA1 / wavelength)
     peaks = peaks[(with_copper >= GRID.start) & (with_copper <= GRID.stop)]
-    places = np.concatenate([lines, rescaled(angle, ratio * _ALPHA_2)])
-    shown = (lines >= np.min(two_theta)) & (lines <= np.max(two_theta))
+    positions = np.concatenate([reflections, rescaled(angle, ratio * _ALPHA_2)])
+    shown = (reflections >= np.min(two_theta)) & (reflections <= np.max(two_theta))
     return Match(
         name=str(retrieval.name[row]),
         group=int(retrieval.group[row]),
         similarity=float(scores[0].max()),
         computed=retrieval.computed(row),
-        stretch=stretch,
-        two_theta=lines[shown],
+        cell_scaling=stretch,
+        two_theta=reflections[shown],
         intensity=height[shown],
         peaks=peaks,
-        explained=(np.abs(peaks[:, None] - places) < NEAR).any(1),
+        indexed=(np.abs(peaks[:, None] - positions) < NEAR).any(1),
     )
 
 
@@ -252,9 +252,9 @@ def halved(
     Parameters are as for `match`.
     """
     angle, counts = np.asarray(two_theta), np.asarray(intensity)
-    seen = angle <= 90
+    kept = angle <= 90
     try:
-        doubled = to_grid(2 * angle[seen], counts[seen], wavelength, GRID)
+        doubled = to_grid(2 * angle[kept], counts[kept], wavelength, GRID)
     except XrdlibError:  # too few points, or none on the grid
         return None
     scores, rows = retrieval.similarities(doubled[None])

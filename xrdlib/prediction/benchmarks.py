@@ -68,15 +68,15 @@ def run(
     if name == MEASURED[1]:
         seen = readings.read(predictor, {name: measured_sets[name]}, settings.threads)
         rows = table(settings, predictor, seen, measured_sets, mineral_structures(settings))
-        found = {"rows": rows}
+        scores = {"rows": rows}
     else:
         known = null_priors(settings, predictor, measured_sets)
-        found = judged(settings, predictor, benchmark_sets.load_set(name), known)
-    found = {"set": name, **found, "made_with": results.stamp(settings)}
+        scores = judged(settings, predictor, benchmark_sets.load_set(name), known)
+    scores = {"set": name, **scores, "made_with": results.stamp(settings)}
     if path:
-        text = json.dumps(found, indent=1, allow_nan=False, default=vars)
+        text = json.dumps(scores, indent=1, allow_nan=False, default=vars)
         files.write_text(path, f"{text}\n")
-    return found
+    return scores
 
 
 def judged(
@@ -107,8 +107,8 @@ def judged(
             hit = 100.0 * _right_cells(predictor, chosen, seen, np.exp(logp[row["model"]]))[index]
             row |= means({"cell_found": hit}, patterns.family[index], chances[0], chances[2])
     systems = benchmark_sets.crystal_systems(patterns)
-    about = labels, patterns.family, systems, next(iter(known.values()))
-    kinds = appraisal.breakdown(logp[FUSED], *about, chances[0], chances[2], subset="all")
+    truth = labels, patterns.family, systems, next(iter(known.values()))
+    kinds = appraisal.breakdown(logp[FUSED], *truth, chances[0], chances[2], subset="all")
     sets = appraisal.coverage_of_parts(predictor, logp[FUSED], patterns, chosen.parts)
     return {"rows": rows, "kinds": {"crystal system": kinds}, "coverage": sets}
 
@@ -118,8 +118,8 @@ def _right_cells(
 ) -> np.ndarray:
     """Whether the most probable cell of each pattern is the true one, (n,) bool."""
     hits = []
-    told = zip(chosen.patterns.intensity, seen.fitted, probability, chosen.cells, strict=True)
-    for pattern, fitted, p, true in told:
+    rows = zip(chosen.patterns.intensity, seen.fitted, probability, chosen.cells, strict=True)
+    for pattern, fitted, p, true in rows:
         _, cells = cells_of(predictor.lattices.patterns, pattern, fitted, p, CU_KA1)
         near = cells and same_lattice(cells[0].standard.reduced(), true, _EDGES, _ANGLES)
         hits.append(bool(near))

@@ -1,4 +1,4 @@
-"""`xrdlib.index`: the unit cells that explain a pattern, as a table."""
+"""`xrdlib.index`: the unit cells that index a pattern, as a table."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ def index(
     wavelength: str | float = "CuKa",
     top_k: int = 10,
 ) -> "pd.DataFrame":
-    """Unit cells that explain a powder pattern, the most probable first.
+    """Unit cells that index a powder pattern, the most probable first.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def index(
         degrees that peaks are read too high; M20 and F20, of the first 20 peaks that the cell
         indexes or as many as there are (`figures_of_merit`); how many peaks of the fitted range
         are indexed and unindexed; probability, if one of the cells found is right: a cell with
-        M20 below 10, or that leaves a tenth of the peaks over, seldom is. Empty where none is
+        M20 below 10, or that leaves a tenth of the peaks unindexed, seldom is. Empty where none is
         found.
 
     Raises
@@ -59,14 +59,14 @@ def index(
     >>> from xrdlib import index, simulate
     >>> sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
     >>> halite = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], sites)
-    >>> found = index(np.linspace(5, 90, 8501), simulate(halite)[0], wavelength="CuKa1").iloc[0]
-    >>> print(f"{found.crystal_system} {found.centring}, a = {found.a:.2f}")
+    >>> cell = index(np.linspace(5, 90, 8501), simulate(halite)[0], wavelength="CuKa1").iloc[0]
+    >>> print(f"{cell.crystal_system} {cell.centring}, a = {cell.a:.2f}")
     cubic F, a = 5.64
     """
     if not isinstance(top_k, int) or top_k < 1:
         raise XrdlibError(f"top_k is {top_k}; give a whole number of cells, 1 or more.")
-    _, found = find_cells(_released(), two_theta, intensity, wavelength)
-    return table(found[:top_k])
+    _, cells = find_cells(_released(), two_theta, intensity, wavelength)
+    return table(cells[:top_k])
 
 
 @cache
@@ -75,7 +75,7 @@ def _released():
 
 
 def table(cells: list[FoundCell]) -> "pd.DataFrame":
-    """Found cells, a row for each, see `index`."""
+    """Cells as a table, see `index`."""
     import pandas as pd
 
     return pd.DataFrame([cell.row() for cell in cells], columns=COLUMNS)

@@ -5,20 +5,20 @@ import json
 from ..base.errors import printable
 from .indexing import COLUMNS, FoundCell, Peaks
 
-# Below the first a cell is doubtful, below the second it is not told. M: de Wolff (1968) takes 10
-# for proof. Chosen on simulated patterns of the Materials Project, where none that is not told is
-# right, and most that are not doubtful are.
+# Below the first a cell is doubtful, below the second it is not reported. M: de Wolff (1968) takes
+# 10 for proof. Chosen on simulated patterns of the Materials Project, where none that is not
+# reported is right, and most that are not doubtful are.
 _MERIT, _SHARE = (10.0, 5.0), (0.9, 0.6)  # the latter of the peaks, that it indexes
 _LIKELY = 0.7  # probability among the cells found
 
 
 def is_doubtful(cell: FoundCell) -> bool:
-    """Whether a cell is to be told with a warning."""
+    """Whether a cell is reported with a warning."""
     return not _reaches(cell, 0) or cell.probability < _LIKELY
 
 
 def is_good(cell: FoundCell) -> bool:
-    """Whether a cell is worth telling at all."""
+    """Whether a cell is reported at all."""
     return _reaches(cell, 1)
 
 
@@ -56,7 +56,7 @@ def sentence(lattice: dict, group: str) -> str:
     over = lattice["lines"] - lattice["explained"]
     return (
         f"Cell ({kind}with {group}): {edges} angstrom, {angles} degrees; {merit}it leaves "
-        f"{over or 'none'} of the first {lattice['lines']} peaks unexplained.{doubt}"
+        f"{over or 'none'} of the first {lattice['lines']} peaks unindexed.{doubt}"
     )
 
 
@@ -67,13 +67,13 @@ def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -
     if cells:
         lines.append(
             "        a        b        c   alpha    beta   gamma  system          volume    zero"
-            "         M        F  indexed  left over  probability"
+            "         M        F  indexed  unindexed  probability"
         )
     for cell in cells:
-        own, merit = cell.standard, cell.merit
-        edges = " ".join(f"{x:8.4f}" for x in own.cell[:3])
-        angles = " ".join(f"{x:7.3f}" for x in own.cell[3:])
-        named = f"{own.crystal_system} {own.centring}"
+        standard, merit = cell.standard, cell.merit
+        edges = " ".join(f"{x:8.4f}" for x in standard.cell[:3])
+        angles = " ".join(f"{x:7.3f}" for x in standard.cell[3:])
+        named = f"{standard.crystal_system} {standard.centring}"
         m, f = f"M{merit.n}={merit.m:.1f}", f"F{merit.n}={merit.f:.1f}"
         lines.append(
             f" {edges} {angles}  {named:15}{cell.volume:7.1f} {cell.zero:7.3f} {m:>9}{f:>9}"
@@ -105,9 +105,9 @@ def document(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) 
         | {"peaks": cell.merit.n}
         for cell in cells
     ]
-    told = {"file": file, "wavelength": peaks.wavelength, "peaks": len(peaks.two_theta)}
-    told |= {"cells": rows, "notes": [*verdict(cells), *notes]}
-    return json.dumps(told, indent=1) + "\n"
+    content = {"file": file, "wavelength": peaks.wavelength, "peaks": len(peaks.two_theta)}
+    content |= {"cells": rows, "notes": [*verdict(cells), *notes]}
+    return json.dumps(content, indent=1) + "\n"
 
 
 def _plain(value):

@@ -172,9 +172,9 @@ def _match(predictor, found, two_theta, intensity):
     return {
         "picture": picture(plots.match(two_theta, intensity, near)),
         "computed": near.computed,
-        "stretch": 100 * near.stretch,
+        "stretch": 100 * near.cell_scaling,
         "peaks": len(near.peaks),
-        "explained": int(near.explained.sum()),
+        "explained": int(near.indexed.sum()),
     }
 
 
@@ -192,7 +192,7 @@ def _attribution(predictor, found, two_theta, intensity, lines):
         "second": _named([parts.second]),
         "prefers": _named([parts.first if parts.log_odds > 0 else parts.second]),
         "log_odds": parts.log_odds,
-        "without_lines": parts.without_lines,
+        "without_peaks": parts.without_peaks,
         "ticks": lines is not None and bool(lines.candidates),
     }
 

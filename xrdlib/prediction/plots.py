@@ -129,7 +129,7 @@ def match(two_theta: ArrayLike, intensity: ArrayLike, found: Match) -> Figure:
     x, y = np.asarray(two_theta, dtype=float), np.asarray(intensity, dtype=float)
     ax.plot(*thinned(x, y), color=COLOURS["black"], lw=0.7)
     top = y.max()
-    strange = found.peaks[~found.explained]
+    strange = found.peaks[~found.indexed]
     order = np.argsort(x)
     height = np.interp(strange, x[order], y[order])
     ax.plot(strange, height + 0.05 * top, "v", color=COLOURS["vermillion"], ms=4)

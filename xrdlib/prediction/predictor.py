@@ -18,7 +18,7 @@ from ..learning import calibrate, priors
 from ..learning.calibrate import Calibration
 from ..simulation.diffraction import strong_line
 from ..symmetry import groups
-from . import evidence, knowledge, predictor_file, told_cells
+from . import evidence, knowledge, predictor_file, reported_cells
 from .evidence import Seen
 from .fusion import FUSIONS, Fusion
 
@@ -222,7 +222,7 @@ class Predictor:
             wavelength = strong_line(wavelength)
             patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
             about = probability, patterns, wavelength, cell is not None
-            lattice = told_cells.of_patterns(self.lattices, seen, *about)
+            lattice = reported_cells.of_patterns(self.lattices, seen, *about)
         return probability, nearest, lattice
 
     def weigh(self, seen, log_ratio, in_full=False):

@@ -1,4 +1,4 @@
-"""The cell that is told beside an answer, see `predictor.Predictor.recognise`."""
+"""The cell that is reported with an answer, see `predictor.Predictor.recognise`."""
 
 from collections.abc import Sequence
 
@@ -36,12 +36,12 @@ def of_patterns(
         return [*map(_indexed, seen.indexed, probability)]
     if given:
         return [*map(_fitted, seen.fitted, probability)]
-    found = []
-    for told in zip(patterns, seen.fitted, probability, strict=True):
-        _, cells = indexing.cells_of(lattices.patterns, *told, wavelength)
+    reported = []
+    for pattern in zip(patterns, seen.fitted, probability, strict=True):
+        _, cells = indexing.cells_of(lattices.patterns, *pattern, wavelength)
         good = bool(cells) and cell_words.is_good(cells[0])
-        found.append(cell_words.facts(cells[0]) if good else None)
-    return found
+        reported.append(cell_words.facts(cells[0]) if good else None)
+    return reported
 
 
 def _indexed(indexed, probability):
@@ -66,20 +66,20 @@ def shown(cell: Sequence[float]) -> list[float]:
 
 def _fitted(fitted, probability):
     """As `_indexed`, of lattices that were fitted to the whole pattern, the best first."""
-    found = {}
-    for own in fitted:
-        for label in np.flatnonzero(np.isfinite(own.evidence)) + 1:
-            best = found.setdefault(int(label), own)
-            worth = own.worth - own.evidence.max() + own.evidence[label - 1]
+    best_of = {}
+    for lattice in fitted:
+        for label in np.flatnonzero(np.isfinite(lattice.evidence)) + 1:
+            best = best_of.setdefault(int(label), lattice)
+            worth = lattice.worth - lattice.evidence.max() + lattice.evidence[label - 1]
             if worth > best.worth - best.evidence.max() + best.evidence[label - 1]:
-                found[int(label)] = own
-    if not found:
+                best_of[int(label)] = lattice
+    if not best_of:
         return None
-    label = max(found, key=lambda label: probability[label - 1])
-    own = found[label]
+    label = max(best_of, key=lambda label: probability[label - 1])
+    lattice = best_of[label]
     return {
         "group": label,
-        "cell": shown(cell_of_parameters(*own.lattice[:2])),
-        "lines": own.observed,
-        "explained": own.observed - len(own.strange),
+        "cell": shown(cell_of_parameters(*lattice.lattice[:2])),
+        "lines": lattice.observed,
+        "explained": lattice.observed - len(lattice.strange),
     }

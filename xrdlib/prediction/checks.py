@@ -1,4 +1,4 @@
-"""What a pattern and its answer give reason to doubt; each doubt is a key of `flags.FLAGS`."""
+"""Checks of a pattern and of its answer; what fails one is a key of `flags.FLAGS`."""
 
 from collections.abc import Sequence
 
@@ -27,11 +27,11 @@ _LEAST_SPAN = 5.0  # degrees of a scan that can be compared
 COARSE, BROAD = 0.049, 0.2  # degrees, of steps and of the full width at half maximum
 _SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
 _CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
-_STATED = 0.7  # of the peaks; a cell that explains fewer is hardly the right one
+_STATED = 0.7  # of the peaks; a cell that indexes fewer is most likely wrong
 # First peaks that a stated cell is held against, and fewest; standard deviations from chance, which
 # random crystals' own cells exceed and nine of ten other cells do not.
 _FIRST, _JUDGED, _CHANCE = 20, 8, 3.0
-_ABOUT = 4.0  # degrees of a peak, that it is held against
+_AROUND = 4.0  # degrees on either side of a peak, whose angles it is compared with
 _NEAR, _NEAR_STRUCTURE, _NEAR_BETA = 0.12, 0.15, 0.06  # degrees
 _WITH_COPPER = " (as with Cu radiation)"
 _MOST = 24  # clear peaks; further up a cell has reflections everywhere
@@ -66,7 +66,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
     XrdlibError
         If it is no pattern, see `patterns.to_grid`, or too little of it lies on the grid.
     """
-    inside, found, places = _measured(two_theta, intensity, wavelength, grid)
+    inside, index, height, positions = _measured(two_theta, intensity, wavelength, grid)
     order = np.argsort(two_theta, kind="stable")
     angle = rescaled(np.asarray(two_theta, dtype=np.float64)[order], CU_KA1 / wavelength)
     first, last = angle[0], angle[-1]
@@ -76,7 +76,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
             f"{grid.stop:g} degrees (as seen with Cu radiation) if its wavelength is "
             f"{wavelength:.5g} angstrom; most likely it is another one, which --wavelength states."
         )
-    number = len(places)
+    number = len(positions)
     doubts = {}
     if number < FEW:
         doubts["few_peaks" if number else "no_peaks"] = ""
@@ -87,14 +87,14 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
     if not number:
         return doubts
     step = float(np.median(np.diff(angle[(angle >= grid.start) & (angle <= grid.stop)])))
-    high = found.peaks[np.argsort(-found.height[found.peaks], kind="stable")[:6]]
+    high = index[np.argsort(-height, kind="stable")[:6]]
     width = float(np.median(_widths(inside - background(inside, grid.step), high, grid.step)))
     if step > COARSE:
         doubts["coarse"] = f"They are {step:.2g} degrees{_WITH_COPPER}."
     if width > BROAD:
         doubts["broad"] = f"About {width:.2g} degrees at half height{_WITH_COPPER}."
-    clear = found.height[found.peaks] > _CLEAR * found.height[found.peaks].max()
-    spacing = CU_KA1 / 2 / np.sin(np.radians(places[clear][0] / 2))
+    clear = height > _CLEAR * height.max()
+    spacing = CU_KA1 / 2 / np.sin(np.radians(positions[clear][0] / 2))
     if number > 1 and spacing < _LONGEST_FIRST and first < 25:
         doubts["wavelength_doubtful"] = (
             f"The first clear peak is at d = {spacing:.2f} angstrom, and every crystal has "
@@ -113,7 +113,7 @@ def of_answer(
     two_theta, intensity, wavelength: float, lattice: dict | None, near: Match | None,
     grid: Grid = GRID, stated: Sequence[float] | None = None,
 ) -> dict[str, str]:  # fmt: skip
-    """Doubts that arise beside what was found: peaks left over, K-beta peaks, uneven widths.
+    """Doubts about the answer: peaks left unindexed, K-beta peaks, uneven widths.
 
     Parameters
     ----------
@@ -124,28 +124,27 @@ def of_answer(
     near : attribution.Match or None
         The structure that is most like the pattern.
     stated : sequence of 6 floats, optional
-        The cell that the user gave: it alone has to explain the peaks.
+        The cell that the user gave: it alone has to index the peaks.
 
     Returns
     -------
     dict of str to str
         As from `of_pattern`.
     """
-    inside, found, place = _measured(two_theta, intensity, wavelength, grid)
-    index = found.peaks
-    height = found.height[index] / found.height[index].max(initial=1e-30)
-    by_lattice = by_structure = np.zeros(len(place), dtype=bool)
+    inside, index, height, position = _measured(two_theta, intensity, wavelength, grid)
+    height = height / height.max(initial=1e-30)
+    by_lattice = by_structure = np.zeros(len(position), dtype=bool)
     reflections = np.zeros(0)
     if lattice:
-        reflections = _reflections(lattice["cell"], grid.start, place[-1] + 1)[2]
-        by_lattice = _explained(place, reflections)
+        reflections = _reflections(lattice["cell"], grid.start, position[-1] + 1)[2]
+        by_lattice = _indexed(position, reflections)
     if near:
-        lines = rescaled(near.two_theta, CU_KA1 / wavelength)
-        by_structure = (np.abs(place[:, None] - lines) < _NEAR_STRUCTURE).any(1)
+        calculated = rescaled(near.two_theta, CU_KA1 / wavelength)
+        by_structure = (np.abs(position[:, None] - calculated) < _NEAR_STRUCTURE).any(1)
     doubts = {}
-    beta, name = _beta(place, height, ~by_lattice | ~by_structure, wavelength)
+    beta, name = _beta(position, height, ~by_lattice | ~by_structure, wavelength)
     if height[beta].max(initial=0) > _BETA_MATTERS:
-        doubts["k_beta"] = f"{name} at {_places(place[beta], wavelength)} degrees."
+        doubts["k_beta"] = f"{name} at {_angles(position[beta], wavelength)} degrees."
     clear = (height > _CLEAR) & (np.cumsum(height > _CLEAR) <= _MOST) & ~beta
     left, strange = clear & ~by_lattice, clear & ~by_structure
     share = height[strange if near else left].sum() / height[clear].sum()
@@ -154,35 +153,36 @@ def of_answer(
             shown = np.flatnonzero(left)
             shown = np.sort(shown[np.argsort(-height[shown], kind="stable")[:5]])
             doubts["left_over"] = (
-                f"Of {clear.sum()} clear peaks the lattice leaves {left.sum()}"
+                f"Of {clear.sum()} clear peaks the lattice leaves {left.sum()} unindexed"
                 + (f" and the most similar structure {strange.sum()}" if near else "")
-                + f", for instance at {_places(place[shown], wavelength)} degrees."
+                + f", for instance at {_angles(position[shown], wavelength)} degrees."
             )
     if stated is not None and lattice and lattice["explained"] < _STATED * lattice["lines"]:
         doubts["left_over"] = (
-            f"The cell that you gave explains {lattice['explained']} of the first "
-            f"{lattice['lines']} peaks only."
+            f"The cell that you gave indexes only {lattice['explained']} of the first "
+            f"{lattice['lines']} peaks."
         )
-    elif stated is not None and _by_chance(first := place[clear][:_FIRST], stated):
+    elif stated is not None and _by_chance(first := position[clear][:_FIRST], stated):
         doubts["left_over"] = (
             f"The first {len(first)} peaks lie no nearer to reflections of the cell that you gave "
             "than chance would put them."
         )
-    alone = (np.abs(place[:, None] - reflections) < _ALONE).sum(1) == 1
-    alone &= (height > 3 * _CLEAR) & (place < 50)
-    wide = _widest(place[alone], _widths(inside - background(inside, grid.step), index[alone]))
+    alone = (np.abs(position[:, None] - reflections) < _ALONE).sum(1) == 1
+    alone &= (height > 3 * _CLEAR) & (position < 50)
+    wide = _widest(position[alone], _widths(inside - background(inside, grid.step), index[alone]))
     if wide is not None:
-        doubts["uneven"] = f"The widest is at {_places([wide], wavelength)} degrees."
+        doubts["uneven"] = f"The widest is at {_angles([wide], wavelength)} degrees."
     return doubts
 
 
 def _measured(two_theta, intensity, wavelength, grid):
-    """The part of the grid that was measured, its profile, and the angles of its peaks."""
+    """The measured part of the grid; index, height and angle of each of its peaks."""
     on_grid = to_grid(two_theta, intensity, wavelength, grid)
     span = np.flatnonzero(on_grid)
     inside = on_grid[span[0] : span[-1] + 1]
-    found = profile(inside, grid.step)
-    return inside, found, grid.two_theta[span[0]] + grid.step * found.peaks
+    shape = profile(inside, grid.step)
+    position = grid.two_theta[span[0]] + grid.step * shape.peaks
+    return inside, shape.peaks, shape.height[shape.peaks], position
 
 
 def hidden_start(lattice: dict, two_theta, wavelength: float, grid: Grid = GRID) -> bool:
@@ -202,68 +202,68 @@ def _reflections(cell, first, last):
         return np.zeros((0, 3), dtype=int), None, np.zeros(0), None
 
 
-def _explained(place, reflections):
-    """Which peaks lie at reflections, but for a zero shift that most have in common."""
+def _indexed(position, reflections):
+    """Which peaks lie at reflections, once a zero shift common to most is taken off."""
     if not len(reflections):
-        return np.zeros(len(place), dtype=bool)
-    off = place[:, None] - reflections
-    off = off[np.arange(len(place)), np.abs(off).argmin(1)]
+        return np.zeros(len(position), dtype=bool)
+    off = position[:, None] - reflections
+    off = off[np.arange(len(position)), np.abs(off).argmin(1)]
     near = np.abs(off) < _NEAR_STRUCTURE
     shift = np.median(off[near][:_MOST]) if near.any() else 0.0
     return np.abs(off - shift) < _NEAR
 
 
-def _by_chance(place, cell):
+def _by_chance(position, cell):
     """Whether peaks lie no nearer to the reflections of a cell than chance would put them.
 
-    Of the angles about a peak, a share lies nearer to some reflection than it does. By chance all
-    shares are alike, so that the mean of n has the expectation 1/2 and the variance 1/(12 n). The
-    cell may be a little larger or smaller, and the zero shifted.
+    Of the angles around a peak, a share lies nearer to some reflection than the peak does. By
+    chance all shares are alike, so that the mean of n has the expectation 1/2 and the variance
+    1/(12 n). The cell may be a little larger or smaller, and the zero shifted.
     """
-    if len(place) < _JUDGED:
+    if len(position) < _JUDGED:
         return False
-    lines = _reflections(cell, 1.0, place[-1] + _ABOUT)[2]
-    about, least = place[:, None] + np.arange(-_ABOUT, _ABOUT, 0.02), 1.0
+    reflections = _reflections(cell, 1.0, position[-1] + _AROUND)[2]
+    around, least = position[:, None] + np.arange(-_AROUND, _AROUND, 0.02), 1.0
     for scale in np.linspace(0.995, 1.005, 21):
-        at = np.concatenate([[-np.inf], rescaled(lines, scale), [np.inf]])
+        at = np.concatenate([[-np.inf], rescaled(reflections, scale), [np.inf]])
         for zero in (-0.04, 0, 0.04):
-            own, other = (_nearest(x + zero, at) for x in (place[:, None], about))
-            least = min(least, (other <= own).mean())
-    return (0.5 - least) * np.sqrt(12 * len(place)) < _CHANCE
+            distance, other = (_nearest(x + zero, at) for x in (position[:, None], around))
+            least = min(least, (other <= distance).mean())
+    return (0.5 - least) * np.sqrt(12 * len(position)) < _CHANCE
 
 
 def _nearest(x, at):
-    """Distance to the nearest of ascending places, the first and last of which are infinite."""
+    """Distance to the nearest of ascending positions; the first and last are infinite."""
     above = np.searchsorted(at, x)
     return np.minimum(x - at[above - 1], at[above] - x)
 
 
-def _beta(place, height, left, wavelength):
+def _beta(position, height, left, wavelength):
     """Which peaks that are left are a strong one's at a shorter wavelength of the tube; its name.
 
     The strongest peak must have such a companion where it can be seen.
     """
-    nothing = np.zeros(len(place), dtype=bool)
+    nothing = np.zeros(len(position), dtype=bool)
     anode = next((a for a in _BETA if abs(wavelength / WAVELENGTHS[f"{a}Ka1"] - 1) < 3e-3), None)
-    if anode is None or not len(place):
+    if anode is None or not len(position):
         return nothing, ""
     companions = {f"K-beta of {anode}": _BETA[anode], "L-alpha of tungsten": _TUNGSTEN}
     for name, other in companions.items():
         ratio = other / WAVELENGTHS[f"{anode}Ka1"]
-        at = rescaled(place, ratio)
+        at = rescaled(position, ratio)
         part = height[:, None] / height
         low, high = _BETA_SHARE
-        pair = (np.abs(place[:, None] - at) < _NEAR_BETA) & (part > low) & (part < high)
+        pair = (np.abs(position[:, None] - at) < _NEAR_BETA) & (part > low) & (part < high)
         pair &= left[:, None]
         if ratio < 0.99 and pair[:, height.argmax()].any():
             return pair.any(1), name
     return nothing, ""
 
 
-def _widest(place, widths):
-    """Place of a peak that is much wider than others at about its angle or above; or None."""
-    for x, width in zip(place, widths, strict=True):
-        later = widths[(place > x - 5) & (place != x)]
+def _widest(position, widths):
+    """Position of a peak much wider than others at about its angle or above; or None."""
+    for x, width in zip(position, widths, strict=True):
+        later = widths[(position > x - 5) & (position != x)]
         if len(later) > 1 and width > _UNEVEN * np.median(later):
             return x
     return None
@@ -307,6 +307,6 @@ def _peaks_outside(angle, intensity, grid):
     return False
 
 
-def _places(with_copper, wavelength):
+def _angles(with_copper, wavelength):
     """Angles at the wavelength of the measurement, as text."""
     return ", ".join(f"{x:.2f}" for x in rescaled(with_copper, wavelength / CU_KA1))
