@@ -194,7 +194,7 @@ def test_what_the_network_reads_is_told_and_that_it_is_not_all(made):
     predictor, request, answered = made
     text = words(html_report.section(predictor, *answered[0], request))
     first = answered[0][0]["predictions"][0]
-    assert f"speak to the network for {first['symbol']} (eg{first['group']})" in text
+    assert f"favour {first['symbol']} (eg{first['group']}) for the network" in text
     assert "The network is one part of the answer only" in text
     assert "What the network reads" not in asked(predictor, answered[1][2])
     # With one group there is none to hold it against.
@@ -208,7 +208,7 @@ def test_groups_that_diffraction_cannot_tell_apart_are_not_held_against_each_oth
     ranked = answer(predictor, "x", answered[0][2], Request(prior="P3121=1,P6222=1", top_k=3))
     assert {row["group"] for row in ranked["predictions"][:2]} == {72, 78}
     third = ranked["predictions"][2]
-    assert f"and which for {third['symbol']} (eg{third['group']})" in twins
+    assert f"and which {third['symbol']} (eg{third['group']})" in twins
 
 
 def test_each_pair_is_told_once_and_other_groups_are_not():

@@ -1,4 +1,4 @@
-"""Lines of the nearest structure: where Bragg's law puts them, and what they leave unexplained."""
+"""Reflections of the nearest structure by Bragg's law, and the peaks that they do not index."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def drawn(bank, i, wavelength=CU_KA1, larger=0.0, angles=ANGLES, extra=()):
 
 
 @pytest.mark.parametrize("i", [0, 7, 15, 23])
-def test_lines_are_those_of_the_structure_by_angle(bank, known, found, i):
+def test_reflections_are_those_of_the_structure_by_angle(bank, known, found, i):
     row = int(np.flatnonzero(found.name == known.name[i])[0])
     angle, height = found.lines(row)
     assert (np.diff(angle) >= 0).all() and height.max() == 1
@@ -80,7 +80,7 @@ def test_lines_are_those_of_the_structure_by_angle(bank, known, found, i):
 
 @pytest.mark.parametrize(("i", "larger"), [(3, -0.0035), (3, 0.0012), (8, 0.0), (14, 0.013)])
 @pytest.mark.parametrize("anode", ["CuKa1", "CoKa1"])
-def test_the_cell_is_stretched_to_that_of_the_specimen(bank, known, found, i, larger, anode):
+def test_the_cell_is_scaled_to_that_of_the_specimen(bank, known, found, i, larger, anode):
     wavelength = WAVELENGTHS[anode]
     near = match(found, ANGLES, drawn(bank, i, wavelength, larger), anode)
     assert near.name == known.name[i] and near.group == known.group[i]
@@ -94,7 +94,7 @@ def test_the_cell_is_stretched_to_that_of_the_specimen(bank, known, found, i, la
     assert near.two_theta.min() >= 5 and near.two_theta.max() <= ANGLES[-1]
 
 
-def test_only_what_the_structure_has_no_line_for_is_unexplained(bank, found):
+def test_only_peaks_without_a_reflection_are_not_indexed(bank, found):
     own, _ = bragg(bank, 5, CU_KA1)
     gaps = [x for x in np.arange(12, 80, 0.5) if np.abs(own - x).min() > 0.8]
     extra = gaps[:: max(1, len(gaps) // 2)][:2]
@@ -106,7 +106,7 @@ def test_only_what_the_structure_has_no_line_for_is_unexplained(bank, found):
     assert len(mixed.peaks) == len(plain.peaks) + len(extra)
 
 
-def test_points_may_come_in_any_order_and_lines_beyond_the_scan_are_left_out(bank, found):
+def test_points_may_come_in_any_order_and_reflections_beyond_the_scan_are_left_out(bank, found):
     angles = np.arange(20, 60, 0.02)
     counts = drawn(bank, 2, angles=angles)
     near, back = (
@@ -124,9 +124,9 @@ def test_a_doublet_is_read_at_its_stronger_line(bank, found):
     assert one.cell_scaling == two.cell_scaling and np.array_equal(one.two_theta, two.two_theta)
 
 
-def test_peaks_beyond_the_calculated_lines_are_not_held_against_it(bank, found):
+def test_peaks_beyond_the_calculated_reflections_do_not_count(bank, found):
     angles = np.arange(5, 120, 0.02)
-    beyond = [100.0, 110.0]  # more than 90 degrees with copper, and no line there is known
+    beyond = [100.0, 110.0]  # more than 90 degrees with copper, and no reflection there is known
     near = match(found, angles, drawn(bank, 5, angles=angles, extra=beyond), "CuKa1")
     assert near.peaks.max() <= 90 and near.indexed.all()
 
