@@ -113,7 +113,7 @@ def test_a_bad_upload_is_refused_and_a_good_one_answered_after_it(page, name):
         ("elements", "Six"),
     ],
 )
-def test_a_mistyped_wish_is_told_and_can_be_mended(page, control, text):
+def test_a_mistyped_wish_is_refused_and_can_be_corrected(page, control, text):
     before, shown = page.answer, page.shown.value
     kept = getattr(page, control).value
     getattr(page, control).value = text
