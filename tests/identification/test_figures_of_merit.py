@@ -9,10 +9,10 @@ import pytest
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CU_KA1
 from xrdlib.identification.figures_of_merit import (
-    explained,
+    count_indexed,
     figures_of_merit,
     nearest,
-    places_of,
+    positions_of,
     reflections,
 )
 
@@ -40,7 +40,7 @@ def by_gemmi(centring, stop):
 
 @pytest.mark.parametrize("centring", CELLS)
 def test_reflections_are_those_of_gemmi(centring):
-    hkl, angle = places_of(CELLS[centring], centring, 70.0, CU_KA1)
+    hkl, angle = positions_of(CELLS[centring], centring, 70.0, CU_KA1)
     assert np.allclose(angle, by_gemmi(centring, 70.0), atol=1e-6)
     cell = gemmi.UnitCell(*CELLS[centring])
     square = [cell.calculate_1_d2(list(map(int, h))) for h in hkl]
@@ -80,24 +80,24 @@ def test_figures_of_a_cubic_cell_by_hand():
 @pytest.mark.parametrize("order", [*permutations(range(3))])
 def test_names_of_axes_do_not_matter(order):
     cell = np.array([5.1, 6.3, 7.7, 85.0, 95.0, 100.0])
-    observed = places_of(cell, "P", 45.0, CU_KA1)[1][::2] + 0.004
+    observed = positions_of(cell, "P", 45.0, CU_KA1)[1][::2] + 0.004
     renamed = np.concatenate([cell[:3][list(order)], cell[3:][list(order)]])
     assert np.allclose(figures_of_merit(observed, renamed), figures_of_merit(observed, cell))
 
 
 def test_peaks_far_from_all_reflections_are_left_out():
-    own = places_of(CELLS["F"], "F", 60.0, CU_KA1)[1]
+    own = positions_of(CELLS["F"], "F", 60.0, CU_KA1)[1]
     strange = np.array([own[1] + 1.0, own[2] + 1.0])
     told = figures_of_merit(np.append(own + 0.01, strange), CELLS["F"], "F", within=0.05)
     assert np.allclose(told, figures_of_merit(own + 0.01, CELLS["F"], "F"))
-    assert explained(np.append(own, strange), CELLS["F"], "F", CU_KA1, 0.05) == len(own)
+    assert count_indexed(np.append(own, strange), CELLS["F"], "F", CU_KA1, 0.05) == len(own)
 
 
 def test_no_peaks_are_no_merit():
     assert figures_of_merit([], CELLS["F"], "F")[:3] == (0, 0, 0)
     assert figures_of_merit([5.0], CELLS["F"], "F", within=0.1)[:3] == (0, 0, 0)
     assert figures_of_merit([3.0], (1, 1, 1, 90, 90, 90)).n == 0  # below the first reflection
-    assert explained(np.zeros(0), CELLS["F"], "F", CU_KA1, 0.1) == 0
+    assert count_indexed(np.zeros(0), CELLS["F"], "F", CU_KA1, 0.1) == 0
 
 
 def test_nearest_place():

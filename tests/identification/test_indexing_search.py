@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import samples
 
-from xrdlib.identification import index_cells, index_sets
+from xrdlib.identification import basis_reflections, index_cells
 from xrdlib.identification.index_search import MOST_LINES, search
-from xrdlib.identification.line_finder import Lines
+from xrdlib.identification.peak_finder import PeakList
 from xrdlib.identification.triclinic_search import _lines, search_triclinic
 from xrdlib.prediction import lattices
 from xrdlib.symmetry import groups
@@ -46,7 +46,7 @@ def two_theta(inverse):
 @pytest.fixture(scope="module")
 def sets():
     """Sets of indices of random crystals of all groups."""
-    return index_sets.learn([samples.random_reflections(1980, 1)])
+    return basis_reflections.learn([samples.random_reflections(1980, 1)])
 
 
 @pytest.mark.parametrize("system", [*CELLS, "triclinic"])
@@ -74,7 +74,7 @@ def test_first_lines_have_the_places_of_the_structures_lines(system):
     bank = samples.random_reflections(198, 5)
     systems = np.array(groups.crystal_systems())[bank.group - 1]
     for i in np.flatnonzero(systems == system)[:12]:
-        lines = index_sets.first_lines(bank, i, system).astype(float)
+        lines = basis_reflections.first_reflections(bank, i, system).astype(float)
         star = np.linalg.inv(bank.lattice[i] @ bank.lattice[i].T)
         hkl = bank.hkl[bank.start[i] : bank.start[i + 1]]
         own = np.unique(np.round(np.einsum("ni,ij,nj->n", hkl, star, hkl), 6))
@@ -133,7 +133,7 @@ def test_a_known_lattice_is_found_from_its_lines(sets, system, symbol, seed):
         cell_of_parameters(system, index_cells.refine(start, system, places)[0]) for start in starts
     ]
     assert any(lattices.same_lattice(cell, CELLS[system]) for cell in cells)
-    found = index_cells.index(Lines(places, np.ones(len(places))), sets)
+    found = index_cells.index(PeakList(places, np.ones(len(places))), sets)
     names = np.array(groups.crystal_systems())
     own = np.isin(names, [system, "trigonal" if system == "hexagonal" else system])
     score = np.where(np.isfinite(found.score), found.score, -np.inf)
@@ -152,7 +152,7 @@ def test_a_triclinic_lattice_is_found_from_its_lines(sets, cell, seed):
     places = two_theta(spacings(cell, symbol))[:36]
     places = places[rng.random(len(places)) > 0.25][:MOST_LINES] + 0.02
     places = np.sort(places + 0.01 * rng.normal(size=len(places)))
-    found = index_cells.index(Lines(places, np.ones(len(places))), sets).lattices
+    found = index_cells.index(PeakList(places, np.ones(len(places))), sets).lattices
     best = max(found, key=lambda lattice: lattice.score)
     vector = gemmi.GruberVector(gemmi.UnitCell(*cell), symbol[0])
     vector.niggli_reduce()
@@ -178,7 +178,7 @@ def test_lines_of_a_triclinic_lattice_are_those_of_gemmi():
 def test_few_lines_and_lines_of_higher_lattices_have_no_triclinic_one(sets):
     assert len(search_triclinic(np.linspace(10, 30, 8))) == 0
     places = two_theta(spacings(CELLS["orthorhombic"], "P n m a"))[:MOST_LINES]
-    found = index_cells.index(Lines(places, np.ones(len(places))), sets).lattices
+    found = index_cells.index(PeakList(places, np.ones(len(places))), sets).lattices
     assert {lattice.system for lattice in found} <= {*CELLS}
 
 
@@ -215,7 +215,7 @@ def test_a_group_is_scored_by_the_lines_that_it_allows():
 
 
 def test_too_few_lines_have_no_lattice(sets):
-    empty = index_cells.index(Lines(np.zeros(0), np.zeros(0)), sets)
+    empty = index_cells.index(PeakList(np.zeros(0), np.zeros(0)), sets)
     assert np.isnan(empty.score).all() and not empty.cell and empty.n == empty.looked_at == 0
     assert len(search(np.array([20.0, 30.0]), sets["orthorhombic"], "orthorhombic")) == 0
 

@@ -10,9 +10,9 @@ from xrdlib import simulate
 from xrdlib.base.errors import XrdlibError
 from xrdlib.identification import intensity_evidence, lattice_evidence
 from xrdlib.identification.index_cells import Lattice
-from xrdlib.identification.line_finder import find_lines
 from xrdlib.identification.pattern_evidence import score, score_cell
 from xrdlib.identification.pattern_weights import PatternWeights, gather
+from xrdlib.identification.peak_finder import find_peaks
 from xrdlib.identification.related_lattices import alike, centring, distinct, of_cell, relatives
 from xrdlib.prediction import pattern_training
 from xrdlib.symmetry import groups
@@ -90,7 +90,7 @@ def test_a_cell_of_twice_the_size_explains_the_same_and_is_worth_less(patterns, 
     factor = (2, 2, 2) if name == "rock salt" else (1, 1, 2)
     larger = (a * factor[0], b * factor[1], c * factor[2], *angles)
     lattices = [of_cell(cell)[0] for cell in ((a, b, c, *angles), larger)]
-    found = score(patterns[name], find_lines(patterns[name]), lattices)
+    found = score(patterns[name], find_peaks(patterns[name]), lattices)
     assert alike(found[0].lattice, lattices[0])
 
 
@@ -105,7 +105,7 @@ def test_a_weak_superlattice_is_found_from_its_strange_lines(patterns):
     """Indexing that overlooks the odd lines of rock salt gives the cubic cell of half the edge."""
     y = patterns["rock salt"]
     half = Lattice("cubic", np.array([1 / 2.82**2]), 10.0)
-    found = score(y, find_lines(y), [half])
+    found = score(y, find_peaks(y), [half])
     assert found[0].derived and np.isclose(six(*found[0].lattice[:2])[0], 5.64, atol=0.01)
     assert best(found) == group_of("rock salt")
 

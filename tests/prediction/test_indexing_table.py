@@ -8,8 +8,8 @@ import torch
 
 from xrdlib.base import config
 from xrdlib.base.patterns import GRID
-from xrdlib.identification import index_sets, lattice_evidence
-from xrdlib.identification.line_finder import Lines
+from xrdlib.identification import basis_reflections, lattice_evidence
+from xrdlib.identification.peak_finder import PeakList
 from xrdlib.learning import synthesis
 from xrdlib.prediction import lattices
 from xrdlib.reporting import plot_released
@@ -28,7 +28,7 @@ UNIFORM = np.full(99, 1 / 99)
 def evidence():
     """Sets of indices of other crystals, and a network that was never trained."""
     torch.manual_seed(0)
-    sets = index_sets.learn([samples.random_reflections(1980, 1)])
+    sets = basis_reflections.learn([samples.random_reflections(1980, 1)])
     return lattice_evidence.LatticeEvidence(sets, lattice_evidence.make_network())
 
 
@@ -86,7 +86,7 @@ def test_patterns_are_indexed_alike_in_several_processes(evidence, cases):
 
 
 def test_lines_are_made_rougher_but_remain_those_of_the_pattern():
-    clean = Lines(np.linspace(10, 60, 40), np.linspace(0.05, 1, 40))
+    clean = PeakList(np.linspace(10, 60, 40), np.linspace(0.05, 1, 40))
     lost, strange, moved = [], [], []
     for seed in range(200):
         rough = lattices.rougher(clean, np.random.default_rng(seed))
@@ -102,7 +102,7 @@ def test_lines_are_made_rougher_but_remain_those_of_the_pattern():
     assert 0.005 < np.mean(moved) < 0.015 and max(moved) < 0.03
     again = [lattices.rougher(clean, np.random.default_rng(7)) for _ in range(2)]
     assert np.array_equal(again[0].two_theta, again[1].two_theta)
-    empty = Lines(np.zeros(0), np.zeros(0))
+    empty = PeakList(np.zeros(0), np.zeros(0))
     assert len(lattices.rougher(empty, np.random.default_rng(0)).two_theta) == 0
 
 
@@ -116,17 +116,17 @@ def test_simulated_patterns_are_of_the_library_and_the_same_again(structures):
 
 
 def test_an_example_is_one_whose_lattice_was_found(evidence, cases):
-    drawn = lattices.example(evidence, cases, lines=5)
+    drawn = lattices.example(evidence, cases, least=5)
     row = int(drawn["name"].split()[1])
     assert groups.crystal_systems()[cases.label[row]] == "orthorhombic"
     assert lattices.same_lattice(drawn["cell"], cases.cell[row])
     near = np.abs(np.array(drawn["found"])[:, None] - drawn["lattice"]).min(1)
     assert (near < 0.15).mean() > 0.8
-    assert lattices.example(evidence, cases, lines=99) is None
+    assert lattices.example(evidence, cases, least=99) is None
 
 
 def test_figures_say_what_was_found(evidence, cases, table):
-    result = {"rows": table, "example": lattices.example(evidence, cases, lines=5)}
+    result = {"rows": table, "example": lattices.example(evidence, cases, least=5)}
     figure = plot_released.indexing(result)
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     shown = [row for row in table if "cell_found" in row]

@@ -9,7 +9,7 @@ import torch
 from xrdlib.base import config, paths, records
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import GRID, normalise, to_grid
-from xrdlib.identification import index_sets, lattice_evidence, library
+from xrdlib.identification import basis_reflections, lattice_evidence, library
 from xrdlib.identification.retrieval import Retrieval
 from xrdlib.learning import calibrate, checkpoint, experiment, nulls
 from xrdlib.learning.baselines import build
@@ -94,7 +94,7 @@ def prepare(cfg, bank):
     checkpoint.save_weights(path, model, {"training_prior": TRAIN.tolist()})
     torch.manual_seed(4)
     lattices = lattice_evidence.LatticeEvidence(
-        index_sets.learn([bank]), lattice_evidence.make_network()
+        basis_reflections.learn([bank]), lattice_evidence.make_network()
     )
     path = experiment.folder(cfg, LATTICES_FOLDER) / LATTICES_FILE
     lattice_evidence.save(path, lattices, {"patterns": 0})

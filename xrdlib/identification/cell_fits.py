@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..base.patterns import CU_KA1, GRID
 from .figures_of_merit import nearest
-from .line_finder import find_lines, line_width
 from .line_sums import merged, one_pass
+from .peak_finder import find_peaks, peak_width
 from .peaks import background, profile
 
 MOST_LINES = 500  # of a cell; one with more is not fitted
@@ -49,7 +49,7 @@ class Data(NamedTuple):
     width : float
         Typical full width at half maximum, degrees.
     two_theta, height : ndarray, (k,)
-        Observed lines, see `line_finder.Lines`.
+        Observed lines, see `peak_finder.PeakList`.
     """
 
     y: np.ndarray
@@ -77,7 +77,7 @@ class CellFit:
     two_theta, width, intensity : ndarray, (k,)
         Degrees; intensities are areas, at least 0.
     strange : ndarray, (k,)
-        Height of a strange line (`line_finder.Lines`), 0 of one of the cell.
+        Height of a strange line (`peak_finder.PeakList`), 0 of one of the cell.
     band : ndarray, (k, b)
         Normal matrix: of line i with lines i, i + 1, ...
     right : ndarray, (k,)
@@ -108,7 +108,7 @@ def prepare(intensity, lines=None, stop=90.0):
     ----------
     intensity : array_like, (GRID.size,)
         On `patterns.GRID`, any scale; zero where nothing was measured.
-    lines : line_finder.Lines, optional
+    lines : peak_finder.PeakList, optional
         Its lines, if they are known.
     stop : float
         Degrees to which it is fitted, or further to hold a few lines.
@@ -118,7 +118,7 @@ def prepare(intensity, lines=None, stop=90.0):
     Data
     """
     y = np.asarray(intensity, dtype=np.float64)
-    lines = find_lines(y) if lines is None else lines
+    lines = find_peaks(y) if lines is None else lines
     y = y / y.max()
     seen = np.flatnonzero(y)
     if len(lines.two_theta):
@@ -137,7 +137,7 @@ def prepare(intensity, lines=None, stop=90.0):
         under[span],
         1 / variance[span],
         float(GRID.two_theta[seen[0]]),
-        float(line_width(intensity)),
+        float(peak_width(intensity)),
         lines.two_theta[kept],
         lines.height[kept],
     )

@@ -99,7 +99,7 @@ def reflections(
     return hkl[first], square[first]
 
 
-def places_of(
+def positions_of(
     cell: Sequence[float], centring: str, stop: float, wavelength: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distinct reflections of a cell, as `reflections`, and their 2theta up to a last one.
@@ -175,7 +175,7 @@ def figures_of_merit(
         return Merit(0.0, 0.0, 0, 0)
     # Beyond the last peak, so that its own reflection is among them.
     stop = min(observed[-1] + _BEYOND, 180.0)
-    _, calculated = places_of(cell, centring, stop, wavelength)
+    _, calculated = positions_of(cell, centring, stop, wavelength)
     if not len(calculated):
         return Merit(0.0, 0.0, 0, 0)
     own = nearest(observed, calculated)
@@ -191,7 +191,7 @@ def figures_of_merit(
     return Merit(float(m), float(f), len(q), possible)
 
 
-def explained(
+def count_indexed(
     two_theta: np.ndarray, cell: Sequence[float], centring: str, wavelength: float, within: float
 ) -> int:
     """Peaks that a reflection of a cell is no farther from than so many degrees.
@@ -201,7 +201,7 @@ def explained(
     if not len(two_theta):
         return 0
     stop = min(np.max(two_theta) + _BEYOND, 180.0)
-    _, calculated = places_of(cell, centring, stop, wavelength)
+    _, calculated = positions_of(cell, centring, stop, wavelength)
     if not len(calculated):
         return 0
     return int((np.abs(two_theta - calculated[nearest(two_theta, calculated)]) <= within).sum())

@@ -20,7 +20,7 @@ from ..symmetry.cells import (
 )
 from .figures_of_merit import nearest
 from .index_search import MOST_LINES, search
-from .line_finder import Lines
+from .peak_finder import PeakList
 from .triclinic_search import search_triclinic
 
 SHIFTS = (0.0, -0.04, 0.04)  # degrees; zero shifts that lattices are sought with
@@ -79,7 +79,7 @@ class Indexed(NamedTuple):
         The first ones, that lattices had to explain.
     lattices : list of Lattice
         All that were found, system after system, the best first in each.
-    peaks : line_finder.Lines
+    peaks : peak_finder.PeakList
         All lines of the pattern.
     """
 
@@ -90,7 +90,7 @@ class Indexed(NamedTuple):
     n: int
     looked_at: int
     lattices: list = []
-    peaks: Lines | None = None
+    peaks: PeakList | None = None
 
 
 class Lattice(NamedTuple):
@@ -116,9 +116,9 @@ def index(lines, sets, shifts=SHIFTS):
 
     Parameters
     ----------
-    lines : line_finder.Lines
+    lines : peak_finder.PeakList
     sets : dict of str to ndarray
-        As from `index_sets.learn`.
+        As from `basis_reflections.learn`.
     shifts : sequence of float
         Zero shifts to search with, degrees: what is read minus what is true; one after another,
         until a lattice explains the lines well. Small ones are caught from none, larger ones lose

@@ -1,8 +1,8 @@
-"""Search for lattices that explain the first lines of a pattern.
+"""Search for lattices that index the first peaks of a pattern.
 
-Each set of indices (`index_sets`), given to each choice of a few of the first lines in ascending
-order, fixes a lattice; what counts is how many of the other lines it explains, and how few lines
-of its own it needs for that (after de Wolff, J. Appl. Cryst. 1, 108, 1968).
+Basis reflections (`basis_reflections`) assigned to a few of the first peaks, in ascending order,
+fix a lattice. It is judged by how many of the other peaks it indexes, and by how few reflections
+it has for that (after de Wolff, J. Appl. Cryst. 1, 108, 1968).
 """
 
 from itertools import combinations
@@ -49,7 +49,7 @@ def search(two_theta, sets, system, keep=12):
     two_theta : ndarray, (n,)
         Lines, ascending, at most `MOST_LINES`; degrees of Cu K-alpha1.
     sets : ndarray, (s, p, p)
-        As from `index_sets.learn`.
+        As from `basis_reflections.learn`.
     system : str
         One of `cells.SYSTEMS`.
     keep : int

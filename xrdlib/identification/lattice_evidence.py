@@ -112,7 +112,7 @@ class LatticeEvidence:
     Parameters
     ----------
     sets : dict of str to ndarray
-        As from `index_sets.learn`.
+        As from `basis_reflections.learn`.
     network : torch.nn.Module
         From (n, 99, f) features to (n, 99).
     patterns : pattern_weights.PatternWeights, optional
@@ -127,9 +127,9 @@ class LatticeEvidence:
         """`index_cells.Indexed` of each pattern (n, GRID.size), on `patterns.GRID`."""
         # Slow to load, and a network alone needs none of it.
         from .index_cells import index
-        from .line_finder import find_lines
+        from .peak_finder import find_peaks
 
-        return [index(find_lines(intensity), self.sets) for intensity in intensities]
+        return [index(find_peaks(intensity), self.sets) for intensity in intensities]
 
     def evidence(self, intensities, cell=None, workers=1):
         """What lattices say of patterns, as fields of `predict.Seen`.

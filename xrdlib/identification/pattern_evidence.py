@@ -14,8 +14,8 @@ from ..symmetry.cells import angle, cell_of_parameters, free, inverse_square, pr
 from .cell_fits import STAGES, fit, prepare
 from .index_cells import Lattice, allowed, refine, reflections
 from .intensity_evidence import log_evidence
-from .line_finder import line_width
 from .pattern_weights import PRICE
+from .peak_finder import peak_width
 from .related_lattices import alike, distinct, of_cell, relatives
 
 _EACH, _PARENTS = 3, 3  # lattices of each system that are fitted; those whose relatives are
@@ -75,7 +75,7 @@ def score(intensity, lines, lattices):
     Parameters
     ----------
     intensity : array_like, (GRID.size,)
-    lines : line_finder.Lines
+    lines : peak_finder.PeakList
     lattices : list of index_cells.Lattice
 
     Returns
@@ -86,7 +86,7 @@ def score(intensity, lines, lattices):
     lattices = distinct(lattices, _EACH)
     if not lattices:
         return []
-    data = prepare(intensity, lines, _stop(lattices, line_width(intensity)))
+    data = prepare(intensity, lines, _stop(lattices, peak_width(intensity)))
     fits = _fits(data, sorted(lattices, key=lambda lattice: -lattice.score), None)
     if not fits:
         return []
@@ -126,7 +126,7 @@ def score_cell(intensity, cell):
     system, parameters, _ = lattices[0]
     fits = []
     if len(reflections(parameters, system, inverse_square(90.0))[0]):
-        data = prepare(intensity, None, _stop(lattices[:1], line_width(intensity)))
+        data = prepare(intensity, None, _stop(lattices[:1], peak_width(intensity)))
         fits = _fits(data, lattices[:1], None)
     if not fits:
         raise XrdlibError(

@@ -33,9 +33,9 @@ BACKGROUND = 2.0  # degrees; what varies more slowly than this is no line
 _CALM = 0.2  # degrees; the average over which noise does not pull the background down
 
 # Relative changes of all cell edges.
-STRETCH_MEASURED = tuple(np.linspace(-0.004, 0.004, 5).tolist())
+SCALINGS_MEASURED = tuple(np.linspace(-0.004, 0.004, 5).tolist())
 
-STRETCH_COMPUTED = tuple(np.linspace(-0.02, 0.02, 9).tolist())
+SCALINGS_COMPUTED = tuple(np.linspace(-0.02, 0.02, 9).tolist())
 
 # What a cosine with a computed structure counts less: of many structures in a wide range of cells
 # one is alike by chance. Chosen on the calibration patterns.
@@ -74,10 +74,10 @@ class Retrieval:
         self.name, self.group = self.library.name, self.library.group
         n_measured = int((~library.computed).sum())
         self.parts = [
-            (slice(first, last), stretches)
-            for first, last, stretches in (
-                (0, n_measured, STRETCH_MEASURED),
-                (n_measured, len(library), STRETCH_COMPUTED),
+            (slice(first, last), scalings)
+            for first, last, scalings in (
+                (0, n_measured, SCALINGS_MEASURED),
+                (n_measured, len(library), SCALINGS_COMPUTED),
             )
             if last > first
         ]
@@ -157,7 +157,7 @@ class Retrieval:
         """Whether the cell of a structure was computed, not measured."""
         return bool(self.library.computed[row])
 
-    def stretch(self, intensity: ArrayLike, row: int) -> float:
+    def cell_scaling(self, intensity: ArrayLike, row: int) -> float:
         """Relative change of a structure's cell edges that makes it most like a pattern.
 
         Parameters
@@ -174,7 +174,7 @@ class Retrieval:
         smooth, low, high = _comparable(0, np.asarray(intensity, dtype=np.float32))
         coarse = next(found for rows, found in self.parts if rows.start <= row < rows.stop)
         tried = np.linspace(coarse[0], coarse[-1], _FINER * (len(coarse) - 1) + 1)
-        views, spans = zip(*(_stretched(smooth, low, high, s) for s in tried), strict=True)
+        views, spans = zip(*(_scaled(smooth, low, high, s) for s in tried), strict=True)
         norms = _norms(self.patterns, row, row + 1, spans)[0]
         return float(tried[np.argmax(np.stack(views) @ self.patterns[row] / norms)])
 
@@ -182,8 +182,8 @@ class Retrieval:
         smooth, low, high = _comparable(i, row)
         scores = np.full(N_GROUPS, -np.inf, dtype=np.float32)
         best, nearest = -np.inf, -1
-        for rows, stretches in self.parts:
-            found = [_stretched(smooth, low, high, stretch) for stretch in stretches]
+        for rows, scalings in self.parts:
+            found = [_scaled(smooth, low, high, scaling) for scaling in scalings]
             views, spans = zip(*found, strict=True)
             norms = self._norms(rows.start, rows.stop, spans)
             # By PyTorch, which is twice as fast as NumPy at products of this shape.
@@ -279,10 +279,10 @@ def _background(row):
     return ndimage.uniform_filter1d(opened, size, mode="nearest")
 
 
-def _stretched(smooth, low, high, stretch):
-    """Unit vector of a pattern as if its cell were smaller by `stretch`, and its columns' range."""
+def _scaled(smooth, low, high, scaling):
+    """Unit vector of a pattern as if its cell were smaller by `scaling`, and its columns' range."""
     sine = np.sin(np.radians(COARSE.two_theta / 2))
-    source = 2 * np.degrees(np.arcsin(np.minimum(sine / (1 + stretch), 1)))
+    source = 2 * np.degrees(np.arcsin(np.minimum(sine / (1 + scaling), 1)))
     view = np.interp(source, GRID.two_theta, smooth, left=0, right=0)
     inside = np.flatnonzero((source >= low) & (source <= high))
     first, last = int(inside[0]), int(inside[-1]) + 1

@@ -14,13 +14,13 @@ import numpy as np
 from ..base.patterns import GRID
 from ..identification.figures_of_merit import (
     Merit,
-    explained,
+    count_indexed,
     figures_of_merit,
 )
 from ..identification.index_cells import changes
-from ..identification.line_finder import find_lines, line_width
 from ..identification.pattern_evidence import Scored
 from ..identification.pattern_weights import PatternWeights
+from ..identification.peak_finder import find_peaks, peak_width
 from ..identification.peaks import background
 from ..identification.standard_setting import Standard, standard
 from ..symmetry.cells import angle, inverse_square, metric_tensor
@@ -118,11 +118,11 @@ def cells_of(
     peaks : Peaks
     cells : list of FoundCell
     """
-    lines = find_lines(pattern)
-    near = max(_NEAR * line_width(pattern), _LEAST)
-    height = np.interp(lines.two_theta, GRID.two_theta, pattern - background(pattern, GRID.step))
+    on_grid = find_peaks(pattern)
+    near = max(_NEAR * peak_width(pattern), _LEAST)
+    height = np.interp(on_grid.two_theta, GRID.two_theta, pattern - background(pattern, GRID.step))
     height = 100 * np.clip(height, 0, None) / max(height.max(initial=0.0), _TINY)
-    peaks = Peaks(_measured(lines.two_theta, wavelength), height, wavelength, near)
+    peaks = Peaks(_measured(on_grid.two_theta, wavelength), height, wavelength, near)
     joint = weights.joint(fitted, probability)
     lattices = []
     for k in np.argsort(-joint.sum(1), kind="stable"):
@@ -137,7 +137,7 @@ def cells_of(
         else:
             entry = {"lattice": lattice, "reduced": reduced, "group": label, "scored": scored}
             lattices.append({**entry, "probability": share})
-    cells = [_cell(peaks, lines.two_theta, **entry) for entry in lattices]
+    cells = [_cell(peaks, on_grid.two_theta, **entry) for entry in lattices]
     weight = np.array([cell.probability * _merit(cell) for cell in cells])
     weight /= max(weight.sum(), _TINY)
     cells = [replace(x, probability=float(w)) for x, w in zip(cells, weight, strict=True)]
@@ -166,7 +166,7 @@ def _cell(peaks, two_theta, lattice, reduced, group, scored, probability):
     zero, displacement = scored.shift
     true = two_theta - zero - displacement * np.cos(np.radians(two_theta) / 2)
     true, last = _measured(true, peaks.wavelength), scored.observed
-    indexed = explained(true[:last], *lattice[:2], peaks.wavelength, peaks.near)
+    indexed = count_indexed(true[:last], *lattice[:2], peaks.wavelength, peaks.near)
     return FoundCell(
         standard=lattice,
         group=group,

@@ -16,11 +16,11 @@ from torch import nn
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
 from ..base.records import Reflections
-from ..identification import index_sets, lattice_evidence
+from ..identification import basis_reflections, lattice_evidence
 from ..identification.cell_evidence import lines as cell_lines
 from ..identification.index_cells import Indexed, index
 from ..identification.lattice_evidence import LatticeEvidence, Scores, features, make_network
-from ..identification.line_finder import Lines, find_lines
+from ..identification.peak_finder import PeakList, find_peaks
 from ..learning import metrics, nulls, synthesis
 from ..learning.experiment import folder, load_structures, realism, seed
 from ..learning.synthesis import Cases
@@ -133,7 +133,7 @@ def build(config: SimpleNamespace) -> tuple[LatticeEvidence, Learned]:
     """
     names = [name for name in _LIBRARIES if getattr(config.synthesis, name, True)]
     libraries = [load_structures(config, name) for name in names]
-    sets = index_sets.learn(libraries)
+    sets = basis_reflections.learn(libraries)
     intensity, label = simulate(config, libraries[0], config.indexing.patterns)
     cases = synthesis.held_out(config, "amcsd-calibration", config.indexing.held_out)
     rough = np.random.default_rng(seed(config, "lattices"))
@@ -188,7 +188,7 @@ def index_all(
     ----------
     intensities : ndarray, (n, GRID.size)
     sets : dict of str to ndarray
-        As from `index_sets.learn`.
+        As from `basis_reflections.learn`.
     workers : int
         Processes.
     seeds : list of int, optional
@@ -203,11 +203,11 @@ def index_all(
 
 
 def _one(intensity, seed, sets):
-    lines = find_lines(intensity)
-    return index(lines if seed is None else rougher(lines, np.random.default_rng(seed)), sets)
+    peaks = find_peaks(intensity)
+    return index(peaks if seed is None else rougher(peaks, np.random.default_rng(seed)), sets)
 
 
-def rougher(lines: Lines, rng: np.random.Generator) -> Lines:
+def rougher(peaks: PeakList, rng: np.random.Generator) -> PeakList:
     """Peaks of a simulated pattern with what simulation lacks.
 
     Peaks of measured patterns (those of rruff-calibration that are indexed rightly) lie half again
@@ -216,13 +216,13 @@ def rougher(lines: Lines, rng: np.random.Generator) -> Lines:
 
     Returns
     -------
-    line_finder.Lines
+    peak_finder.PeakList
         Moved at random, some lost, and weak strange ones among them; how much of each is drawn
         anew for each pattern.
     """
-    two_theta, height = lines
+    two_theta, height = peaks
     if not len(two_theta):
-        return lines
+        return peaks
     two_theta = two_theta + rng.uniform(0, _MOVED) * rng.normal(size=len(two_theta))
     kept = (rng.random(len(two_theta)) >= rng.uniform(0, _LOST)) | (height == 1)
     two_theta, height = two_theta[kept], height[kept]
@@ -231,7 +231,7 @@ def rougher(lines: Lines, rng: np.random.Generator) -> Lines:
     weak = np.minimum(rng.choice(height, number), rng.uniform(0, 1, number) * np.median(height))
     two_theta, height = np.concatenate([two_theta, strange]), np.concatenate([height, weak])
     order = np.argsort(two_theta, kind="stable")
-    return Lines(two_theta[order], height[order])
+    return PeakList(two_theta[order], height[order])
 
 
 def table(
@@ -275,7 +275,7 @@ def table(
              for (_, cell), true in zip(best, cases.cell, strict=True)]
         ),
     }  # fmt: skip
-    lines = np.array([x.n for x in indexed])
+    peaks = np.array([x.n for x in indexed])
     options = {"n_boot": n_boot, "seed": seed}
     rows = []
     for name in ("all", *groups.SYSTEMS):
@@ -285,7 +285,7 @@ def table(
         truth = cases.label[mask], cases.family[mask], np.log(null)
         row = metrics.evaluate("indexing alone", subset, logp[mask], *truth, **options)
         shares = {key: 100 * float(values[mask].mean()) for key, values in counted.items()}
-        rows.append({**row, "system": name, "lines": float(np.median(lines[mask])), **shares})
+        rows.append({**row, "system": name, "lines": float(np.median(peaks[mask])), **shares})
     truth = cases.label, cases.family, np.log(null)
     for row in (
         nulls.prior_only(subset, null, *truth, **options),
@@ -296,7 +296,7 @@ def table(
 
 
 def example(
-    evidence: LatticeEvidence, cases: Cases, wanted: str = "orthorhombic", lines: int = 15
+    evidence: LatticeEvidence, cases: Cases, wanted: str = "orthorhombic", least: int = 15
 ) -> dict | None:
     """The first pattern of a crystal system whose lattice is found, to be drawn.
 
@@ -308,12 +308,12 @@ def example(
     """
     systems = np.array(groups.crystal_systems())[cases.label]
     for i in np.flatnonzero(systems == wanted):
-        lines_found = find_lines(cases.intensity[i])
-        indexed = index(lines_found, evidence.sets)
+        peaks = find_peaks(cases.intensity[i])
+        indexed = index(peaks, evidence.sets)
         cell = _best(indexed)[1]
-        if indexed.looked_at < lines or not same_lattice(cell, cases.cell[i]):
+        if indexed.looked_at < least or not same_lattice(cell, cases.cell[i]):
             continue
-        two_theta = lines_found.two_theta[: indexed.looked_at]
+        two_theta = peaks.two_theta[: indexed.looked_at]
         shown = (GRID.two_theta > two_theta[0] - 3) & (GRID.two_theta < two_theta[-1] + 1)
         intensity = cases.intensity[i][shown] / cases.intensity[i][shown].max()
         edges = GRID.two_theta[shown][[0, -1]]

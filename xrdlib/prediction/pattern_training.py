@@ -13,9 +13,9 @@ from torch import nn
 from ..base.patterns import GRID
 from ..identification.index_cells import index
 from ..identification.lattice_evidence import LatticeEvidence
-from ..identification.line_finder import find_lines
 from ..identification.pattern_evidence import Scored, score
 from ..identification.pattern_weights import PatternWeights, gather
+from ..identification.peak_finder import find_peaks
 from ..simulation.diffraction import reflections
 from ..simulation.realism import Realism, measured_like
 from ..structures import materials_project
@@ -148,6 +148,6 @@ def compounds(path: str | Path, n: int, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def _fitted(intensity, sets):
-    lines = find_lines(intensity)
+    lines = find_peaks(intensity)
     indexed = index(lines, sets)
     return indexed, score(intensity, lines, indexed.lattices)

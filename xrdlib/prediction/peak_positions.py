@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..identification.figures_of_merit import nearest, places_of
+from ..identification.figures_of_merit import nearest, positions_of
 from .indexing import FoundCell, Peaks
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def positions(peaks: Peaks, cell: FoundCell) -> "pd.DataFrame":
     if not len(true):
         return pd.DataFrame(columns=columns)
     stop = min(true[-1] + peaks.near, 180.0)
-    hkl, calculated = places_of(*cell.standard[:2], stop, peaks.wavelength)
+    hkl, calculated = positions_of(*cell.standard[:2], stop, peaks.wavelength)
     index = nearest(true, calculated)
     off = true - calculated[index]
     rows, taken = [], set()

@@ -97,7 +97,7 @@ def recognised(config: SimpleNamespace, n: int) -> Specimens | None:
     crystals, measured = structures.take(nearest[chosen]), patterns.take(chosen)
     scaling = np.array(
         [
-            Retrieval(from_reflections(crystals.take([i]))).stretch(intensity, 0)
+            Retrieval(from_reflections(crystals.take([i]))).cell_scaling(intensity, 0)
             for i, intensity in enumerate(measured.intensity)
         ]
     )

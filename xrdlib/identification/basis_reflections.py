@@ -49,12 +49,12 @@ def learn(banks: Iterable[Reflections]) -> dict[str, np.ndarray]:
     for bank in banks:
         for i in range(len(bank)):
             system = systems[bank.group[i] - 1].replace("trigonal", "hexagonal")
-            if system in SYSTEMS and (lines := first_lines(bank, i, system)) is not None:
+            if system in SYSTEMS and (lines := first_reflections(bank, i, system)) is not None:
                 served[system].append(_sets(lines, free(system)))
     return {system: _chosen(sets, free(system)) for system, sets in served.items()}
 
 
-def first_lines(bank: Reflections, i: int, system: str) -> np.ndarray | None:
+def first_reflections(bank: Reflections, i: int, system: str) -> np.ndarray | None:
     """Index products of the first visible lines of one structure.
 
     Parameters

@@ -5,7 +5,7 @@ import pytest
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import GRID
-from xrdlib.identification.line_finder import find_lines
+from xrdlib.identification.peak_finder import find_peaks
 
 KA1, KA2 = 1.540593, 1.544427
 
@@ -28,7 +28,7 @@ PLACES = np.array([11.3147, 23.4561, 31.0023, 40.7919, 52.1133, 68.4244, 83.9017
 def test_doublets_are_found_where_they_are_and_only_they(width, background):
     heights = np.array([1.0, 0.3, 0.6, 0.1, 0.8, 0.2, 0.5])
     y = doublets(PLACES, heights, width, noise=1e-3, background=background)
-    found = find_lines(1e4 * y)
+    found = find_peaks(1e4 * y)
     assert len(found.two_theta) == len(PLACES)
     assert np.abs(found.two_theta - PLACES).max() < 0.012
     assert found.height.max() == 1 and (np.abs(found.height / heights - 1) < 0.5).all()
@@ -39,14 +39,14 @@ def test_places_are_finer_than_the_points():
     off = []
     for shift in np.linspace(0, 0.02, 6):
         y = doublets(PLACES + shift, np.ones(7), noise=2e-3, background=1.0)
-        off.append(find_lines(y).two_theta - PLACES - shift)
+        off.append(find_peaks(y).two_theta - PLACES - shift)
     assert np.abs(off).max() < 0.006
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_has_no_lines(seed):
     y = doublets([35.0], [1.0], noise=0.02, background=1.0, seed=seed)
-    found = find_lines(y)
+    found = find_peaks(y)
     assert np.abs(found.two_theta[found.height.argmax()] - 35) < 0.02
     assert len(found.two_theta) <= 4 and (np.sort(found.height)[:-1] < 0.12).all()
 
@@ -55,29 +55,29 @@ def test_smoothed_noise_has_no_lines():
     """Patterns that were interpolated have noise that neighbouring points share."""
     noise = np.random.default_rng(1).normal(size=GRID.size)
     y = doublets([35.0], [1.0], background=1.0) + 0.02 * np.convolve(noise, np.ones(4) / 2, "same")
-    assert len(find_lines(y).two_theta) <= 5
+    assert len(find_peaks(y).two_theta) <= 5
 
 
 def test_a_strong_line_has_no_ghosts_at_the_doublets_distance():
-    found = find_lines(doublets([70.0], [1.0], width=0.07, background=0.2))
+    found = find_peaks(doublets([70.0], [1.0], width=0.07, background=0.2))
     assert len(found.two_theta) == 1
     # A real line there is kept if it is as high.
     apart = 2 * np.degrees(np.arcsin(np.sin(np.radians(35)) * KA2 / KA1)) - 70
-    both = find_lines(doublets([70.0, 70 - apart], [1.0, 0.9], width=0.07))
+    both = find_peaks(doublets([70.0, 70 - apart], [1.0, 0.9], width=0.07))
     assert np.allclose(both.two_theta, [70 - apart, 70], atol=0.02)
 
 
 def test_what_was_not_measured_holds_no_lines():
     y = doublets(PLACES, np.ones(7), background=5.0)
     y[(GRID.two_theta < 20) | (GRID.two_theta > 60)] = 0
-    assert np.allclose(find_lines(y).two_theta, PLACES[1:5], atol=0.012)
+    assert np.allclose(find_peaks(y).two_theta, PLACES[1:5], atol=0.012)
 
 
 def test_a_flat_pattern_has_none():
-    assert len(find_lines(np.ones(GRID.size)).two_theta) == 0
+    assert len(find_peaks(np.ones(GRID.size)).two_theta) == 0
 
 
 @pytest.mark.parametrize("bad", [np.ones(10), np.zeros(GRID.size), np.full(GRID.size, np.nan)])
 def test_a_pattern_that_is_none_is_told(bad):
     with pytest.raises(XrdlibError, match="lines are sought on 4251 finite points"):
-        find_lines(bad)
+        find_peaks(bad)

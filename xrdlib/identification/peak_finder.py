@@ -34,7 +34,7 @@ _HALF_NORMAL = 0.3853  # the same quantile of |z| for a standard normal variable
 _GHOST, _GHOST_PLACE = 0.55, 0.3
 
 
-class Lines(NamedTuple):
+class PeakList(NamedTuple):
     """Lines of one pattern, ascending.
 
     Attributes
@@ -49,7 +49,7 @@ class Lines(NamedTuple):
     height: np.ndarray
 
 
-def find_lines(intensity: ArrayLike) -> Lines:
+def find_peaks(intensity: ArrayLike) -> PeakList:
     """Lines of a pattern, by a filter that answers to sharp doublets.
 
     The filter is the second derivative of a Gaussian, with half of it again at the place of
@@ -64,7 +64,7 @@ def find_lines(intensity: ArrayLike) -> Lines:
 
     Returns
     -------
-    Lines
+    PeakList
 
     Raises
     ------
@@ -79,7 +79,7 @@ def find_lines(intensity: ArrayLike) -> Lines:
         )
     seen = np.flatnonzero(y)
     span = slice(seen[0], seen[-1] + 1)
-    width = np.clip(_WIDTH_OF_FILTER * line_width(y), _NARROWEST, _WIDEST)
+    width = np.clip(_WIDTH_OF_FILTER * peak_width(y), _NARROWEST, _WIDEST)
     angle = GRID.two_theta[span]
     answer = _filtered(y[span] / y.max(), angle, width)
     rises = (answer[1:-1] > answer[:-2]) & (answer[1:-1] >= answer[2:])
@@ -88,7 +88,7 @@ def find_lines(intensity: ArrayLike) -> Lines:
     clear = answer[top] > np.maximum(_NOISE * _noise(answer)[top], least)
     top = top[clear]
     if not len(top):
-        return Lines(np.zeros(0), np.zeros(0))
+        return PeakList(np.zeros(0), np.zeros(0))
     left, middle, right = (answer[top + i] for i in (-1, 0, 1))
     place = angle[top] + GRID.step * 0.5 * (left - right) / (left - 2 * middle + right)
     height = middle / middle.max()
@@ -96,7 +96,7 @@ def find_lines(intensity: ArrayLike) -> Lines:
     apart = _doublet(place)
     ghost = np.abs(np.abs(away) - apart) < _GHOST_PLACE * apart
     kept = ~(ghost & (height[:, None] < _GHOST * height)).any(1)
-    return Lines(place[kept], height[kept])
+    return PeakList(place[kept], height[kept])
 
 
 def _doublet(two_theta):
@@ -105,13 +105,13 @@ def _doublet(two_theta):
     return 2 * np.degrees(np.arcsin(np.minimum(sine, 1))) - two_theta
 
 
-def line_width(intensity: ArrayLike) -> float:
+def peak_width(intensity: ArrayLike) -> float:
     """Median full width at half maximum of a pattern's strongest lines, degrees; doublets as one.
 
     Parameters
     ----------
     intensity : array_like, (GRID.size,)
-        As for `find_lines`.
+        As for `find_peaks`.
 
     Returns
     -------
