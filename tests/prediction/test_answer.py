@@ -37,12 +37,12 @@ def reached(label):
 
 @given(labels=LABELS)
 def test_common_groups_are_those_of_the_graph(labels):
-    found = common(labels)
+    shared = common(labels)
     below = set.intersection(*(reached(label) for label in labels))
     above = {k for k in GRAPH if set(labels) <= reached(k)}
-    assert set(found["at_least"]) == {k for k in below if not below & nx.ancestors(GRAPH, k)}
-    assert set(found["at_most"]) == {k for k in above if not above & nx.descendants(GRAPH, k)}
-    assert found["at_least"]  # P-1 is below every group
+    assert set(shared["at_least"]) == {k for k in below if not below & nx.ancestors(GRAPH, k)}
+    assert set(shared["at_most"]) == {k for k in above if not above & nx.descendants(GRAPH, k)}
+    assert shared["at_least"]  # P-1 is below every group
 
 
 def test_one_group_has_itself_in_common():
@@ -62,70 +62,70 @@ def test_the_ranking_falls_and_names_its_groups():
 
 def test_an_answer_is_what_the_predictor_says_and_json_knows_it(predictor):
     sample = quartz()
-    found = answer(predictor, "quartz.xy", sample, Request(top_k=7, coverage=0.8))
-    assert json.loads(json.dumps(found)) == found
+    reply = answer(predictor, "quartz.xy", sample, Request(top_k=7, coverage=0.8))
+    assert json.loads(json.dumps(reply)) == reply
     p = predictor.predict_proba(sample.two_theta, [sample.intensity], sample.wavelength)[0]
-    assert [row["probability"] for row in found["predictions"]] == sorted(p, reverse=True)[:7]
-    assert found["file"] == "quartz.xy" and found["flags"] == []
+    assert [row["probability"] for row in reply["predictions"]] == sorted(p, reverse=True)[:7]
+    assert reply["file"] == "quartz.xy" and reply["flags"] == []
     inside = predictor.prediction_sets(p[None], 0.8)[0]
-    assert sorted(found["set"]) == (np.flatnonzero(inside) + 1).tolist()
-    assert (np.diff(p[np.array(found["set"]) - 1]) <= 0).all()
-    assert "quartz" in found["nearest"]["name"].lower() or found["nearest"]["similarity"] > 0.8
-    named = np.isin(predictor.retrieval.name, found["nearest"]["name"])
-    assert found["nearest"]["group"] in predictor.retrieval.group[named]
-    assert found["at_least"] == common(found["set"])["at_least"]
+    assert sorted(reply["set"]) == (np.flatnonzero(inside) + 1).tolist()
+    assert (np.diff(p[np.array(reply["set"]) - 1]) <= 0).all()
+    assert "quartz" in reply["nearest"]["name"].lower() or reply["nearest"]["similarity"] > 0.8
+    named = np.isin(predictor.retrieval.name, reply["nearest"]["name"])
+    assert reply["nearest"]["group"] in predictor.retrieval.group[named]
+    assert reply["at_least"] == common(reply["set"])["at_least"]
 
 
 ANGLES = np.arange(5, 90, 0.02)
 
 
-def lines(places, angles=ANGLES, seed=0, width=0.1):
-    shape = sum(np.exp(-4 * np.log(2) * ((angles - x) / width) ** 2) for x in places)
+def peaks(positions, angles=ANGLES, seed=0, width=0.1):
+    shape = sum(np.exp(-4 * np.log(2) * ((angles - x) / width) ** 2) for x in positions)
     return np.random.default_rng(seed).poisson(20 + 500 * shape).astype(float)
 
 
 MANY = np.linspace(12, 85, 30)
 
 
-WIDE = lines(np.arange(12, 85, 5.0), np.arange(5, 120, 0.02))
+WIDE = peaks(np.arange(12, 85, 5.0), np.arange(5, 120, 0.02))
 
 
 @pytest.mark.parametrize(
     ("two_theta", "intensity", "wavelength", "flags"),
     [
-        (ANGLES, lines(MANY), 1.540593, []),
-        (ANGLES, lines(MANY), None, ["wavelength_assumed"]),
-        (ANGLES, lines([44.7, 65.0, 82.3]), 1.540593, ["few_peaks"]),
+        (ANGLES, peaks(MANY), 1.540593, []),
+        (ANGLES, peaks(MANY), None, ["wavelength_assumed"]),
+        (ANGLES, peaks([44.7, 65.0, 82.3]), 1.540593, ["few_peaks"]),
         (ANGLES, RNG.poisson(100, len(ANGLES)), 1.540593, ["no_peaks"]),
         (ANGLES, 20 + 1e3 * np.exp(-(((ANGLES - 22) / 5) ** 2)), 1.540593, ["no_peaks"]),
         # The range is told only where it matters.
-        (ANGLES[:2300], lines(MANY, ANGLES[:2300]), 1.540593, []),
-        (ANGLES[:1300], lines(MANY, ANGLES[:1300]), 1.540593, ["short_range"]),
-        (ANGLES[501:], lines(MANY, ANGLES[501:]), 1.540593, []),
-        (ANGLES, lines(MANY, width=0.06), 0.7093, []),
+        (ANGLES[:2300], peaks(MANY, ANGLES[:2300]), 1.540593, []),
+        (ANGLES[:1300], peaks(MANY, ANGLES[:1300]), 1.540593, ["short_range"]),
+        (ANGLES[501:], peaks(MANY, ANGLES[501:]), 1.540593, []),
+        (ANGLES, peaks(MANY, width=0.06), 0.7093, []),
         (np.arange(5, 120, 0.02), WIDE, 1.540593, []),
-        (ANGLES + 60, lines(MANY + 60, ANGLES + 60), 1.540593, ["short_range", "range_cut"]),
-        (ANGLES[::4], lines(MANY, ANGLES[::4], width=0.2), 1.540593, ["coarse"]),
-        (ANGLES, lines(MANY, width=0.4), 1.540593, ["broad"]),
-        (ANGLES, lines(MANY[::2]) + 600 * (ANGLES == ANGLES[2222]), 1.540593, ["spikes"]),
-        (ANGLES, lines(MANY[17:]), 1.2, ["wavelength_doubtful"]),
-        (ANGLES[::2] / 4, lines(MANY, ANGLES[::2], width=0.12), None,
+        (ANGLES + 60, peaks(MANY + 60, ANGLES + 60), 1.540593, ["short_range", "range_cut"]),
+        (ANGLES[::4], peaks(MANY, ANGLES[::4], width=0.2), 1.540593, ["coarse"]),
+        (ANGLES, peaks(MANY, width=0.4), 1.540593, ["broad"]),
+        (ANGLES, peaks(MANY[::2]) + 600 * (ANGLES == ANGLES[2222]), 1.540593, ["spikes"]),
+        (ANGLES, peaks(MANY[17:]), 1.2, ["wavelength_doubtful"]),
+        (ANGLES[::2] / 4, peaks(MANY, ANGLES[::2], width=0.12), None,
          ["wavelength_doubtful", "wavelength_assumed"]),
     ],
 )  # fmt: skip
 def test_each_doubt_is_flagged_and_no_other(predictor, two_theta, intensity, wavelength, flags):
-    found = answer(predictor, "x", pattern(two_theta, intensity, wavelength))
+    reply = answer(predictor, "x", pattern(two_theta, intensity, wavelength))
     beside = ("unlike", "left_over", "uneven")  # combs are no crystals
-    assert [flag for flag in found["flags"] if flag not in beside] == flags
-    assert set(found["flags"]) <= set(FLAGS) and set(found["details"]) <= set(found["flags"])
+    assert [flag for flag in reply["flags"] if flag not in beside] == flags
+    assert set(reply["flags"]) <= set(FLAGS) and set(reply["details"]) <= set(reply["flags"])
 
 
 def test_a_late_start_matters_where_the_lattice_has_reflections_before_it(predictor):
     sample = quartz()  # (100) at 20.9 degrees
     for first, flags in ((17, []), (24, ["short_range"])):
         kept = sample.two_theta > first
-        found = answer(predictor, "x", pattern(sample.two_theta[kept], sample.intensity[kept]))
-        assert [flag for flag in found["flags"] if flag == "short_range"] == flags, first
+        reply = answer(predictor, "x", pattern(sample.two_theta[kept], sample.intensity[kept]))
+        assert [flag for flag in reply["flags"] if flag == "short_range"] == flags, first
 
 
 def added(sample, at, height=0.3):
@@ -133,33 +133,33 @@ def added(sample, at, height=0.3):
     return pattern(sample.two_theta, sample.intensity + height * sample.intensity.max() * shape)
 
 
-def test_peaks_that_are_left_over_speak_of_a_mixture(predictor):
+def test_unindexed_peaks_hint_at_a_mixture(predictor):
     halite = added(quartz(), [27.37, 31.70, 45.45, 53.88, 56.48])
-    found = answer(predictor, "x", halite)
-    assert "left_over" in found["flags"] and "45.4" in found["details"]["left_over"]
+    reply = answer(predictor, "x", halite)
+    assert "left_over" in reply["flags"] and "45.4" in reply["details"]["left_over"]
     assert "left_over" not in answer(predictor, "x", quartz())["flags"]
 
 
-def test_a_stated_cell_that_explains_little_is_doubted(predictor):
+def test_a_stated_cell_that_indexes_little_is_doubted(predictor):
     # Reflections of a triclinic cell are so many that some lie near any peak.
-    own = (4.913, 4.913, 5.405, 90, 90, 120)
-    for cell in ((8, 9, 10, 90, 90, 90), (5, 6, 7, 80, 85, 95), own):
-        found = answer(predictor, "x", quartz(), Request(cell=cell))
-        assert ("left_over" in found["flags"]) == (cell != own)
+    quartz_cell = (4.913, 4.913, 5.405, 90, 90, 120)
+    for cell in ((8, 9, 10, 90, 90, 90), (5, 6, 7, 80, 85, 95), quartz_cell):
+        reply = answer(predictor, "x", quartz(), Request(cell=cell))
+        assert ("left_over" in reply["flags"]) == (cell != quartz_cell)
 
 
-def test_a_prior_that_excludes_what_the_peaks_speak_for_is_told(predictor):
-    for prior, told in (("sg=14,15", True), ("system=trigonal", False), ("sg=152", False)):
-        found = answer(predictor, "x", quartz(), Request(prior=prior))
-        assert ("prior_contradicted" in found["flags"]) == told
-        assert not told or "P31" in found["details"]["prior_contradicted"]
+def test_a_prior_that_excludes_what_the_peaks_favour_is_flagged(predictor):
+    for prior, warned in (("sg=14,15", True), ("system=trigonal", False), ("sg=152", False)):
+        reply = answer(predictor, "x", quartz(), Request(prior=prior))
+        assert ("prior_contradicted" in reply["flags"]) == warned
+        assert not warned or "P31" in reply["details"]["prior_contradicted"]
 
 
-def test_theta_in_place_of_two_theta_is_told(predictor):
+def test_theta_in_place_of_two_theta_is_flagged(predictor):
     sample = quartz()
     halved = answer(predictor, "x", pattern(sample.two_theta / 2, sample.intensity))
     assert "uartz" in halved["details"]["theta"]
-    assert "theta" not in answer(predictor, "x", pattern(ANGLES, lines(MANY)))["flags"]
+    assert "theta" not in answer(predictor, "x", pattern(ANGLES, peaks(MANY)))["flags"]
 
 
 def test_beta_is_shown_obtuse():
@@ -175,49 +175,49 @@ def test_k_beta_peaks_are_known_as_such_and_not_left_over(predictor, wavelength)
     strong = np.array([3.343])
     beta = {1.540593: 1.39222, 1.788996: 1.62079}[wavelength]
     at_beta, d_beta = 2 * np.degrees(np.arcsin(beta / 2 / strong)), strong * wavelength / beta
-    seen = d > wavelength / 2 + 0.01
-    angle = 2 * np.degrees(np.arcsin(wavelength / 2 / d[seen]))
-    places = 2 * np.degrees(np.arcsin(1.540593 / 2 / d_beta))
-    both = added(sample, places, 0.08)
-    found = answer(predictor, "x", pattern(angle, both.intensity[seen], wavelength))
-    assert "k_beta" in found["flags"] and "left_over" not in found["flags"]
-    told = [float(x) for x in re.findall(r"\d+\.\d+", found["details"]["k_beta"])]
-    assert np.abs(np.array(told)[:, None] - at_beta).min(0).max() < 0.05
+    reached = d > wavelength / 2 + 0.01
+    angle = 2 * np.degrees(np.arcsin(wavelength / 2 / d[reached]))
+    positions = 2 * np.degrees(np.arcsin(1.540593 / 2 / d_beta))
+    both = added(sample, positions, 0.08)
+    reply = answer(predictor, "x", pattern(angle, both.intensity[reached], wavelength))
+    assert "k_beta" in reply["flags"] and "left_over" not in reply["flags"]
+    listed = [float(x) for x in re.findall(r"\d+\.\d+", reply["details"]["k_beta"])]
+    assert np.abs(np.array(listed)[:, None] - at_beta).min(0).max() < 0.05
 
 
 def test_a_wavelength_that_leaves_nothing_to_read_is_named(predictor):
     far = np.arange(2, 8, 0.002)  # at 0.4 angstrom, read as copper's
     with pytest.raises(XrdlibError, match="wavelength is 1.54.* --wavelength"):
-        answer(predictor, "x", pattern(far, lines([3, 4, 5], far), None))
+        answer(predictor, "x", pattern(far, peaks([3, 4, 5], far), None))
 
 
 @pytest.mark.parametrize(("probe", "warned"), [("neutron", 1), ("x-ray", 0), (None, 0)])
 def test_neutrons_are_answered_with_a_warning(predictor, probe, warned):
-    sample = pattern(ANGLES, lines(MANY), 1.5418)
+    sample = pattern(ANGLES, peaks(MANY), 1.5418)
     sample.probe = probe
-    found = answer(predictor, "x", sample)
-    assert found["flags"].count("neutrons") == warned and found["predictions"]
+    reply = answer(predictor, "x", sample)
+    assert reply["flags"].count("neutrons") == warned and reply["predictions"]
     # A doublet's mean stands for its stronger line; neutrons have one wavelength.
-    assert found["wavelength"] == (1.5418 if warned else 1.540593)
+    assert reply["wavelength"] == (1.5418 if warned else 1.540593)
 
 
 def test_what_no_structure_resembles_is_flagged_and_a_mineral_is_not(predictor):
-    comb = answer(predictor, "comb", pattern(ANGLES, lines(np.arange(10, 85, 1.7))))
+    comb = answer(predictor, "comb", pattern(ANGLES, peaks(np.arange(10, 85, 1.7))))
     assert "unlike" in comb["flags"] and comb["nearest"]["similarity"] < 0.5
     assert "unlike" not in answer(predictor, "quartz", quartz())["flags"]
 
 
 def test_without_peaks_the_answer_is_the_prior(predictor):
     noise = pattern(ANGLES, RNG.normal(100, 3, len(ANGLES)))
-    found = answer(predictor, "x", noise, Request(prior="uniform", top_k=99))
-    assert np.allclose([row["probability"] for row in found["predictions"]], 1 / 99)
-    assert len(found["set"]) == 90 and "no_peaks" in found["flags"]
+    reply = answer(predictor, "x", noise, Request(prior="uniform", top_k=99))
+    assert np.allclose([row["probability"] for row in reply["predictions"]], 1 / 99)
+    assert len(reply["set"]) == 90 and "no_peaks" in reply["flags"]
     stated = answer(predictor, "x", noise, Request(prior="P21/c=1", top_k=1))
     assert stated["predictions"][0]["group"] == lookup.label_of("P21/c")
 
 
 def test_the_user_goes_before_the_file(predictor):
-    sample = pattern(ANGLES, lines(MANY), 1.540593)
+    sample = pattern(ANGLES, peaks(MANY), 1.540593)
     assert answer(predictor, "x", sample)["wavelength"] == 1.540593
     assert answer(predictor, "x", sample, Request(wavelength="CoKa1"))["wavelength"] == 1.788996
 
@@ -233,4 +233,4 @@ def test_the_user_goes_before_the_file(predictor):
 )
 def test_a_request_without_sense_is_refused(predictor, request_, message):
     with pytest.raises(XrdlibError, match=message):
-        answer(predictor, "x", pattern(ANGLES, lines(MANY)), request_)
+        answer(predictor, "x", pattern(ANGLES, peaks(MANY)), request_)

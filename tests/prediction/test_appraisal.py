@@ -26,9 +26,9 @@ def measured(groups, intensity=None):
 @pytest.mark.parametrize("sigma", [0.002, 0.03])
 def test_noise_is_its_deviation_over_the_strongest_line(sigma):
     x = np.arange(8000)
-    lines = 50.0 * np.exp(-(((x - 4000) / 6) ** 2))[None] + 3
-    found = appraisal.noise(lines + 50 * sigma * RNG.standard_normal((1, 8000)))
-    assert found == pytest.approx([sigma * 50 / 53], rel=0.1)
+    peaks = 50.0 * np.exp(-(((x - 4000) / 6) ** 2))[None] + 3
+    levels = appraisal.noise(peaks + 50 * sigma * RNG.standard_normal((1, 8000)))
+    assert levels == pytest.approx([sigma * 50 / 53], rel=0.1)
 
 
 def test_scores_of_each_kind_are_those_of_its_patterns():
@@ -47,14 +47,14 @@ def test_scores_of_each_kind_are_those_of_its_patterns():
 
 def test_patterns_are_sorted_by_system_similarity_and_noise():
     quiet, loud = np.full(GRID.size, 1.0), 1 + 0.2 * RNG.standard_normal(GRID.size)
-    found = appraisal.kinds(
+    kinds = appraisal.kinds(
         measured([4, 99, 4], np.stack([quiet, loud, quiet])),
         np.array([0.3, 0.72, 0.9]),
         (0.01, 0.5),
     )
-    assert found["crystal system"].tolist() == ["monoclinic", "triclinic", "monoclinic"]
-    assert found["noise"].tolist() == ["low", "middling", "low"]
-    names = found["similarity to the nearest known structure"].tolist()
+    assert kinds["crystal system"].tolist() == ["monoclinic", "triclinic", "monoclinic"]
+    assert kinds["noise"].tolist() == ["low", "middling", "low"]
+    names = kinds["similarity to the nearest known structure"].tolist()
     assert names == ["below 0.5", "0.7 to 0.8", "0.8 to 1"]
 
 
@@ -72,15 +72,15 @@ def test_coverage_counts_patterns_and_families():
 def test_the_surest_are_answered_first():
     labels = np.arange(20)
     logp = np.stack([peaked([k if k < 10 else 50], 0.9 - 0.02 * k)[0] for k in labels])
-    found = appraisal.answered(logp, labels)
-    assert found["share"][-1] == 1 and found["top1"][-1] == 0.5
-    assert all(t == 1 for s, t in zip(found["share"], found["top1"], strict=True) if s <= 0.5)
-    assert found["confidence"] == sorted(found["confidence"], reverse=True)
+    curve = appraisal.answered(logp, labels)
+    assert curve["share"][-1] == 1 and curve["top1"][-1] == 0.5
+    assert all(t == 1 for s, t in zip(curve["share"], curve["top1"], strict=True) if s <= 0.5)
+    assert curve["confidence"] == sorted(curve["confidence"], reverse=True)
 
 
 def test_mistakes_are_wrong_and_sorted_and_say_what_was_near():
-    said = np.array([0, 7, 8, 3])
-    logp = np.stack([peaked([k], p)[0] for k, p in zip(said, (0.9, 0.5, 0.8, 0.99), strict=True)])
+    guess = np.array([0, 7, 8, 3])
+    logp = np.stack([peaked([k], p)[0] for k, p in zip(guess, (0.9, 0.5, 0.8, 0.99), strict=True)])
     rows = mistakes.mistakes(logp, measured([1, 2, 3, 4]), [0.9] * 4, list("abcd"), n=5)
     assert [row["source"] for row in rows] == ["specimen 2", "specimen 1"]
     assert [row["nearest"] for row in rows] == ["c", "b"]
@@ -105,7 +105,7 @@ def test_the_document_of_results_shows_every_table():
     kind = {**row("cubic"), "kind": "cubic", "prior_top1": 4.0, "bits_ci95": None}
     group = {"symbol": "P -", "n": 9, "predicted": 1, "top1": 50.0, "top5": 80.0, "nll": 2.0}
     mistake = dict.fromkeys(("source", "true", "predicted", "nearest", "why"), "a|b")
-    found = {
+    appraised = {
         "rows": [row("released")],
         "kinds": {"crystal system": [kind]},
         "groups": [group],
@@ -124,7 +124,7 @@ def test_the_document_of_results_shows_every_table():
         ],
         "mistakes": [{**mistake, "probability": 0.8, "similarity": 0.7}],
     }
-    text = documents.tables({"rows": [], "notes": [], "released": found})
+    text = documents.tables({"rows": [], "notes": [], "released": appraised})
     assert "| cubic | 9 | 3 | 50.0 [40.0, 60.0] | 80.0 | 4.0 | 1.25 | 2.00 |" in text
     assert "| all | 9 | 3 | one | 90 % | 88 % | 90 % | 4.20 | 50 % |" in text
     assert "a\\|b" in text and "| P - | 9 | 1 |" in text

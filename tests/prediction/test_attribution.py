@@ -29,7 +29,7 @@ def net(**changes):
 
 
 def combs(n=6):
-    """Inputs with some lines each, zero between them."""
+    """Inputs with some peaks each, zero between them."""
     rng = np.random.default_rng(5)
     x = rng.random((n, 426)) ** 2 * (rng.random((n, 426)) < 0.15)
     return torch.from_numpy(x / x.max(1, keepdims=True)).float()
@@ -37,17 +37,17 @@ def combs(n=6):
 
 def test_closed_forms():
     x, weight = torch.rand(7), torch.randn(7)
-    found = integrated_gradients(lambda v: v @ weight, x)
-    assert torch.allclose(found, weight * x)
-    found = integrated_gradients(lambda v: (v**3).sum(1), x)
-    assert torch.allclose(found, x**3, atol=1e-6)
+    values = integrated_gradients(lambda v: v @ weight, x)
+    assert torch.allclose(values, weight * x)
+    values = integrated_gradients(lambda v: (v**3).sum(1), x)
+    assert torch.allclose(values, x**3, atol=1e-6)
     # Of a product each factor gets half; a point that the function does not read gets nothing.
-    found = integrated_gradients(lambda v: v[:, 0] * v[:, 1], x)
-    assert torch.allclose(found[:2], (x[0] * x[1] / 2).expand(2)) and not found[2:].any()
+    values = integrated_gradients(lambda v: v[:, 0] * v[:, 1], x)
+    assert torch.allclose(values[:2], (x[0] * x[1] / 2).expand(2)) and not values[2:].any()
     # From a baseline: x^2 - b^2.
     base = torch.rand(7)
-    found = integrated_gradients(lambda v: (v**2).sum(1), x, base)
-    assert torch.allclose(found, x**2 - base**2, atol=1e-6)
+    values = integrated_gradients(lambda v: (v**2).sum(1), x, base)
+    assert torch.allclose(values, x**2 - base**2, atol=1e-6)
 
 
 @pytest.mark.parametrize(("rule_head", "fusion"), [(True, 0.4), (True, 0.0), (False, 0.7)])
@@ -56,13 +56,13 @@ def test_they_are_complete_and_zero_where_the_pattern_is(rule_head, fusion):
     prior = np.linspace(1, 3, 99)
     function = log_odds(model, 4, 61, fusion, prior)
     for row in x:
-        found = integrated_gradients(function, row)
+        values = integrated_gradients(function, row)
         with torch.no_grad():
             ends = function(torch.stack([row, torch.zeros_like(row)]))
         difference = (ends[0] - ends[1]).item()
         assert abs(difference) > 0.1
-        assert found.sum().item() == pytest.approx(difference, rel=0.01)
-        assert not found[row == 0].any() and (found[row > 0] != 0).float().mean() > 0.9
+        assert values.sum().item() == pytest.approx(difference, rel=0.01)
+        assert not values[row == 0].any() and (values[row > 0] != 0).float().mean() > 0.9
 
 
 def test_swapped_groups_change_the_sign():
@@ -94,10 +94,10 @@ def test_the_log_odds_are_those_of_the_predictor(predictor, parts):
 
 
 def test_lines_speak_and_the_background_does_not(predictor, parts):
-    # All lines of quartz by its cell; what a network reads lies at them.
+    # All reflections of quartz by its cell; what a network reads lies at them.
     sample = quartz()
-    found = evidence(sample.two_theta, sample.intensity, "CuKa1", CELL, [72])
-    at = found.two_theta[found.seen]
+    cell = evidence(sample.two_theta, sample.intensity, "CuKa1", CELL, [72])
+    at = cell.two_theta[cell.seen]
     near = (np.abs(parts.two_theta[:, None] - at) < 0.4).any(1)
     assert near.mean() < 0.35
     assert np.abs(parts.values[near]).sum() > 2 * np.abs(parts.values[~near]).sum()
@@ -106,27 +106,27 @@ def test_lines_speak_and_the_background_does_not(predictor, parts):
 def test_nothing_is_attributed_to_what_was_not_measured(predictor):
     sample = quartz()
     cut = (sample.two_theta > 15) & (sample.two_theta < 70)
-    found = attribute(predictor, sample.two_theta[cut], sample.intensity[cut], "CuKa1", 72, 71)
-    outside = (found.two_theta < 14.9) | (found.two_theta > 70.1)
-    assert not found.values[outside].any() and found.values[~outside].any()
+    other = attribute(predictor, sample.two_theta[cut], sample.intensity[cut], "CuKa1", 72, 71)
+    outside = (other.two_theta < 14.9) | (other.two_theta > 70.1)
+    assert not other.values[outside].any() and other.values[~outside].any()
 
 
 def test_angles_are_those_of_the_measurement(predictor, parts):
     sample = quartz()
     sine = np.sin(np.radians(sample.two_theta) / 2) * 0.7093 / CU_KA1
     with_mo = 2 * np.degrees(np.arcsin(sine))
-    found = attribute(predictor, with_mo, sample.intensity, "MoKa1", 72, 71)
+    other = attribute(predictor, with_mo, sample.intensity, "MoKa1", 72, 71)
     strongest = np.argmax(np.abs(parts.values))
     # Bragg's law: the same spacings.
-    ours, theirs = (np.sin(np.radians(f.two_theta[strongest] / 2)) for f in (found, parts))
+    ours, theirs = (np.sin(np.radians(f.two_theta[strongest] / 2)) for f in (other, parts))
     assert ours / 0.7093 == pytest.approx(theirs / CU_KA1, rel=1e-6)
-    assert found.log_odds == pytest.approx(parts.log_odds, abs=0.05)
+    assert other.log_odds == pytest.approx(parts.log_odds, abs=0.05)
 
 
 def test_a_doublet_is_read_at_its_stronger_line(predictor, parts):
     sample = quartz()
-    found = attribute(predictor, sample.two_theta, sample.intensity, "CuKa", 72, 71)
-    assert np.array_equal(found.values, parts.values)
+    other = attribute(predictor, sample.two_theta, sample.intensity, "CuKa", 72, 71)
+    assert np.array_equal(other.values, parts.values)
 
 
 def test_bars_of_the_figure_add_up_and_ticks_are_the_lines_that_are_allowed(parts):
@@ -146,7 +146,7 @@ def test_bars_of_the_figure_add_up_and_ticks_are_the_lines_that_are_allowed(part
         assert np.isin(drawn, allowed).all()
         assert np.abs(allowed[:, None] - drawn).min(1).max() < 0.1  # two that touch are one tick
     names = [text.get_text() for text in bars.texts]
-    # The strongest bars belong to known lines of quartz; 001 and 002 are no line of it.
+    # The strongest bars belong to known reflections of quartz; 001 and 002 are absent.
     assert 3 < len(names) <= 12 and not {"001", "002"} & set(names)
     plain = plots.attribution(sample.two_theta, sample.intensity, parts)
     assert len(plain.axes) == 2

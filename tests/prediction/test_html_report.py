@@ -91,12 +91,12 @@ def test_names_and_problems_are_shown_as_they_are_and_do_nothing(page):
 
 def test_each_file_has_its_ranking_set_and_warnings(page, made):
     text = " ".join(" ".join(Reader(page).text).split())
-    for found, *_ in made[2]:
-        for row in found["predictions"]:
+    for reply, *_ in made[2]:
+        for row in reply["predictions"]:
             assert percent(row["probability"]) in text and row["symbol"] in text
-        count = f"{len(found['set'])} groups" if len(found["set"]) > 1 else "one group"
+        count = f"{len(reply['set'])} groups" if len(reply["set"]) > 1 else "one group"
         assert f"90 % set, {count}:" in text
-        assert all(FLAGS[flag] in text for flag in found["flags"])
+        assert all(FLAGS[flag] in text for flag in reply["flags"])
     assert {"no_peaks", "short_range", "wavelength_assumed"} <= set(made[2][1][0]["flags"])
 
 
@@ -112,7 +112,7 @@ def test_the_effect_of_the_prior_stands_beside_the_uniform_one(page, made):
 
 def test_pictures_are_well_formed_and_small(page):
     pictures = [a["src"] for tag, a in Reader(page).elements if tag == "img"]
-    # Each file has its pattern and the lines of the cell; of noise the network reads nothing.
+    # Each file has its pattern and the reflections of the cell; of noise the network reads nothing.
     assert len(pictures) == 5
     for picture in pictures:
         kind, content = picture.split(",", 1)
@@ -148,10 +148,10 @@ def words(section):
 def asked(predictor, pattern, **wish):
     """Text about a pattern; its figures are drawn, but not written."""
     request = Request(**wish)
-    found = examine(predictor, "x", pattern, request)
+    examined = examine(predictor, "x", pattern, request)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(html_report, "picture", lambda figure: html_report.plt.close(figure))
-        return words(html_report.section(predictor, *found, pattern, request))
+        return words(html_report.section(predictor, *examined, pattern, request))
 
 
 def test_the_promise_of_the_set_is_that_of_its_prior(made, monkeypatch):
@@ -175,13 +175,13 @@ def test_the_nearest_structure_is_named_with_its_group_and_what_it_leaves(made):
     predictor, _, answered = made
     if predictor.retrieval is None:
         pytest.skip("the bundled predictor has no library")
-    found, _, sample = answered[0]
-    near, text = found["nearest"], asked(predictor, sample)
+    reply, _, sample = answered[0]
+    near, text = reply["nearest"], asked(predictor, sample)
     symbol = groups.symbols()[near["group"] - 1]
     assert f"{near['name']} ({near['source']}), P31, " in text
     assert f"(eg{near['group']} {symbol}, trigonal)" in text
     assert "clear peaks lies at one of them" in text
-    # Halite beside it: lines that quartz does not have.
+    # Halite beside it: peaks that quartz does not have.
     strange = SimpleNamespace(**vars(sample))
     for at in (31.70, 45.45, 56.48):
         shape = np.exp(-(((sample.two_theta - at) / 0.06) ** 2))
@@ -190,11 +190,11 @@ def test_the_nearest_structure_is_named_with_its_group_and_what_it_leaves(made):
     assert "clear peaks lie at none of them" in asked(predictor, strange)
 
 
-def test_what_the_network_reads_is_told_and_that_it_is_not_all(made):
+def test_what_the_network_reads_is_shown_as_one_part_of_the_answer(made):
     predictor, request, answered = made
     text = words(html_report.section(predictor, *answered[0], request))
     first = answered[0][0]["predictions"][0]
-    assert f"speak to the network for {first['symbol']} (eg{first['group']})" in text
+    assert f"favour {first['symbol']} (eg{first['group']}) for the network" in text
     assert "The network is one part of the answer only" in text
     assert "What the network reads" not in asked(predictor, answered[1][2])
     # With one group there is none to hold it against.
@@ -208,10 +208,10 @@ def test_groups_that_diffraction_cannot_tell_apart_are_not_held_against_each_oth
     ranked = answer(predictor, "x", answered[0][2], Request(prior="P3121=1,P6222=1", top_k=3))
     assert {row["group"] for row in ranked["predictions"][:2]} == {72, 78}
     third = ranked["predictions"][2]
-    assert f"and which for {third['symbol']} (eg{third['group']})" in twins
+    assert f"and which {third['symbol']} (eg{third['group']})" in twins
 
 
-def test_each_pair_is_told_once_and_other_groups_are_not():
+def test_each_pair_is_named_once_and_other_groups_are_not():
     assert twins(range(1, 72)) == [] and twins([]) == []
     (both,) = twins([83, 82])
     assert "P213 (eg82 P 21 - -, cubic) from P4232 (eg83 P 42 - -, cubic)" in both
@@ -241,8 +241,8 @@ def test_another_prior_gives_what_the_predictor_gives_under_it(made):
         again = predictor.predict_proba(
             sample.two_theta, [sample.intensity], sample.wavelength, prior, request.cell
         )
-        found = reweighed(predictor, probability, request.prior, prior)
-        assert np.allclose(found, again[0], rtol=1e-6, atol=1e-12)
+        weighed = reweighed(predictor, probability, request.prior, prior)
+        assert np.allclose(weighed, again[0], rtol=1e-6, atol=1e-12)
 
 
 def test_a_thinned_pattern_keeps_every_extreme_that_shows():

@@ -1,4 +1,4 @@
-"""Tables of cells: crystals are found in their standard setting, and what is told is consistent."""
+"""Tables of cells: crystals are found in their standard setting, and the tables are consistent."""
 
 from dataclasses import replace
 
@@ -31,12 +31,12 @@ CRYSTALS = {
 
 @pytest.fixture(scope="module")
 def patterns():
-    made = [Structure.from_spacegroup(*about) for about, *_ in CRYSTALS.values()]
+    made = [Structure.from_spacegroup(*crystal) for crystal, *_ in CRYSTALS.values()]
     return dict(zip(CRYSTALS, simulate(made), strict=True))
 
 
 @pytest.fixture(scope="module")
-def found(patterns):
+def indexed(patterns):
     predictor = bundled.predictor()
     return {
         name: cell_table.find_cells(predictor, TWO_THETA, pattern, "CuKa1")
@@ -45,19 +45,19 @@ def found(patterns):
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
-def test_a_crystal_has_its_own_cell(found, name):
-    about, system, centring = CRYSTALS[name]
-    best = cell_table.table(found[name][1]).iloc[0]
+def test_a_crystal_has_its_own_cell(indexed, name):
+    crystal, system, centring = CRYSTALS[name]
+    best = cell_table.table(indexed[name][1]).iloc[0]
     assert (best.crystal_system, best.centring) == (system, centring)
     cell = [best.a, best.b, best.c, best.alpha, best.beta, best.gamma]
-    assert np.allclose(cell, about[1].parameters, rtol=3e-3)
-    assert np.isclose(best.volume, about[1].volume, rtol=6e-3) and abs(best.zero) < 0.03
+    assert np.allclose(cell, crystal[1].parameters, rtol=3e-3)
+    assert np.isclose(best.volume, crystal[1].volume, rtol=6e-3) and abs(best.zero) < 0.03
     assert best.M20 > 20 and best.F20 > 20 and best.unindexed <= 1
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
-def test_rows_are_in_order_and_count_all_peaks(found, name):
-    peaks, cells = found[name]
+def test_rows_are_in_order_and_count_all_peaks(indexed, name):
+    peaks, cells = indexed[name]
     rows = cell_table.table(cells)
     assert list(rows) == indexing.COLUMNS and rows.probability.is_monotonic_decreasing
     assert np.isclose(rows.probability.sum(), 1)
@@ -66,8 +66,8 @@ def test_rows_are_in_order_and_count_all_peaks(found, name):
     assert (monoclinic.beta >= 90).all() and (monoclinic[["alpha", "gamma"]] == 90).all().all()
 
 
-def test_positions_tell_where_each_peak_belongs(found):
-    peaks, cells = found["rutile"]
+def test_positions_tell_where_each_peak_belongs(indexed):
+    peaks, cells = indexed["rutile"]
     rows = peak_positions.positions(peaks, cells[0])
     both = rows.dropna()
     # One peak or more for a reflection, each once; the difference is observed minus calculated.
@@ -75,13 +75,13 @@ def test_positions_tell_where_each_peak_belongs(found):
     assert np.allclose(both.two_theta_obs - both.two_theta_calc, both.difference)
     assert rows.intensity.max() == 100 and both.h.iloc[0] == both.k.iloc[0] == 1
     first = both.head(cells[0].merit.n)
-    own = np.abs(first.difference).mean() * cells[0].merit.possible
-    assert np.isclose(cells[0].merit.f, cells[0].merit.n / own, rtol=1e-6)
+    spread = np.abs(first.difference).mean() * cells[0].merit.possible
+    assert np.isclose(cells[0].merit.f, cells[0].merit.n / spread, rtol=1e-6)
     angle = rows.two_theta_calc.fillna(rows.two_theta_obs)
     assert angle.is_monotonic_increasing
 
 
-def test_a_zero_shift_is_told_and_does_no_harm(patterns):
+def test_a_zero_shift_is_reported_and_does_no_harm(patterns):
     _, cells = cell_table.find_cells(
         bundled.predictor(), TWO_THETA + 0.05, patterns["baddeleyite"], "CuKa1"
     )
@@ -98,7 +98,7 @@ def test_another_wavelength_gives_the_same_cell(patterns):
     assert peaks.wavelength == molybdenum and np.isclose(peaks.two_theta[0], 12.5, atol=0.1)
 
 
-def test_impossible_requests_are_told(patterns):
+def test_impossible_requests_are_refused(patterns):
     with pytest.raises(XrdlibError, match="top_k is 0"):
         cell_table.index(TWO_THETA, patterns["rutile"], top_k=0)
     with pytest.raises(XrdlibError, match="whole-pattern fits"):
@@ -106,18 +106,18 @@ def test_impossible_requests_are_told(patterns):
         cell_table.find_cells(less, TWO_THETA, patterns["rutile"])
 
 
-def test_an_answer_tells_its_cell(patterns, found):
+def test_an_answer_tells_its_cell(patterns, indexed):
     predictor = bundled.predictor()
-    told = predictor.recognise(TWO_THETA, [patterns["silicon"]], "CuKa1")[2][0]
-    assert told["centring"] == "F" and told["cell"][0] == pytest.approx(5.431, rel=3e-3)
-    words = cell_words.sentence(told, groups.symbols()[told["group"] - 1])
-    assert "cubic F" in words and f"M{told['peaks']} = " in words
-    doubted = cell_words.sentence({**told, "doubtful": True}, "F d - -")
+    lattice = predictor.recognise(TWO_THETA, [patterns["silicon"]], "CuKa1")[2][0]
+    assert lattice["centring"] == "F" and lattice["cell"][0] == pytest.approx(5.431, rel=3e-3)
+    words = cell_words.sentence(lattice, groups.symbols()[lattice["group"] - 1])
+    assert "cubic F" in words and f"M{lattice['peaks']} = " in words
+    doubted = cell_words.sentence({**lattice, "doubtful": True}, "F d - -")
     assert "doubtful" in doubted and "doubtful" not in words
 
 
-def test_cells_that_explain_too_little_are_doubtful_or_not_told(found):
-    best = found["calcite"][1][0]
+def test_cells_that_index_too_little_are_doubtful_or_not_reported(indexed):
+    best = indexed["calcite"][1][0]
     assert cell_words.is_good(best) and not cell_words.is_doubtful(best)
     few = replace(best, indexed=7, unindexed=3)
     assert cell_words.is_good(few) and "doubtful" in cell_words.verdict([few])[0]
@@ -129,5 +129,5 @@ def test_cells_that_explain_too_little_are_doubtful_or_not_told(found):
     assert cell_words.is_doubtful(replace(best, probability=0.5))
 
 
-def test_nothing_is_said_to_be_indexed_where_nothing_is():
+def test_nothing_is_indexed_without_peaks():
     assert "No cell" in cell_words.verdict([])[0]

@@ -33,17 +33,17 @@ def evidence():
 
 
 @pytest.fixture(scope="module")
-def bank():
+def structures():
     return reflections(generate_balanced(shipped(), 99, 8))
 
 
 @pytest.fixture(scope="module")
-def cases(bank):
+def cases(structures):
     ranges = Realism.mild(strain=(0.0, 0.0), noise=(1e-3, 2e-3))
-    intensity = measured_like(bank, ranges, 0, torch.arange(99), GRID).numpy()
-    cells = [conventional(lattice) for lattice in bank.lattice]
+    intensity = measured_like(structures, ranges, 0, torch.arange(99), GRID).numpy()
+    cells = [conventional(lattice) for lattice in structures.lattice]
     names = np.array([f"crystal {i}" for i in range(99)])
-    label = bank.group.astype(int) - 1
+    label = structures.group.astype(int) - 1
     return synthesis.Cases(intensity, cells, label, names, names, np.arange(99))
 
 
@@ -63,19 +63,19 @@ def test_most_lattices_of_clean_patterns_are_found(table):
 def test_the_table_counts_what_it_says(evidence, cases, table):
     indexed = evidence.index(cases.intensity)
     right = lines = 0
-    for found, cell in zip(indexed, cases.cell, strict=True):
-        lines += found.n > table[0]["lines"]
-        if found.lattices:
-            best = max(found.lattices, key=lambda lattice: lattice.score)
+    for pattern, cell in zip(indexed, cases.cell, strict=True):
+        lines += pattern.n > table[0]["lines"]
+        if pattern.lattices:
+            best = max(pattern.lattices, key=lambda lattice: lattice.score)
             right += lattices.same_lattice(cell_of_parameters(*best[:2]), cell)
     assert np.isclose(table[0]["cell_found"], 100 * right / 99) and lines < 50
     logp = evidence.weigh(indexed)
-    own = logp[np.arange(99), cases.label]
-    assert np.isclose(table[0]["bits_over_prior"], (own.mean() + np.log(99)) / np.log(2))
+    true = logp[np.arange(99), cases.label]
+    assert np.isclose(table[0]["bits_over_prior"], (true.mean() + np.log(99)) / np.log(2))
     *_, prior, shuffled = table
     assert prior["model"] == "prior only" and abs(prior["bits_over_prior"]) < 1e-9
     assert shuffled["model"] == "shuffled" and shuffled["top1"] < table[0]["top1"]
-    assert np.isclose(table[0]["top5"], 100 * ((logp > own[:, None]).sum(1) < 5).mean())
+    assert np.isclose(table[0]["top5"], 100 * ((logp > true[:, None]).sum(1) < 5).mean())
 
 
 def test_patterns_are_indexed_alike_in_several_processes(evidence, cases):
@@ -106,34 +106,34 @@ def test_lines_are_made_rougher_but_remain_those_of_the_pattern():
     assert len(lattices.rougher(empty, np.random.default_rng(0)).two_theta) == 0
 
 
-def test_simulated_patterns_are_of_the_bank_and_the_same_again(bank):
+def test_simulated_patterns_are_of_the_library_and_the_same_again(structures):
     cfg = config.load("tiny")
-    bank.name = np.array([f"mineral {i // 3}" for i in range(99)])
-    intensity, label = lattices.simulate(cfg, bank, 12)
-    again, same = lattices.simulate(cfg, bank, 5)
-    assert intensity.shape == (12, GRID.size) and set(label + 1) <= set(bank.group)
+    structures.name = np.array([f"mineral {i // 3}" for i in range(99)])
+    intensity, label = lattices.simulate(cfg, structures, 12)
+    again, same = lattices.simulate(cfg, structures, 5)
+    assert intensity.shape == (12, GRID.size) and set(label + 1) <= set(structures.group)
     assert len(again) == len(same) == 5 and (again >= 0).all()
 
 
 def test_an_example_is_one_whose_lattice_was_found(evidence, cases):
-    found = lattices.example(evidence, cases, lines=5)
-    row = int(found["name"].split()[1])
+    drawn = lattices.example(evidence, cases, least=5)
+    row = int(drawn["name"].split()[1])
     assert groups.crystal_systems()[cases.label[row]] == "orthorhombic"
-    assert lattices.same_lattice(found["cell"], cases.cell[row])
-    near = np.abs(np.array(found["found"])[:, None] - found["lattice"]).min(1)
+    assert lattices.same_lattice(drawn["cell"], cases.cell[row])
+    near = np.abs(np.array(drawn["found"])[:, None] - drawn["lattice"]).min(1)
     assert (near < 0.15).mean() > 0.8
-    assert lattices.example(evidence, cases, lines=99) is None
+    assert lattices.example(evidence, cases, least=99) is None
 
 
 def test_figures_say_what_was_found(evidence, cases, table):
-    found = {"rows": table, "example": lattices.example(evidence, cases, lines=5)}
-    figure = plot_released.indexing(found)
+    result = {"rows": table, "example": lattices.example(evidence, cases, least=5)}
+    figure = plot_released.indexing(result)
     labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     shown = [row for row in table if "cell_found" in row]
     assert labels[0] == "all (99)" and len(labels) == len(shown) == len(table) - 2
     widths = [bar.get_width() for bar in figure.axes[0].patches]
     wanted = [row[key] for key in ("system_found", "cell_found") for row in shown]
     assert [width for width in widths if width != 0.8] == wanted  # 0.8: entries of the legend
-    assert len(plot_released.indexing({**found, "example": None}).axes) == 1
+    assert len(plot_released.indexing({**result, "example": None}).axes) == 1
     curve = plot_released.learning({"train": [2.0, 1.0], "held_out": [2.0, 1.5]})
     assert np.allclose(curve.axes[0].lines[1].get_ydata(), [2 / np.log(2), 1.5 / np.log(2)])

@@ -27,13 +27,13 @@ MINERALS = np.random.default_rng(2).dirichlet(np.full(99, 2.0)) * 0.9 + 0.1 / 99
 
 
 @pytest.fixture(scope="module")
-def bank():
+def structures():
     return reflections(samples.textbook())
 
 
 @pytest.fixture(scope="module")
-def known(bank):
-    return library.from_reflections(bank)
+def known(structures):
+    return library.from_reflections(structures)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,9 @@ def predictor(known):
 
 
 @pytest.fixture(scope="module")
-def patterns(bank):
+def patterns(structures):
     ranges = Realism.mild(strain=(1e-4, 1e-3))
-    return measured_like(bank, ranges, 3, torch.arange(len(bank)), GRID).numpy()
+    return measured_like(structures, ranges, 3, torch.arange(len(structures)), GRID).numpy()
 
 
 @given(chosen=st.sets(st.sampled_from(SYMBOLS), min_size=1), others=st.booleans())
@@ -64,12 +64,12 @@ def test_structures_of_elements_are_those_whose_atoms_say_so(known, chosen, othe
         with pytest.raises(XrdlibError, match="no element beside hydrogen"):
             knowledge.elements(text)
         return
-    found = knowledge.elements(text).hold(known)
+    held = knowledge.elements(text).hold(known)
     wanted = {gemmi.Element(symbol).atomic_number for symbol in chosen} - {1}
     crystals = samples.crystals()
     for i, (a, b) in enumerate(zip(crystals.start, crystals.start[1:], strict=False)):
-        own = set(crystals.number[a:b].tolist()) - {1}
-        assert found[i] == (wanted <= own if others else own <= wanted)
+        elements = set(crystals.number[a:b].tolist()) - {1}
+        assert held[i] == (wanted <= elements if others else elements <= wanted)
 
 
 def test_elements_may_be_a_list_and_in_small_letters():
@@ -78,7 +78,7 @@ def test_elements_may_be_a_list_and_in_small_letters():
 
 
 @pytest.mark.parametrize("text", ["Si,Xx", "SiO2", "CO", "silicon", "Si;O", "14"])
-def test_what_is_no_symbol_is_told_in_a_sentence(predictor, text):
+def test_what_is_no_symbol_is_refused_in_a_sentence(predictor, text):
     for ask in (knowledge.elements, predictor.knowing):
         with pytest.raises(XrdlibError, match="is not the symbol of an element; give them as in"):
             ask(text)
@@ -103,12 +103,12 @@ def test_known_elements_decide_between_structures(predictor, patterns):
     """The pattern of halite, of a crystal said to be of calcium, carbon and oxygen."""
     i, k = samples.NAMES.index("halite"), samples.NAMES.index("calcite")
     assert predictor.recognise(GRID.two_theta, patterns[[i]])[1][0]["name"] == "halite"
-    told = predictor.knowing("Ca C O")
-    assert told.recognise(GRID.two_theta, patterns[[i]])[1][0]["name"] == "calcite"
+    informed = predictor.knowing("Ca C O")
+    assert informed.recognise(GRID.two_theta, patterns[[i]])[1][0]["name"] == "calcite"
     label = samples.textbook().group[k]
-    assert told.metadata["minerals"][label - 1] > MINERALS[label - 1]
+    assert informed.metadata["minerals"][label - 1] > MINERALS[label - 1]
     assert predictor.metadata["minerals"] == MINERALS.tolist()  # untouched
-    assert predictor.knowing("Ca C O") is told and predictor.knowing() is predictor
+    assert predictor.knowing("Ca C O") is informed and predictor.knowing() is predictor
     right = predictor.knowing("Na Cl ...").predict_proba(GRID.two_theta, patterns[[i]])
     table = predictor.predict(GRID.two_theta, patterns[i], top_k=99, elements="Na Cl ...")
     assert np.allclose(table["probability"], np.sort(right[0])[::-1])
@@ -116,11 +116,11 @@ def test_known_elements_decide_between_structures(predictor, patterns):
 
 def test_elements_that_no_structure_has_leave_retrieval_out(predictor, patterns, caplog):
     with caplog.at_level(logging.WARNING):
-        told = predictor.knowing("U Pu")
+        informed = predictor.knowing("U Pu")
     assert "No known structure has these elements" in caplog.text
-    probability, nearest, _ = told.recognise(GRID.two_theta, patterns[:1])
+    probability, nearest, _ = informed.recognise(GRID.two_theta, patterns[:1])
     assert nearest is None and np.allclose(probability.sum(), 1)
-    assert np.allclose(told.metadata["minerals"], MINERALS / MINERALS.sum())
+    assert np.allclose(informed.metadata["minerals"], MINERALS / MINERALS.sum())
     less = Predictor(predictor.model, predictor.metadata)
     with pytest.raises(XrdlibError, match="are for retrieval"):
         less.knowing("Si O")
@@ -136,8 +136,8 @@ def test_structures_of_ones_own_are_found_and_named(predictor, known, patterns, 
     pattern.wavelength = None
     assert answer(less, "x.xy", pattern)["nearest"]["name"] != "pyrite.cif"
     CifWriter(samples.structures()["pyrite"], symprec=0.01).write_file(tmp_path / "pyrite.cif")
-    found = answer(less, "x.xy", pattern, Request(library=tmp_path, elements="Fe,S"))
-    assert found["nearest"]["name"] == "pyrite.cif" and found["nearest"]["source"] == "your own"
-    assert found["predictions"][0]["group"] == samples.textbook().group[i]
+    reply = answer(less, "x.xy", pattern, Request(library=tmp_path, elements="Fe,S"))
+    assert reply["nearest"]["name"] == "pyrite.cif" and reply["nearest"]["source"] == "your own"
+    assert reply["predictions"][0]["group"] == samples.textbook().group[i]
     with pytest.raises(XrdlibError, match="it has no CIF file"):
         answer(less, "x.xy", pattern, Request(library=tmp_path / "none"))

@@ -11,7 +11,7 @@ from xrdlib.base.patterns import CU_KA1
 from xrdlib.learning import priors
 from xrdlib.symmetry import groups
 
-# Indexing looks at lines above a threshold: one that is near it may come or go with the points.
+# Indexing looks at peaks above a threshold: one that is near it may come or go with the points.
 LITTLE = 0.15
 FEW = settings(max_examples=8, deadline=None, derandomize=True)
 ANGLES = np.linspace(4.0, 95.0, 4551)  # 0.02 degrees
@@ -33,14 +33,14 @@ def probabilities(predictor):
 
 
 def pattern(two_theta, seed, wavelength=CU_KA1):
-    """Thirty lines at random d-spacings on a falling background, at any angles."""
+    """Thirty peaks at random d-spacings on a falling background, at any angles."""
     rng = np.random.default_rng(seed)
     sine = CU_KA1 / 2 / rng.uniform(1.15, 8.0, 30)
     centre = 2 * np.degrees(np.arcsin(sine))[:, None]
     height = rng.lognormal(3, 1.2, 30)[:, None]
     width = rng.uniform(0.1, 0.2)
-    seen = 2 * np.degrees(np.arcsin(np.sin(np.radians(two_theta) / 2) * CU_KA1 / wavelength))
-    return (height * np.exp(-4 * np.log(2) * ((seen - centre) / width) ** 2)).sum(0) + 60 / seen
+    angle = 2 * np.degrees(np.arcsin(np.sin(np.radians(two_theta) / 2) * CU_KA1 / wavelength))
+    return (height * np.exp(-4 * np.log(2) * ((angle - centre) / width) ** 2)).sum(0) + 60 / angle
 
 
 def distance(a, b):
@@ -83,8 +83,8 @@ def test_the_wavelength_hardly_matters_where_the_range_is_the_same(probabilities
     value = {"CoKa1": 1.788996, "MoKa1": 0.7093}.get(wavelength, wavelength)
     ends = 2 * np.degrees(np.arcsin(np.sin(np.radians([4.0, 95.0]) / 2) * value / CU_KA1))
     x = np.linspace(*ends, 8001)
-    found = probabilities(x, pattern(x, seed, value), wavelength=wavelength)
-    assert distance(probabilities(ANGLES, pattern(ANGLES, seed)), found) < LITTLE
+    moved = probabilities(x, pattern(x, seed, value), wavelength=wavelength)
+    assert distance(probabilities(ANGLES, pattern(ANGLES, seed)), moved) < LITTLE
 
 
 @FEW

@@ -42,7 +42,7 @@ def test_it_begins_with_quartz_and_its_evidence(page):
     assert page.answer["file"] == "quartz (simulated)" and page.answer["flags"] == []
     shown = page.shown.value
     assert "Most probable extinction groups" in shown and "What the prior does" in shown
-    assert "Lines of the cell 4.916" in shown and shown.count("<img") == 3
+    assert "Reflections of the cell 4.916" in shown and shown.count("<img") == 3
     assert "What the network reads" in shown and "(eg72 P 31 - -, trigonal) from " in shown
 
 
@@ -113,7 +113,7 @@ def test_a_bad_upload_is_refused_and_a_good_one_answered_after_it(page, name):
         ("elements", "Six"),
     ],
 )
-def test_a_mistyped_wish_is_told_and_can_be_mended(page, control, text):
+def test_a_mistyped_wish_is_refused_and_can_be_corrected(page, control, text):
     before, shown = page.answer, page.shown.value
     kept = getattr(page, control).value
     getattr(page, control).value = text

@@ -220,10 +220,10 @@ def match(
     on_grid = to_grid(two_theta, intensity, wavelength, GRID)
     scores, rows = retrieval.similarities(on_grid[None])
     row = int(rows[0])
-    stretch = retrieval.cell_scaling(on_grid, row)
+    scaling = retrieval.cell_scaling(on_grid, row)
     angle, height = retrieval.lines(row)
     # A larger cell has its reflections at lower angles.
-    ratio = wavelength / CU_KA1 / (1 + stretch)
+    ratio = wavelength / CU_KA1 / (1 + scaling)
     reflections = rescaled(angle, ratio)
     peaks = _peaks(two_theta, intensity)
     # Calculated reflections go no further than the grid does.
@@ -236,7 +236,7 @@ def match(
         group=int(retrieval.group[row]),
         similarity=float(scores[0].max()),
         computed=retrieval.computed(row),
-        cell_scaling=stretch,
+        cell_scaling=scaling,
         two_theta=reflections[shown],
         intensity=height[shown],
         peaks=peaks,

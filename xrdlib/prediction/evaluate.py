@@ -69,8 +69,8 @@ def log_probs(
     Returns
     -------
     dict of str to ndarray, (n, 99)
-        `FUSED`, `NETWORK`, `RETRIEVAL` and, with indexing, `LATTICES`, `NO_LIBRARY` (a compound
-        that nobody has seen) and `NO_INDEXING`.
+        `FUSED`, `NETWORK`, `RETRIEVAL` and, with indexing, `LATTICES`, `NO_LIBRARY` (a new
+        compound) and `NO_INDEXING`.
     """
     return weighed(predictor, predictor.evidence(GRID.two_theta, intensity), prior)
 
@@ -78,26 +78,26 @@ def log_probs(
 def weighed(
     predictor: Predictor, seen: Seen, prior: str | ArrayLike = "minerals"
 ) -> dict[str, np.ndarray]:
-    """As `log_probs`, from what `predictor.Predictor.evidence` has seen."""
-    told = predictor.metadata
-    target = priors.resolve_prior(prior, told["minerals"])
+    """As `log_probs`, from what `predictor.Predictor.evidence` gives."""
+    metadata = predictor.metadata
+    target = priors.resolve_prior(prior, metadata["minerals"])
     ratio = priors.log_ratio(target, np.full(N_GROUPS, 1 / N_GROUPS))
-    nothing = np.zeros_like(seen.evidence)
-    alone = Fusion(**told["retrieval_alone"])
-    found = {
+    zeros = np.zeros_like(seen.evidence)
+    alone = Fusion(**metadata["retrieval_alone"])
+    logp = {
         FUSED: predictor.weigh(seen, ratio),
         NETWORK: predictor.calibration.apply(None, seen.evidence, ratio),
-        RETRIEVAL: alone.apply(nothing, seen.similarity, ratio),
+        RETRIEVAL: alone.apply(zeros, seen.similarity, ratio),
     }
     if seen.lattice is not None:
-        places = seen.lattice, seen.pattern
-        alone = Fusion(**told["lattices_alone"])
-        found[LATTICES] = alone.apply(nothing, nothing, ratio, *places)
-        rest = Fusion(**told["without_retrieval"])
-        found[NO_LIBRARY] = rest.apply(seen.evidence, nothing, ratio, *places)
-        rest = Fusion(**told["without_indexing"])
-        found[NO_INDEXING] = rest.apply(seen.evidence, seen.similarity, ratio)
-    return found
+        lattices = seen.lattice, seen.pattern
+        alone = Fusion(**metadata["lattices_alone"])
+        logp[LATTICES] = alone.apply(zeros, zeros, ratio, *lattices)
+        rest = Fusion(**metadata["without_retrieval"])
+        logp[NO_LIBRARY] = rest.apply(seen.evidence, zeros, ratio, *lattices)
+        rest = Fusion(**metadata["without_indexing"])
+        logp[NO_INDEXING] = rest.apply(seen.evidence, seen.similarity, ratio)
+    return logp
 
 
 def subsets(name: str, best: np.ndarray, recognised: float) -> dict[str, np.ndarray]:
@@ -145,25 +145,25 @@ def score_rows(
         Those of models also with "ece_if_calibrated", see `nulls.calibrated_ece`.
     """
     labels, families = patterns.group[index].astype(int) - 1, patterns.family[index]
-    told = (labels, families, np.log(next(iter(known.values()))))
-    found = [
-        evaluate(title, subset, p[index], *told, n_boot=n_boot, seed=seed)
+    truth = (labels, families, np.log(next(iter(known.values()))))
+    rows = [
+        evaluate(title, subset, p[index], *truth, n_boot=n_boot, seed=seed)
         for title, p in logp.items()
     ]
-    for one, p in zip(found, logp.values(), strict=True):
-        one["ece_if_calibrated"] = nulls.calibrated_ece(p[index], families, n_boot, seed)
+    for row, p in zip(rows, logp.values(), strict=True):
+        row["ece_if_calibrated"] = nulls.calibrated_ece(p[index], families, n_boot, seed)
     first = next(iter(logp.values()))[index]
-    return [*found, *nulls.beside(subset, first, labels, families, known, n_boot, n_shuffles, seed)]
+    return [*rows, *nulls.beside(subset, first, labels, families, known, n_boot, n_shuffles, seed)]
 
 
 def search_match(
-    bank: Reflections, measured_sets: dict[str, Measured], prior: ArrayLike
+    structures: Reflections, measured_sets: dict[str, Measured], prior: ArrayLike
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The baseline without learning, calibrated on the calibration patterns.
 
     Parameters
     ----------
-    bank : records.Reflections
+    structures : records.Reflections
         The mineral structures of the AMCSD.
     prior : array_like, (99,)
         Target prior.
@@ -174,12 +174,13 @@ def search_match(
     best : dict of str to ndarray, (n,)
         Similarity to the most similar mineral.
     """
-    known = searchmatch.library(bank)
+    known = searchmatch.library(structures)
     ratio = priors.log_ratio(prior, np.full(N_GROUPS, 1 / N_GROUPS))
     evidence, best = {}, {}
     for name, patterns in measured_sets.items():
         similarity = searchmatch.similarities(searchmatch.measured(patterns.intensity), known)
-        evidence[name] = searchmatch.log_probs(searchmatch.class_scores(similarity, bank.group))
+        scores = searchmatch.class_scores(similarity, structures.group)
+        evidence[name] = searchmatch.log_probs(scores)
         best[name] = similarity.max(axis=1)
     calibration = MEASURED[0]
     labels = measured_sets[calibration].group.astype(int) - 1
@@ -192,7 +193,7 @@ def table(
     predictor: Predictor,
     seen: dict[str, Seen],
     measured_sets: dict[str, Measured],
-    bank: Reflections,
+    structures: Reflections,
     title: str = FUSED,
 ) -> list[dict]:
     """Rows of a predictor with retrieval, of its parts, of search-match and of the nulls.
@@ -207,7 +208,7 @@ def table(
         What it sees in the test set, and in the cut one, see `readings.read`.
     measured_sets : dict of str to Measured
         As from `measured`.
-    bank : records.Reflections
+    structures : records.Reflections
         The mineral structures of the AMCSD, for search-match.
     title : str
         What the predictor is called.
@@ -220,7 +221,7 @@ def table(
     name = MEASURED[1]
     patterns = measured_sets[name]
     minerals = predictor.metadata["minerals"]
-    search, best = search_match(bank, measured_sets, minerals)
+    search, best = search_match(structures, measured_sets, minerals)
     logp = {**weighed(predictor, seen[name]), SEARCH: search[name]}
     known = null_priors(settings, predictor, measured_sets)
     rows = []
@@ -260,6 +261,6 @@ def mineral_structures(settings: SimpleNamespace) -> Reflections:
         return load_structures(settings, "library")
     except XrdlibError:
         with TemporaryDirectory() as folder:
-            crystals, about = structure_library.build_amcsd(datasets.fetch("amcsd"), folder)
-        known = about["stated_group"].to_numpy() > 0
+            crystals, entries = structure_library.build_amcsd(datasets.fetch("amcsd"), folder)
+        known = entries["stated_group"].to_numpy() > 0
         return reflections(crystals.take(known))

@@ -1,4 +1,4 @@
-"""What the parts of a predictor find in patterns, before any prior; and what its network reads."""
+"""Evidence of the parts of a predictor, before any prior; and the network's reading."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ _BATCH = 64
 
 
 class Seen(NamedTuple):
-    """What the parts of a predictor find in n patterns, before any prior.
+    """Evidence of the parts of a predictor in n patterns, before any prior.
 
     Attributes
     ----------

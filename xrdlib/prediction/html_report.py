@@ -24,8 +24,8 @@ from .text import named_groups, percent, sentences, warnings, write_text
 _TEMPLATES = Path(__file__).with_name("templates")
 _ON_ONE_PAGE = 10  # files; more get a page each
 _COMPARED = 5  # groups of each prior that the effect of the prior is shown for
-_CANDIDATES = 5  # groups whose lines are compared
-_LISTED = 25  # decisive lines in the table
+_CANDIDATES = 5  # groups whose reflections are compared
+_LISTED = 25  # decisive reflections in the table
 
 
 def write(
@@ -48,7 +48,7 @@ def write(
         If a file cannot be written.
     """
     path, folder = Path(path), None
-    files = [{"answer": found, "section": section} for found, section in answered]
+    files = [{"answer": answer, "section": section} for answer, section in answered]
     if len(files) > _ON_ONE_PAGE:
         folder = path.with_name(f"{path.stem}_files")
         try:
@@ -62,18 +62,18 @@ def write(
 
 
 def _write_page(path, files, problems=(), separate=False):
-    about = {"files": files, "problems": problems, "separate": separate}
-    page = rendered("report.html", **about, style=style(), version=__version__)
+    content = {"files": files, "problems": problems, "separate": separate}
+    page = rendered("report.html", **content, style=style(), version=__version__)
     write_text(path, page)
 
 
-def section(predictor, found: dict, probability: np.ndarray, pattern, request: Request):
+def section(predictor, answer: dict, probability: np.ndarray, pattern, request: Request):
     """What the report says about one pattern, as HTML for an element of class "xrdlib".
 
     Parameters
     ----------
     predictor : predictor.Predictor
-    found, probability
+    answer, probability
         From `answer.examine`.
     pattern : reading.pattern.Pattern
     request : answer.Request
@@ -86,22 +86,22 @@ def section(predictor, found: dict, probability: np.ndarray, pattern, request: R
 
     predictor = predictor.knowing(request.elements, request.library)
     two_theta, intensity = (np.asarray(x) for x in (pattern.two_theta, pattern.intensity))
-    flags = warnings(found)
-    first, *others = (sentence for sentence in sentences(found) if sentence not in flags)
-    lines, evidence_ = _evidence(found, two_theta, intensity, request)
+    flags = warnings(answer)
+    first, *others = (sentence for sentence in sentences(answer) if sentence not in flags)
+    reflections, shown = _evidence(answer, two_theta, intensity, request)
     text = rendered(
         "section.html",
-        answer=found,
+        answer=answer,
         flags=flags,
-        sentences=[f"{first} {_promise(predictor, found, request)}", *others],
+        sentences=[f"{first} {_promise(predictor, answer, request)}", *others],
         points=len(two_theta),
         first=two_theta.min(),
         last=two_theta.max(),
         prior=_prior_name(request.prior),
-        match=_match(predictor, found, two_theta, intensity),
+        match=_match(predictor, answer, two_theta, intensity),
         effect=_effect(predictor, probability, request),
-        evidence=evidence_,
-        attribution=_attribution(predictor, found, two_theta, intensity, lines),
+        evidence=shown,
+        attribution=_attribution(predictor, answer, two_theta, intensity, reflections),
     )
     # The template has escaped what it was given.
     return Markup(text)
@@ -151,10 +151,10 @@ def _effect(predictor, probability, request):
     return {"names": list(priors), "rows": rows}
 
 
-def _promise(predictor, found, request):
+def _promise(predictor, answer, request):
     """What the coverage of the set means."""
-    often = f"{100 * found['coverage']:g} %"
-    if "no_peaks" in found["flags"]:
+    often = f"{100 * answer['coverage']:g} %"
+    if "no_peaks" in answer["flags"]:
         return f"It holds {often} of the prior."
     if not predictor.metadata.get("conformal"):
         return f"It holds {often} of the probability."
@@ -164,66 +164,66 @@ def _promise(predictor, found, request):
     return f"The set is conformal, but that it holds {families} is not promised under this prior."
 
 
-def _match(predictor, found, two_theta, intensity):
-    """The pattern, above the lines of the nearest known structure where there is one."""
-    if found["nearest"] is None:
+def _match(predictor, answer, two_theta, intensity):
+    """The pattern, above the reflections of the nearest known structure if there is one."""
+    if answer["nearest"] is None:
         return {"picture": picture(plots.pattern(two_theta, intensity))}
-    near = match(predictor.retrieval, two_theta, intensity, found["wavelength"])
+    near = match(predictor.retrieval, two_theta, intensity, answer["wavelength"])
     return {
         "picture": picture(plots.match(two_theta, intensity, near)),
         "computed": near.computed,
-        "stretch": 100 * near.cell_scaling,
+        "scaling": 100 * near.cell_scaling,
         "peaks": len(near.peaks),
-        "explained": int(near.indexed.sum()),
+        "indexed": int(near.indexed.sum()),
     }
 
 
-def _attribution(predictor, found, two_theta, intensity, lines):
+def _attribution(predictor, answer, two_theta, intensity, reflections):
     """What the network reads of the pattern; None where there are no two groups to tell apart."""
-    first, *others = (row["group"] for row in found["predictions"])
+    first, *others = (row["group"] for row in answer["predictions"])
     classes = groups.diffraction_classes()
     others = [label for label in others if classes[label - 1] != classes[first - 1]]
-    if not others or "no_peaks" in found["flags"]:
+    if not others or "no_peaks" in answer["flags"]:
         return None
-    parts = attribute(predictor, two_theta, intensity, found["wavelength"], first, others[0])
+    parts = attribute(predictor, two_theta, intensity, answer["wavelength"], first, others[0])
     return {
-        "picture": picture(plots.attribution(two_theta, intensity, parts, lines)),
+        "picture": picture(plots.attribution(two_theta, intensity, parts, reflections)),
         "first": _named([parts.first]),
         "second": _named([parts.second]),
         "prefers": _named([parts.first if parts.log_odds > 0 else parts.second]),
         "log_odds": parts.log_odds,
         "without_peaks": parts.without_peaks,
-        "ticks": lines is not None and bool(lines.candidates),
+        "ticks": reflections is not None and bool(reflections.candidates),
     }
 
 
-def _evidence(found, two_theta, intensity, request):
-    """Lines of the cell, and what is told of them; None where no cell is given."""
+def _evidence(answer, two_theta, intensity, request):
+    """Reflections of the cell, and what is shown of them; None where no cell is given."""
     if request.cell is None:
         return None, None
-    labels = [row["group"] for row in found["predictions"][:_CANDIDATES]]
+    labels = [row["group"] for row in answer["predictions"][:_CANDIDATES]]
     cell = on_conventional_axes(request.cell)
     shown = {"cell": ", ".join(f"{value:.6g}" for value in cell), "problems": [], "picture": None}
     try:
-        lines = evidence(two_theta, intensity, found["wavelength"], cell, labels)
+        reflections = evidence(two_theta, intensity, answer["wavelength"], cell, labels)
     except XrdlibError as problem:
         return None, shown | {"problems": [str(problem)]}
-    if lines.impossible:
+    if reflections.impossible:
         shown["problems"] = [
-            f"Not of the crystal system of this cell: {named_groups(lines.impossible)}."
+            f"Not of the crystal system of this cell: {named_groups(reflections.impossible)}."
         ]
-    if not lines.candidates:
-        return lines, shown
-    shown["picture"] = picture(plots.evidence(two_theta, intensity, lines))
-    shown["more"] = len(lines.decisive) - _LISTED
+    if not reflections.candidates:
+        return reflections, shown
+    shown["picture"] = picture(plots.evidence(two_theta, intensity, reflections))
+    shown["more"] = len(reflections.decisive) - _LISTED
     shown["decisive"] = [
         {
-            "hkl": " ".join(map(str, lines.hkl[k].tolist())),
-            **{key: getattr(lines, key)[k] for key in ("two_theta", "d", "seen")},
-            "allowed": _named(c.label for c in lines.candidates if c.state[k] == 1),
-            "forbidden": _named(c.label for c in lines.candidates if c.state[k] < 1),
+            "hkl": " ".join(map(str, reflections.hkl[k].tolist())),
+            **{key: getattr(reflections, key)[k] for key in ("two_theta", "d", "seen")},
+            "allowed": _named(c.label for c in reflections.candidates if c.state[k] == 1),
+            "forbidden": _named(c.label for c in reflections.candidates if c.state[k] < 1),
         }
-        for k in lines.decisive[:_LISTED]
+        for k in reflections.decisive[:_LISTED]
     ]
     shown["candidates"] = [
         {
@@ -231,12 +231,12 @@ def _evidence(found, two_theta, intensity, request):
             "symbol": groups.symbols()[c.label - 1],
             "conditions": c.conditions,
             "contradicted": int(c.contradicted.sum()),
-            "allowed": int((c.state[lines.decisive] == 1).sum()),
-            "seen": int(((c.state == 1) & lines.seen)[lines.decisive].sum()),
+            "allowed": int((c.state[reflections.decisive] == 1).sum()),
+            "seen": int(((c.state == 1) & reflections.seen)[reflections.decisive].sum()),
         }
-        for c in lines.candidates
+        for c in reflections.candidates
     ]
-    return lines, shown
+    return reflections, shown
 
 
 def _named(labels):

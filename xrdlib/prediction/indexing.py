@@ -1,4 +1,4 @@
-"""Unit cells for a powder pattern, as a table: what indexing and whole-pattern fits found.
+"""Unit cells for a powder pattern, as a table, from indexing and whole-pattern fits.
 
 The lattices are those that the predictor weighs (`pattern_evidence`). The probability of one is
 the sum over groups of what the predictor gives the group, shared among the lattices by their fits,
@@ -31,7 +31,7 @@ COLUMNS = (
     "probability"
 ).split()
 
-_NEAR, _LEAST = 0.5, 0.03  # of the lines' width; degrees: an indexed peak is no farther off
+_NEAR, _LEAST = 0.5, 0.03  # of the peaks' width; degrees: an indexed peak is no farther off
 
 _MOST, _SHARED = 1000.0, 4  # M beyond which more says nothing; power of the share of peaks
 
@@ -47,7 +47,7 @@ class Peaks:
     two_theta, intensity : ndarray, (n,)
         Degrees, ascending; heights over the background, 100 for the highest.
     wavelength, near : float
-        Angstrom; degrees within which a reflection explains a peak.
+        Angstrom; degrees within which a reflection indexes a peak.
     """
 
     two_theta: np.ndarray
@@ -58,7 +58,7 @@ class Peaks:
 
 @dataclass(frozen=True)
 class FoundCell:
-    """A cell that explains peaks.
+    """A cell that indexes peaks.
 
     Attributes
     ----------
@@ -70,9 +70,9 @@ class FoundCell:
         Cubic angstrom; degrees, the mean of what is read minus what is true.
     merit : Merit
     two_theta : ndarray, (n,)
-        True places of the pattern's peaks, were it the cell: without zero shift, displacement.
+        Peak positions corrected for the cell's zero shift and displacement.
     indexed, unindexed : int
-        Peaks in the fitted range that it explains, and the others.
+        Peaks in the fitted range that it indexes, and the others.
     probability : float
     """
 
@@ -88,9 +88,9 @@ class FoundCell:
 
     def row(self) -> tuple:
         """Values of `COLUMNS`."""
-        about = self.standard.crystal_system, self.standard.centring, self.volume, self.zero
-        told = self.merit.m, self.merit.f, self.indexed, self.unindexed, self.probability
-        return (*self.standard.cell, *about, *told)
+        kind = self.standard.crystal_system, self.standard.centring, self.volume, self.zero
+        fit = self.merit.m, self.merit.f, self.indexed, self.unindexed, self.probability
+        return (*self.standard.cell, *kind, *fit)
 
 
 def cells_of(
@@ -118,26 +118,26 @@ def cells_of(
     peaks : Peaks
     cells : list of FoundCell
     """
-    lines = find_peaks(pattern)
+    on_grid = find_peaks(pattern)
     near = max(_NEAR * peak_width(pattern), _LEAST)
-    height = np.interp(lines.two_theta, GRID.two_theta, pattern - background(pattern, GRID.step))
+    height = np.interp(on_grid.two_theta, GRID.two_theta, pattern - background(pattern, GRID.step))
     height = 100 * np.clip(height, 0, None) / max(height.max(initial=0.0), _TINY)
-    peaks = Peaks(_measured(lines.two_theta, wavelength), height, wavelength, near)
+    peaks = Peaks(_measured(on_grid.two_theta, wavelength), height, wavelength, near)
     joint = weights.joint(fitted, probability)
-    found = []
+    lattices = []
     for k in np.argsort(-joint.sum(1), kind="stable"):
-        one, share = fitted[k], float(joint[k].sum())
-        label = _group(one, joint[k])
-        lattice = standard(*one.lattice[:2], _setting(one, label))
+        scored, share = fitted[k], float(joint[k].sum())
+        label = _group(scored, joint[k])
+        lattice = standard(*scored.lattice[:2], _setting(scored, label))
         reduced = lattice.reduced()
-        for other in found:
+        for other in lattices:
             if same_lattice(reduced, other["reduced"]):
                 other["probability"] += share
                 break
         else:
-            about = {"lattice": lattice, "reduced": reduced, "group": label, "one": one}
-            found.append({**about, "probability": share})
-    cells = [_found(peaks, lines.two_theta, **about) for about in found]
+            entry = {"lattice": lattice, "reduced": reduced, "group": label, "scored": scored}
+            lattices.append({**entry, "probability": share})
+    cells = [_cell(peaks, on_grid.two_theta, **entry) for entry in lattices]
     weight = np.array([cell.probability * _merit(cell) for cell in cells])
     weight /= max(weight.sum(), _TINY)
     cells = [replace(x, probability=float(w)) for x, w in zip(cells, weight, strict=True)]
@@ -150,22 +150,22 @@ def _merit(cell):
     return np.sqrt(min(cell.merit.m, _MOST)) * share**_SHARED
 
 
-def _group(one, joint):
+def _group(scored, joint):
     """The most probable group of a fitted lattice; by the fit alone where all is too little."""
-    weight = np.where(np.isfinite(one.evidence), joint, -1.0)
-    return int(weight.argmax() if weight.max() > 0 else one.evidence.argmax()) + 1
+    weight = np.where(np.isfinite(scored.evidence), joint, -1.0)
+    return int(weight.argmax() if weight.max() > 0 else scored.evidence.argmax()) + 1
 
 
-def _setting(one, label):
+def _setting(scored, label):
     """The setting of a group that fits best."""
-    own = np.array([name for name, _ in changes(one.lattice.system)]) == label
-    return int(np.where(own, one.settings, -np.inf).argmax())
+    of_group = np.array([name for name, _ in changes(scored.lattice.system)]) == label
+    return int(np.where(of_group, scored.settings, -np.inf).argmax())
 
 
-def _found(peaks, two_theta, lattice, reduced, group, one, probability):
-    zero, displacement = one.shift
+def _cell(peaks, two_theta, lattice, reduced, group, scored, probability):
+    zero, displacement = scored.shift
     true = two_theta - zero - displacement * np.cos(np.radians(two_theta) / 2)
-    true, last = _measured(true, peaks.wavelength), one.observed
+    true, last = _measured(true, peaks.wavelength), scored.observed
     indexed = count_indexed(true[:last], *lattice[:2], peaks.wavelength, peaks.near)
     return FoundCell(
         standard=lattice,
@@ -181,5 +181,5 @@ def _found(peaks, two_theta, lattice, reduced, group, one, probability):
 
 
 def _measured(two_theta, wavelength):
-    """Degrees at a wavelength of what is at degrees (n,) with Cu K-alpha1."""
+    """Angles (n,) at a wavelength, from those with Cu K-alpha1; degrees."""
     return angle(inverse_square(two_theta), wavelength)

@@ -36,11 +36,11 @@ class Elements(NamedTuple):
     def hold(self, library: Library) -> np.ndarray:
         """Which structures have these elements alone, or at least these, (n,) bool."""
         bits = sum(1 << z for z in self.numbers)
-        told = np.array([bits % 2**64, bits >> 64], dtype=np.uint64)
+        wanted = np.array([bits % 2**64, bits >> 64], dtype=np.uint64)
         if self.and_others:
-            return ((library.elements & told) == told).all(1)
+            return ((library.elements & wanted) == wanted).all(1)
         hydrogen = np.array([2, 0], dtype=np.uint64)
-        return ((library.elements & ~(told | hydrogen)) == 0).all(1)
+        return ((library.elements & ~(wanted | hydrogen)) == 0).all(1)
 
 
 def elements(stated: str | Iterable[str]) -> Elements:

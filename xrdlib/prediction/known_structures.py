@@ -16,7 +16,7 @@ from . import predictor_file
 
 FILE = "library.safetensors"
 
-# Bank of a profile -> what its structures are, and whether their cells were computed.
+# Structure library of a profile -> what its structures are, and whether their cells were computed.
 SOURCES = {
     "library": ("minerals of the AMCSD file, nine sites or fewer", False),
     "refinements": ("phases of the BGMN structure files", False),
@@ -36,15 +36,15 @@ def build_library(config: SimpleNamespace) -> tuple[Library, dict]:
         "sources": list of {"structures", "what", "computed"}.
     """
     used = [name for name in SOURCES if getattr(config.synthesis, name, True)]
-    banks = [load_structures(config, name) for name in used]
-    about = [SOURCES[name] for name in used]
-    parts = [library.from_reflections(b, a[1]) for b, a in zip(banks, about, strict=True)]
+    libraries = [load_structures(config, name) for name in used]
+    kinds = [SOURCES[name] for name in used]
+    parts = [library.from_reflections(b, a[1]) for b, a in zip(libraries, kinds, strict=True)]
     if config.synthesis.materials:
-        parts.append(_materials(banks))
-        about.append(("structures of the Materials Project that are known from experiment", True))
+        parts.append(_materials(libraries))
+        kinds.append(("structures of the Materials Project that are known from experiment", True))
     sources = [
         {"structures": len(part), "what": what, "computed": computed}
-        for part, (what, computed) in zip(parts, about, strict=True)
+        for part, (what, computed) in zip(parts, kinds, strict=True)
     ]
     return concatenate(parts), {"sources": sources}
 
@@ -72,7 +72,7 @@ def renew_library(path: str | Path, config: SimpleNamespace) -> Library:
     Raises
     ------
     XrdlibError
-        If the file or a bank of the profile is missing.
+        If the file or a library of the profile is missing.
     """
     model, metadata = predictor_file.read(path)
     known, about = build_library(config)

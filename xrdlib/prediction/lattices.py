@@ -108,17 +108,17 @@ def _loss(network, x, y, prior):
 
 LATTICES_FOLDER, LATTICES_FILE = "indexing", "lattices.safetensors"
 
-_BANKS = ("train", "compounds")  # of which indices are learned
+_LIBRARIES = ("train", "compounds")  # of which indices are learned
 
 _SLICE = 200  # patterns simulated at a time
 
-_MOVED, _LOST, _STRANGE = 0.02, 0.1, 0.3  # degrees; shares of the lines: upper limits
+_MOVED, _LOST, _STRANGE = 0.02, 0.1, 0.3  # degrees; shares of the peaks: upper limits
 
 _LENGTH, _ANGLE = 0.01, 1.0  # relative; degrees: two reduced cells within these are one
 
 
 def build(config: SimpleNamespace) -> tuple[LatticeEvidence, Learned]:
-    """Learn sets of indices and how far lattices can be trusted; write them to the profile's runs.
+    """Learn basis reflections and how far lattices can be trusted; write both to the runs.
 
     Parameters
     ----------
@@ -131,11 +131,10 @@ def build(config: SimpleNamespace) -> tuple[LatticeEvidence, Learned]:
     evidence : lattice_evidence.LatticeEvidence
     learned : Learned
     """
-    banks = [
-        load_structures(config, name) for name in _BANKS if getattr(config.synthesis, name, True)
-    ]
-    sets = basis_reflections.learn(banks)
-    intensity, label = simulate(config, banks[0], config.indexing.patterns)
+    names = [name for name in _LIBRARIES if getattr(config.synthesis, name, True)]
+    libraries = [load_structures(config, name) for name in names]
+    sets = basis_reflections.learn(libraries)
+    intensity, label = simulate(config, libraries[0], config.indexing.patterns)
     cases = synthesis.held_out(config, "amcsd-calibration", config.indexing.held_out)
     rough = np.random.default_rng(seed(config, "lattices"))
     scores, other = (
@@ -156,8 +155,10 @@ def build(config: SimpleNamespace) -> tuple[LatticeEvidence, Learned]:
     return evidence, learned
 
 
-def simulate(config: SimpleNamespace, bank: Reflections, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Patterns of n structures drawn from a bank, as a laboratory would measure them.
+def simulate(
+    config: SimpleNamespace, structures: Reflections, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Patterns of n structures drawn from a structure library, as a laboratory would measure them.
 
     Returns
     -------
@@ -166,13 +167,13 @@ def simulate(config: SimpleNamespace, bank: Reflections, n: int) -> tuple[np.nda
         Class 0..98.
     """
     rng = np.random.default_rng(seed(config, "lattices"))
-    rows = rng.choice(len(bank), n, p=mineral_weights(bank.group, bank.name))
+    rows = rng.choice(len(structures), n, p=mineral_weights(structures.group, structures.name))
     parts = []
     for first in range(0, n, _SLICE):
         number = torch.arange(first, min(first + _SLICE, n))
-        about = realism(config), seed(config, "lattices"), number
-        parts.append(measured_like(bank.take(rows[number]), *about, GRID).numpy())
-    return np.concatenate(parts), bank.group[rows].astype(int) - 1
+        drawn = realism(config), seed(config, "lattices"), number
+        parts.append(measured_like(structures.take(rows[number]), *drawn, GRID).numpy())
+    return np.concatenate(parts), structures.group[rows].astype(int) - 1
 
 
 def index_all(
@@ -191,7 +192,7 @@ def index_all(
     workers : int
         Processes.
     seeds : list of int, optional
-        One a pattern: its lines are made `rougher` with it.
+        One a pattern: its peaks are made `rougher` with it.
     """
     task = partial(_one, sets=sets)
     seeds = [None] * len(intensities) if seeds is None else seeds
@@ -202,16 +203,16 @@ def index_all(
 
 
 def _one(intensity, seed, sets):
-    lines = find_peaks(intensity)
-    return index(lines if seed is None else rougher(lines, np.random.default_rng(seed)), sets)
+    peaks = find_peaks(intensity)
+    return index(peaks if seed is None else rougher(peaks, np.random.default_rng(seed)), sets)
 
 
-def rougher(lines: PeakList, rng: np.random.Generator) -> PeakList:
-    """Lines of a simulated pattern with what simulation lacks.
+def rougher(peaks: PeakList, rng: np.random.Generator) -> PeakList:
+    """Peaks of a simulated pattern with what simulation lacks.
 
-    Lines of measured patterns (those of rruff-calibration that are indexed rightly) lie half again
+    Peaks of measured patterns (those of rruff-calibration that are indexed rightly) lie half again
     as far from where their lattice has them, and twice as many belong to no lattice. What is
-    learned from simulated lines as they are trusts lattices too much.
+    learned from simulated peaks as they are trusts lattices too much.
 
     Returns
     -------
@@ -219,9 +220,9 @@ def rougher(lines: PeakList, rng: np.random.Generator) -> PeakList:
         Moved at random, some lost, and weak strange ones among them; how much of each is drawn
         anew for each pattern.
     """
-    two_theta, height = lines
+    two_theta, height = peaks
     if not len(two_theta):
-        return lines
+        return peaks
     two_theta = two_theta + rng.uniform(0, _MOVED) * rng.normal(size=len(two_theta))
     kept = (rng.random(len(two_theta)) >= rng.uniform(0, _LOST)) | (height == 1)
     two_theta, height = two_theta[kept], height[kept]
@@ -241,7 +242,7 @@ def table(
     n_boot: int = 1000,
     seed: int = 0,
 ) -> list[dict]:
-    """How the lattices of minerals are found, and what the weighed lattices say of their groups.
+    """How often lattices of minerals are found, and how well weighed lattices predict groups.
 
     Parameters
     ----------
@@ -270,49 +271,49 @@ def table(
     counted = {
         "system_found": np.array([system for system, _ in best]) == _metric(systems),
         "cell_found": np.array(
-            [cell is not None and same_lattice(cell, own)
-             for (_, cell), own in zip(best, cases.cell, strict=True)]
+            [cell is not None and same_lattice(cell, true)
+             for (_, cell), true in zip(best, cases.cell, strict=True)]
         ),
     }  # fmt: skip
-    lines = np.array([x.n for x in indexed])
+    peaks = np.array([x.n for x in indexed])
     options = {"n_boot": n_boot, "seed": seed}
     rows = []
     for name in ("all", *groups.SYSTEMS):
         mask = (systems == name) | (name == "all")
         if not mask.any():
             continue
-        told = cases.label[mask], cases.family[mask], np.log(null)
-        row = metrics.evaluate("indexing alone", subset, logp[mask], *told, **options)
-        found = {key: 100 * float(values[mask].mean()) for key, values in counted.items()}
-        rows.append({**row, "system": name, "lines": float(np.median(lines[mask])), **found})
-    told = cases.label, cases.family, np.log(null)
+        truth = cases.label[mask], cases.family[mask], np.log(null)
+        row = metrics.evaluate("indexing alone", subset, logp[mask], *truth, **options)
+        shares = {key: 100 * float(values[mask].mean()) for key, values in counted.items()}
+        rows.append({**row, "system": name, "lines": float(np.median(peaks[mask])), **shares})
+    truth = cases.label, cases.family, np.log(null)
     for row in (
-        nulls.prior_only(subset, null, *told, **options),
-        nulls.shuffled(subset, logp, *told, **options),
+        nulls.prior_only(subset, null, *truth, **options),
+        nulls.shuffled(subset, logp, *truth, **options),
     ):
         rows.append({**row, "system": "all", "lines": rows[0]["lines"]})
     return rows
 
 
 def example(
-    evidence: LatticeEvidence, cases: Cases, wanted: str = "orthorhombic", lines: int = 15
+    evidence: LatticeEvidence, cases: Cases, wanted: str = "orthorhombic", least: int = 15
 ) -> dict | None:
     """The first pattern of a crystal system whose lattice is found, to be drawn.
 
     Returns
     -------
     dict or None
-        "name", "cell", "two_theta" and "intensity" (up to the last line looked at, 1 for the
-        highest), "found" and "lattice" (degrees, lines of the pattern and of a primitive lattice).
+        "name", "cell", "two_theta" and "intensity" (up to the last peak used, 1 for the
+        highest), "found" and "lattice" (degrees: peaks, and reflections of a primitive cell).
     """
     systems = np.array(groups.crystal_systems())[cases.label]
     for i in np.flatnonzero(systems == wanted):
-        lines_found = find_peaks(cases.intensity[i])
-        indexed = index(lines_found, evidence.sets)
+        peaks = find_peaks(cases.intensity[i])
+        indexed = index(peaks, evidence.sets)
         cell = _best(indexed)[1]
-        if indexed.looked_at < lines or not same_lattice(cell, cases.cell[i]):
+        if indexed.looked_at < least or not same_lattice(cell, cases.cell[i]):
             continue
-        two_theta = lines_found.two_theta[: indexed.looked_at]
+        two_theta = peaks.two_theta[: indexed.looked_at]
         shown = (GRID.two_theta > two_theta[0] - 3) & (GRID.two_theta < two_theta[-1] + 1)
         intensity = cases.intensity[i][shown] / cases.intensity[i][shown].max()
         edges = GRID.two_theta[shown][[0, -1]]

@@ -80,7 +80,7 @@ def _worker():
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this
-    logging.disable(logging.WARNING)  # which that process has told
+    logging.disable(logging.WARNING)  # which that process has given
     torch.set_num_threads(1)
 
 
@@ -90,12 +90,12 @@ def _one(file, task):
     predictor = _predictor(task.weights)
     try:
         pattern = read_pattern(file, task.axis, task.request.wavelength, task.scan)
-        found, probability = examine(predictor, file, pattern, task.request)
+        answer, probability = examine(predictor, file, pattern, task.request)
     except XrdlibError as problem:
         named = str(problem).startswith(f"{file}:")
         return One(problem=str(problem) if named else f"{file}: {problem}")
     if not task.section:
-        return One(found)
+        return One(answer)
     from .html_report import section
 
-    return One(found, section(predictor, found, probability, pattern, task.request))
+    return One(answer, section(predictor, answer, probability, pattern, task.request))

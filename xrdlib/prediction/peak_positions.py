@@ -23,8 +23,8 @@ def positions(peaks: Peaks, cell: FoundCell) -> "pd.DataFrame":
     -------
     pandas.DataFrame
         h, k, l, two_theta_calc, two_theta_obs, difference, intensity, in the order of angles: all
-        reflections that the lattice allows up to the last peak, with the peak that each explains
-        if any, and peaks that none explains, without indices. Degrees as they are read: the
+        reflections that the lattice allows up to the last peak, with the peak that each indexes
+        if any, and peaks that none indexes, without indices. Degrees as they are read: the
         calculated ones carry the shift of the cell. The highest peak has intensity 100.
     """
     import pandas as pd
@@ -34,20 +34,20 @@ def positions(peaks: Peaks, cell: FoundCell) -> "pd.DataFrame":
     if not len(true):
         return pd.DataFrame(columns=columns)
     stop = min(true[-1] + peaks.near, 180.0)
-    hkl, places = positions_of(*cell.standard[:2], stop, peaks.wavelength)
-    own = nearest(true, places)
-    off = true - places[own]
+    hkl, calculated = positions_of(*cell.standard[:2], stop, peaks.wavelength)
+    index = nearest(true, calculated)
+    off = true - calculated[index]
     rows, taken = [], set()
-    for peak, (place, difference) in enumerate(zip(own, off, strict=True)):
-        about = read[peak], difference, peaks.intensity[peak]
+    for peak, (k, difference) in enumerate(zip(index, off, strict=True)):
+        observed = read[peak], difference, peaks.intensity[peak]
         if abs(difference) <= peaks.near:
-            taken.add(place)
-            rows.append((*hkl[place], read[peak] - difference, *about))
+            taken.add(k)
+            rows.append((*hkl[k], read[peak] - difference, *observed))
         else:
             rows.append((None, None, None, None, read[peak], None, peaks.intensity[peak]))
-    shift = np.interp(places, true, read - true)
-    for place in sorted({*range(len(places))} - taken):
-        rows.append((*hkl[place], places[place] + shift[place], None, None, None))
+    shift = np.interp(calculated, true, read - true)
+    for k in sorted({*range(len(calculated))} - taken):
+        rows.append((*hkl[k], calculated[k] + shift[k], None, None, None))
     rows.sort(key=lambda row: row[4] if row[3] is None else row[3])
-    found = pd.DataFrame(rows, columns=columns)
-    return found.astype(dict.fromkeys("hkl", "Int64") | dict.fromkeys(columns[3:], float))
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype(dict.fromkeys("hkl", "Int64") | dict.fromkeys(columns[3:], float))

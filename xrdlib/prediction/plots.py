@@ -1,4 +1,4 @@
-"""Pictures of one pattern: the lines of a cell that decide, and the structure it is most like."""
+"""Figures of one pattern: decisive reflections of a cell, and the most similar structure."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,8 +11,8 @@ from .attribution import Attribution, Match
 from .style import COLOURS, PAGE, styled, typeset
 
 _COLUMNS = 1000  # a pattern is drawn with two points for each
-_LINES = 70  # more than this many lines of a cell cannot be told apart in one figure
-_NAMED = 14  # decisive lines with their hkl
+_REFLECTIONS = 70  # of a cell; more cannot be told apart in one figure
+_NAMED = 14  # decisive reflections with their hkl
 
 
 @styled
@@ -26,44 +26,44 @@ def pattern(two_theta: ArrayLike, intensity: ArrayLike, title: str | None = None
 
 
 @styled
-def evidence(two_theta: ArrayLike, intensity: ArrayLike, found: Evidence) -> Figure:
-    """The pattern where its lines can be told apart, over a row of ticks for each candidate.
+def evidence(two_theta: ArrayLike, intensity: ArrayLike, cell: Evidence) -> Figure:
+    """The pattern where its peaks can be told apart, over a row of ticks for each candidate.
 
-    Ticks where a candidate allows a line, crosses where it forbids one that its centring allows,
-    small crosses where the centring forbids one that decides. Lines that decide are marked through
-    the figure and named, the triangle is filled where a peak is.
+    Ticks where a candidate allows a reflection, crosses where it forbids one that its centring
+    allows, small crosses where the centring forbids a decisive one. Decisive reflections are marked
+    through the figure and named; the triangle is filled where there is a peak.
     """
-    rows = len(found.candidates)
+    rows = len(cell.candidates)
     fig, (ax, ticks) = plt.subplots(
         2, 1, figsize=(PAGE, 2.6 + 0.24 * rows), sharex=True, height_ratios=[2.2, 0.24 * rows + 0.1]
     )
     x, y = np.asarray(two_theta, dtype=float), np.asarray(intensity, dtype=float)
-    last = found.two_theta[min(_LINES, len(found.two_theta)) - 1] + 0.5
-    first = max(x.min(), found.two_theta[0] - 3)
+    last = cell.two_theta[min(_REFLECTIONS, len(cell.two_theta)) - 1] + 0.5
+    first = max(x.min(), cell.two_theta[0] - 3)
     shown = (x >= first) & (x <= last)
     ax.plot(*thinned(x[shown], y[shown]), color=COLOURS["black"], lw=0.7)
     top = y[shown].max() if shown.any() else 1.0
-    decisive = [k for k in found.decisive if found.two_theta[k] <= last]
+    decisive = [k for k in cell.decisive if cell.two_theta[k] <= last]
     for k in decisive:
         for axes in (ax, ticks):
-            axes.axvline(found.two_theta[k], color=COLOURS["sky"], lw=0.6, zorder=0)
-    for k in _spread(found, decisive, (last - first) / 60):
-        fill = COLOURS["blue"] if found.seen[k] else "white"
-        ax.plot(found.two_theta[k], 1.06 * top, marker="v", color=COLOURS["blue"], mfc=fill)
-        ax.text(found.two_theta[k], 1.13 * top, hkl_name(found.hkl[k]), rotation=90, ha="center",
+            axes.axvline(cell.two_theta[k], color=COLOURS["sky"], lw=0.6, zorder=0)
+    for k in _spread(cell, decisive, (last - first) / 60):
+        fill = COLOURS["blue"] if cell.seen[k] else "white"
+        ax.plot(cell.two_theta[k], 1.06 * top, marker="v", color=COLOURS["blue"], mfc=fill)
+        ax.text(cell.two_theta[k], 1.13 * top, hkl_name(cell.hkl[k]), rotation=90, ha="center",
                 va="bottom", fontsize=6.5)  # fmt: skip
-    for row, candidate in enumerate(found.candidates):
+    for row, candidate in enumerate(cell.candidates):
         state = candidate.state
         left_out = np.zeros_like(state, dtype=bool)
-        left_out[found.decisive] = state[found.decisive] == -1
-        for lines, marker, colour, size in (
+        left_out[cell.decisive] = state[cell.decisive] == -1
+        for mask, marker, colour, size in (
             (state == 1, "|", "black", 7),
             (state == 0, "x", "vermillion", 4.5),
             (left_out, "x", "grey", 3),
         ):
-            at = found.two_theta[lines & (found.two_theta <= last)]
+            at = cell.two_theta[mask & (cell.two_theta <= last)]
             ticks.plot(at, np.full(len(at), -row), marker, color=COLOURS[colour], ms=size, mew=0.9)
-    names = [f"{typeset(symbols()[c.label - 1])}  ({c.label})" for c in found.candidates]
+    names = [f"{typeset(symbols()[c.label - 1])}  ({c.label})" for c in cell.candidates]
     ticks.set_yticks(-np.arange(rows), names)
     ticks.tick_params(axis="y", length=0)
     ticks.spines["left"].set_visible(False)
@@ -97,18 +97,18 @@ def thinned(x: ArrayLike, y: ArrayLike, columns: int = _COLUMNS) -> tuple[np.nda
     return x[kept], y[kept]
 
 
-def _spread(found, lines, apart):
-    """The first decisive lines whose names have room beside each other."""
+def _spread(cell, decisive, apart):
+    """The first decisive reflections whose names have room beside each other."""
     named = []
-    for k in lines:
-        if not named or found.two_theta[k] - found.two_theta[named[-1]] > apart:
+    for k in decisive:
+        if not named or cell.two_theta[k] - cell.two_theta[named[-1]] > apart:
             named.append(k)
     return named[:_NAMED]
 
 
 _LEAST = 0.04  # height at which the weakest sticks can still be seen
 _LONGEST = 60  # letters of a structure's name
-_BIN = 0.3  # degrees; attributions are added up over about the width of a line
+_BIN = 0.3  # degrees; attributions are added up over about the width of a peak
 _FINEST = 1200  # ticks closer than this part of the axis are drawn as one
 
 _BARS_NAMED, _WORTH = (
@@ -118,10 +118,10 @@ _BARS_NAMED, _WORTH = (
 
 
 @styled
-def match(two_theta: ArrayLike, intensity: ArrayLike, found: Match) -> Figure:
-    """A measured pattern over the calculated lines of the most similar known structure.
+def match(two_theta: ArrayLike, intensity: ArrayLike, near: Match) -> Figure:
+    """A measured pattern over the calculated reflections of the most similar known structure.
 
-    Peaks that the structure does not explain are marked by triangles.
+    Peaks that the structure does not index are marked by triangles.
     """
     fig, (ax, sticks) = plt.subplots(
         2, 1, figsize=(PAGE, 2.9), sharex=True, height_ratios=[2.2, 0.8]
@@ -129,19 +129,19 @@ def match(two_theta: ArrayLike, intensity: ArrayLike, found: Match) -> Figure:
     x, y = np.asarray(two_theta, dtype=float), np.asarray(intensity, dtype=float)
     ax.plot(*thinned(x, y), color=COLOURS["black"], lw=0.7)
     top = y.max()
-    strange = found.peaks[~found.indexed]
+    strange = near.peaks[~near.indexed]
     order = np.argsort(x)
     height = np.interp(strange, x[order], y[order])
     ax.plot(strange, height + 0.05 * top, "v", color=COLOURS["vermillion"], ms=4)
     ax.set(ylabel="intensity", xlim=(x.min(), x.max()), ylim=(min(0.0, y.min()), 1.1 * top))
     ax.yaxis.set_major_locator(plt.MaxNLocator(4))
-    tall = np.maximum(found.intensity, _LEAST)
-    sticks.vlines(found.two_theta, 0, tall, color=COLOURS["blue"], lw=0.8)
-    name = found.name if len(found.name) <= _LONGEST else found.name[: _LONGEST - 3] + "..."
-    about = f"{typeset(symbols()[found.group - 1])}, similarity {found.similarity:.2f}"
+    tall = np.maximum(near.intensity, _LEAST)
+    sticks.vlines(near.two_theta, 0, tall, color=COLOURS["blue"], lw=0.8)
+    name = near.name if len(near.name) <= _LONGEST else near.name[: _LONGEST - 3] + "..."
+    details = f"{typeset(symbols()[near.group - 1])}, similarity {near.similarity:.2f}"
     # A dollar sign would begin a formula.
     name = name.replace("$", r"\$")
-    sticks.set_title(f"calculated: {name}, {about}", loc="left", fontsize=7, pad=2)
+    sticks.set_title(f"calculated: {name}, {details}", loc="left", fontsize=7, pad=2)
     sticks.set(xlabel=r"2$\theta$ (degrees)", ylim=(0, 1.05), yticks=[])
     sticks.spines["left"].set_visible(False)
     return fig
@@ -149,7 +149,7 @@ def match(two_theta: ArrayLike, intensity: ArrayLike, found: Match) -> Figure:
 
 @styled
 def attribution(
-    two_theta: ArrayLike, intensity: ArrayLike, found: Attribution, cell: Evidence | None = None
+    two_theta: ArrayLike, intensity: ArrayLike, parts: Attribution, cell: Evidence | None = None
 ) -> Figure:
     """What each part of a pattern adds to a network's log-odds of two groups.
 
@@ -157,13 +157,13 @@ def attribution(
     ----------
     two_theta, intensity : array_like, (m,)
         Degrees and any linear scale.
-    found : attribution.Attribution
+    parts : attribution.Attribution
         Its values are added up over steps of 0.3 degrees.
     cell : cell_evidence.Evidence, optional
         A row of ticks for those of the two groups that are among its candidates, where they allow
-        a line; hkl at the longest bars that only one line lies below.
+        a reflection; hkl at the longest bars that only one reflection lies below.
     """
-    sides = ((found.first, "blue"), (found.second, "vermillion"))
+    sides = ((parts.first, "blue"), (parts.second, "vermillion"))
     allowed = {c.label: c.state == 1 for c in (cell.candidates if cell else ())}
     rows = [(label, colour) for label, colour in sides if label in allowed]
     heights = [1.5, 1.6] + ([0.2 * len(rows) + 0.05] if rows else [])
@@ -176,11 +176,11 @@ def attribution(
     axes[0].set(ylabel="intensity", xlim=(first, last), ylim=(min(0.0, y.min()), 1.08 * y.max()))
     axes[0].yaxis.set_major_locator(plt.MaxNLocator(4))
     edges = np.arange(first - _BIN, last + 2 * _BIN, _BIN)  # all of them, so that they add up
-    bars, _ = np.histogram(found.two_theta, edges, weights=found.values)
+    bars, _ = np.histogram(parts.two_theta, edges, weights=parts.values)
     centres = (edges[1:] + edges[:-1]) / 2
     for sign, (label, colour), side in ((1, sides[0], "left"), (-1, sides[1], "right")):
-        own = np.where(sign * bars > 0, bars, 0)
-        axes[1].stairs(own, edges, fill=True, color=COLOURS[colour], lw=0)
+        height = np.where(sign * bars > 0, bars, 0)
+        axes[1].stairs(height, edges, fill=True, color=COLOURS[colour], lw=0)
         axes[1].set_title(
             f"{'up' if sign > 0 else 'down'}: for {typeset(symbols()[label - 1])} ({label})",
             loc=side, color=COLOURS[colour], fontsize=7, pad=2,
@@ -210,7 +210,7 @@ def _ticks(ax, rows, allowed, two_theta):
 
 
 def _names(ax, hkl, at, centres, bars):
-    """hkl at the longest bars, where it is clear which line they belong to."""
+    """hkl at the longest bars, where it is clear which reflection they belong to."""
     span, named = centres[-1] - centres[0], []
     for k in np.argsort(-np.abs(bars), kind="stable"):
         below = np.flatnonzero(np.abs(at - centres[k]) < _BIN)

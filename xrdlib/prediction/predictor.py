@@ -1,7 +1,7 @@
 """From a measured pattern to ranked extinction groups: a network, retrieval and indexing.
 
 The network reads symmetry from the pattern; retrieval compares it with known structures; indexing
-looks for lattices that explain its lines, and fits the whole pattern with the best of them. All are
+looks for lattices that index its peaks, and fits the whole pattern with the best of them. All are
 fused with weights that were fitted on calibration patterns, see `fusion`.
 """
 
@@ -34,7 +34,7 @@ def load_predictor(weights=None, retrieval=True, indexing=True):
         A ``predictor.safetensors``; by default the one in models/.
     retrieval : bool
         Whether to use the library of known structures that the file names, if it names any.
-        Without, a compound is judged as one that nobody has seen.
+        Without, each compound is treated as a new one.
     indexing : bool
         Whether to look for lattices and fit whole patterns, if the file names what that needs.
 
@@ -201,11 +201,11 @@ class Predictor:
             "name" of the structure, its extinction "group" 1..99, and its "similarity" to the
             pattern, -1 to 1.
         lattice : list of dict or None, or None without indexing
-            "group", "cell" (six numbers, angstrom and degrees), how many of the pattern's "lines"
-            that were looked at it has "explained"; None where none is good. With fits of whole
-            patterns it is the most probable cell, in the standard setting, and there are more
-            facts (`cell_words.facts`); without, or where the cell is given, that of the most
-            probable group that has one.
+            "group", "cell" (six numbers, angstrom and degrees), how many peaks it was tried on
+            ("lines") and indexes ("explained"); None where none is good. With fits of whole
+            patterns it is the most probable cell, in the standard setting, with more facts
+            (`cell_words.facts`); without, or where the cell is given, that of the most probable
+            group that has one.
         """
         target = priors.resolve_prior(prior, self.metadata["minerals"])
         ratio = priors.log_ratio(target, np.full(groups.N_GROUPS, 1 / groups.N_GROUPS))
@@ -215,18 +215,18 @@ class Predictor:
         if seen.row is not None:
             names, labels = self.retrieval.name[seen.row], self.retrieval.group[seen.row]
             nearest = [
-                {"name": str(name), "group": int(label), "similarity": float(own.max())}
-                for name, label, own in zip(names, labels, seen.similarity, strict=True)
+                {"name": str(name), "group": int(label), "similarity": float(scores.max())}
+                for name, label, scores in zip(names, labels, seen.similarity, strict=True)
             ]
         if self.lattices is not None:
             wavelength = strong_line(wavelength)
             patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
-            about = probability, patterns, wavelength, cell is not None
-            lattice = reported_cells.of_patterns(self.lattices, seen, *about)
+            options = probability, patterns, wavelength, cell is not None
+            lattice = reported_cells.of_patterns(self.lattices, seen, *options)
         return probability, nearest, lattice
 
     def weigh(self, seen, log_ratio, in_full=False):
-        """Log-probabilities of what was seen, (n, 99), under a prior.
+        """Log-probabilities (n, 99) from the evidence, under a prior.
 
         Parameters
         ----------
@@ -259,11 +259,11 @@ class Predictor:
         -------
         ndarray, (n, 99) bool
         """
-        told = self.metadata.get("conformal", {})
+        stored = self.metadata.get("conformal", {})
         name = "scores" if self.parts == "fusion" else self.parts
-        if name in told:
-            about = told.get("classes"), self.metadata["minerals"]
-            threshold = calibrate.thresholds(told[name], told["families"], coverage, *about)
+        if name in stored:
+            by_class = stored.get("classes"), self.metadata["minerals"]
+            threshold = calibrate.thresholds(stored[name], stored["families"], coverage, *by_class)
         else:
             threshold = coverage
         return calibrate.members(probability, threshold)

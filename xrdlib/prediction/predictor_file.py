@@ -1,4 +1,4 @@
-"""The file of a predictor, which names the files beside it: library and sets of indices."""
+"""The file of a predictor, which names the files beside it: library and indexing."""
 
 from pathlib import Path
 
@@ -52,10 +52,10 @@ def beside(path: str | Path, metadata: dict, key: str) -> object | None:
         return None
     load, what = BESIDE[key]
     file = Path(path).with_name(metadata[key]["file"])
-    found, about = load(file)
+    content, about = load(file)
     if about != metadata[key]["about"]:
         raise XrdlibError(f"{file} is not the {what} that {Path(path).name} was calibrated with.")
-    return found
+    return content
 
 
 def write(
@@ -66,7 +66,7 @@ def write(
     minerals: ArrayLike,
     **about: object,
 ) -> None:
-    """Write a predictor: weights, calibration, priors, and what is said about it.
+    """Write a predictor: weights, calibration, priors, and a description.
 
     Parameters
     ----------

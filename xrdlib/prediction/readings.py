@@ -1,6 +1,6 @@
-"""What the parts of a predictor see in the measured sets: read once, weighed often.
+"""Evidence of the parts of a predictor in the measured sets: computed once, weighed often.
 
-Indexing takes most of the time of a prediction, and no weight and no prior changes what it sees.
+Indexing takes most of the time of a prediction, and depends on no weight and no prior.
 """
 
 from collections.abc import Mapping

@@ -183,9 +183,9 @@ def model_colour(name: str) -> str:
     True
     """
     # "laptop network", "laptop fusion": what the profile has trained.
-    own = re.fullmatch(r"(?!released)\w+ (network|fusion)(,.*)?", name)
+    of_run = re.fullmatch(r"(?!released)\w+ (network|fusion)(,.*)?", name)
     known = [start for start in _MODELS if name.startswith(start)]
-    return COLOURS["vermillion" if own else _MODELS[max(known, key=len)] if known else "blue"]
+    return COLOURS["vermillion" if of_run else _MODELS[max(known, key=len)] if known else "blue"]
 
 
 def beside(k: int, n: int, width: float = 0.8) -> float:

@@ -64,25 +64,25 @@ def _one(answer):
 def sentences(answer: dict) -> list[str]:
     """What the set, the nearest structure, the lattice and the flags of an answer mean."""
     labels = answer["set"]
-    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    rest = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
     count = f"{len(labels)} groups" if len(labels) > 1 else "one group"
-    found = [f"{100 * answer['coverage']:g} % set, {count}: {named_groups(labels[:_SHOWN])}{more}."]
+    lines = [f"{100 * answer['coverage']:g} % set, {count}: {named_groups(labels[:_SHOWN])}{rest}."]
     if len(labels) == groups.N_GROUPS:
-        found.append(
+        lines.append(
             "That is every group: too few families of minerals were at hand to calibrate sets of "
             "so high a coverage; ask for less with --coverage."
         )
     elif len(labels) > 1:
-        found.append(in_common(answer))
-    found += twins([row["group"] for row in answer["predictions"] if row["group"] in labels])
+        lines.append(in_common(answer))
+    lines += twins([row["group"] for row in answer["predictions"] if row["group"] in labels])
     if nearest := answer["nearest"]:
-        found.append(
+        lines.append(
             f"Most like: {nearest['name']} ({nearest['source']}), "
             f"{named_groups([nearest['group']])}, similarity {nearest['similarity']:.2f}."
         )
     if lattice := answer["lattice"]:
-        found.append(cell_words.sentence(lattice, named_groups([lattice["group"]])))
-    return found + warnings(answer)
+        lines.append(cell_words.sentence(lattice, named_groups([lattice["group"]])))
+    return lines + warnings(answer)
 
 
 def warnings(answer: dict) -> list[str]:
@@ -101,20 +101,20 @@ def named_groups(labels: Sequence[int]) -> str:
     """
     symbols, systems = groups.symbols(), groups.system_names()
     rows = groups.table()["extinction_groups"]
-    own = {k: members(rows[k - 1]["space_groups"], 3) for k in labels}
-    return "; ".join(f"{own[k]} (eg{k} {symbols[k - 1]}, {systems[k - 1]})" for k in own)
+    shown = {k: members(rows[k - 1]["space_groups"], 3) for k in labels}
+    return "; ".join(f"{shown[k]} (eg{k} {symbols[k - 1]}, {systems[k - 1]})" for k in shown)
 
 
 def twins(labels: Sequence[int]) -> list[str]:
     """A sentence for each pair of groups with the same absences that one of the labels is in."""
     classes = groups.diffraction_classes()
-    said = {}
+    lines = {}
     for label in labels:
         alike = np.flatnonzero(classes == classes[label - 1]) + 1
         if len(alike) > 1:
             both = " from ".join(named_groups([k]) for k in alike)
-            said[f"Diffraction cannot tell {both}: both forbid the same reflections."] = None
-    return [*said]
+            lines[f"Diffraction cannot tell {both}: both forbid the same reflections."] = None
+    return [*lines]
 
 
 def percent(probability: float) -> str:
@@ -139,23 +139,23 @@ def in_common(answer: dict) -> str:
     'All of them are monoclinic (Laue class 2/m).'
     """
     labels, systems = answer["set"], groups.system_names()
-    own = dict.fromkeys(systems[k - 1] for k in labels)
+    in_set = dict.fromkeys(systems[k - 1] for k in labels)
     rows = [groups.table()["extinction_groups"][k - 1]["space_groups"] for k in labels]
     laue = dict.fromkeys(
         gemmi.find_spacegroup_by_number(number).laue_str() for row in rows for number in row
     )
     classes = f"Laue class {' or '.join(laue)}"
-    if len(own) == 1:
-        said = f"All of them are {next(iter(own))} ({classes})"
+    if len(in_set) == 1:
+        sentence = f"All of them are {next(iter(in_set))} ({classes})"
     else:
-        said = f"They differ in crystal system ({', '.join(own)})"
+        sentence = f"They differ in crystal system ({', '.join(in_set)})"
     below = [k for k in answer["at_least"] if systems[k - 1] != "triclinic" and k not in labels]
     above = [k for k in answer["at_most"] if k not in labels][:3]
     if below:
-        said += f"; lowering the symmetry of each leads to {named_groups(below)}"
+        sentence += f"; lowering the symmetry of each leads to {named_groups(below)}"
     if above:
-        said += f"; each is reached by lowering that of {named_groups(above)}"
-    return said + "."
+        sentence += f"; each is reached by lowering that of {named_groups(above)}"
+    return sentence + "."
 
 
 FORMS = {"text": text, "json": json_list, "csv": csv_table}
@@ -206,11 +206,11 @@ def group(key: int | str) -> str:
     """
     from ..symmetry.dag import subgroup_dag
 
-    found = named(key)
-    label = found.label
+    entry = named(key)
+    label = entry.label
     row = groups.table()["extinction_groups"][label - 1]
-    number = found.number or row["space_groups"][0]
-    own, axes = standard_symbol(number), groups.reference_symbol(number)
+    number = entry.number or row["space_groups"][0]
+    symbol, axes = standard_symbol(number), groups.reference_symbol(number)
     stated = "; ".join(map(str, conditions(number))) or "none, all reflections are there"
     graph = subgroup_dag()
     facts = {
@@ -218,7 +218,7 @@ def group(key: int | str) -> str:
             f"{groups.reference_symbol(n)} ({n})" for n in row["space_groups"]
         ),
         f"absent unless, in the axes of {axes}": stated,
-        "symbols in other settings": ", ".join(s for s in row["settings"] if s != own) or "none",
+        "symbols in other settings": ", ".join(s for s in row["settings"] if s != symbol) or "none",
         "symmetry lowered by one step": named_groups(sorted(graph.successors(label))) or "none",
         "symmetry raised by one step": named_groups(sorted(graph.predecessors(label))) or "none",
     }
@@ -226,10 +226,10 @@ def group(key: int | str) -> str:
     alike = [k + 1 for k in np.flatnonzero(classes == classes[label - 1]) if k + 1 != label]
     if alike:
         facts["cannot be told apart by absences from"] = named_groups(alike)
-    paper = "" if own == row["symbol"] else f" (in the paper {row['symbol']})"
+    paper = "" if symbol == row["symbol"] else f" (in the paper {row['symbol']})"
     blocks = [
-        f"{key}: {found}.",
-        f"Extinction group eg{label}: {own}{paper}, {groups.system_names()[label - 1]}",
+        f"{key}: {entry}.",
+        f"Extinction group eg{label}: {symbol}{paper}, {groups.system_names()[label - 1]}",
     ]
     for name, value in facts.items():
         wrapped = textwrap.wrap(value, 76, break_on_hyphens=False)

@@ -72,8 +72,8 @@ class Page:
             description="Choose files", multiple=True, layout={"width": "14em"}
         )
         self.shown_file = control(ipywidgets.Dropdown, "File")
-        told = "as the file says, else CuKa; a line or angstrom"
-        self.wavelength = field("Wavelength", told, ipywidgets.Combobox, options=[*WAVELENGTHS])
+        default = "as the file says, else CuKa; a line or angstrom"
+        self.wavelength = field("Wavelength", default, ipywidgets.Combobox, options=[*WAVELENGTHS])
         axes = [("as the file says, else two_theta", None), *((name, name) for name in AXES)]
         self.axis = control(ipywidgets.Dropdown, "Positions are", options=axes)
         priors = ["minerals", "uniform", *(f"system={name}" for name in SYSTEMS)]
@@ -140,13 +140,13 @@ class Page:
         try:
             request = self.request()
             pattern = self._pattern(file, request.wavelength)
-            found, probability = examine(self.predictor, file, pattern, request)
-            section = html_report.section(self.predictor, found, probability, pattern, request)
+            answer, probability = examine(self.predictor, file, pattern, request)
+            section = html_report.section(self.predictor, answer, probability, pattern, request)
         except XrdlibError as problem:
             self.answer, self._drawn, self.plot.value = None, None, ""
             self.shown.value = html_report.fragment(file, problem=problem)
             return
-        self.answer, self.shown.value = found, html_report.fragment(file, section)
+        self.answer, self.shown.value = answer, html_report.fragment(file, section)
         drawn = file, self.axis.value, request.wavelength
         if drawn != self._drawn:
             self._drawn, self.plot.value = drawn, interactive(pattern.two_theta, pattern.intensity)

@@ -1,4 +1,4 @@
-"""Files that are no powder pattern, and what is said of each."""
+"""Files that are no powder pattern, and the message about each."""
 
 import gzip
 import struct

@@ -20,22 +20,22 @@ from xrdlib.base.patterns import CU_KA1
 @pytest.mark.parametrize("name", field_files.READ)
 def test_a_file_of_the_field_is_read(read, name):
     content, wavelength, *beside = field_files.READ[name]
-    said = beside[0] if beside else {}
+    facts = beside[0] if beside else {}
     pattern = read(content, name)
-    x, y = np.asarray(said.get("x", X)), np.asarray(said.get("y", Y), float)
-    if left_out := said.get("masked"):
+    x, y = np.asarray(facts.get("x", X)), np.asarray(facts.get("y", Y), float)
+    if left_out := facts.get("masked"):
         assert pattern.metadata["points_masked"] == left_out
         kept = np.isin(np.round(x, 6), np.round(pattern.two_theta, 6))
         assert kept.sum() == len(x) - left_out
         x, y = x[kept], y[kept]
-    if "below" in said:
-        assert pattern.metadata["points_below_zero"] == said["below"]
+    if "below" in facts:
+        assert pattern.metadata["points_below_zero"] == facts["below"]
         pattern.two_theta.flags.writeable = True
         pattern = pattern.__class__(pattern.two_theta[-151:], pattern.intensity[-151:], None, {})
     np.testing.assert_allclose(pattern.two_theta, x, rtol=0, atol=2e-5)
     np.testing.assert_allclose(pattern.intensity, y, rtol=1e-12)
     assert pattern.wavelength == (pytest.approx(wavelength, abs=2e-6) if wavelength else None)
-    assert pattern.probe == said.get("probe", pattern.probe)
+    assert pattern.probe == facts.get("probe", pattern.probe)
 
 
 @pytest.mark.parametrize("name", field_files.REFUSED)
@@ -49,8 +49,8 @@ def test_what_is_not_read_is_refused_by_name(read, name):
 @pytest.mark.parametrize("header", field_files.HEAD_WAVELENGTHS)
 def test_wavelengths_as_headers_state_them(read, header):
     expected = field_files.HEAD_WAVELENGTHS[header]
-    found = read(table(header=header)).wavelength
-    assert found == (pytest.approx(expected, abs=1e-6) if expected else None)
+    wavelength = read(table(header=header)).wavelength
+    assert wavelength == (pytest.approx(expected, abs=1e-6) if expected else None)
 
 
 @pytest.mark.parametrize("name", field_files.AXIS_NAMES)
@@ -149,8 +149,8 @@ def test_the_inputs_of_the_data_folder():
     for row in _expected():
         pattern = xrdlib.read_pattern(paths.data_dir() / "inputs" / row["file"])
         axis = {"two_theta": "2theta"}.get(pattern.metadata["axis"], pattern.metadata["axis"])
-        found = {"wavelength": pattern.wavelength, "axis": axis, "points": len(pattern.two_theta)}
-        for key, value in found.items():
+        values = {"wavelength": pattern.wavelength, "axis": axis, "points": len(pattern.two_theta)}
+        for key, value in values.items():
             if not row[key]:
                 continue
             right = (

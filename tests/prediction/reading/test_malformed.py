@@ -93,7 +93,7 @@ def test_no_permission(tmp_path):
     refused(path, "may not be read")
 
 
-def test_no_permission_as_told_by_the_system(tmp_path, monkeypatch):
+def test_no_permission_as_the_system_reports_it(tmp_path, monkeypatch):
     path = tmp_path / "secret.xy"
     path.write_bytes(table())
 
@@ -183,7 +183,7 @@ UNANSWERABLE = {
     "words": (["a"] * 200, TALL[:200], {}, "plain numbers"),
     "an unknown prior": (LONG, TALL, {"prior": "gut feeling"}, "Prior"),
     "a prior of nothing": (LONG, TALL, {"prior": {}}, "."),
-    "a place too many": (LONG, TALL, {"top_k": 100}, "top_k"),
+    "a group too many": (LONG, TALL, {"top_k": 100}, "top_k"),
 }
 
 

@@ -54,11 +54,11 @@ def test_what_is_hungry_stays_within_400_megabytes(tmp_path, name):
 
 def mutations(content):
     """Content with some bytes changed, left out or put in, or cut off."""
-    place = st.integers(0, len(content) - 1) | st.integers(0, min(len(content), 800) - 1)
+    position = st.integers(0, len(content) - 1) | st.integers(0, min(len(content), 800) - 1)
     patch = st.binary(max_size=4) | st.sampled_from(
         [b"nan ", b"1e999", b"-1 ", b"\xff" * 4, b"&x;"]
     )
-    edits = st.lists(st.tuples(place, st.integers(0, 8), patch), min_size=1, max_size=6)
+    edits = st.lists(st.tuples(position, st.integers(0, 8), patch), min_size=1, max_size=6)
 
     def apply(edits, end):
         data = bytearray(content)

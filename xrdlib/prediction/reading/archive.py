@@ -30,7 +30,7 @@ def unpacked(content, path, most):
     """Content without the packing of gzip, at most so many bytes; the suffix of what was packed."""
     if not content.startswith(b"\x1f\x8b"):
         return content, path.suffix.lower()
-    with _told("gzip file"), gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+    with _damage_refused("gzip file"), gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise XrdlibError(f"unpacks to more than {most / 1e6:.0f} MB; give one powder scan")
@@ -74,25 +74,25 @@ def read_archive(content, scan=None):
 
 def _members(content):
     """Content of the members by name, after a check of all of them."""
-    found = {}
-    with _told():
+    contents = {}
+    with _damage_refused():
         archive = zipfile.ZipFile(io.BytesIO(content))
     with archive:
         entries = archive.infolist()
         _check_entries(entries)
         for entry in entries:
             # Reading checks the length and the checksum; it stops at the length declared.
-            with _told():
+            with _damage_refused():
                 data = archive.read(entry)
             if entry.filename.lower().endswith((".xml", ".txt")):
                 check_amount(data)
-            found[entry.filename] = data
-    return found
+            contents[entry.filename] = data
+    return contents
 
 
 @contextmanager
-def _told(what="zip archive"):
-    """Say in one sentence what the standard library raises for an archive that is damaged.
+def _damage_refused(what="zip archive"):
+    """Refuse a damaged archive in one sentence, for whatever the standard library raises.
 
     Nothing but one call of that library stands inside, so no error of ours is taken for damage.
     """
@@ -136,9 +136,9 @@ def _brml(content, members, scan):
 def _rasx(members, scan):
     """A scan of a RASX file; geddes wants an index, root.xml, that some programs leave out."""
     tables = sorted(
-        (int(found[1]), name)
+        (int(match[1]), name)
         for name in members
-        if (found := re.fullmatch(r"(?:.*/)?Data(\d+)/Profile\d*\.txt", name))
+        if (match := re.fullmatch(r"(?:.*/)?Data(\d+)/Profile\d*\.txt", name))
     )
     return several.pick(len(tables), scan, lambda i: _rasx_scan(members, tables[i][1]), "RASX")
 

@@ -138,17 +138,17 @@ def axis_of_columns(header, width, separator, axis=None):
             if len(names) == width or (len(names) > width and _profile_names(names)):
                 if len(units) == width and not any(map(_kind, units)):
                     names = [f"{name} ({unit})" for name, unit in zip(names, units, strict=True)]
-                if found := _from_names(names, axis, not below or line.startswith("#L ")):
-                    return found
+                if columns := _from_names(names, axis, not below or line.startswith("#L ")):
+                    return columns
         below = line
         # A title of the axis alone, as in CHI files, or names that hold blanks.
         title = plain(line)
         named, stripped = _kind(title), _BEFORE.sub("", title, count=1)
-        told = stripped != title or line is heading
-        sure = told or (len(title) < 40 and _surely(stripped))
-        if named and sure and axis in (None, named) and (told or not _prose(named, stripped)):
+        labelled = stripped != title or line is heading
+        sure = labelled or (len(title) < 40 and _surely(stripped))
+        if named and sure and axis in (None, named) and (labelled or not _prose(named, stripped)):
             return _columns(named, stripped, 0, None)
-        if not axis and _OTHER.match(stripped) and told:
+        if not axis and _OTHER.match(stripped) and labelled:
             _refuse(title)
     return Columns(axis or "two_theta", 1.0, 0, 1, axis is not None, False)
 
@@ -240,7 +240,7 @@ def _columns(axis, name, x, y):
 
 
 def _prose(axis, line):
-    """Whether a line that begins like an axis goes on about something else."""
+    """Whether a line that begins like an axis goes on with something else."""
     rest = _rest(line)
     return not any(re.search(unit, rest) for unit, _ in _UNITS[axis]) and _strange(rest)
 

@@ -61,9 +61,9 @@ def _range(content, offset, points, start, step, kind=0):
     return angles, counts, inside < points
 
 
-def _ranges(content, about, head):
+def _ranges(content, overview, head):
     """(offset, points, start, step[, type]) of each range; wavelength; anode."""
-    offset, count, wavelength, anode = about(content)
+    offset, count, wavelength, anode = overview(content)
     ranges = []
     while count is None or len(ranges) < count:
         offset, follows, points, *rest = head(content, offset)
@@ -93,7 +93,7 @@ def _digits(value):
 # a range: where its counts begin, whether another may follow, number of points, start, step, type.
 
 
-def _about1(content):
+def _overview1(content):
     first = 4 * content.startswith(b"RAW ")  # which early files give for the first range only
     return 0, None, _digits(*struct.unpack_from("<f", content, first + 68)), None
 
@@ -105,7 +105,7 @@ def _head1(content, offset):
     return offset + 152, follows, points, start, step
 
 
-def _about2(content):
+def _overview2(content):
     (count,) = struct.unpack_from("<H", content, 4)
     return 256, count, _digits(*struct.unpack_from("<f", content, 190)), content[188:190]
 
@@ -117,7 +117,7 @@ def _head2(content, offset):
     return offset + header, True, points, start, step
 
 
-def _about3(content):
+def _overview3(content):
     (count,) = struct.unpack_from("<I", content, 12)
     return 712, count, *struct.unpack_from("<d", content, 624), content[608:612]
 
@@ -134,9 +134,9 @@ def _head3(content, offset):
 
 
 _VERSIONS = {
-    b"RAW1.01": (3, _about3, _head3),
-    b"RAW2": (2, _about2, _head2),
-    b"RAW ": (1, _about1, _head1),
+    b"RAW1.01": (3, _overview3, _head3),
+    b"RAW2": (2, _overview2, _head2),
+    b"RAW ": (1, _overview1, _head1),
 }
 
 
@@ -154,16 +154,16 @@ def _read4(content, scan):
         offset += length
     last, inside, content = _filled4(content, offset)
 
-    def made(x, y, place):
-        end = inside if place == last else None
+    def made(x, y, index):
+        end = inside if index == last else None
         return _scan(4, wavelength, anode, x[:end], y[:end], end is not None)
 
     return native.read(content, "scan.raw", scan, made)
 
 
 def _filled4(content, offset):
-    """Place of a last range that was cut off, the points in it, and the file filled with zeros."""
-    for place in range(several.MAX_PASSES):
+    """Index of a last range that was cut off, the points in it, and the file filled with zeros."""
+    for index in range(several.MAX_PASSES):
         if offset + 160 > len(content):
             break
         (points,) = struct.unpack_from("<I", content, offset + 88)
@@ -173,5 +173,5 @@ def _filled4(content, offset):
         missing, inside = offset - len(content), (len(content) - start) // max(size, 1)
         if 0 < missing <= native.MAX_BINARY and inside >= MIN_POINTS:
             filled = content[: start + inside * size] + bytes(size * (points - inside))
-            return place, inside, filled
+            return index, inside, filled
     return None, None, content

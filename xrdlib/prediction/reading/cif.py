@@ -77,15 +77,15 @@ def parse(text, axis=None, scan=None):
     except (ValueError, RuntimeError) as error:  # what gemmi raises for damaged syntax
         reason = re.sub(r"^string:(\d+)\S*", r"line \1:", " ".join(str(error).split()))[:200]
         raise XrdlibError(f"cannot be read as CIF ({reason}); repair it") from None
-    found = [(block, profile) for block in document if (profile := _profile(block, axis))]
-    if not found and "_time_of_flight" in text:
+    profiles = [(block, profile) for block in document if (profile := _profile(block, axis))]
+    if not profiles and "_time_of_flight" in text:
         raise XrdlibError("is a CIF of a time-of-flight diffractometer; give a scan over angles")
-    if not found:
+    if not profiles:
         raise XrdlibError(
             "is a CIF without a measured powder profile (2theta and intensities); give the "
             "measured scan"
         )
-    return several.pick(len(found), scan, lambda i: _scan(document, *found[i]), "CIF")
+    return several.pick(len(profiles), scan, lambda i: _scan(document, *profiles[i]), "CIF")
 
 
 def _scan(document, block, profile):
@@ -206,10 +206,10 @@ def _wavelength(block, document):
     """In angstrom; from another block of the document if all that state one agree."""
     for blocks in ([block], document):
         stated = [_numbers(each)[:1] for each in blocks]
-        found = {value for values in stated for value in values}
-        found = found or {line for each in blocks if (line := _line(each))}
-        if len(found) == 1:
-            return found.pop()
+        wavelengths = {value for values in stated for value in values}
+        wavelengths = wavelengths or {line for each in blocks if (line := _line(each))}
+        if len(wavelengths) == 1:
+            return wavelengths.pop()
     return None
 
 
@@ -222,8 +222,8 @@ def _numbers(block):
 def _line(block):
     """The wavelength of a radiation that is named, such as 'Cu K\\a~1~'."""
     for value in _strings(block, _RADIATION):
-        if found := re.search(r"\b([A-Z][a-z])[ ,-]*K", value):
-            return anode_line(found[1])
+        if match := re.search(r"\b([A-Z][a-z])[ ,-]*K", value):
+            return anode_line(match[1])
     return next(filter(None, map(anode_line, _strings(block, _ANODE))), None)
 
 

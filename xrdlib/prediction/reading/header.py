@@ -43,7 +43,7 @@ _LINES = (
     (
         r"(wave[\s_-]*length|lam(?:b?da)?|λ|_wl)[\s_]*[(\[]?\s*([12])[)\]]?"
         r"(?!\d|\.\d|,\d+(?![\d.]))",
-        lambda found: found[1] + "①②"[int(found[2]) - 1],
+        lambda match: match[1] + "①②"[int(match[2]) - 1],
     ),
 )
 _NUMBER = r"(?P<number>(?:\d+(?:[.,]\d*)?|\.\d+)(?:e[-+]?\d+)?)(?!\d|\.\d|,\d+(?![\d.]))"
@@ -99,12 +99,12 @@ def wavelength_in(lines):
         neutron energy, a number of angstrom beside a source of radiation, the anode.
     """
     lines = list(lines)
-    found = {}
+    by_rank = {}
     for line in lines:
         for rank, value in _stated(line):
-            found.setdefault(rank, value)
-    if found:
-        return found[min(found)]
+            by_rank.setdefault(rank, value)
+    if by_rank:
+        return by_rank[min(by_rank)]
     anodes = {name for line in lines if (name := _anode(line))}
     return anode_line(anodes.pop()) if len(anodes) == 1 else None
 
@@ -189,11 +189,11 @@ def probe_in(lines):
 
 def fields(lines):
     """ "key = value" lines of a header as a dict."""
-    found = {}
+    values = {}
     for match in filter(None, (_FIELD.match(line[:600]) for line in lines[:2000])):
-        if len(found) < _MAX_FIELDS and match[1].strip() and not _is_angle(match[1]):
-            found.setdefault(match[1].strip(), match[2].strip("\"'"))
-    return found
+        if len(values) < _MAX_FIELDS and match[1].strip() and not _is_angle(match[1]):
+            values.setdefault(match[1].strip(), match[2].strip("\"'"))
+    return values
 
 
 def _is_angle(name):

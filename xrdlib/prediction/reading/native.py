@@ -29,7 +29,7 @@ def read(content, hint, scan, made):
     scan : int, optional
         Counted from 1.
     made : callable
-        Takes positions, intensities and the place of a scan, counted from 0, and gives a `Scan`.
+        Takes positions, intensities and the index of a scan, counted from 0, and gives a `Scan`.
     """
     check_amount(content, binary=hint.endswith(".raw"))
     kind = hint.rpartition(".")[2].upper()

@@ -107,8 +107,8 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
         raise XrdlibError(f"{path!r} is not a path; give the name of a file.") from None
     try:
         content, suffix = archive.unpacked(_content(path), path, MAX_BYTES)
-        found = _parse(content, suffix, axis, scan)
-        two_theta, intensity, wavelength, metadata = checked(found, wavelength)
+        raw = _parse(content, suffix, axis, scan)
+        two_theta, intensity, wavelength, metadata = checked(raw, wavelength)
     except XrdlibError as problem:
         raise XrdlibError(f"{printable(path)}: {problem}.") from None
     metadata = {"file": path.name, **metadata}
@@ -135,15 +135,15 @@ def _content(path):
 
 
 def _of_file(path):
-    about = path.stat()
-    if stat.S_ISDIR(about.st_mode):
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
         raise XrdlibError("is a folder; give a file in it")
     # A pipe or a device could block for ever or never end.
-    if not stat.S_ISREG(about.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise XrdlibError("is not a regular file; give a file with a measured scan")
-    if about.st_size > MAX_BYTES:
+    if status.st_size > MAX_BYTES:
         raise XrdlibError(
-            f"has {about.st_size / 1e6:.0f} MB and at most {MAX_BYTES / 1e6:.0f} MB are read; "
+            f"has {status.st_size / 1e6:.0f} MB and at most {MAX_BYTES / 1e6:.0f} MB are read; "
             "give one powder scan"
         )
     with open(path, "rb", opener=_open) as file:
@@ -162,19 +162,19 @@ def _parse(content, suffix, axis, scan, outer=True):
         raise XrdlibError(f"{what}; measure or export it again")
     foreign.refuse(content)
     if content.startswith(b"PK\x03\x04"):
-        found = archive.read_archive(content, scan)
-        if isinstance(found, tuple):
+        raw = archive.read_archive(content, scan)
+        if isinstance(raw, tuple):
             if not outer:
                 raise XrdlibError("is an archive within an archive; unpack it first")
-            found = _parse_member(*found, axis)
+            raw = _parse_member(*raw, axis)
     elif content.startswith((b"RAW1.01", b"RAW4.00", b"RAW2", b"RAW ")) and b"\0" in content:
-        found = bruker.read_raw(content, scan)
+        raw = bruker.read_raw(content, scan)
     else:
         native.check_amount(content)
-        found = _parse_text(decode(content), content, suffix, axis, scan)
-    if axis not in (None, found.axis):
-        raise XrdlibError(f"the file holds {found.axis} positions and axis={axis!r} was given")
-    return found
+        raw = _parse_text(decode(content), content, suffix, axis, scan)
+    if axis not in (None, raw.axis):
+        raise XrdlibError(f"the file holds {raw.axis} positions and axis={axis!r} was given")
+    return raw
 
 
 def _parse_member(name, content, axis):
@@ -200,6 +200,6 @@ def _parse_text(text, content, suffix, axis, scan):
         return gsas.read(lines, scan)
     if suffix == ".uxd" or start.startswith("_FILEVERSION") or "\n_FILEVERSION" in text[:4096]:
         return vendor.read_uxd(text, scan)
-    if (found := steps.read(lines, scan)) is not None:
-        return found
+    if (stepped := steps.read(lines, scan)) is not None:
+        return stepped
     return parse(text, axis, scan)

@@ -18,12 +18,12 @@ _TYPED = {"a": 1.0, "\u00e5": 1.0, "angstrom": 1.0, "angstroms": 1.0, "nm": 10.0
 _SATURATED = 2.0**32 - 1  # dead pixels of counting area detectors
 _BELOW_ZERO = 0.3  # of the points may have negative angles, as at neutron diffractometers
 _TAIL = 20  # zeros in a row at the end that no background leads to
-_NEGATIVE = 0.5  # of the strongest line: noise about a subtracted background goes less deep
+_NEGATIVE = 0.5  # of the strongest peak: noise around a subtracted background goes less deep
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What a reader found, unchecked.
+    """A scan as a reader gives it, unchecked.
 
     Attributes
     ----------
@@ -75,13 +75,13 @@ def typed_wavelength(text):
     >>> typed_wavelength("0,049 nm"), typed_wavelength("0.15406 A"), typed_wavelength("CuKa")
     (0.49, 0.15406, 'CuKa')
     """
-    found = re.fullmatch(r"\s*([\d.,]+(?:e[-+]?\d+)?)\s*([a-z\u00e5]*)\s*", text.lower())
-    unit = found and (found[2] or "angstrom")
+    match = re.fullmatch(r"\s*([\d.,]+(?:e[-+]?\d+)?)\s*([a-z\u00e5]*)\s*", text.lower())
+    unit = match and (match[2] or "angstrom")
     try:
-        value = round(float(found[1].replace(",", ".")) * _TYPED[unit], 10)
+        value = round(float(match[1].replace(",", ".")) * _TYPED[unit], 10)
     except (TypeError, ValueError, KeyError):
         return text
-    if not found[2] and (anode := _in_nanometres(value)):
+    if not match[2] and (anode := _in_nanometres(value)):
         meant = f', or "{value:g} A" if it is angstrom' if value >= 0.1 else ""
         what = f"is {anode} K-alpha in nanometres; give {10 * value:g}{meant}"
         raise XrdlibError(f"The wavelength {value:g} {what}.")
@@ -155,8 +155,8 @@ def checked(scan, wavelength=None):
     if len(x) != len(y):
         raise XrdlibError(f"{len(x)} positions and {len(y)} intensities; export the scan again")
     _check_number(len(x))
-    said = {key: value for key, value in scan.metadata.items() if value}
-    metadata = {"format": scan.format, "axis": scan.axis, **said}
+    stated = {key: value for key, value in scan.metadata.items() if value}
+    metadata = {"format": scan.format, "axis": scan.axis, **stated}
     masked = np.isnan(x) | np.isnan(y) | (y == _SATURATED)
     negative = np.unique(y[y < 0])
     if len(negative) <= 2 and np.isin(negative, _MASKS).all():
@@ -242,13 +242,13 @@ def _to_two_theta(x, y, axis, wavelength):
     else:
         x = x / (2 * np.pi)
     sine = x * wavelength / 2
-    seen = sine <= 1
-    if seen.sum() < MIN_POINTS:
+    reached = sine <= 1
+    if reached.sum() < MIN_POINTS:
         raise XrdlibError(
-            f"{seen.sum()} of {len(x)} points lie within reach of {wavelength:g} angstrom on a "
+            f"{reached.sum()} of {len(x)} points lie within reach of {wavelength:g} angstrom on a "
             f"{axis} axis and {MIN_POINTS} are needed; check axis=, the unit and wavelength="
         )
-    return 2 * np.degrees(np.arcsin(sine[seen])), y[seen].copy(), int((~seen).sum())
+    return 2 * np.degrees(np.arcsin(sine[reached])), y[reached].copy(), int((~reached).sum())
 
 
 def _check_intensity(y):

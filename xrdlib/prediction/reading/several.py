@@ -34,7 +34,7 @@ def pick(number, scan, read, kind):
     scan : int or None
         Counted from 1.
     read : callable
-        Takes a place, counted from 0, and gives a `Scan`.
+        Takes an index, counted from 0, and gives a `Scan`.
     kind : str
         Name of the format, for messages.
     """
@@ -44,36 +44,36 @@ def pick(number, scan, read, kind):
         if number and scan > number:
             raise XrdlibError(f"has no scan {scan}; it holds {number}")
         return read(scan - 1)
-    found, problems = {}, []
+    scans, problems = {}, []
     for i in range(min(number, MAX_SCANS) if number else MAX_PASSES):
         try:
-            found[i] = read(i)
+            scans[i] = read(i)
         except Beyond as problem:
-            problems += [] if found or problems else [problem]
+            problems += [] if scans or problems else [problem]
             break
         except XrdlibError as problem:  # a scan over another axis, for the most part
             problems.append(problem)
             if not number and len(problems) == MAX_FAILURES:
                 break
-    if not found:
+    if not scans:
         raise problems[0]
-    number = number or len(found) + len(problems)
-    return together(found, number) if number > 1 else found[0]
+    number = number or len(scans) + len(problems)
+    return together(scans, number) if number > 1 else scans[0]
 
 
-def together(found, number):
-    """One scan made of those, of `number` of a file, that were found at places from 0 on.
+def together(scans, number):
+    """One scan made of those that could be read, by index from 0, of `number` in a file.
 
     Its metadata say "scans", "scans_used" and "notes".
     """
-    scans = list(found.values())
-    tables = [_table(scan) for scan in scans]
+    in_order = list(scans.values())
+    tables = [_table(scan) for scan in in_order]
     widths = [x[-1] - x[0] if len(x) > 1 else 0 for x, _ in tables]
     main = next(i for i, width in enumerate(widths) if width >= _REPEATED * max(widths))
     alike = [
         i
-        for i, scan in enumerate(scans)
-        if (scan.axis, scan.wavelength) == (scans[main].axis, scans[main].wavelength)
+        for i, scan in enumerate(in_order)
+        if (scan.axis, scan.wavelength) == (in_order[main].axis, in_order[main].wavelength)
         and len(tables[i][0]) > 1
     ]
     first, width = tables[main], widths[main]
@@ -82,23 +82,23 @@ def together(found, number):
         on_first = [np.interp(first[0], *tables[i]) for i in again]
         if all(_same(on_first[0], y) for y in on_first[1:]):
             made = first[0], np.mean(on_first, 0)
-            return _made(found, main, *made, again, number, "averaged")
+            return _made(scans, main, *made, again, number, "averaged")
     else:
         x, y, used = _joined(tables, alike, main)
         if len(used) > 1:
-            return _made(found, main, x, y, used, number, "joined")
-    return _made(found, main, scans[main].x, scans[main].y, [main], number, "left")
+            return _made(scans, main, x, y, used, number, "joined")
+    return _made(scans, main, in_order[main].x, in_order[main].y, [main], number, "left")
 
 
-def _made(found, main, x, y, used, number, how):
+def _made(scans, main, x, y, used, number, how):
     """The main scan with other positions and intensities, and with notes on how they were made."""
-    places, scans = list(found), list(found.values())
-    notes = dict.fromkeys(note for i in used for note in scans[i].metadata.get("notes") or ())
+    indices, in_order = list(scans), list(scans.values())
+    notes = dict.fromkeys(note for i in used for note in in_order[i].metadata.get("notes") or ())
     notes[f"scans_{how}"] = None
     if len(used) < number:
         notes["scans_left"] = None
-    beside = {"scans": number, "scans_used": [places[i] + 1 for i in used], "notes": list(notes)}
-    return replace(scans[main], x=x, y=y, metadata=scans[main].metadata | beside)
+    facts = {"scans": number, "scans_used": [indices[i] + 1 for i in used], "notes": list(notes)}
+    return replace(in_order[main], x=x, y=y, metadata=in_order[main].metadata | facts)
 
 
 def _table(scan):

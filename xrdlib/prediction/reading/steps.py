@@ -56,33 +56,33 @@ def read(text, scan=None):
     start = text.lstrip()
     for name, (begins, whole) in _FORMS.items():
         if re.match(begins, start, re.DOTALL):
-            found = list(re.finditer(whole, start, _FLAGS))
-            if not found and re.search(r"^(?:RawScan|SCANDATA|\*COUNT)\b", start, re.MULTILINE):
+            matches = list(re.finditer(whole, start, _FLAGS))
+            if not matches and re.search(r"^(?:RawScan|SCANDATA|\*COUNT)\b", start, re.MULTILINE):
                 raise XrdlibError(f"is a {name} file without angles and counts; export it again")
-            if found:
-                return _picked(name, start, found, scan)
+            if matches:
+                return _picked(name, start, matches, scan)
     return _plain(text)
 
 
-def _picked(name, text, found, scan):
-    return several.pick(len(found), scan, lambda i: _formed(name, text, found[i]), name)
+def _picked(name, text, matches, scan):
+    return several.pick(len(matches), scan, lambda i: _formed(name, text, matches[i]), name)
 
 
 def _formed(name, text, match):
     """The scan in a match of one of the forms."""
-    said = match.groupdict()
+    fields = match.groupdict()
     if (typed := _TYPED.search(text[: match.end()])) and not re.search("2|two", typed[1].lower()):
         raise XrdlibError(f"is a {name} scan over {typed[1].strip()[:20]}; give one over 2theta")
-    lines = [line for line in said["counts"].splitlines() if re.search(r"\d|\*", line)]
-    angles = said["start"], said["step"], said["stop"]
+    lines = [line for line in fields["counts"].splitlines() if re.search(r"\d|\*", line)]
+    angles = fields["start"], fields["step"], fields["stop"]
     filled = _filled(*angles, lines, rounded=True)
     aborted = None if filled else _aborted(*angles, lines)
     if not (filled or aborted):
         raise XrdlibError(f"is a {name} file with {_misfit(lines, *angles)}; export it again")
     header = text[: match.start("counts")].splitlines()
-    stated = said.get("wavelength")
+    stated = fields.get("wavelength")
     wavelength = float(stated) if stated else wavelength_in(header)
-    wavelength = wavelength or anode_line(said.get("anode"))
+    wavelength = wavelength or anode_line(fields.get("anode"))
     return _scan(name, *(filled or aborted), wavelength, header, aborted=bool(aborted))
 
 
@@ -179,20 +179,20 @@ def _block(rows):
 
 
 def _misfit(lines, start, step, stop):
-    found = sum(len(_split(line)) for line in lines)
-    return f"{found} counts for {start} to {stop} degrees in steps of {step}"
+    number = sum(len(_split(line)) for line in lines)
+    return f"{number} counts for {start} to {stop} degrees in steps of {step}"
 
 
 def _numeric(lines):
     """The lines that follow each other and hold numbers only, blank ones left out."""
-    found = []
+    rows = []
     for line in lines:
         if not line.strip():
             continue
         if not re.fullmatch(r"[-+\d.eE,;*\s/]+", line) or not re.search(r"\d", line):
             break
-        found.append(line.rstrip().rstrip("/"))
-    return found
+        rows.append(line.rstrip().rstrip("/"))
+    return rows
 
 
 def _table(rows, first):

@@ -42,7 +42,7 @@ def parse(text, axis=None, scan=None):
     leading = range(min(min(len(row) for _, row in rows), MAX_COLUMNS))
     looked = len(leading) > 2 or not columns.named
     table = [_column(dialect, rows, i) for i in leading] if looked else []
-    stated = wavelength_in(header[:_MAX_HEADER]) or _unsaid(header)
+    stated = wavelength_in(header[:_MAX_HEADER]) or _unlabelled(header)
     if not columns.named:
         columns = _unnamed(table, columns)
     if columns.y is None:
@@ -153,20 +153,20 @@ def _even(header, rows, lines, dialect):
 
 def _column(dialect, rows, i):
     """A column as numbers; NaN where a row has none."""
-    found = np.full(len(rows), np.nan)
+    values = np.full(len(rows), np.nan)
     for k, (_, cells) in enumerate(rows):
         if i < len(cells):
-            found[k] = dialect.number(cells[i])
-    return found
+            values[k] = dialect.number(cells[i])
+    return values
 
 
-def _unsaid(header):
-    """A wavelength without a word: DASH's first line, the second of FullProf's PRF; or None."""
+def _unlabelled(header):
+    """A wavelength without a label: DASH's first line, the second of FullProf's PRF; or None."""
     for line, pattern in zip(
         header, (r"\s*(\d?\.\d{2,})\s*", r"\s*\d+\s+\d+\s+(\d\.\d{3,})\s+\d\.\d.*"), strict=False
     ):
-        if (found := re.fullmatch(pattern, line)) and 0.1 <= float(found[1]) <= 2.6:
-            return float(found[1])
+        if (match := re.fullmatch(pattern, line)) and 0.1 <= float(match[1]) <= 2.6:
+            return float(match[1])
     return None
 
 
@@ -235,7 +235,7 @@ def _bragg(angle, d):
 
 
 def _check_unit(columns, x, wavelength):
-    """Refuse positions that may well be in another unit than is taken where none is said."""
+    """Refuse positions that may well be in another unit than is assumed where none is stated."""
     top = np.nanmax(np.abs(x)) if np.isfinite(x).any() else np.nan
     if columns.unit or len(x) < MIN_POINTS:
         return

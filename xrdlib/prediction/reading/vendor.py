@@ -70,7 +70,7 @@ def read_xrdml(content, scan=None):
         _as_utf8(content),
         "scan.xrdml",
         scan,
-        lambda x, y, place: _xrdml_scan(x, y, *owners[place], sample),
+        lambda x, y, index: _xrdml_scan(x, y, *owners[index], sample),
     )
 
 
@@ -96,19 +96,19 @@ def read_ras(text, scan=None):
 
 
 def _ras_scan(header, rows):
-    said = dict(re.findall(r'^\*(\w+) +"?([^"\n]*)"?', header, re.MULTILINE))
-    check_axis(said.get("MEAS_SCAN_AXIS_X_INTERNAL") or said.get("MEAS_SCAN_AXIS_X"), "RAS")
-    check_unit(said.get("MEAS_SCAN_UNIT_X"), "RAS")
-    anode = said.get("HW_XG_TARGET_NAME")
+    facts = dict(re.findall(r'^\*(\w+) +"?([^"\n]*)"?', header, re.MULTILINE))
+    check_axis(facts.get("MEAS_SCAN_AXIS_X_INTERNAL") or facts.get("MEAS_SCAN_AXIS_X"), "RAS")
+    check_unit(facts.get("MEAS_SCAN_UNIT_X"), "RAS")
+    anode = facts.get("HW_XG_TARGET_NAME")
     masked = sum(row.lstrip().startswith("#") for row in rows.splitlines())
     metadata = {
         "anode": anode,
-        "sample": said.get("FILE_SAMPLE"),
-        "counts": said.get("MEAS_SCAN_UNIT_Y"),
+        "sample": facts.get("FILE_SAMPLE"),
+        "counts": facts.get("MEAS_SCAN_UNIT_Y"),
         "points_masked": masked,
     }
-    wavelength = number(said.get("HW_XG_WAVE_LENGTH_ALPHA1"))
-    if wavelength and said.get("HW_XG_WAVE_LENGTH_UNIT", "").lower().startswith(("nm", "nano")):
+    wavelength = number(facts.get("HW_XG_WAVE_LENGTH_ALPHA1"))
+    if wavelength and facts.get("HW_XG_WAVE_LENGTH_UNIT", "").lower().startswith(("nm", "nano")):
         wavelength *= 10
     x, y = rigaku_rows(rows, "RAS")
     return Scan(x, y, "RAS", wavelength=wavelength or anode_line(anode), metadata=metadata)
@@ -153,8 +153,8 @@ def read_uxd(text, scan=None):
         text = text.replace("_2THETACOUNTSTIME", "_2THETACOUNTS")
         text = re.sub(r"^(\s*[\d.]+\s+\S+)[ \t]+\S+[ \t]*$", r"\1", text, flags=re.MULTILINE)
     header = [line for line in text[:20_000].splitlines() if line.startswith(("_", ";"))]
-    said = fields(header)
-    metadata = {"anode": said.get("ANODE"), "sample": said.get("SAMPLE")}
+    facts = fields(header)
+    metadata = {"anode": facts.get("ANODE"), "sample": facts.get("SAMPLE")}
     wavelength = wavelength_in(header)
     return native.read(
         text.encode(),
