@@ -203,7 +203,7 @@ def test_weights_can_be_fitted_anew(cfg, made, measured_sets):
 
 def test_without_fits_of_whole_patterns_a_cell_is_of_no_use(made, measured_sets):
     assert not made.takes_cell
-    with pytest.raises(XrdlibError, match="nothing is made of a cell"):
+    with pytest.raises(XrdlibError, match="A cell needs indexing"):
         x = measured_sets[MEASURED[1]].intensity[0]
         made.predict(GRID.two_theta, x, cell=(5, 5, 5, 90, 90, 90))
 

@@ -50,7 +50,7 @@ def index(
     Raises
     ------
     XrdlibError
-        If the pattern, the wavelength or `top_k` makes no sense.
+        If the pattern, the wavelength or `top_k` is invalid.
 
     Examples
     --------

@@ -53,10 +53,9 @@ def sentence(lattice: dict, group: str) -> str:
         kind = f"{lattice['crystal_system']} {lattice['centring']}, "
         merit = f"M{lattice['peaks']} = {lattice['M']:.0f}, "
         doubt = " It is doubtful." if lattice["doubtful"] else ""
-    over = lattice["lines"] - lattice["explained"]
     return (
-        f"Cell ({kind}with {group}): {edges} angstrom, {angles} degrees; {merit}it leaves "
-        f"{over or 'none'} of the first {lattice['lines']} peaks unindexed.{doubt}"
+        f"Cell ({kind}with {group}): {edges} angstrom, {angles} degrees; {merit}it indexes "
+        f"{lattice['explained']} of the first {lattice['lines']} peaks.{doubt}"
     )
 
 

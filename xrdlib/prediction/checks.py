@@ -43,7 +43,7 @@ _LONGEST_FIRST = 1.7  # angstrom; every crystal has a reflection above this spac
 
 
 def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, grid: Grid = GRID):
-    """Doubts that the pattern itself gives rise to.
+    """Doubts about the pattern itself.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
     wavelength : float
         Angstrom.
     assumed : bool
-        Whether nobody has stated the wavelength.
+        Whether the wavelength is not stated anywhere.
     grid : patterns.Grid
         What the predictor reads.
 
@@ -74,7 +74,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
         raise XrdlibError(
             f"Less than {_LEAST_SPAN:g} degrees of the scan lie between {grid.start:g} and "
             f"{grid.stop:g} degrees (as seen with Cu radiation) if its wavelength is "
-            f"{wavelength:.5g} angstrom; most likely it is another one, which --wavelength states."
+            f"{wavelength:.5g} angstrom; most likely it is another one: state it with --wavelength."
         )
     number = len(positions)
     doubts = {}
@@ -165,7 +165,7 @@ def of_answer(
     elif stated is not None and _by_chance(first := position[clear][:_FIRST], stated):
         doubts["left_over"] = (
             f"The first {len(first)} peaks lie no nearer to reflections of the cell that you gave "
-            "than chance would put them."
+            "than by chance."
         )
     alone = (np.abs(position[:, None] - reflections) < _ALONE).sum(1) == 1
     alone &= (height > 3 * _CLEAR) & (position < 50)

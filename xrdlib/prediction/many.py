@@ -56,7 +56,7 @@ def answers(files: Sequence[str], task: Task, jobs: int = 1) -> Iterator[One]:
     Raises
     ------
     XrdlibError
-        If the predictor cannot be loaded, or the request makes no sense.
+        If the predictor cannot be loaded, or the request is invalid.
     """
     if files:
         task.request.check(_predictor(task.weights))
