@@ -57,7 +57,7 @@ class Peaks:
 
 
 @dataclass(frozen=True)
-class FoundCell:
+class IndexedCell:
     """A cell that indexes peaks.
 
     Attributes
@@ -99,7 +99,7 @@ def cells_of(
     fitted: list[Scored],
     probability: np.ndarray,
     wavelength: float,
-) -> tuple[Peaks, list[FoundCell]]:
+) -> tuple[Peaks, list[IndexedCell]]:
     """Peaks and cells, as from `cell_table.find_cells`, of lattices that were fitted.
 
     Parameters
@@ -116,7 +116,7 @@ def cells_of(
     Returns
     -------
     peaks : Peaks
-    cells : list of FoundCell
+    cells : list of IndexedCell
     """
     on_grid = find_peaks(pattern)
     near = max(_NEAR * peak_width(pattern), _LEAST)
@@ -167,7 +167,7 @@ def _cell(peaks, two_theta, lattice, reduced, group, scored, probability):
     true = two_theta - zero - displacement * np.cos(np.radians(two_theta) / 2)
     true, last = _measured(true, peaks.wavelength), scored.observed
     indexed = count_indexed(true[:last], *lattice[:2], peaks.wavelength, peaks.near)
-    return FoundCell(
+    return IndexedCell(
         standard=lattice,
         group=group,
         volume=float(np.sqrt(np.linalg.det(metric_tensor(lattice.cell)))),
