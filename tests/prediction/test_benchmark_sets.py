@@ -1,5 +1,6 @@
 """Sets that predictors are judged on: what is drawn, its true cells, its halves."""
 
+import gemmi
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,6 +39,16 @@ def test_compounds_are_held_out_drawn_by_the_seed_and_have_primitive_cells(compo
     assert np.allclose(found.cells, [(*3 * [EDGE / 2**0.5], 60, 60, 60)] * 3)
     angle = GRID.two_theta[found.patterns.intensity[0].argmax()]
     assert angle == pytest.approx(31.70, abs=0.02)  # reflection 200
+
+
+def test_random_crystals_are_balanced_and_their_cells_have_the_strongest_peak():
+    chosen = benchmark_sets.random_crystals(each=1)
+    assert sorted(chosen.patterns.group) == list(range(1, 100)) and chosen.prior == "uniform"
+    for intensity, cell in zip(chosen.patterns.intensity, chosen.cells, strict=True):
+        cell = gemmi.UnitCell(*cell)
+        hkl = gemmi.make_miller_array(cell, gemmi.SpaceGroup("P1"), 1.08)
+        angle = 2 * np.degrees(np.arcsin(1.540593 / 2 / cell.calculate_d_array(hkl)))
+        assert np.abs(angle - GRID.two_theta[intensity.argmax()]).min() < 0.05
 
 
 def test_crystal_systems_are_those_of_the_specimens(monkeypatch):

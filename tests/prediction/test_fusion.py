@@ -273,7 +273,7 @@ def test_a_doubted_match_outweighs_the_rest_only_so_far(parts):
     assert Fusion(1.0, 8.0, 0.5).apply(evidence, similarity, ratio).argmax() == 3
 
 
-def test_a_match_weighs_less_where_another_group_is_as_similar():
+def test_a_match_is_worth_less_where_another_group_is_as_similar():
     evidence, ratio, found = np.zeros((1, 99)), np.zeros(99), []
     for second in np.linspace(0.2, 0.9, 15):
         similarity = np.full((1, 99), 0.1)

@@ -71,6 +71,7 @@ EVALUATE_EXAMPLES = """examples:
   xrdlib evaluate                         the test half of RRUFF, beside search-match and nulls
   xrdlib evaluate --set measured_other    patterns of other laboratories, test half first
   xrdlib evaluate --set mp100             clean patterns of 100 compounds held out, and their cells
+  xrdlib evaluate --set random_crystals   clean patterns of random crystals, two of each group
 """
 
 
@@ -78,7 +79,7 @@ EVALUATE_EXAMPLES = """examples:
 @click.option(
     "--set",
     "name",
-    type=click.Choice(("rruff-test", "measured_other", "mp100")),
+    type=click.Choice(("rruff-test", "measured_other", "mp100", "random_crystals")),
     default="rruff-test",
     help="by default rruff-test",
 )

@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 
 from ..base.patterns import CU_KA1, GRID
-from ..base.records import Reflections
+from ..base.records import Crystals, Reflections
 from ..simulation.diffraction import reflections
 from ..simulation.powder import calculated
 from ..structures import datasets, materials_project
+from ..structures.crystals import generate_balanced
 from ..structures.measured import Measured, load_other, split
+from ..structures.recipes import shipped
 from ..symmetry.cells import cell_of_lattice
-from ..symmetry.groups import space_group
+from ..symmetry.groups import N_GROUPS, space_group
 
-OTHER, COMPOUNDS = "measured_other", "mp100"
+OTHER, COMPOUNDS, CRYSTALS = "measured_other", "mp100", "random_crystals"
 
 # Half-height width in degrees, and Lorentzian share, of the clean patterns: those of `simulate`.
 _FWHM, _ETA = 0.1, 0.5
@@ -33,11 +35,14 @@ class BenchmarkSet:
         Name of a table -> rows of `patterns`.
     cells : list of tuple of 6 floats, or None
         True cells, reduced and primitive, where they are known.
+    prior : str
+        That the predictor is asked with, see `priors.resolve_prior`.
     """
 
     patterns: Measured
     parts: dict[str, np.ndarray]
     cells: list[tuple] | None = None
+    prior: str = "minerals"
 
 
 def crystal_systems(patterns: Measured) -> np.ndarray:
@@ -110,12 +115,34 @@ def compounds(path: str | Path | None = None, n: int = 100, seed: int = 0) -> Be
         family=rows["type"].to_numpy(str),
         source=crystals.name,
     )
+    return BenchmarkSet(patterns, {COMPOUNDS: np.arange(len(rows))}, _cells(crystals))
+
+
+def random_crystals(each: int = 2, seed: int = 7) -> BenchmarkSet:
+    """Clean patterns of random crystals, balanced over the groups; the prior is uniform too.
+
+    Parameters
+    ----------
+    each : int
+        Patterns of a group.
+    """
+    drawn = generate_balanced(shipped(), 20 * each * N_GROUPS, seed)
+    order = np.argsort(drawn.group, kind="stable")
+    rank = np.arange(len(order)) - np.searchsorted(drawn.group[order], drawn.group[order])
+    crystals = drawn.take(order[rank < each])
+    names = np.array([f"crystal {i}" for i in range(len(crystals))])
+    about = crystals.space_group, crystals.group, names, names
+    patterns = Measured(clean(reflections(crystals)), *about)
+    rows = {CRYSTALS: np.arange(len(crystals))}
+    return BenchmarkSet(patterns, rows, _cells(crystals), "uniform")
+
+
+def _cells(crystals: Crystals) -> list[tuple]:
     centring = [space_group(int(number))["symbol"][0] for number in crystals.space_group]
-    cells = [
+    return [
         reduced(cell_of_lattice(lattice), letter)
         for lattice, letter in zip(crystals.lattice, centring, strict=True)
     ]
-    return BenchmarkSet(patterns, {COMPOUNDS: np.arange(len(rows))}, cells)
 
 
 def compound_rows(path: str | Path | None = None, n: int = 100, seed: int = 0) -> pd.DataFrame:
@@ -132,8 +159,8 @@ def clean(crystals: Reflections) -> np.ndarray:
 
 
 def load_set(name: str) -> BenchmarkSet:
-    """The set `OTHER` or `COMPOUNDS` from the files in the data folder."""
-    return {OTHER: other_laboratories, COMPOUNDS: compounds}[name]()
+    """The set `OTHER`, `COMPOUNDS` (from the files in the data folder) or `CRYSTALS`."""
+    return {OTHER: other_laboratories, COMPOUNDS: compounds, CRYSTALS: random_crystals}[name]()
 
 
 def reduced(cell: np.ndarray, centring: str = "P") -> tuple[float, ...]:

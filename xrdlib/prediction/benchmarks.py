@@ -9,8 +9,10 @@ import numpy as np
 from ..base import config, files, results
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
+from ..learning import nulls
 from ..learning.experiment import HOW_TO_GET_MEASURED, MEASURED
 from ..learning.metrics import means
+from ..symmetry.groups import N_GROUPS
 from . import appraisal, benchmark_sets, readings
 from .benchmark_sets import BenchmarkSet
 from .evaluate import (
@@ -28,7 +30,7 @@ from .indexing import cells_of
 from .lattices import same_lattice
 from .predictor import Predictor, Seen, load_predictor
 
-SETS = (MEASURED[1], benchmark_sets.OTHER, benchmark_sets.COMPOUNDS)
+SETS = (MEASURED[1], benchmark_sets.OTHER, benchmark_sets.COMPOUNDS, benchmark_sets.CRYSTALS)
 
 # A cell is right as near as this: a share of the edges, degrees.
 _EDGES, _ANGLES = 0.05, 3.0
@@ -70,8 +72,11 @@ def run(
         rows = table(settings, predictor, seen, measured_sets, mineral_structures(settings))
         scores = {"rows": rows}
     else:
+        chosen = benchmark_sets.load_set(name)
         known = null_priors(settings, predictor, measured_sets)
-        scores = judged(settings, predictor, benchmark_sets.load_set(name), known)
+        if chosen.prior == "uniform":
+            known = {nulls.PRIOR: np.full(N_GROUPS, 1 / N_GROUPS)}
+        scores = judged(settings, predictor, chosen, known)
     scores = {"set": name, **scores, "made_with": results.stamp(settings)}
     if path:
         text = json.dumps(scores, indent=1, allow_nan=False, default=vars)
@@ -97,7 +102,7 @@ def judged(
     """
     patterns, rows = chosen.patterns, []
     seen = predictor.evidence(GRID.two_theta, patterns.intensity, workers=settings.threads)
-    logp, labels = weighed(predictor, seen), patterns.group.astype(int) - 1
+    logp, labels = weighed(predictor, seen, chosen.prior), patterns.group.astype(int) - 1
     chances = chance(settings)
     for subset, index in chosen.parts.items():
         rows += score_rows(logp, subset, patterns, index, known, *chances)
