@@ -28,7 +28,7 @@ COARSE, BROAD = 0.049, 0.2  # degrees, of steps and of the full width at half ma
 _SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
 _CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
 _STATED = 0.7  # of the peaks; a cell that indexes fewer is most likely wrong
-# First peaks that a stated cell is held against, and fewest; standard deviations from chance, which
+# First peaks that a stated cell is tested on, and fewest; standard deviations from chance, which
 # random crystals' own cells exceed and nine of ten other cells do not.
 _FIRST, _JUDGED, _CHANCE = 20, 8, 3.0
 _AROUND = 4.0  # degrees on either side of a peak, whose angles it is compared with
@@ -214,7 +214,7 @@ def _indexed(position, reflections):
 
 
 def _by_chance(position, cell):
-    """Whether peaks lie no nearer to the reflections of a cell than chance would put them.
+    """Whether peaks lie no nearer to the reflections of a cell than by chance.
 
     Of the angles around a peak, a share lies nearer to some reflection than the peak does. By
     chance all shares are alike, so that the mean of n has the expectation 1/2 and the variance

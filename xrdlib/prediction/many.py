@@ -80,7 +80,7 @@ def _worker():
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this
-    logging.disable(logging.WARNING)  # which that process has given
+    logging.disable(logging.WARNING)  # that process has given them
     torch.set_num_threads(1)
 
 
