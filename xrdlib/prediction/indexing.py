@@ -12,11 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..base.patterns import GRID
-from ..identification.figures_of_merit import (
-    Merit,
-    count_indexed,
-    figures_of_merit,
-)
+from ..identification.figures_of_merit import Merit, count_indexed, figures_of_merit
 from ..identification.index_cells import changes
 from ..identification.pattern_evidence import Scored
 from ..identification.pattern_weights import PatternWeights
