@@ -122,7 +122,7 @@ def test_elements_that_no_structure_has_leave_retrieval_out(predictor, patterns,
     assert nearest is None and np.allclose(probability.sum(), 1)
     assert np.allclose(informed.metadata["minerals"], MINERALS / MINERALS.sum())
     less = Predictor(predictor.model, predictor.metadata)
-    with pytest.raises(XrdlibError, match="are for retrieval"):
+    with pytest.raises(XrdlibError, match="need retrieval"):
         less.knowing("Si O")
 
 

@@ -125,8 +125,8 @@ def test_the_library_holds_the_banks_and_says_where_they_come_from(cfg, bank):
     known, about = assemble.build_library(cfg)
     assert list(known.name) == list(bank.name) and list(known.group) == list(bank.group)
     assert list(known.computed) == [False] * 26 + [True] * 14
-    told = [(source["structures"], source["computed"]) for source in about["sources"]]
-    assert told == [(20, False), (6, False), (14, True)]
+    sources = [(source["structures"], source["computed"]) for source in about["sources"]]
+    assert sources == [(20, False), (6, False), (14, True)]
     assert len({source["what"] for source in about["sources"]}) == 3
     cfg.synthesis.compounds = False
     known, about = assemble.build_library(cfg)
@@ -149,8 +149,8 @@ def test_the_predictor_is_its_pieces_put_together(cfg, made, measured_sets):
     alone = predictor.load_predictor(file(cfg, assemble.PREDICTOR), False, indexing=False)
     plain, *nothing = alone.evidence(GRID.two_theta, x)
     assert nothing == [None] * 6 and np.array_equal(plain, evidence)
-    told, _ = lattice_evidence.load(file(cfg, LATTICES_FILE))
-    assert np.array_equal(lattice, told.weigh(told.index(x))) and len(indexed) == len(x)
+    lattices, _ = lattice_evidence.load(file(cfg, LATTICES_FILE))
+    assert np.array_equal(lattice, lattices.weigh(lattices.index(x))) and len(indexed) == len(x)
     known = library.load(file(cfg, assemble.FILE))[0]
     search = Retrieval(known)
     scores, rows = search.similarities(x)
@@ -159,8 +159,8 @@ def test_the_predictor_is_its_pieces_put_together(cfg, made, measured_sets):
     for prior, target in (("minerals", MINERALS), ("uniform", UNIFORM)):
         ratio = log_ratio(target, UNIFORM)
         wanted = np.exp(weights.apply(evidence, scores, ratio, lattice))
-        found = again.predict_proba(GRID.two_theta, x, prior=prior)
-        assert np.allclose(found, wanted, atol=1e-4) and np.allclose(found.sum(1), 1)
+        probability = again.predict_proba(GRID.two_theta, x, prior=prior)
+        assert np.allclose(probability, wanted, atol=1e-4) and np.allclose(probability.sum(1), 1)
         wanted = np.exp(CHOSEN.apply(None, evidence, ratio))
         assert np.allclose(alone.predict_proba(GRID.two_theta, x, prior=prior), wanted)
     assert np.allclose(
@@ -172,19 +172,20 @@ def test_parts_that_are_left_out_have_weights_of_their_own(cfg, made, measured_s
     x = measured_sets[MEASURED[1]].intensity[:5]
     seen, ratio = made.evidence(GRID.two_theta, x), log_ratio(MINERALS, UNIFORM)
     path = file(cfg, assemble.PREDICTOR)
-    told = made.metadata["conformal"]
+    conformal = made.metadata["conformal"]
     for retrieval, indexing in ((False, True), (True, False)):
         less = predictor.load_predictor(path, retrieval, indexing)
         similarity = seen.similarity if retrieval else np.zeros_like(seen.evidence)
         weights = fusion.Fusion(**made.metadata[less.parts])
         lattice = seen.lattice if indexing else None
         wanted = np.exp(weights.apply(seen.evidence, similarity, ratio, lattice))
-        found, nearest, lattices = less.recognise(GRID.two_theta, x)
-        assert np.allclose(found, wanted, atol=1e-4)
+        probability, nearest, lattices = less.recognise(GRID.two_theta, x)
+        assert np.allclose(probability, wanted, atol=1e-4)
         assert (nearest is None) == (not retrieval) and (lattices is None) == (not indexing)
-        about = told["families"], 0.8, told["classes"], MINERALS
-        threshold = calibrate.thresholds(told[less.parts], *about)
-        assert np.array_equal(less.prediction_sets(found, 0.8), calibrate.members(found, threshold))
+        by_class = conformal["families"], 0.8, conformal["classes"], MINERALS
+        threshold = calibrate.thresholds(conformal[less.parts], *by_class)
+        sets = less.prediction_sets(probability, 0.8)
+        assert np.array_equal(sets, calibrate.members(probability, threshold))
     assert predictor.load_predictor(path, False, False).parts is None
 
 
@@ -203,7 +204,7 @@ def test_weights_can_be_fitted_anew(cfg, made, measured_sets):
 
 def test_without_fits_of_whole_patterns_a_cell_is_of_no_use(made, measured_sets):
     assert not made.takes_cell
-    with pytest.raises(XrdlibError, match="nothing is made of a cell"):
+    with pytest.raises(XrdlibError, match="A cell needs indexing"):
         x = measured_sets[MEASURED[1]].intensity[0]
         made.predict(GRID.two_theta, x, cell=(5, 5, 5, 90, 90, 90))
 
@@ -227,8 +228,8 @@ def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_s
     names = ("network", "similarity", "prior", "lattice", "margin")
 
     def nll(weights, parts):
-        own = dict(zip(names, weights, strict=True)) | {"known": known}
-        logp = fusion.Fusion(**own).apply(*parts[:2], ratio, parts[2])
+        fields = dict(zip(names, weights, strict=True)) | {"known": known}
+        logp = fusion.Fusion(**fields).apply(*parts[:2], ratio, parts[2])
         return -logp[np.arange(N), labels].mean()  # every family has two patterns
 
     for key, parts in (
@@ -236,8 +237,8 @@ def test_weights_are_the_best_for_the_calibration_patterns(cfg, made, measured_s
         ("retrieval_alone", (silent, seen.similarity, None)),
         ("lattices_alone", (silent, silent, seen.lattice)),
     ):
-        told = made.metadata[key]
-        known, best = told["known"], np.array([told[k] for k in names])
+        stored = made.metadata[key]
+        known, best = stored["known"], np.array([stored[k] for k in names])
         for step in 0.1 * np.vstack([np.eye(5), -np.eye(5)]):
             # At a bound, or where a part is silent, nothing is gained by staying inside.
             inside = np.clip(best + step, 0, [5, 50, 2, 5, 50])
@@ -272,18 +273,18 @@ def test_sets_of_indices_that_it_was_not_calibrated_with_are_refused(cfg, made, 
     assert less.lattices is None and less.parts == "without_indexing"
 
 
-def test_the_lattice_of_the_most_probable_group_is_told(made, measured_sets):
+def test_the_lattice_of_the_most_probable_group_is_reported(made, measured_sets):
     x = measured_sets[MEASURED[1]].intensity[:12]
     probability, nearest, lattices = made.recognise(GRID.two_theta, x)
     indexed = made.evidence(GRID.two_theta, x).indexed
-    assert len(nearest) == len(lattices) == 12 and sum(found is not None for found in lattices) > 6
-    for p, found, told in zip(probability, lattices, indexed, strict=True):
-        assert (found is None) == (not told.cell)
-        if found is None:
+    assert len(nearest) == len(lattices) == 12 and sum(cell is not None for cell in lattices) > 6
+    for p, cell, pattern in zip(probability, lattices, indexed, strict=True):
+        assert (cell is None) == (not pattern.cell)
+        if cell is None:
             continue
-        assert all(p[found["group"] - 1] >= p[label - 1] for label in told.cell)
-        assert np.allclose(found["cell"], told.cell[found["group"]], atol=1e-4)
-        assert 0 < found["explained"] <= found["lines"] <= 24
+        assert all(p[cell["group"] - 1] >= p[label - 1] for label in pattern.cell)
+        assert np.allclose(cell["cell"], pattern.cell[cell["group"]], atol=1e-4)
+        assert 0 < cell["explained"] <= cell["lines"] <= 24
 
 
 @pytest.mark.parametrize("change", ["fewer structures", "missing", "damaged"])
@@ -322,16 +323,16 @@ def test_parts_of_a_prediction_are_those_of_their_weights(made, measured_sets):
     assert np.allclose(np.exp(logp[evaluate.FUSED]), made.predict_proba(GRID.two_theta, x))
     wanted = calibrate.rescale(evidence, CHOSEN.T, CHOSEN.w, ratio)
     assert np.allclose(logp[evaluate.NETWORK], wanted)
-    told = made.metadata["retrieval_alone"]
-    similar = (1 + fusion.FLOOR - similarity.astype(float)) ** -told["similarity"]
+    stored = made.metadata["retrieval_alone"]
+    similar = (1 + fusion.FLOOR - similarity.astype(float)) ** -stored["similarity"]
     ranked = np.sort(similarity.astype(float), 1)
-    odds = np.exp(told["known"] + told["margin"] * (ranked[:, -1:] - ranked[:, -2:-1]))
+    odds = np.exp(stored["known"] + stored["margin"] * (ranked[:, -1:] - ranked[:, -2:-1]))
     share = odds / (1 + odds)
     likelihood = share * similar / similar.sum(1, keepdims=True) + (1 - share) / 99
-    p = likelihood * np.exp(told["prior"] * ratio)
+    p = likelihood * np.exp(stored["prior"] * ratio)
     assert np.allclose(np.exp(logp[evaluate.RETRIEVAL]), p / p.sum(1, keepdims=True))
-    told = made.metadata["lattices_alone"]
-    scores = told["prior"] * ratio + told["lattice"] * seen.lattice
+    stored = made.metadata["lattices_alone"]
+    scores = stored["prior"] * ratio + stored["lattice"] * seen.lattice
     p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
     assert np.allclose(np.exp(logp[evaluate.LATTICES]), p)
     uniform = evaluate.log_probs(made, x, prior="uniform")
@@ -406,17 +407,17 @@ def test_each_row_of_the_ablation_lacks_its_part(cfg, made, seen, measured_sets)
 
 
 def test_the_appraisal_covers_every_pattern_and_lists_what_was_missed(made, seen, measured_sets):
-    found = appraisal.appraise(made, seen, measured_sets, MINERALS)
-    for table in found["kinds"].values():
+    appraised = appraisal.appraise(made, seen, measured_sets, MINERALS)
+    for table in appraised["kinds"].values():
         assert sum(row["n"] for row in table) == N
-    assert sum(row["n"] for row in found["groups"]) == N
+    assert sum(row["n"] for row in appraised["groups"]) == N
     calibration = measured_sets[MEASURED[0]]
     logp = evaluate.log_probs(made, calibration.intensity)[evaluate.FUSED]
     wrong = logp.argmax(1) != calibration.group.astype(int) - 1
-    assert len(found["mistakes"]) == min(20, wrong.sum())
-    told = [row["probability"] for row in found["mistakes"]]
-    assert told == sorted(told, reverse=True)
-    assert {row["source"] for row in found["mistakes"]} <= set(calibration.source[wrong])
+    assert len(appraised["mistakes"]) == min(20, wrong.sum())
+    confidences = [row["probability"] for row in appraised["mistakes"]]
+    assert confidences == sorted(confidences, reverse=True)
+    assert {row["source"] for row in appraised["mistakes"]} <= set(calibration.source[wrong])
 
 
 def test_without_measured_patterns_nothing_is_built_and_the_folder_is_there(cfg):

@@ -51,7 +51,7 @@ class Request:
     library: str | None = None
 
     def check(self, predictor) -> None:
-        """Refuse what makes no sense, before any file is read.
+        """Refuse an invalid request, before any file is read.
 
         Raises
         ------
@@ -94,7 +94,7 @@ def answer(predictor, file, pattern, request: Request | None = None) -> dict:
     Raises
     ------
     XrdlibError
-        If the pattern or the request makes no sense.
+        If the pattern or the request is invalid.
     """
     return examine(predictor, file, pattern, request)[0]
 

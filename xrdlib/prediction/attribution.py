@@ -73,7 +73,7 @@ def attribute(
     Raises
     ------
     XrdlibError
-        If the pattern or the wavelength makes no sense.
+        If the pattern or the wavelength is invalid.
     """
     wavelength, grid = strong_line(wavelength), predictor.grid
     on_grid = to_grid(two_theta, intensity, wavelength, grid)
@@ -214,7 +214,7 @@ def match(
     Raises
     ------
     XrdlibError
-        If the pattern makes no sense, or is too short to compare.
+        If the pattern is invalid, or is too short to compare.
     """
     wavelength = strong_line(wavelength)
     on_grid = to_grid(two_theta, intensity, wavelength, GRID)

@@ -10,7 +10,7 @@ from ..base.patterns import GRID, to_grid
 from ..learning import priors
 from ..simulation.diffraction import strong_line
 from ..symmetry import groups
-from .indexing import COLUMNS, FoundCell, Peaks, cells_of
+from .indexing import COLUMNS, IndexedCell, Peaks, cells_of
 from .predictor import Predictor, load_predictor
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def index(
     Raises
     ------
     XrdlibError
-        If the pattern, the wavelength or `top_k` makes no sense.
+        If the pattern, the wavelength or `top_k` is invalid.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def _released():
     return load_predictor()
 
 
-def table(cells: list[FoundCell]) -> "pd.DataFrame":
+def table(cells: list[IndexedCell]) -> "pd.DataFrame":
     """Cells as a table, see `index`."""
     import pandas as pd
 
@@ -86,7 +86,7 @@ def find_cells(
     two_theta: np.ndarray,
     intensity: np.ndarray,
     wavelength: str | float = "CuKa",
-) -> tuple[Peaks, list[FoundCell]]:
+) -> tuple[Peaks, list[IndexedCell]]:
     """Cells of a pattern, the most probable first, each lattice once.
 
     Parameters
@@ -98,7 +98,7 @@ def find_cells(
     Returns
     -------
     peaks : Peaks
-    cells : list of FoundCell
+    cells : list of IndexedCell
 
     Raises
     ------

@@ -3,7 +3,7 @@
 import json
 
 from ..base.errors import printable
-from .indexing import COLUMNS, FoundCell, Peaks
+from .indexing import COLUMNS, IndexedCell, Peaks
 
 # Below the first a cell is doubtful, below the second it is not reported. M: de Wolff (1968) takes
 # 10 for proof. Chosen on simulated patterns of the Materials Project, where none that is not
@@ -12,12 +12,12 @@ _MERIT, _SHARE = (10.0, 5.0), (0.9, 0.6)  # the latter of the peaks, that it ind
 _LIKELY = 0.7  # probability among the cells found
 
 
-def is_doubtful(cell: FoundCell) -> bool:
+def is_doubtful(cell: IndexedCell) -> bool:
     """Whether a cell is reported with a warning."""
     return not _reaches(cell, 0) or cell.probability < _LIKELY
 
 
-def is_good(cell: FoundCell) -> bool:
+def is_good(cell: IndexedCell) -> bool:
     """Whether a cell is reported at all."""
     return _reaches(cell, 1)
 
@@ -27,7 +27,7 @@ def _reaches(cell, level):
     return cell.merit.m >= _MERIT[level] and share >= _SHARE[level]
 
 
-def facts(cell: FoundCell) -> dict:
+def facts(cell: IndexedCell) -> dict:
     """A cell as values that JSON knows, see `predictor.Predictor.recognise`."""
     return {
         "group": cell.group,
@@ -53,14 +53,13 @@ def sentence(lattice: dict, group: str) -> str:
         kind = f"{lattice['crystal_system']} {lattice['centring']}, "
         merit = f"M{lattice['peaks']} = {lattice['M']:.0f}, "
         doubt = " It is doubtful." if lattice["doubtful"] else ""
-    over = lattice["lines"] - lattice["explained"]
     return (
-        f"Cell ({kind}with {group}): {edges} angstrom, {angles} degrees; {merit}it leaves "
-        f"{over or 'none'} of the first {lattice['lines']} peaks unindexed.{doubt}"
+        f"Cell ({kind}with {group}): {edges} angstrom, {angles} degrees; {merit}it indexes "
+        f"{lattice['explained']} of the first {lattice['lines']} peaks.{doubt}"
     )
 
 
-def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -> str:
+def listing(file: str, peaks: Peaks, cells: list[IndexedCell], notes: list[str]) -> str:
     """The table that `xrdlib index` prints, with sentences about the pattern below it."""
     lines = [f"{printable(file)}: {len(peaks.two_theta)} peaks, {peaks.wavelength:.5f} angstrom"]
     lines.append("")
@@ -83,7 +82,7 @@ def listing(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -
     return "\n".join(lines)
 
 
-def verdict(cells: list[FoundCell]) -> list[str]:
+def verdict(cells: list[IndexedCell]) -> list[str]:
     """What to make of the first cell, in sentences."""
     if not cells:
         return ["No cell was found."]
@@ -94,7 +93,7 @@ def verdict(cells: list[FoundCell]) -> list[str]:
     return []
 
 
-def document(file: str, peaks: Peaks, cells: list[FoundCell], notes: list[str]) -> str:
+def document(file: str, peaks: Peaks, cells: list[IndexedCell], notes: list[str]) -> str:
     """The same as JSON: "file", "wavelength", "peaks", "cells" and "notes".
 
     Of each cell the columns of `cell_table.index` are given, with "peaks", how many M20 and F20 are

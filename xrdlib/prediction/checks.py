@@ -28,7 +28,7 @@ COARSE, BROAD = 0.049, 0.2  # degrees, of steps and of the full width at half ma
 _SHARPEST = 0.045  # degrees; peaks of a laboratory's diffractometer with a doublet are wider
 _CLEAR, _LEFT = 0.05, 0.15  # of the highest peak; of the clear peaks' heights together
 _STATED = 0.7  # of the peaks; a cell that indexes fewer is most likely wrong
-# First peaks that a stated cell is held against, and fewest; standard deviations from chance, which
+# First peaks that a stated cell is tested on, and fewest; standard deviations from chance, which
 # random crystals' own cells exceed and nine of ten other cells do not.
 _FIRST, _JUDGED, _CHANCE = 20, 8, 3.0
 _AROUND = 4.0  # degrees on either side of a peak, whose angles it is compared with
@@ -43,7 +43,7 @@ _LONGEST_FIRST = 1.7  # angstrom; every crystal has a reflection above this spac
 
 
 def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, grid: Grid = GRID):
-    """Doubts that the pattern itself gives rise to.
+    """Doubts about the pattern itself.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
     wavelength : float
         Angstrom.
     assumed : bool
-        Whether nobody has stated the wavelength.
+        Whether the wavelength is not stated anywhere.
     grid : patterns.Grid
         What the predictor reads.
 
@@ -74,7 +74,7 @@ def of_pattern(two_theta, intensity, wavelength: float, assumed: bool = False, g
         raise XrdlibError(
             f"Less than {_LEAST_SPAN:g} degrees of the scan lie between {grid.start:g} and "
             f"{grid.stop:g} degrees (as seen with Cu radiation) if its wavelength is "
-            f"{wavelength:.5g} angstrom; most likely it is another one, which --wavelength states."
+            f"{wavelength:.5g} angstrom; most likely it is another one: state it with --wavelength."
         )
     number = len(positions)
     doubts = {}
@@ -165,7 +165,7 @@ def of_answer(
     elif stated is not None and _by_chance(first := position[clear][:_FIRST], stated):
         doubts["left_over"] = (
             f"The first {len(first)} peaks lie no nearer to reflections of the cell that you gave "
-            "than chance would put them."
+            "than by chance."
         )
     alone = (np.abs(position[:, None] - reflections) < _ALONE).sum(1) == 1
     alone &= (height > 3 * _CLEAR) & (position < 50)
@@ -214,7 +214,7 @@ def _indexed(position, reflections):
 
 
 def _by_chance(position, cell):
-    """Whether peaks lie no nearer to the reflections of a cell than chance would put them.
+    """Whether peaks lie no nearer to the reflections of a cell than by chance.
 
     Of the angles around a peak, a share lies nearer to some reflection than the peak does. By
     chance all shares are alike, so that the mean of n has the expectation 1/2 and the variance

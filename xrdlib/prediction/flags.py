@@ -28,8 +28,8 @@ FLAGS = {
     "range_cut": "Of the few peaks some lie outside 5 to 90 degrees (as with Cu radiation), where "
     "nothing is used.",
     "wavelength_assumed": f"Neither you nor the file names the wavelength; {ASSUMED} is assumed.",
-    "prior_contradicted": "The pattern contradicts the prior that you stated, which excludes what "
-    "its peaks speak for.",
+    "prior_contradicted": "The pattern contradicts the prior that you stated, which excludes the "
+    "groups that its peaks favour.",
     "scans_averaged": "The file holds several scans of one range that agree: they were averaged; "
     "choose one with --scan.",
     "scans_joined": "The file holds several ranges: they were joined; choose one with --scan.",

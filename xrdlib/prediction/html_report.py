@@ -113,7 +113,7 @@ def fragment(title: str, section: str = "", problem: str | Exception | None = No
 
 
 def rendered(template: str, **values) -> str:
-    """A template of this package, filled; what is no markup is escaped."""
+    """A template of this package, filled; values are escaped unless they are markup."""
     return _environment().get_template(template).render(**values)
 
 

@@ -12,11 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..base.patterns import GRID
-from ..identification.figures_of_merit import (
-    Merit,
-    count_indexed,
-    figures_of_merit,
-)
+from ..identification.figures_of_merit import Merit, count_indexed, figures_of_merit
 from ..identification.index_cells import changes
 from ..identification.pattern_evidence import Scored
 from ..identification.pattern_weights import PatternWeights
@@ -57,7 +53,7 @@ class Peaks:
 
 
 @dataclass(frozen=True)
-class FoundCell:
+class IndexedCell:
     """A cell that indexes peaks.
 
     Attributes
@@ -99,7 +95,7 @@ def cells_of(
     fitted: list[Scored],
     probability: np.ndarray,
     wavelength: float,
-) -> tuple[Peaks, list[FoundCell]]:
+) -> tuple[Peaks, list[IndexedCell]]:
     """Peaks and cells, as from `cell_table.find_cells`, of lattices that were fitted.
 
     Parameters
@@ -116,7 +112,7 @@ def cells_of(
     Returns
     -------
     peaks : Peaks
-    cells : list of FoundCell
+    cells : list of IndexedCell
     """
     on_grid = find_peaks(pattern)
     near = max(_NEAR * peak_width(pattern), _LEAST)
@@ -167,7 +163,7 @@ def _cell(peaks, two_theta, lattice, reduced, group, scored, probability):
     true = two_theta - zero - displacement * np.cos(np.radians(two_theta) / 2)
     true, last = _measured(true, peaks.wavelength), scored.observed
     indexed = count_indexed(true[:last], *lattice[:2], peaks.wavelength, peaks.near)
-    return FoundCell(
+    return IndexedCell(
         standard=lattice,
         group=group,
         volume=float(np.sqrt(np.linalg.det(metric_tensor(lattice.cell)))),

@@ -56,7 +56,7 @@ def answers(files: Sequence[str], task: Task, jobs: int = 1) -> Iterator[One]:
     Raises
     ------
     XrdlibError
-        If the predictor cannot be loaded, or the request makes no sense.
+        If the predictor cannot be loaded, or the request is invalid.
     """
     if files:
         task.request.check(_predictor(task.weights))
@@ -80,7 +80,7 @@ def _worker():
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this
-    logging.disable(logging.WARNING)  # which that process has given
+    logging.disable(logging.WARNING)  # that process has given them
     torch.set_num_threads(1)
 
 

@@ -75,7 +75,7 @@ def _why(similarity, relation):
             return "a known structure of a related group fits well: pseudo-symmetry or the label"
         return "a known structure of another group fits well: the label is doubtful, or a mixture"
     if relation == "ancestor":
-        return "taken for more symmetric than it is: weak lines were missed"
+        return "taken for more symmetric than it is: weak peaks were missed"
     if relation == "descendant":
-        return "taken for less symmetric than it is: an impurity or noise passed for lines"
+        return "taken for less symmetric than it is: an impurity or noise passed for peaks"
     return "no known structure is like it, and the network or the lattice misled"

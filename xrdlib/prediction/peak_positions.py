@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..identification.figures_of_merit import nearest, positions_of
-from .indexing import FoundCell, Peaks
+from .indexing import IndexedCell, Peaks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def positions(peaks: Peaks, cell: FoundCell) -> "pd.DataFrame":
+def positions(peaks: Peaks, cell: IndexedCell) -> "pd.DataFrame":
     """Observed and calculated peak positions.
 
     Parameters
     ----------
     peaks : Peaks
-    cell : FoundCell
+    cell : IndexedCell
 
     Returns
     -------

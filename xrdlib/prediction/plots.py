@@ -111,10 +111,8 @@ _LONGEST = 60  # letters of a structure's name
 _BIN = 0.3  # degrees; attributions are added up over about the width of a peak
 _FINEST = 1200  # ticks closer than this part of the axis are drawn as one
 
-_BARS_NAMED, _WORTH = (
-    12,
-    0.1,
-)  # bars with hkl; of the longest bar's length, below which none gets it
+# Bars with hkl at most; the part of the longest bar below which none has it.
+_BARS_NAMED, _WORTH = 12, 0.1
 
 
 @styled

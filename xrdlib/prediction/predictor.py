@@ -108,7 +108,7 @@ class Predictor:
         if elements is None and library is None:
             return self
         if self.retrieval is None:
-            raise XrdlibError("Elements and structures are for retrieval; load it, or give none.")
+            raise XrdlibError("Elements and structures need retrieval; load it, or give none.")
         key = str(elements), str(library)
         if key not in self._known:
             known, minerals = knowledge.informed(
@@ -161,7 +161,7 @@ class Predictor:
         Raises
         ------
         XrdlibError
-            If the pattern, the wavelength, the prior or `top_k` makes no sense.
+            If the pattern, the wavelength, the prior or `top_k` is invalid.
         """
         if top_k not in range(1, groups.N_GROUPS + 1):
             raise XrdlibError(f"top_k is {top_k}; give a number from 1 to {groups.N_GROUPS}.")
@@ -292,7 +292,7 @@ class Predictor:
         x, train = normalise(torch.from_numpy(patterns)), self.metadata["training_prior"]
         seen = Seen(evidence.of_network(self.model, x, train, self.calibration.a))
         if cell is not None and not self.takes_cell:
-            raise XrdlibError("Without indexing nothing is made of a cell; load it, or give none.")
+            raise XrdlibError("A cell needs indexing; load it, or give no cell.")
         if self.fusion is not None and self.grid != GRID:
             patterns = np.atleast_2d(to_grid(two_theta, intensities, wavelength, GRID))
         if self.retrieval is not None:

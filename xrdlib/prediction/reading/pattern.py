@@ -116,7 +116,7 @@ def read_pattern(path, axis=None, wavelength=None, scan=None):
 
 
 def _content(path):
-    """All bytes of a regular file of bearable size, or of the standard input."""
+    """All bytes of a regular file that is not too large, or of the standard input."""
     try:
         content = sys.stdin.buffer.read(MAX_BYTES + 1) if str(path) == "-" else _of_file(path)
     except XrdlibError:
@@ -128,7 +128,7 @@ def _content(path):
     except OSError as error:
         raise XrdlibError(f"cannot be read ({error.strerror}); check name and disk") from None
     except ValueError:
-        raise XrdlibError("is no possible file name; check it") from None
+        raise XrdlibError("is not a possible file name; check it") from None
     if len(content) > MAX_BYTES:
         raise XrdlibError("does not end where it should; give one powder scan")
     return content

@@ -1,7 +1,7 @@
 """The scan of a file that holds several: the one asked for, or one made of those that belong.
 
 Ranges that follow each other are joined, repeated scans of one specimen averaged. Where scans
-differ, as in a series over temperature, the first speaks for the file. A note says which it was.
+differ, as in a series over temperature, the first is taken. A note says which.
 """
 
 from dataclasses import replace
