@@ -53,7 +53,7 @@ def _indexed(indexed, probability):
         "group": label,
         "cell": shown(indexed.cell[label]),
         "lines": indexed.looked_at,
-        "explained": int(indexed.explained[label - 1]),
+        "explained": int(indexed.indexed[label - 1]),
     }
 
 
