@@ -87,10 +87,10 @@ def test_names_of_axes_do_not_matter(order):
 
 def test_peaks_far_from_all_reflections_are_left_out():
     own = positions_of(CELLS["F"], "F", 60.0, CU_KA1)[1]
-    strange = np.array([own[1] + 1.0, own[2] + 1.0])
-    merit = figures_of_merit(np.append(own + 0.01, strange), CELLS["F"], "F", within=0.05)
+    impurities = np.array([own[1] + 1.0, own[2] + 1.0])
+    merit = figures_of_merit(np.append(own + 0.01, impurities), CELLS["F"], "F", within=0.05)
     assert np.allclose(merit, figures_of_merit(own + 0.01, CELLS["F"], "F"))
-    assert count_indexed(np.append(own, strange), CELLS["F"], "F", CU_KA1, 0.05) == len(own)
+    assert count_indexed(np.append(own, impurities), CELLS["F"], "F", CU_KA1, 0.05) == len(own)
 
 
 def test_no_peaks_are_no_merit():

@@ -129,10 +129,8 @@ def test_a_known_lattice_is_found_from_its_peaks(sets, system, symbol, seed):
     positions = positions[rng.random(len(positions)) > 0.2] + 0.03
     positions = np.sort([*positions + 0.01 * rng.normal(size=len(positions)), 33.517])[:MOST_PEAKS]
     starts = search(positions, sets[system], system)
-    cells = [
-        cell_of_parameters(system, index_cells.refine(start, system, positions)[0])
-        for start in starts
-    ]
+    refined = [index_cells.refine(start, system, positions)[0] for start in starts]
+    cells = [cell_of_parameters(system, parameters) for parameters in refined]
     assert any(lattices.same_lattice(cell, CELLS[system]) for cell in cells)
     found = index_cells.index(PeakList(positions, np.ones(len(positions))), sets)
     names = np.array(groups.crystal_systems())

@@ -66,7 +66,7 @@ def test_in_its_own_cell_a_crystal_shows_its_absences(patterns, name):
     same = groups.diffraction_classes()
     ranked = np.argsort(-found.evidence) + 1
     assert same[ranked[0] - 1] == same[label - 1]
-    assert found.misfit / found.points < 2 and len(found.strange) <= 1
+    assert found.misfit / found.points < 2 and len(found.unindexed) <= 1
 
 
 def test_evidence_does_not_depend_on_the_scale_of_intensities(patterns):
@@ -97,11 +97,11 @@ def test_a_cell_of_twice_the_size_explains_the_same_and_is_worth_less(patterns, 
 def test_of_a_wrong_cell_lines_are_left_over(patterns):
     wrong = score_cell(patterns["quartz"], (4.7, 4.7, 5.2, 90, 90, 120))[0]
     right = score_cell(patterns["quartz"], KNOWN["quartz"][1].parameters)[0]
-    assert len(wrong.strange) > 5 > len(right.strange)
+    assert len(wrong.unindexed) > 5 > len(right.unindexed)
     assert right.evidence.max() > wrong.evidence.max() + 50
 
 
-def test_a_weak_superlattice_is_found_from_its_strange_lines(patterns):
+def test_a_weak_superlattice_is_found_from_its_unindexed_peaks(patterns):
     """Indexing that overlooks the odd lines of rock salt gives the cubic cell of half the edge."""
     y = patterns["rock salt"]
     half = Lattice("cubic", np.array([1 / 2.82**2]), 10.0)

@@ -18,7 +18,7 @@ from xrdlib.identification.extinction_scores import (
     log_evidence,
     scores,
 )
-from xrdlib.identification.line_profiles import Profiles, Shape, observed
+from xrdlib.identification.reflection_profiles import Profiles, Shape, observed
 from xrdlib.identification.whole_pattern import fit, nonnegative
 from xrdlib.symmetry import groups
 from xrdlib.symmetry.cells import (

@@ -15,7 +15,7 @@ import numpy as np
 from ..base.records import Reflections
 from ..symmetry.cells import SYSTEMS, angle, free, products
 from ..symmetry.groups import crystal_systems
-from .line_profiles import lorentz_polarisation
+from .reflection_profiles import lorentz_polarisation
 
 FIRST = {"cubic": 5, "tetragonal": 6, "hexagonal": 6, "orthorhombic": 6, "monoclinic": 7}
 

@@ -17,7 +17,7 @@ from scipy.special import log_ndtr, logsumexp
 
 from ..symmetry import groups
 from ..symmetry.cells import representative, settings
-from .line_profiles import lorentz_polarisation
+from .reflection_profiles import lorentz_polarisation
 from .whole_pattern import Fit, nonnegative
 
 _APART = 1.5  # widths; lines further from each other are weighed apart

@@ -39,11 +39,7 @@ _ERROR, _SHIFT = 0.015, 0.05  # degrees; of a peak's position, and of the zero
 
 _SIGMA, _TAIL, _TAIL_SHARE = 0.018, 0.05, 0.08  # degrees; of peaks around their reflections
 
-_STRONG, _IMPURITY, _IMPURITY_WEAK = (
-    0.1,
-    0.04,
-    0.12,
-)  # share of strong, of weak peaks
+_STRONG, _STRAY, _STRAY_WEAK = 0.1, 0.04, 0.12  # shares of strong, of weak peaks that are stray
 
 _SAME_POSITION = 0.01  # degrees
 
@@ -231,8 +227,8 @@ def _scores(parameters, zero, system, two_theta, height):
     number = present.sum(1)
     span = two_theta[-1] + 0.1 - min(_RANGE_FROM, two_theta[0] - 1)
     density = present @ near.T * (span / np.maximum(number, 1))[:, None]
-    impurity = np.where(height > _STRONG, _IMPURITY, _IMPURITY_WEAK)
-    score = np.log((1 - impurity) * density + impurity).sum(1)
+    stray = np.where(height > _STRONG, _STRAY, _STRAY_WEAK)
+    score = np.log((1 - stray) * density + stray).sum(1)
     # The best setting of each group.
     best = np.lexsort((-score, labels))
     best = best[np.unique(labels[best], return_index=True)[1]]

@@ -19,8 +19,8 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
 from ..symmetry.cells import metric_basis, products
 from .cell_evidence import lines
-from .line_profiles import Profiles, Shape, observed
 from .peaks import background, profile
+from .reflection_profiles import Profiles, Shape, observed
 
 ERROR = 0.05  # of the profile; twice as much does worse on rruff-calibration
 

@@ -81,5 +81,5 @@ def _fitted(fitted, probability):
         "group": label,
         "cell": shown(cell_of_parameters(*own.lattice[:2])),
         "lines": own.observed,
-        "explained": own.observed - len(own.strange),
+        "explained": own.observed - len(own.unindexed),
     }
