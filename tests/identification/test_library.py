@@ -38,9 +38,8 @@ def powder(crystals, i):
     for row in range(crystals.start[i], crystals.start[i + 1]):
         theta = np.arcsin(CU_KA1 / 2 * np.linalg.norm(inverse @ crystals.hkl[row]))
         polarised = (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
-        rows.append(
-            (np.degrees(2 * theta), crystals.multiplicity[row] * crystals.f2[row] * polarised)
-        )
+        strength = crystals.multiplicity[row] * crystals.f2[row] * polarised
+        rows.append((np.degrees(2 * theta), strength))
     angle, strength = np.array(rows).T
     seen = (angle > 4) & (angle < 92)
     return angle[seen], strength[seen] / strength[seen].max()

@@ -34,12 +34,9 @@ def test_visible_spacings_stay_what_they_are(system):
         wanted = np.unique(np.einsum("ni,ij,nj->n", visible, star, visible).round(7))
         own = grid[~groups.absent(number, grid)]
         cell = gemmi.UnitCell(*lattice.cell)
-        squares = np.unique(np.round([cell.calculate_1_d2(list(map(int, h))) for h in own], 7))
+        seen = np.unique(np.round([cell.calculate_1_d2(list(map(int, h))) for h in own], 7))
         few = 0.25  # beyond, the grid does not hold all reflections
-        assert np.allclose(wanted[wanted < few], squares[squares < few], atol=2e-6), (
-            system,
-            label,
-        )
+        assert np.allclose(wanted[wanted < few], seen[seen < few], atol=2e-6), (system, label)
 
 
 def test_triclinic_cells_are_niggli_cells():

@@ -69,7 +69,7 @@ def drawn(bank, i, wavelength=CU_KA1, larger=0.0, angles=ANGLES, extra=()):
 @pytest.mark.parametrize("i", [0, 7, 15, 23])
 def test_lines_are_those_of_the_structure_by_angle(bank, known, found, i):
     row = int(np.flatnonzero(found.name == known.name[i])[0])
-    angle, height = found.lines(row)
+    angle, height = found.reflections(row)
     assert (np.diff(angle) >= 0).all() and height.max() == 1
     theirs, strength = bragg(bank, i, CU_KA1)
     for k in np.flatnonzero(strength > 0.3):

@@ -145,11 +145,7 @@ def _bases(reflections, p):
 
 
 def _chosen(structures, p):
-    """Bases that serve the most structures; a structure counts less the more serve it.
-
-    Lazy greedy choice: the worth of a basis only falls, so one that is still first after its worth
-    is computed anew is the best.
-    """
+    """Bases that serve the most structures, each counting less the more serve it (lazy greedy)."""
     serves = defaultdict(list)
     for i, bases in enumerate(structures):
         for key in bases:
@@ -162,7 +158,7 @@ def _chosen(structures, p):
         _, key = heapq.heappop(queue)
         worth = _WORTH[np.minimum(times[serves[key]], len(_WORTH) - 1)].sum()
         if queue and worth < -queue[0][0] - 1e-9:
-            heapq.heappush(queue, (-worth, key))
+            heapq.heappush(queue, (-worth, key))  # others have become better
         elif worth < _LEAST:
             break
         else:

@@ -138,8 +138,7 @@ def prepare(intensity, peaks=None, stop=90.0):
         1 / variance[span],
         float(GRID.two_theta[measured[0]]),
         float(peak_width(intensity)),
-        peaks.two_theta[kept],
-        peaks.height[kept],
+        *(x[kept] for x in peaks),
     )
 
 
@@ -196,17 +195,9 @@ def fit(data, terms, parameters, shape=None, stages=STAGES):
             if not (layout.terms[layout.fixed == 0] @ parameters > 0).all():
                 return None
     return CellFit(
-        layout.profile,
-        position,
-        width,
-        intensity,
-        layout.unindexed,
-        band,
-        right,
-        misfit,
-        parameters,
-        shape,
-    )
+        layout.profile, position, width, intensity, layout.unindexed, band, right, misfit,
+        parameters, shape,
+    )  # fmt: skip
 
 
 class _Layout(NamedTuple):

@@ -63,8 +63,8 @@ def features(scores):
     """Inputs of the network for each group of each pattern, (n, 99, f) float32."""
     systems = np.array(groups.crystal_systems())
     metric = np.where(systems == "trigonal", "hexagonal", systems)
-    found = np.isfinite(scores.score)
-    score = np.where(found, scores.score, NOTHING)
+    scored = np.isfinite(scores.score)
+    score = np.where(scored, scores.score, NOTHING)
     best = {name: score[:, metric == name].max(1) for name in SYSTEMS}
     top = np.max(list(best.values()), axis=0)
     nothing = np.full(len(score), NOTHING)
@@ -78,7 +78,7 @@ def features(scores):
         return np.stack([by_name[name] for name in metric], 1)
 
     freedom = {**{name: free(name) for name in SYSTEMS}, "triclinic": 6}
-    own = column(lambda s, name: s == name)
+    same = column(lambda s, name: s == name)
     other = column(lambda s, name: s != name)
     higher = column(lambda s, name: freedom[s] < freedom[name])
     lower = column(lambda s, name: freedom[s] > freedom[name])
@@ -86,20 +86,20 @@ def features(scores):
     n = np.repeat(scores.n[:, None], groups.N_GROUPS, 1)
     used = np.clip(n, _FEWEST, MOST_PEAKS)
     columns = [
-        found,
+        scored,
         np.clip(score, NOTHING, 80) / 20,
-        np.clip(score - own, -20, 0) / 10,
+        np.clip(score - same, -20, 0) / 10,
         np.clip(score - top, -30, 0) / 10,
-        np.clip(own - top, -40, 0) / 10,
-        np.clip(own - other, -40, 40) / 10,
-        np.clip(own - higher, -40, 40) / 10,
-        np.clip(own - lower, -40, 40) / 10,
+        np.clip(same - top, -40, 0) / 10,
+        np.clip(same - other, -40, 40) / 10,
+        np.clip(same - higher, -40, 40) / 10,
+        np.clip(same - lower, -40, 40) / 10,
         top / 20,
         np.minimum(n, 2 * MOST_PEAKS) / 20,
         np.clip(score / used, -1, 4),
-        own / used,
+        same / used,
         top / used,
-        np.where(found, np.log1p(scores.reflections), 0) / 2 - 2,
+        np.where(scored, np.log1p(scores.reflections), 0) / 2 - 2,
         2 * scores.indexed / used - 1,
         *(np.broadcast_to(systems == name, score.shape) for name in groups.SYSTEMS),
     ]

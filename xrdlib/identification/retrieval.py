@@ -133,7 +133,7 @@ class Retrieval:
             np.array(nearest, dtype=np.int64),
         )
 
-    def lines(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+    def reflections(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Calculated reflections of one structure.
 
         Parameters

@@ -107,8 +107,7 @@ def _kept(label, system):
     number = groups.first_member(label)
     parity = np.array([*product(range(-2, 5), repeat=3)])
     wanted = groups.absent(number, parity)
+    axes = relabellings(system)
     return {
-        (m % 2).tobytes()
-        for m in relabellings(system)
-        if np.array_equal(groups.absent(number, parity @ m), wanted)
+        (m % 2).tobytes() for m in axes if np.array_equal(groups.absent(number, parity @ m), wanted)
     }

@@ -221,7 +221,7 @@ def match(
     scores, rows = retrieval.similarities(on_grid[None])
     row = int(rows[0])
     stretch = retrieval.cell_scaling(on_grid, row)
-    angle, height = retrieval.lines(row)
+    angle, height = retrieval.reflections(row)
     # A larger cell has its lines at lower angles.
     ratio = wavelength / CU_KA1 / (1 + stretch)
     lines = rescaled(angle, ratio)
