@@ -57,7 +57,7 @@ def test_cosines_are_those_of_brute_force_over_the_measured_range(
     inside = (first - 1e-6 <= FINE) & (last + 1e-6 >= FINE)
     some = [3, 17, 44]
     rows = np.where(inside, patterns[some] + 1e-3, 0)
-    # In a short range a structure may show the tail of one line alone; the grid is coarse to that.
+    # In a short range a structure may show the tail of one peak alone; the grid is coarse to that.
     owner = np.repeat(np.arange(N), np.diff(known.start))
     angles = library.position_angles()[known.position]
     seen = (angles > first + 1) & (angles < last - 1) & (known.intensities > 0.02)
@@ -68,7 +68,7 @@ def test_cosines_are_those_of_brute_force_over_the_measured_range(
     for k, row in enumerate(rows):
         cosines = brute_force(known, drawn, row)
         error = np.abs(scores[k] - by_class(known, cosines))
-        # Brute force has twice the points; fifteen degrees hold few, and half a line at an end.
+        # Brute force has twice the points; fifteen degrees hold few, and half a peak at an end.
         short = last - first < 20
         assert np.quantile(error[sure], 0.9 if short else 1) < (0.03 if short else 0.01)
         top = np.flatnonzero(known.name == retrieval.name[nearest[k]])[0]
@@ -145,7 +145,7 @@ def test_a_cell_may_be_a_little_larger_or_smaller(retrieval, known, crystals):
         within = np.where(known.computed, 0.02, 0.004) * sign
         assert (own(within[:, None, None]) > still - 0.08).all()
         beyond = still - own(6 * within[:, None, None])
-        # A few patterns have so many lines that another structure of the class is as good.
+        # A few patterns have so many reflections that another structure of the class is as good.
         assert np.median(beyond) > 0.15 and (beyond > 0.05).mean() > 0.8
         # What is forgiven to a computed cell is not to a measured one.
         lost = still - own(0.02 * sign)
@@ -171,7 +171,7 @@ def test_cosines_are_cosines_whatever_the_range(retrieval, patterns, row, first,
 
 
 def test_ends_that_were_clipped_to_zero_do_no_harm(retrieval, known, crystals):
-    """Without background, what lies before the first line and after the last one is unknown."""
+    """Without background, what lies before the first peak and after the last one is unknown."""
     quiet = {"noise": (1e-9, 0.0), "background": (1e-9, 0.0), "subtracted": 1.0}
     rows = simulated(crystals, **quiet)
     strongest = rows.max(1, keepdims=True)
@@ -242,7 +242,7 @@ def test_a_library_needs_a_structure(known):
         Retrieval(library.Library(**none | {"start": np.zeros(1, np.int64)}))
 
 
-def test_a_structure_without_lines_is_like_nothing(crystals, patterns):
+def test_a_structure_without_reflections_is_like_nothing(crystals, patterns):
     pair = crystals.take([0, 1])
     pair.lattice[1] *= 0.01
     pair.group[:] = 1, 2
