@@ -102,7 +102,7 @@ def test_a_wrong_cell_leaves_peaks_unindexed(patterns):
 
 
 def test_a_weak_superlattice_is_found_from_its_unindexed_peaks(patterns):
-    """Indexing that overlooks the odd reflections of rock salt gives the cubic cell of half the edge."""
+    """Indexing that overlooks the odd reflections of rock salt gives a cell of half the edge."""
     y = patterns["rock salt"]
     half = Lattice("cubic", np.array([1 / 2.82**2]), 10.0)
     found = score(y, find_peaks(y), [half])
