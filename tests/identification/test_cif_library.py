@@ -32,15 +32,15 @@ O1 0.305 0.305 0 1
 """
 
 
-def lines(known, i):
-    own = known.take([i])
-    order = np.argsort(own.position)
-    return library.position_angles()[own.position][order], own.intensities[order]
+def sorted_reflections(known, i):
+    one = known.take([i])
+    order = np.argsort(one.position)
+    return library.position_angles()[one.position][order], one.intensities[order]
 
 
 @pytest.mark.parametrize("symprec", [None, 0.01])
-def test_structures_of_files_have_the_lines_of_their_crystals(tmp_path, symprec):
-    """Written without symmetry, in P1, or with it: the group and the lines are the same."""
+def test_structures_of_files_have_the_reflections_of_their_crystals(tmp_path, symprec):
+    """Written without symmetry, in P1, or with it: the group and the reflections are the same."""
     names = ["halite", "quartz", "calcite", "forsterite", "scheelite", "albite-like"]
     for name in names:
         writer = CifWriter(samples.structures()[name], symprec=symprec)
@@ -50,12 +50,12 @@ def test_structures_of_files_have_the_lines_of_their_crystals(tmp_path, symprec)
     for i, name in enumerate(sorted(names)):
         k = samples.NAMES.index(name)
         assert known.group[i] == group_of_space_group()[samples.NUMBERS[k]]
-        bank = reflections(samples.crystals().take([k]))
-        bank.group = known.group[[i]]
-        wanted = library.from_reflections(bank)
+        crystal = reflections(samples.crystals().take([k]))
+        crystal.group = known.group[[i]]
+        wanted = library.from_reflections(crystal)
         assert np.array_equal(known.elements[i], wanted.elements[0])
-        angle, height = lines(known, i)
-        other, strength = lines(wanted, 0)
+        angle, height = sorted_reflections(known, i)
+        other, strength = sorted_reflections(wanted, 0)
         strong = strength > 0.05
         found, stated = (
             ((np.abs(x - other[strong][:, None]) < 0.01) * y).sum(1)
@@ -79,16 +79,16 @@ def test_broken_files_are_named_and_the_others_used(tmp_path, caplog):
     (tmp_path / "text.cif").write_text("no CIF file")
     (tmp_path / "empty.cif").write_text("data_empty\n")
     (tmp_path / "cell.cif").write_text(STATED.format("cell", "P 1").replace("2.959(3)", "?"))
-    (tmp_path / "place.cif").write_text(STATED.format("x", "P 1").replace("0.305 0.305", "? ?"))
+    (tmp_path / "site.cif").write_text(STATED.format("x", "P 1").replace("0.305 0.305", "? ?"))
     (tmp_path / "symbol.cif").write_text(STATED.format("x", "Q 17").replace("Ti1", "Xx"))
     (tmp_path / "binary.cif").write_bytes(bytes(range(256)))
     (tmp_path / "notes.txt").write_text("not looked at")
     with caplog.at_level(logging.WARNING):
         known = cif_library.read(tmp_path)
     assert list(known.name) == ["good.cif"]
-    told = sorted(record.getMessage() for record in caplog.records)
-    assert len(told) == 6
-    for name, sentence in zip("binary cell empty place symbol text".split(), told, strict=True):
+    messages = sorted(record.getMessage() for record in caplog.records)
+    assert len(messages) == 6
+    for name, sentence in zip("binary cell empty site symbol text".split(), messages, strict=True):
         assert f"{name}.cif cannot be used: " in sentence and sentence.endswith(".")
         assert "\n" not in sentence
 

@@ -1,4 +1,4 @@
-"""Lines of a cell: their positions and absences against gemmi, and what decides."""
+"""Reflections of a cell: their positions and absences against gemmi, and what decides."""
 
 from itertools import permutations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xrdlib.base.errors import XrdlibError
-from xrdlib.identification.cell_evidence import evidence, lines
+from xrdlib.identification.cell_evidence import cell_reflections, evidence
 from xrdlib.prediction.plots import hkl_name
 from xrdlib.prediction.widgets import quartz
 from xrdlib.symmetry import groups
@@ -57,33 +57,33 @@ def test_settings_are_those_that_gemmi_lists(label):
 
 
 @pytest.mark.parametrize("system", CELLS)
-def test_lines_lie_where_gemmi_says_and_none_is_missing(system):
+def test_reflections_lie_where_gemmi_says_and_none_is_missing(system):
     cell = gemmi.UnitCell(*CELLS[system])
-    hkl, line, two_theta, d = lines(CELLS[system], WAVELENGTH, 10, 60)
+    hkl, number, two_theta, d = cell_reflections(CELLS[system], WAVELENGTH, 10, 60)
     theirs = [cell.calculate_d(h) for h in hkl.tolist()]
-    assert np.allclose(d[line], theirs, rtol=1e-6)
+    assert np.allclose(d[number], theirs, rtol=1e-6)
     assert np.allclose(np.sin(np.radians(two_theta) / 2) * 2 * d, WAVELENGTH)
     assert (np.diff(two_theta) > 0).all() and two_theta[0] >= 10 and two_theta[-1] <= 60
-    known = set(map(tuple, hkl.tolist()))
+    listed = set(map(tuple, hkl.tolist()))
     for h in np.ndindex(17, 17, 21):
         h = tuple(np.subtract(h, (8, 8, 10)).tolist())
         sine = WAVELENGTH / 2 / cell.calculate_d(h) if any(h) else 0
         if np.sin(np.radians(5)) < sine < np.sin(np.radians(30)):
-            assert h in known or tuple(-i for i in h) in known, h
+            assert h in listed or tuple(-i for i in h) in listed, h
 
 
 def pattern(cell, number, seed=0):
-    """Every line that gemmi allows in a space group, 5 to 60 degrees, with counting noise."""
+    """Every reflection that gemmi allows in a space group, 5 to 60 degrees, with counting noise."""
     two_theta = np.arange(5, 60, 0.02)
     sg = next(s for s in gemmi.spacegroup_table() if s.number == number)
-    hkl, line, at, _ = lines(cell, WAVELENGTH, 5, 60)
-    allowed = {int(k) for k, out in zip(line, absent(sg, hkl), strict=True) if not out}
+    hkl, number, at, _ = cell_reflections(cell, WAVELENGTH, 5, 60)
+    allowed = {int(k) for k, out in zip(number, absent(sg, hkl), strict=True) if not out}
     shape = sum(np.exp(-4 * np.log(2) * ((two_theta - at[k]) / 0.1) ** 2) for k in allowed)
     return two_theta, np.random.default_rng(seed).poisson(20 + 2000 * shape), at, allowed
 
 
 @pytest.mark.parametrize("number", [4, 14, 15, 19, 61, 62, 92, 141, 146, 152, 205, 227])
-def test_the_true_group_is_not_contradicted_and_its_lines_are_seen(number):
+def test_the_true_group_is_not_contradicted_and_its_reflections_are_seen(number):
     label = int(groups.group_of_space_group()[number])
     cell = CELLS[groups.space_group(number)["crystal_system"]]
     two_theta, counts, at, allowed = pattern(cell, number)
@@ -160,4 +160,4 @@ def test_indices_of_two_digits_stand_apart():
 )
 def test_a_cell_that_cannot_be_is_refused(cell, message):
     with pytest.raises(XrdlibError, match=message):
-        lines(cell, WAVELENGTH, 5, 60)
+        cell_reflections(cell, WAVELENGTH, 5, 60)

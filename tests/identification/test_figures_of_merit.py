@@ -87,10 +87,10 @@ def test_names_of_axes_do_not_matter(order):
 
 def test_peaks_far_from_all_reflections_are_left_out():
     own = positions_of(CELLS["F"], "F", 60.0, CU_KA1)[1]
-    strange = np.array([own[1] + 1.0, own[2] + 1.0])
-    told = figures_of_merit(np.append(own + 0.01, strange), CELLS["F"], "F", within=0.05)
-    assert np.allclose(told, figures_of_merit(own + 0.01, CELLS["F"], "F"))
-    assert count_indexed(np.append(own, strange), CELLS["F"], "F", CU_KA1, 0.05) == len(own)
+    impurities = np.array([own[1] + 1.0, own[2] + 1.0])
+    merit = figures_of_merit(np.append(own + 0.01, impurities), CELLS["F"], "F", within=0.05)
+    assert np.allclose(merit, figures_of_merit(own + 0.01, CELLS["F"], "F"))
+    assert count_indexed(np.append(own, impurities), CELLS["F"], "F", CU_KA1, 0.05) == len(own)
 
 
 def test_no_peaks_are_no_merit():
@@ -100,12 +100,12 @@ def test_no_peaks_are_no_merit():
     assert count_indexed(np.zeros(0), CELLS["F"], "F", CU_KA1, 0.1) == 0
 
 
-def test_nearest_place():
-    values, places = np.array([-1.0, 0.4, 0.6, 9.0]), np.array([0.0, 1.0, 2.0])
-    assert nearest(values, places).tolist() == [0, 0, 1, 2]
-    assert nearest(values, places[:1]).tolist() == [0, 0, 0, 0]
+def test_nearest_position():
+    values, positions = np.array([-1.0, 0.4, 0.6, 9.0]), np.array([0.0, 1.0, 2.0])
+    assert nearest(values, positions).tolist() == [0, 0, 1, 2]
+    assert nearest(values, positions[:1]).tolist() == [0, 0, 0, 0]
 
 
-def test_an_unknown_centring_is_told():
+def test_an_unknown_centring_is_refused():
     with pytest.raises(XrdlibError, match="centring 'X' is unknown"):
         reflections(CELLS["F"], "X", 1.0)

@@ -1,4 +1,4 @@
-"""Lattices from lines: known cells are found again; gemmi and the definition are the judges."""
+"""Lattices from peaks: known cells are found again; gemmi and the definition are the judges."""
 
 import gemmi
 import numpy as np
@@ -6,9 +6,9 @@ import pytest
 import samples
 
 from xrdlib.identification import basis_reflections, index_cells
-from xrdlib.identification.index_search import MOST_LINES, search
+from xrdlib.identification.index_search import MOST_PEAKS, search
 from xrdlib.identification.peak_finder import PeakList
-from xrdlib.identification.triclinic_search import _lines, search_triclinic
+from xrdlib.identification.triclinic_search import _indexed, search_triclinic
 from xrdlib.prediction import lattices
 from xrdlib.symmetry import groups
 from xrdlib.symmetry.cells import (
@@ -45,7 +45,7 @@ def two_theta(inverse):
 
 @pytest.fixture(scope="module")
 def sets():
-    """Sets of indices of random crystals of all groups."""
+    """Basis reflections of random crystals of all groups."""
     return basis_reflections.learn([samples.random_reflections(1980, 1)])
 
 
@@ -69,36 +69,36 @@ def test_products_and_cells_are_those_of_gemmi(system):
 
 
 @pytest.mark.parametrize("system", CELLS)
-def test_first_lines_have_the_places_of_the_structures_lines(system):
+def test_first_reflections_have_the_positions_of_the_structures_own(system):
     """Some lattice of the system, fitted by least squares, gives them 1/d^2 of real reflections."""
-    bank = samples.random_reflections(198, 5)
-    systems = np.array(groups.crystal_systems())[bank.group - 1]
+    structures = samples.random_reflections(198, 5)
+    systems = np.array(groups.crystal_systems())[structures.group - 1]
     for i in np.flatnonzero(systems == system)[:12]:
-        lines = basis_reflections.first_reflections(bank, i, system).astype(float)
-        star = np.linalg.inv(bank.lattice[i] @ bank.lattice[i].T)
-        hkl = bank.hkl[bank.start[i] : bank.start[i + 1]]
+        first = basis_reflections.first_reflections(structures, i, system).astype(float)
+        star = np.linalg.inv(structures.lattice[i] @ structures.lattice[i].T)
+        hkl = structures.hkl[structures.start[i] : structures.start[i + 1]]
         own = np.unique(np.round(np.einsum("ni,ij,nj->n", hkl, star, hkl), 6))
         if system == "monoclinic":  # a* and c* are the shortest vectors that a pair can be
             axes = [0, 2] if abs(star[0, 2]) > 1e-6 else [[0, 1], [1, 2]][abs(star[1, 2]) > 1e-6]
             pairs = np.array([(x, z) for x in range(-9, 10) for z in range(-9, 10) if x or z])
             flat = star[np.ix_(axes, axes)]
             lengths = np.einsum("ni,ij,nj->n", pairs, flat, pairs)
-            first = pairs[lengths.argmin()]
-            apart = np.abs(pairs @ [first[1], -first[0]]) > 0
+            shortest = pairs[lengths.argmin()]
+            apart = np.abs(pairs @ [shortest[1], -shortest[0]]) > 0
             second = pairs[np.where(apart, lengths, np.inf).argmin()]
             (unique,) = {0, 1, 2} - set(axes)
-            d = abs(first @ flat @ second)
+            d = abs(shortest @ flat @ second)
             parameters = [lengths.min(), star[unique, unique], second @ flat @ second, d]
         else:
             order = np.argsort(np.diag(star)) if system == "orthorhombic" else [0, 1, 2]
             parameters = parameters_of(system, star[np.ix_(order, order)])
-        found = lines @ parameters
+        found = first @ parameters
         assert np.abs(own[:, None] - found).min(0).max() < 1e-4
         assert (np.diff(found) > 0).all() and found[0] < own[:8].max()
 
 
 @pytest.mark.parametrize("system", CELLS)
-def test_sets_fix_a_lattice_and_none_is_there_twice(sets, system):
+def test_bases_fix_a_lattice_and_none_is_there_twice(sets, system):
     rows = sets[system]
     p = free(system)
     assert rows.shape[1:] == (p, p) and len(rows) > 4
@@ -122,37 +122,36 @@ def test_sets_fix_a_lattice_and_none_is_there_twice(sets, system):
     ],
 )
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_known_lattice_is_found_from_its_lines(sets, system, symbol, seed):
-    """With errors of 0.01 degrees, a zero shift, a strange line, and a fifth of the lines gone."""
+def test_a_known_lattice_is_found_from_its_peaks(sets, system, symbol, seed):
+    """With errors of 0.01 degrees, a zero shift, an impurity, and a fifth of the peaks gone."""
     rng = np.random.default_rng(seed)
-    places = two_theta(spacings(CELLS[system], symbol))[:30]
-    places = places[rng.random(len(places)) > 0.2] + 0.03
-    places = np.sort([*places + 0.01 * rng.normal(size=len(places)), 33.517])[:MOST_LINES]
-    starts = search(places, sets[system], system)
-    cells = [
-        cell_of_parameters(system, index_cells.refine(start, system, places)[0]) for start in starts
-    ]
+    positions = two_theta(spacings(CELLS[system], symbol))[:30]
+    positions = positions[rng.random(len(positions)) > 0.2] + 0.03
+    positions = np.sort([*positions + 0.01 * rng.normal(size=len(positions)), 33.517])[:MOST_PEAKS]
+    starts = search(positions, sets[system], system)
+    refined = [index_cells.refine(start, system, positions)[0] for start in starts]
+    cells = [cell_of_parameters(system, parameters) for parameters in refined]
     assert any(lattices.same_lattice(cell, CELLS[system]) for cell in cells)
-    found = index_cells.index(PeakList(places, np.ones(len(places))), sets)
+    found = index_cells.index(PeakList(positions, np.ones(len(positions))), sets)
     names = np.array(groups.crystal_systems())
     own = np.isin(names, [system, "trigonal" if system == "hexagonal" else system])
     score = np.where(np.isfinite(found.score), found.score, -np.inf)
     assert score[own].max() > score[~own].max() - 6
     label = groups.group_of_space_group()[gemmi.SpaceGroup(symbol).number]
-    assert found.looked_at == len(places) and found.explained[label - 1] >= 0.8 * len(places)
+    assert found.looked_at == len(positions) and found.indexed[label - 1] >= 0.8 * len(positions)
     assert lattices.same_lattice(found.cell[label], CELLS[system])
 
 
 @pytest.mark.parametrize("cell", TRICLINIC)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_triclinic_lattice_is_found_from_its_lines(sets, cell, seed):
-    """With errors of 0.01 degrees, a zero shift, and a quarter of the lines gone."""
+def test_a_triclinic_lattice_is_found_from_its_peaks(sets, cell, seed):
+    """With errors of 0.01 degrees, a zero shift, and a quarter of the peaks gone."""
     rng = np.random.default_rng(seed)
     symbol = "P -1" if cell is TRICLINIC[0] else "C -1"
-    places = two_theta(spacings(cell, symbol))[:36]
-    places = places[rng.random(len(places)) > 0.25][:MOST_LINES] + 0.02
-    places = np.sort(places + 0.01 * rng.normal(size=len(places)))
-    found = index_cells.index(PeakList(places, np.ones(len(places))), sets).lattices
+    positions = two_theta(spacings(cell, symbol))[:36]
+    positions = positions[rng.random(len(positions)) > 0.25][:MOST_PEAKS] + 0.02
+    positions = np.sort(positions + 0.01 * rng.normal(size=len(positions)))
+    found = index_cells.index(PeakList(positions, np.ones(len(positions))), sets).lattices
     best = max(found, key=lambda lattice: lattice.score)
     vector = gemmi.GruberVector(gemmi.UnitCell(*cell), symbol[0])
     vector.niggli_reduce()
@@ -160,7 +159,7 @@ def test_a_triclinic_lattice_is_found_from_its_lines(sets, cell, seed):
     assert lattices.same_lattice(cell_of_parameters(*best[:2]), vector.cell_parameters())
 
 
-def test_lines_of_a_triclinic_lattice_are_those_of_gemmi():
+def test_reflections_of_a_triclinic_lattice_are_those_of_gemmi():
     limit, rng = 0.25, np.random.default_rng(0)
     for _ in range(20):
         cell = *rng.uniform(4, 12, 3), *rng.uniform(70, 110, 3)
@@ -172,49 +171,49 @@ def test_lines_of_a_triclinic_lattice_are_those_of_gemmi():
         wanted = int(rng.integers(count))
         square = gemmi.UnitCell(*cell).calculate_1_d2(hkl[wanted].tolist())
         near[int(square / 2e-5)] = 4
-        assert _lines(*six, np.linalg.det(star), limit, near, 10_000) == (4, count)
+        assert _indexed(*six, np.linalg.det(star), limit, near, 10_000) == (4, count)
 
 
-def test_few_lines_and_lines_of_higher_lattices_have_no_triclinic_one(sets):
+def test_few_peaks_and_those_of_higher_lattices_have_no_triclinic_one(sets):
     assert len(search_triclinic(np.linspace(10, 30, 8))) == 0
-    places = two_theta(spacings(CELLS["orthorhombic"], "P n m a"))[:MOST_LINES]
-    found = index_cells.index(PeakList(places, np.ones(len(places))), sets).lattices
+    positions = two_theta(spacings(CELLS["orthorhombic"], "P n m a"))[:MOST_PEAKS]
+    found = index_cells.index(PeakList(positions, np.ones(len(positions))), sets).lattices
     assert {lattice.system for lattice in found} <= {*CELLS}
 
 
-def test_refinement_ends_at_the_lattice_that_the_lines_were_made_from():
-    places = two_theta(spacings(CELLS["orthorhombic"], "P n m a"))[:24] + 0.04
+def test_refinement_ends_at_the_lattice_that_the_peaks_were_made_from():
+    positions = two_theta(spacings(CELLS["orthorhombic"], "P n m a"))[:24] + 0.04
     true = 1 / np.square(CELLS["orthorhombic"][:3])
-    found, zero = index_cells.refine(1.002 * true, "orthorhombic", places)
+    found, zero = index_cells.refine(1.002 * true, "orthorhombic", positions)
     assert np.allclose(found, true, rtol=3e-4) and abs(zero - 0.04) < 0.01
 
 
-def test_a_group_is_scored_by_the_lines_that_it_allows():
-    """Lines of P n m a: what they score is the likelihood written out for one setting of it."""
+def test_a_group_is_scored_by_the_reflections_that_it_allows():
+    """Peaks of P n m a score the likelihood written out for one setting of it."""
     cell = CELLS["orthorhombic"]
-    places = two_theta(spacings(cell, "P n m a"))[:20]
+    positions = two_theta(spacings(cell, "P n m a"))[:20]
     star = 1 / np.square(cell[:3])
-    found = index_cells._scores(star, 0.0, "orthorhombic", places, np.ones(20))
-    limit = np.sqrt(inverse_square(places[-1] + 0.1))
+    found = index_cells._scores(star, 0.0, "orthorhombic", positions, np.ones(20))
+    limit = np.sqrt(inverse_square(positions[-1] + 0.1))
     label = groups.group_of_space_group()[62]
-    # The axes of the best setting are those that the lines were made with.
+    # The axes of the best setting are those that the peaks were made with.
     allowed = spacings(cell, "P n m a", 1 / limit)
     assert found[label][1] == len(np.unique(np.round(two_theta(allowed) / 0.01)))
-    off = places[:, None] - two_theta(allowed)
+    off = positions[:, None] - two_theta(allowed)
     near = sum(
         share * np.exp(-0.5 * (off / s) ** 2) / (s * np.sqrt(2 * np.pi))
         for share, s in ((1.0, 0.018), (0.08, 0.05))
     )
-    span = places[-1] + 0.1 - min(8.0, places[0] - 1)
+    span = positions[-1] + 0.1 - min(8.0, positions[0] - 1)
     wanted = np.log(0.96 * near.sum(1) * span / len(allowed) + 0.04).sum()
     assert abs(found[label][0] - wanted) < 0.05 * abs(wanted)
     assert found[label][2] == 20
-    # Groups that allow more lines explain as much, and score less for it.
+    # Groups that allow more reflections index as much, and score less for it.
     primitive = groups.group_of_space_group()[47]
     assert found[primitive][2] == 20 and found[primitive][0] < found[label][0] - 5
 
 
-def test_too_few_lines_have_no_lattice(sets):
+def test_too_few_peaks_have_no_lattice(sets):
     empty = index_cells.index(PeakList(np.zeros(0), np.zeros(0)), sets)
     assert np.isnan(empty.score).all() and not empty.cell and empty.n == empty.looked_at == 0
     assert len(search(np.array([20.0, 30.0]), sets["orthorhombic"], "orthorhombic")) == 0

@@ -1,4 +1,4 @@
-"""How scores of lattices are weighed: what the network is told, learns, and keeps in a file."""
+"""How scores of lattices are weighed: what the network reads, learns, and keeps in a file."""
 
 import numpy as np
 import pytest
@@ -23,9 +23,9 @@ def scores(n, seed=0, labels=None, help_=25.0):
     own = METRIC[labels][:, None] == METRIC
     score = np.where(own, score + help_, score)
     score[np.arange(n), labels] += 8
-    lines = rng.integers(10, 60, size=(n, 99)).astype(np.float32)
-    explained = rng.integers(4, 24, size=(n, 99)).astype(np.float32)
-    return Scores(score, lines, explained, rng.integers(5, 40, n)), labels
+    reflections = rng.integers(10, 60, size=(n, 99)).astype(np.float32)
+    indexed = rng.integers(4, 24, size=(n, 99)).astype(np.float32)
+    return Scores(score, reflections, indexed, rng.integers(5, 40, n)), labels
 
 
 class Given:
@@ -33,16 +33,16 @@ class Given:
 
     def __init__(self, n):
         self.score = np.full(99, np.nan)
-        self.lines, self.explained, self.n = np.zeros(99), np.zeros(99), n
+        self.reflections, self.indexed, self.n = np.zeros(99), np.zeros(99), n
 
 
 def test_scores_are_gathered_pattern_by_pattern():
     first, second = Given(7), Given(12)
-    second.score[4], second.lines[4], second.explained[4] = 31.5, 40, 11
+    second.score[4], second.reflections[4], second.indexed[4] = 31.5, 40, 11
     found = gather([first, second])
     assert found.score.shape == (2, 99) and np.isnan(found.score[0]).all()
     assert np.flatnonzero(np.isfinite(found.score[1])).tolist() == [4]
-    assert (found.score[1, 4], found.lines[1, 4], found.explained[1, 4]) == (31.5, 40, 11)
+    assert (found.score[1, 4], found.reflections[1, 4], found.indexed[1, 4]) == (31.5, 40, 11)
     assert found.n.tolist() == [7, 12]
     assert gather([]).score.shape == (0, 99)
 
@@ -57,7 +57,7 @@ def test_features_are_finite_whatever_is_missing():
     assert not features(none)[:, :, 0].any()
 
 
-def test_a_group_is_told_of_its_own_system_and_of_the_others():
+def test_a_group_reads_of_its_own_system_and_of_the_others():
     """By hand, for one pattern with a tetragonal and a monoclinic lattice."""
     score = np.full((1, 99), np.nan)
     score[0, METRIC == "tetragonal"], score[0, METRIC == "monoclinic"] = 20.0, 34.0
@@ -98,7 +98,7 @@ def test_what_is_frequent_in_training_is_no_evidence():
     assert p[21] < 0.06
 
 
-def test_too_few_patterns_are_told():
+def test_too_few_patterns_are_refused():
     few, labels = scores(100)
     with pytest.raises(XrdlibError, match="100 patterns are too few to learn from; give 128"):
         lattices.train(few, labels, few, labels)
@@ -133,7 +133,7 @@ def test_another_training_has_another_fingerprint(kept):
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other"])
-def test_a_file_that_is_none_is_told(kept, tmp_path, damage):
+def test_a_file_that_is_none_is_refused(kept, tmp_path, damage):
     path, _ = kept
     if damage == "missing":
         path.unlink()
@@ -143,6 +143,6 @@ def test_a_file_that_is_none_is_told(kept, tmp_path, damage):
         from xrdlib.base import tensorfile
 
         tensorfile.write(path, {"x": torch.zeros(2)}, {"library": {}})
-    message = {"missing": "does not exist", "cut": "damaged", "other": "holds no sets of indices"}
+    message = {"missing": "does not exist", "cut": "damaged", "other": "holds no basis reflections"}
     with pytest.raises(XrdlibError, match=message[damage]):
         lattice_evidence.load(path)

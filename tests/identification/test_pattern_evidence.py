@@ -66,7 +66,7 @@ def test_in_its_own_cell_a_crystal_shows_its_absences(patterns, name):
     same = groups.diffraction_classes()
     ranked = np.argsort(-found.evidence) + 1
     assert same[ranked[0] - 1] == same[label - 1]
-    assert found.misfit / found.points < 2 and len(found.strange) <= 1
+    assert found.misfit / found.points < 2 and len(found.unindexed) <= 1
 
 
 def test_evidence_does_not_depend_on_the_scale_of_intensities(patterns):
@@ -85,7 +85,7 @@ def test_axes_may_be_named_in_any_order(patterns):
 
 
 @pytest.mark.parametrize("name", ["rutile", "rock salt", "aragonite", "baddeleyite"])
-def test_a_cell_of_twice_the_size_explains_the_same_and_is_worth_less(patterns, name):
+def test_a_cell_of_twice_the_size_indexes_the_same_and_is_worth_less(patterns, name):
     a, b, c, *angles = KNOWN[name][1].parameters
     factor = (2, 2, 2) if name == "rock salt" else (1, 1, 2)
     larger = (a * factor[0], b * factor[1], c * factor[2], *angles)
@@ -94,15 +94,15 @@ def test_a_cell_of_twice_the_size_explains_the_same_and_is_worth_less(patterns, 
     assert alike(found[0].lattice, lattices[0])
 
 
-def test_of_a_wrong_cell_lines_are_left_over(patterns):
+def test_a_wrong_cell_leaves_peaks_unindexed(patterns):
     wrong = score_cell(patterns["quartz"], (4.7, 4.7, 5.2, 90, 90, 120))[0]
     right = score_cell(patterns["quartz"], KNOWN["quartz"][1].parameters)[0]
-    assert len(wrong.strange) > 5 > len(right.strange)
+    assert len(wrong.unindexed) > 5 > len(right.unindexed)
     assert right.evidence.max() > wrong.evidence.max() + 50
 
 
-def test_a_weak_superlattice_is_found_from_its_strange_lines(patterns):
-    """Indexing that overlooks the odd lines of rock salt gives the cubic cell of half the edge."""
+def test_a_weak_superlattice_is_found_from_its_unindexed_peaks(patterns):
+    """Indexing that overlooks the odd reflections of rock salt gives a cell of half the edge."""
     y = patterns["rock salt"]
     half = Lattice("cubic", np.array([1 / 2.82**2]), 10.0)
     found = score(y, find_peaks(y), [half])
@@ -158,7 +158,7 @@ def test_repeats_of_a_lattice_are_left_out():
     assert len(distinct(skew, 3)) == 1
 
 
-def test_integrals_over_overlapping_lines_are_those_of_a_fine_grid():
+def test_integrals_over_overlapping_reflections_are_those_of_a_fine_grid():
     rng = np.random.default_rng(0)
     edge = np.concatenate([[0], np.geomspace(1e-6, 100, 1500)])
     x, width = (edge[1:] + edge[:-1]) / 2, np.diff(edge)
@@ -204,18 +204,18 @@ def test_a_known_cell_rules_out_groups_of_other_systems(fitted):
     assert weights.known([]).argmax() == 98
 
 
-def test_where_nothing_is_fitted_nothing_is_said(fitted):
-    told = gather([[], fitted[0][0]])
-    assert torch.isfinite(told[0]).all() and told[0].abs().max() < 20
+def test_without_a_fit_groups_are_equally_likely(fitted):
+    inputs = gather([[], fitted[0][0]])
+    assert torch.isfinite(inputs[0]).all() and inputs[0].abs().max() < 20
     with torch.inference_mode():
-        found = PatternWeights().eval()(*told)
+        found = PatternWeights().eval()(*inputs)
     assert torch.allclose(found[0], torch.full((99,), -np.log(99.0)), atol=1e-5)
     assert torch.allclose(found.exp().sum(1), torch.ones(2), atol=1e-5)
 
 
 def test_trust_in_fits_is_learned_and_kept_in_a_file(fitted, tmp_path):
-    lines = np.full((len(KNOWN), 99), -np.log(99))
-    weights = pattern_training.train(fitted[0], lines, fitted[1], epochs=60)
+    flat = np.full((len(KNOWN), 99), -np.log(99))
+    weights = pattern_training.train(fitted[0], flat, fitted[1], epochs=60)
     evidence = lattice_evidence.LatticeEvidence({}, lattice_evidence.make_network(), weights)
     lattice_evidence.save(tmp_path / "file", evidence, {})
     again = lattice_evidence.load(tmp_path / "file")[0]

@@ -11,21 +11,21 @@ STEP = 0.04
 ANGLES = 5 + STEP * np.arange(2126)
 
 
-def lines(places, heights, width):
+def gaussians(positions, heights, width):
     return sum(
         h * np.exp(-4 * np.log(2) * ((ANGLES - x) / width) ** 2)
-        for x, h in zip(places, heights, strict=True)
+        for x, h in zip(positions, heights, strict=True)
     )
 
 
 @pytest.mark.parametrize("width", [0.1, 0.25, 0.8])
 @pytest.mark.parametrize("level", [0, 300])
 def test_what_was_put_in_is_found_where_it_is(width, level):
-    places = np.array([20.02, 31.5, 44.0, 47.1, 60.3, 80.9])
-    clean = lines(places, [1000, 500, 400, 600, 2000, 300], width) + level
+    positions = np.array([20.02, 31.5, 44.0, 47.1, 60.3, 80.9])
+    clean = gaussians(positions, [1000, 500, 400, 600, 2000, 300], width) + level
     for x in (clean, np.random.default_rng(1).poisson(clean)):
         found = ANGLES[profile(x, STEP).peaks]
-        assert np.allclose(found, places, atol=max(0.08, width / 4))
+        assert np.allclose(found, positions, atol=max(0.08, width / 4))
 
 
 EMPTY = {
@@ -52,7 +52,7 @@ def test_a_flat_or_smooth_curve_has_none():
 @given(seed=st.integers(0, 10**6), exponent=st.floats(-9, 9), added=st.floats(0, 1e3))
 def test_scale_and_a_constant_do_not_matter(seed, exponent, added):
     rng = np.random.default_rng(seed)
-    x = lines(rng.uniform(10, 85, 8), rng.uniform(50, 1000, 8), 0.2) + rng.normal(0, 1, 2126)
+    x = gaussians(rng.uniform(10, 85, 8), rng.uniform(50, 1000, 8), 0.2) + rng.normal(0, 1, 2126)
     same = profile(10.0**exponent * (x + added), STEP).peaks
     assert profile(x, STEP).peaks.tolist() == same.tolist()
 
@@ -63,9 +63,9 @@ def test_noise_is_measured():
     assert np.isclose(np.median(noise), 7 / np.sqrt(3), rtol=0.1)
 
 
-def test_the_background_is_what_lines_stand_on():
+def test_the_background_is_what_peaks_stand_on():
     slope = 300 - 2 * ANGLES
-    x = slope + lines([20.02, 31.5, 60.3], [1000, 500, 2000], 0.2)
+    x = slope + gaussians([20.02, 31.5, 60.3], [1000, 500, 2000], 0.2)
     x[:250] = x[2000:] = 0  # not measured
     found = background(x, STEP)
     assert (found <= x).all() and not found[:250].any() and not found[2000:].any()

@@ -14,30 +14,30 @@ from xrdlib.identification.retrieval import Retrieval
 
 
 @pytest.fixture(scope="module")
-def bank():
+def crystals():
     return small_bank()
 
 
 @pytest.fixture(scope="module")
-def known(bank):
-    return small_library(bank)
+def known(crystals):
+    return small_library(crystals)
 
 
 @pytest.fixture(scope="module")
-def found(known):
+def prepared(known):
     return Retrieval(known)
 
 
 @pytest.fixture(scope="module")
-def patterns(bank):
-    return simulated(bank)
+def patterns(crystals):
+    return simulated(crystals)
 
 
-def test_patterns_do_not_depend_on_how_many_are_made_at_once(known, found, monkeypatch):
+def test_patterns_do_not_depend_on_how_many_are_made_at_once(known, prepared, monkeypatch):
     monkeypatch.setattr(retrieval, "_CHUNK", 5)
     again = Retrieval(known)
-    assert np.abs(again.patterns - found.patterns).max() < 1e-6
-    assert list(again.name) == list(found.name)
+    assert np.abs(again.patterns - prepared.patterns).max() < 1e-6
+    assert list(again.name) == list(prepared.name)
 
 
 def test_threads_may_share_a_library(known, patterns):
@@ -64,9 +64,9 @@ def test_a_library_is_freed_when_it_is_no_longer_used(known, patterns):
         gc.enable()
 
 
-def test_memory_is_that_of_the_patterns(bank, patterns):
+def test_memory_is_that_of_the_patterns(crystals, patterns):
     """Beside 1.7 kB a structure, a few megabytes for what is computed at a time."""
-    many = bank.take(np.tile(np.arange(N), 100))
+    many = crystals.take(np.tile(np.arange(N), 100))
     known = library.from_reflections(many)
     tracemalloc.start()
     try:

@@ -50,12 +50,12 @@ def simulate(item, width=0.1, wavelengths=((1.540593, 2 / 3), (1.544427, 1 / 3))
                 continue
             theta = np.arcsin(sine)
             lp = (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
-            line = np.exp(-0.5 * ((GRID.two_theta - 2 * np.degrees(theta)) / width) ** 2)
-            total += share * multiplicity * f2 * lp * line
+            peak = np.exp(-0.5 * ((GRID.two_theta - 2 * np.degrees(theta)) / width) ** 2)
+            total += share * multiplicity * f2 * lp * peak
     return total
 
 
-def test_library_is_the_plain_sum_of_gaussian_lines():
+def test_library_is_the_plain_sum_of_gaussian_peaks():
     patterns = library(BANK, chunk=2)
     assert patterns.shape == (3, SEARCH_GRID.size) == (3, 1701)
     for item, pattern in enumerate(patterns):

@@ -28,25 +28,25 @@ def test_visible_spacings_stay_what_they_are(system):
     parameters, star = of(system), reciprocal_metric(system, of(system))
     grid = np.stack(np.meshgrid(*[np.arange(-6, 7)] * 3, indexing="ij"), -1).reshape(-1, 3)
     for setting, (label, change) in enumerate(changes(system)):
-        found = standard(system, parameters, setting)
+        lattice = standard(system, parameters, setting)
         number = groups.first_member(label)
         visible = grid[~groups.absent(number, grid @ change)]
         wanted = np.unique(np.einsum("ni,ij,nj->n", visible, star, visible).round(7))
         own = grid[~groups.absent(number, grid)]
-        cell = gemmi.UnitCell(*found.cell)
-        told = np.unique(np.round([cell.calculate_1_d2(list(map(int, h))) for h in own], 7))
+        cell = gemmi.UnitCell(*lattice.cell)
+        seen = np.unique(np.round([cell.calculate_1_d2(list(map(int, h))) for h in own], 7))
         few = 0.25  # beyond, the grid does not hold all reflections
-        assert np.allclose(wanted[wanted < few], told[told < few], atol=2e-6), (system, label)
+        assert np.allclose(wanted[wanted < few], seen[seen < few], atol=2e-6), (system, label)
 
 
 def test_triclinic_cells_are_niggli_cells():
     cell = gemmi.UnitCell(8.16, 12.87, 7.11, 93.5, 116.4, 90.3)
     star = np.array(cell.reciprocal_metric_tensor().as_mat33().tolist())
-    found = standard("triclinic", parameters_of("triclinic", star), 0)
+    lattice = standard("triclinic", parameters_of("triclinic", star), 0)
     vector = gemmi.GruberVector(cell, "P")
     vector.niggli_reduce()
-    assert np.allclose(found.cell, vector.cell_parameters())
-    assert found[1:] == ("P", "triclinic") and np.allclose(found.reduced(), found.cell)
+    assert np.allclose(lattice.cell, vector.cell_parameters())
+    assert lattice[1:] == ("P", "triclinic") and np.allclose(lattice.reduced(), lattice.cell)
 
 
 def test_monoclinic_cells_have_b_unique_and_an_obtuse_angle():
@@ -76,9 +76,9 @@ def test_orthorhombic_axes_are_ordered_where_absences_leave_them_open():
 def test_a_rhombohedral_lattice_is_trigonal_on_hexagonal_axes():
     named = [groups.symbols()[label - 1] for label, _ in changes("hexagonal")]
     setting = next(k for k, name in enumerate(named) if name.startswith("R"))
-    found = standard("hexagonal", of("hexagonal"), setting)
-    assert (found.crystal_system, found.centring) == ("trigonal", "R")
-    assert np.allclose(found.cell, cell_of_parameters("hexagonal", of("hexagonal")))
-    a, b, c, *angles = found.reduced()
-    assert np.isclose(np.prod([a, b, c]) * 3, np.prod(found.cell[:3]), rtol=0.5)
+    lattice = standard("hexagonal", of("hexagonal"), setting)
+    assert (lattice.crystal_system, lattice.centring) == ("trigonal", "R")
+    assert np.allclose(lattice.cell, cell_of_parameters("hexagonal", of("hexagonal")))
+    a, b, c, *angles = lattice.reduced()
+    assert np.isclose(np.prod([a, b, c]) * 3, np.prod(lattice.cell[:3]), rtol=0.5)
     assert len({round(x, 4) for x in (a, b)}) == 1

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 
 from xrdlib.base.errors import XrdlibError
 from xrdlib.base.patterns import CU_KA1, GRID
-from xrdlib.identification.cell_evidence import lines
+from xrdlib.identification.cell_evidence import cell_reflections
 from xrdlib.identification.extinction_scores import (
     BIC,
     INTEGRATED,
@@ -18,7 +18,7 @@ from xrdlib.identification.extinction_scores import (
     log_evidence,
     scores,
 )
-from xrdlib.identification.line_profiles import Profiles, Shape, observed
+from xrdlib.identification.reflection_profiles import Profiles, Shape, observed
 from xrdlib.identification.whole_pattern import fit, nonnegative
 from xrdlib.symmetry import groups
 from xrdlib.symmetry.cells import (
@@ -75,13 +75,13 @@ def test_the_metric_is_that_of_the_vectors_and_has_the_parameters_of_its_system(
 
 
 @pytest.mark.parametrize("system", CELLS)
-def test_lines_that_symmetry_makes_one_stay_one_when_parameters_change(system):
+def test_reflections_that_symmetry_makes_one_stay_one_when_parameters_change(system):
     basis = metric_basis(CELLS[system])
-    hkl, line, *_ = lines(CELLS[system], CU_KA1, 5, 60)
+    hkl, number, *_ = cell_reflections(CELLS[system], CU_KA1, 5, 60)
     changed = np.random.default_rng(0).uniform(0.9, 1.1, len(basis)) @ basis
     square = products(hkl) @ changed
-    first = np.unique(line, return_index=True)[1]
-    assert np.allclose(square, square[first][line])
+    first = np.unique(number, return_index=True)[1]
+    assert np.allclose(square, square[first][number])
 
 
 def test_rhombohedral_axes_become_hexagonal_ones():
@@ -101,12 +101,12 @@ def test_cells_of_one_metric_symmetry_have_the_same_settings():
 
 
 def pattern(cell, allowed, rng, shape=None, level=0.05, counts=3000):
-    """Lines of a cell with exponential intensities where allowed, K-alpha doublet and counts."""
-    hkl, line, *_ = lines(cell, CU_KA1, 12, 60)
+    """A cell's pattern: exponential intensities where allowed, K-alpha doublet and counts."""
+    hkl, number, *_ = cell_reflections(cell, CU_KA1, 12, 60)
     shape = shape or Shape(metric_basis(cell).sum(0), zero=0.04, displacement=-0.03)
-    area = rng.exponential(size=line[-1] + 1) * (np.bincount(line, allowed(hkl)) > 0)
+    area = rng.exponential(size=number[-1] + 1) * (np.bincount(number, allowed(hkl)) > 0)
     y = np.full(GRID.size, level)
-    first = np.unique(line, return_index=True)[1]
+    first = np.unique(number, return_index=True)[1]
     for second, share in ((CU_KA1, 1.0), (1.544427, 0.5)):
         at = observed(np.sqrt(products(hkl[first]) @ shape.metric) * second, shape)
         width = 0.1 + 0.03 * np.tan(np.radians(at) / 2)
@@ -126,26 +126,26 @@ def test_a_fit_finds_shifts_strain_and_intensities():
     true = np.array(CELLS["orthorhombic"])
     given = true * [1.002, 0.998, 1.001, 1, 1, 1]
     y, _ = pattern(true, allow(16), np.random.default_rng(1), counts=30000)
-    found = fit(y, given)
+    fitted = fit(y, given)
     shape = Shape(metric_basis(true).sum(0), zero=0.04, displacement=-0.03)
-    hkl = found.hkl[np.unique(found.line, return_index=True)[1]]
+    hkl = fitted.hkl[np.unique(fitted.profile, return_index=True)[1]]
     at = observed(np.sqrt(products(hkl) @ shape.metric) * CU_KA1, shape)
-    strong = found.intensity > 0.05 * found.intensity.max()
-    assert np.abs(found.two_theta - at)[strong].max() < 0.02
-    assert abs(found.shape.second - 0.5) < 0.1 and found.residual < 0.1
+    strong = fitted.intensity > 0.05 * fitted.intensity.max()
+    assert np.abs(fitted.two_theta - at)[strong].max() < 0.02
+    assert abs(fitted.shape.second - 0.5) < 0.1 and fitted.residual < 0.1
     # What is calculated has the counts of what was measured.
-    measured = y[found.calculated > 0] / y.max()
-    assert found.calculated.sum() == pytest.approx(measured.sum(), rel=0.02)
+    measured = y[fitted.calculated > 0] / y.max()
+    assert fitted.calculated.sum() == pytest.approx(measured.sum(), rel=0.02)
 
 
 def test_profiles_have_area_one_and_share_out_all_intensity():
     shape = Shape(metric_basis(CELLS["cubic"]).sum(0), second=0.0, eta=0.0)
     terms = products(np.array([[1, 1, 0], [2, 0, 0], [2, 1, 1]]))
-    found = Profiles(shape, terms, GRID.start, GRID.size)
-    assert np.allclose(found.value.sum(1) * GRID.step, 1, atol=1e-6)
-    assert np.allclose(found.matrix() @ [3.0, 1.0, 2.0], found.sum(np.array([3.0, 1.0, 2.0])))
-    y = found.sum(np.array([3.0, 1.0, 2.0]))
-    assert found.shared(y) == pytest.approx([3, 1, 2], rel=1e-6)
+    profiles = Profiles(shape, terms, GRID.start, GRID.size)
+    assert np.allclose(profiles.value.sum(1) * GRID.step, 1, atol=1e-6)
+    assert np.allclose(profiles.matrix() @ [3.0, 1.0, 2.0], profiles.sum(np.array([3.0, 1.0, 2.0])))
+    y = profiles.sum(np.array([3.0, 1.0, 2.0]))
+    assert profiles.shared(y) == pytest.approx([3, 1, 2], rel=1e-6)
 
 
 def test_nonnegative_least_squares_meets_its_optimality_conditions():
@@ -158,16 +158,16 @@ def test_nonnegative_least_squares_meets_its_optimality_conditions():
     assert np.allclose(slope[x > 0], 0, atol=1e-6) and (slope[x == 0] >= -1e-6).all()
 
 
-def test_evidence_of_one_line_is_the_integral_by_sums():
+def test_evidence_of_one_reflection_is_the_integral_by_sums():
     x = np.linspace(0, 60, 400_001)
     for precision, right, mean in ((4.0, 6.0, 2.0), (4.0, -9.0, 0.5), (900.0, -3.0, 3.0)):
         value = np.exp(-precision * x**2 / 2 + right * x - x / mean) / mean
         expected = np.log(np.trapezoid(value, x))
-        found = log_evidence(np.array([[precision]]), np.array([right]), np.array([[mean]]))
-        assert found == pytest.approx([expected], abs=2e-4)
+        result = log_evidence(np.array([[precision]]), np.array([right]), np.array([[mean]]))
+        assert result == pytest.approx([expected], abs=2e-4)
 
 
-def test_evidence_of_two_overlapping_lines_is_the_double_integral():
+def test_evidence_of_two_overlapping_reflections_is_the_double_integral():
     normal, right = np.array([[5.0, 3.0], [3.0, 4.0]]), np.array([2.0, -1.0])
     mean = np.array([1.5, 0.7])
 
@@ -179,7 +179,7 @@ def test_evidence_of_two_overlapping_lines_is_the_double_integral():
     assert log_evidence(normal, right, mean[None]) == pytest.approx([expected], abs=0.01)
 
 
-def test_evidence_of_a_dozen_lines_is_a_gaussian_probability():
+def test_evidence_of_five_reflections_is_a_gaussian_probability():
     rng = np.random.default_rng(3)
     rows = rng.normal(size=(30, 5))
     normal, centre = rows.T @ rows, np.full(5, 0.3)
@@ -195,7 +195,7 @@ def test_evidence_of_a_dozen_lines_is_a_gaussian_probability():
     assert log_evidence(normal, normal @ centre, mean[None]) == pytest.approx([expected], abs=0.02)
 
 
-def test_an_absent_line_is_left_out_of_the_integral():
+def test_an_absent_reflection_is_left_out_of_the_integral():
     rng = np.random.default_rng(4)
     rows = rng.normal(size=(20, 4))
     normal, right = rows.T @ rows, rng.normal(size=4) * 3
@@ -206,12 +206,12 @@ def test_an_absent_line_is_left_out_of_the_integral():
     assert both[0] == pytest.approx(alone[0], abs=1e-4) and both[1] == pytest.approx(0, abs=1e-6)
 
 
-def test_clusters_hold_every_line_once_and_only_neighbours_that_overlap():
+def test_clusters_hold_every_reflection_once_and_only_neighbours_that_overlap():
     position = np.cumsum(np.random.default_rng(0).exponential(0.1, size=200))
-    found = clusters(position, np.full(200, 0.1))
-    assert np.array_equal(np.concatenate(found), np.arange(200))
-    assert max(map(len, found)) <= 12
-    for before, after in zip(found, found[1:], strict=False):
+    parts = clusters(position, np.full(200, 0.1))
+    assert np.array_equal(np.concatenate(parts), np.arange(200))
+    assert max(map(len, parts)) <= 12
+    for before, after in zip(parts, parts[1:], strict=False):
         gap = position[after[0]] - position[before[-1]]
         assert gap > 0.15 or len(before) + len(after) > 12
 
@@ -229,18 +229,18 @@ def test_on_orthogonal_axes_signs_of_indices_do_not_matter(system):
             assert (absent == groups.absent(number, np.abs(hkl) @ change)).all(), label
 
 
-def test_candidates_are_the_groups_that_the_cell_permits_with_their_lines():
+def test_candidates_are_the_groups_that_the_cell_permits_with_their_reflections():
     cell = CELLS["orthorhombic"]
     y, _ = pattern(cell, allow(16), np.random.default_rng(0))
-    found = fit(y, cell)
-    told = candidates(found, cell)
-    assert set(told.label) == {k for k in range(1, 100) if settings(k, cell)}
+    fitted = fit(y, cell)
+    settings_of = candidates(fitted, cell)
+    assert set(settings_of.label) == {k for k in range(1, 100) if settings(k, cell)}
     label = int(groups.group_of_space_group()[61])  # Pbca: 0kl k = 2n, h0l l = 2n, hk0 h = 2n
-    h, k, l = found.hkl.T  # noqa: E741
+    h, k, l = fitted.hkl.T  # noqa: E741
     absent = ((h == 0) & (k % 2 == 1)) | ((k == 0) & (l % 2 == 1)) | ((l == 0) & (h % 2 == 1))
-    expected = np.bincount(found.line, ~absent) > 0
-    assert any((mask == expected).all() for mask in told.allowed[told.label == label])
-    whole = told.allowed[told.label == int(groups.group_of_space_group()[16])]
+    expected = np.bincount(fitted.profile, ~absent) > 0
+    assert any((mask == expected).all() for mask in settings_of.allowed[settings_of.label == label])
+    whole = settings_of.allowed[settings_of.label == int(groups.group_of_space_group()[16])]
     assert whole.all() and len(whole) == 1
 
 
@@ -250,32 +250,32 @@ def test_the_true_group_ranks_first_by_every_score_on_good_data(number):
     system = groups.space_group(number)["crystal_system"].replace("trigonal", "hexagonal")
     cell = CELLS[system]
     y, _ = pattern(cell, allow(number), np.random.default_rng(number), counts=20000)
-    found = scores(fit(y, cell), cell)
+    evidence = scores(fit(y, cell), cell)
     for name in (INTEGRATED, BIC):
         # A group of another system with the very same absences cannot be told from it.
-        better = np.flatnonzero(found[name] > found[name][label - 1] + 0.5) + 1
-        assert set(better.tolist()) <= same_lines(label, cell), name
+        better = np.flatnonzero(evidence[name] > evidence[name][label - 1] + 0.5) + 1
+        assert set(better.tolist()) <= same_reflections(label, cell), name
 
 
-def same_lines(label, cell):
-    """Groups that allow the same lines of a cell in some setting."""
-    hkl, line, *_ = lines(cell, CU_KA1, 12, 60)
+def same_reflections(label, cell):
+    """Groups that allow the same reflections of a cell in some setting."""
+    hkl, number, *_ = cell_reflections(cell, CU_KA1, 12, 60)
     masks = {}
     for other in range(1, 100):
-        number = groups.table()["extinction_groups"][other - 1]["space_groups"][0]
+        member = groups.first_member(other)
         masks[other] = {
-            (np.bincount(line, ~groups.absent(number, hkl @ change)) > 0).tobytes()
+            (np.bincount(number, ~groups.absent(member, hkl @ change)) > 0).tobytes()
             for change in settings(other, cell)
         }
-    return {other for other, found in masks.items() if found & masks[label]}
+    return {other for other, own in masks.items() if own & masks[label]}
 
 
 def test_groups_that_the_cell_rules_out_have_no_evidence():
     cell = CELLS["monoclinic"]
     y, _ = pattern(cell, allow(14), np.random.default_rng(0))
-    found = scores(fit(y, cell), cell)[INTEGRATED]
+    evidence = scores(fit(y, cell), cell)[INTEGRATED]
     permitted = [bool(settings(label, cell)) for label in range(1, 100)]
-    assert (np.isfinite(found) == permitted).all()
+    assert (np.isfinite(evidence) == permitted).all()
 
 
 @pytest.mark.parametrize("bad", [np.ones(10), np.zeros(GRID.size), np.full(GRID.size, np.nan)])

@@ -69,7 +69,7 @@ def drawn(structures, i, wavelength=CU_KA1, larger=0.0, angles=ANGLES, extra=())
 @pytest.mark.parametrize("i", [0, 7, 15, 23])
 def test_reflections_are_those_of_the_structure_by_angle(structures, known, retrieval, i):
     row = int(np.flatnonzero(retrieval.name == known.name[i])[0])
-    angle, height = retrieval.lines(row)
+    angle, height = retrieval.reflections(row)
     assert (np.diff(angle) >= 0).all() and height.max() == 1
     theirs, strength = bragg(structures, i, CU_KA1)
     for k in np.flatnonzero(strength > 0.3):

@@ -8,7 +8,7 @@ from xrdlib.base.paths import ROOT
 UNTYPED = {
     f"identification/{name}.py"
     for name in ("lattice_evidence", "index_cells", "index_search", "pattern_evidence",
-                 "pattern_weights", "cell_fits", "line_sums", "intensity_evidence")
+                 "pattern_weights", "cell_fits", "profile_sums", "intensity_evidence")
 } | {
     f"prediction/{name}.py"
     for name in ("predictor", "answer", "text", "html_report", "widgets", "checks", "many")

@@ -1,8 +1,8 @@
-"""Which indices the first lines of a pattern have: sets learned from known structures.
+"""Basis reflections, whose indices are tried for the first peaks of a pattern.
 
-To index a pattern is to guess the indices of a few of its lines. Of all sets that could be
-guessed, few occur: the first visible lines of the structures of a library, on standard axes, have
-few different ones. Those are kept that together serve the most structures.
+A lattice follows from the indices of a few peaks. Few of all possible choices occur: the first
+visible reflections of the structures of a library, on standard axes, have few different indices.
+The bases that together serve the most structures are kept.
 """
 
 import heapq
@@ -15,47 +15,47 @@ import numpy as np
 from ..base.records import Reflections
 from ..symmetry.cells import SYSTEMS, angle, free, products
 from ..symmetry.groups import crystal_systems
-from .line_profiles import lorentz_polarisation
+from .reflection_profiles import lorentz_polarisation
 
 FIRST = {"cubic": 5, "tetragonal": 6, "hexagonal": 6, "orthorhombic": 6, "monoclinic": 7}
 
-_VISIBLE = 0.02  # of the strongest line
+_VISIBLE = 0.02  # of the strongest reflection
 
-_TOGETHER = 0.06  # degrees; closer lines are seen as one
+_TOGETHER = 0.06  # degrees; closer reflections are one peak
 
 _LAST = 110.0  # degrees
 
 _B = 0.6  # square angstrom, a usual Debye-Waller factor
 
-# What the nth set that serves a structure is worth: spares help where a line is missed.
+# Worth of the nth basis that serves a structure: spare ones help where a peak is missed.
 _WORTH = np.array([1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.3, 0.3, 0.0])
 
-_LEAST = 1.0  # worth of the last set that is taken
+_LEAST = 1.0  # worth of the last basis that is taken
 
 _RHOMBOHEDRAL = np.array([[1, -1, 0], [0, 1, -1], [1, 1, 1]])
 
 
-def learn(banks: Iterable[Reflections]) -> dict[str, np.ndarray]:
-    """Sets of index products of as many lines as a lattice has free parameters.
+def learn(libraries: Iterable[Reflections]) -> dict[str, np.ndarray]:
+    """Index products of as many reflections as a lattice has free parameters.
 
     Returns
     -------
     dict of str to ndarray, (s, p, p) int16
-        By crystal system: products (`cells.products`) of p lines, in the order of their
-        angles. The most useful set is the first.
+        By crystal system: products (`cells.products`) of p reflections, in the order
+        of their angles. The most useful basis is the first.
     """
     served = {system: [] for system in SYSTEMS}
     systems = crystal_systems()
-    for bank in banks:
-        for i in range(len(bank)):
-            system = systems[bank.group[i] - 1].replace("trigonal", "hexagonal")
-            if system in SYSTEMS and (lines := first_reflections(bank, i, system)) is not None:
-                served[system].append(_sets(lines, free(system)))
-    return {system: _chosen(sets, free(system)) for system, sets in served.items()}
+    for library in libraries:
+        for i in range(len(library)):
+            system = systems[library.group[i] - 1].replace("trigonal", "hexagonal")
+            if system in SYSTEMS and (first := first_reflections(library, i, system)) is not None:
+                served[system].append(_bases(first, free(system)))
+    return {system: _chosen(bases, free(system)) for system, bases in served.items()}
 
 
-def first_reflections(bank: Reflections, i: int, system: str) -> np.ndarray | None:
-    """Index products of the first visible lines of one structure.
+def first_reflections(library: Reflections, i: int, system: str) -> np.ndarray | None:
+    """Index products of the first visible reflections of one structure.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def first_reflections(bank: Reflections, i: int, system: str) -> np.ndarray | No
     ndarray, (k, p) int, or None
         None where the lattice is not of the system.
     """
-    rows = slice(bank.start[i], bank.start[i + 1])
-    hkl = bank.hkl[rows].astype(np.float64)
-    standard = _standard(bank.lattice[i], hkl, system)
+    rows = slice(library.start[i], library.start[i + 1])
+    hkl = library.hkl[rows].astype(np.float64)
+    standard = _standard(library.lattice[i], hkl, system)
     if standard is None:
         return None
     star, hkl = standard
@@ -78,19 +78,19 @@ def first_reflections(bank: Reflections, i: int, system: str) -> np.ndarray | No
     kept = np.flatnonzero(two_theta < _LAST)
     kept = kept[np.argsort(two_theta[kept], kind="stable")]
     two_theta, hkl, square = two_theta[kept], hkl[kept], square[kept]
-    strength = bank.multiplicity[rows][kept] * bank.f2[rows][kept] * np.exp(-_B * square / 2)
+    strength = library.multiplicity[rows][kept] * library.f2[rows][kept] * np.exp(-_B * square / 2)
     strength = strength * lorentz_polarisation(two_theta)
-    line = np.concatenate([[0], np.cumsum(np.diff(two_theta) > _TOGETHER)])
-    total = np.bincount(line, strength)
-    # The strongest reflection gives a line its indices.
-    order = np.lexsort((-strength, line))
-    first = order[np.unique(line[order], return_index=True)[1]]
+    peak = np.concatenate([[0], np.cumsum(np.diff(two_theta) > _TOGETHER)])
+    total = np.bincount(peak, strength)
+    # Of overlapping reflections the strongest gives its indices.
+    order = np.lexsort((-strength, peak))
+    first = order[np.unique(peak[order], return_index=True)[1]]
     visible = first[total > _VISIBLE * total.max()][: FIRST[system]]
     return np.rint(products(hkl[visible], system)).astype(np.int16)
 
 
 def _standard(lattice, hkl, system):
-    """Reciprocal metric and indices on the axes that sets are given in, or None."""
+    """Reciprocal metric and indices on the axes that bases are given in, or None."""
     if system == "hexagonal":
         metric = lattice @ lattice.T
         alike = max(np.ptp(np.diag(metric)), abs(metric[0, 1] - metric[0, 2]))
@@ -134,21 +134,21 @@ def _monoclinic(star, hkl):
     return turn @ star @ turn.T, np.rint(hkl @ np.linalg.inv(turn))
 
 
-def _sets(lines, p):
-    """Sets of p lines that fix a lattice, as bytes."""
-    found = set()
-    for chosen in combinations(range(len(lines)), p):
-        rows = np.ascontiguousarray(lines[list(chosen)])
+def _bases(reflections, p):
+    """Choices of p reflections that fix a lattice, as bytes."""
+    bases = set()
+    for chosen in combinations(range(len(reflections)), p):
+        rows = np.ascontiguousarray(reflections[list(chosen)])
         if abs(np.linalg.det(rows.astype(float))) > 0.5:
-            found.add(rows.tobytes())
-    return found
+            bases.add(rows.tobytes())
+    return bases
 
 
 def _chosen(structures, p):
-    """Sets that serve the most structures, each counting less the more serve it (lazy greedy)."""
+    """Bases that serve the most structures, each counting less the more serve it (lazy greedy)."""
     serves = defaultdict(list)
-    for i, sets in enumerate(structures):
-        for key in sets:
+    for i, bases in enumerate(structures):
+        for key in bases:
             serves[key].append(i)
     times = np.zeros(len(structures), dtype=int)
     queue = [(-float(len(rows)), key) for key, rows in serves.items()]
@@ -158,7 +158,7 @@ def _chosen(structures, p):
         _, key = heapq.heappop(queue)
         worth = _WORTH[np.minimum(times[serves[key]], len(_WORTH) - 1)].sum()
         if queue and worth < -queue[0][0] - 1e-9:
-            heapq.heappush(queue, (-worth, key))
+            heapq.heappush(queue, (-worth, key))  # others have become better
         elif worth < _LEAST:
             break
         else:

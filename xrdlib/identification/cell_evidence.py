@@ -1,4 +1,4 @@
-"""Which lines of a known cell a group allows and forbids, and which lines decide between groups."""
+"""Reflections of a given cell that groups allow and forbid, and those that decide between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +10,11 @@ from numpy.typing import ArrayLike
 from ..base.errors import XrdlibError
 from ..simulation.diffraction import resolve_wavelength
 from ..symmetry import groups
-from ..symmetry.cells import (
-    metric_tensor,
-    settings,
-)
+from ..symmetry.cells import metric_tensor, settings
 from ..symmetry.conditions import conditions
 from .peaks import profile
 
-NEAR = 0.15  # degrees; lines this close to each other, or a peak to a line, count as one
+NEAR = 0.15  # degrees; reflections this close to each other, or a peak to one, count as one
 
 _MAX_REFLECTIONS = 50_000
 
@@ -26,7 +23,7 @@ _STEP = 0.02  # degrees, of the pattern that peaks are sought in
 
 @dataclass(frozen=True)
 class Candidate:
-    """What one extinction group says about the lines of the cell.
+    """Reflections of the cell under one extinction group.
 
     Attributes
     ----------
@@ -35,10 +32,10 @@ class Candidate:
     conditions : str
         Reflection conditions in the axes of the given cell.
     state : ndarray, (k,) int8
-        Of each line: 1 allowed, 0 extinct though the centring allows it, -1 left out by the
-        centring.
+        Of each reflection: 1 allowed, 0 extinct though the centring allows it, -1 left out by
+        the centring.
     contradicted : ndarray, (k,) bool
-        Lines that the group forbids, apart from all that it allows, where there is a peak.
+        Reflections that the group forbids, apart from all that it allows, at a peak.
     """
 
     label: int
@@ -49,12 +46,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Lines of a cell beside a pattern.
+    """Reflections of a cell beside a pattern.
 
     Attributes
     ----------
     hkl : ndarray, (k, 3) int
-        One reflection of each line.
+        Indices of one of each set with the same spacing.
     two_theta : ndarray, (k,)
         Degrees, ascending.
     d : ndarray, (k,)
@@ -63,7 +60,7 @@ class Evidence:
         Whether the pattern has a peak there.
     candidates : list of Candidate
     decisive : ndarray, int
-        Lines that some candidates allow and others forbid, apart from lines that all allow.
+        Reflections that some candidates allow and others forbid, apart from those that all allow.
     impossible : list of int
         Labels whose crystal system the cell does not permit.
     """
@@ -84,10 +81,10 @@ def evidence(
     cell: Sequence[float],
     labels: Sequence[int],
 ) -> Evidence:
-    """Hold the lines that candidates allow and forbid against a pattern.
+    """Compare the reflections that candidates allow and forbid with a pattern.
 
     The axes of the cell may be named in any order, and a monoclinic cell be any choice of a and c:
-    of a group's settings that is taken whose forbidden lines show the least intensity.
+    the setting of a group is the one whose forbidden reflections show the least intensity.
 
     Parameters
     ----------
@@ -107,37 +104,38 @@ def evidence(
     Raises
     ------
     XrdlibError
-        If the cell is impossible, too large, or has no line in the range.
+        If the cell is impossible, too large, or has no reflection in the range.
     """
     order = np.argsort(two_theta, kind="stable")
     angle = np.asarray(two_theta, dtype=np.float64)[order]
     even = np.arange(angle[0], angle[-1], _STEP)
-    found = profile(np.interp(even, angle, np.asarray(intensity, dtype=float)[order]), _STEP)
-    hkl, line, position, spacing = lines(cell, wavelength, angle[0], angle[-1])
-    seen = _near(position, even[found.peaks])
-    strength = np.array([found.height[np.abs(even - x) < NEAR].max(initial=0.0) for x in position])
+    pattern = profile(np.interp(even, angle, np.asarray(intensity, dtype=float)[order]), _STEP)
+    hkl, number, position, spacing = cell_reflections(cell, wavelength, angle[0], angle[-1])
+    seen = _near(position, even[pattern.peaks])
+    near = (pattern.height[np.abs(even - x) < NEAR] for x in position)
+    strength = np.array([heights.max(initial=0.0) for heights in near])
     candidates, impossible = [], []
     for label in labels:
         choices = settings(label, cell)
         if not choices:
             impossible.append(int(label))
             continue
-        states = [_state(label, change, hkl, line) for change in choices]
+        states = [_state(label, change, hkl, number) for change in choices]
         free = [(s < 1) & ~_near(position, position[s == 1]) for s in states]
         best = int(np.argmin([strength[f].sum() for f in free]))
-        number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
-        stated = "; ".join(map(str, conditions(number, _hashable(choices[best])))) or "none"
+        member = groups.first_member(label)
+        stated = "; ".join(map(str, conditions(member, _hashable(choices[best])))) or "none"
         candidates.append(Candidate(int(label), stated, states[best], free[best] & seen))
-    first = np.unique(line, return_index=True)[1]
+    first = np.unique(number, return_index=True)[1]
     return Evidence(
         hkl[first], position, spacing, seen, candidates, _decisive(candidates, position), impossible
     )
 
 
-def lines(
+def cell_reflections(
     cell: Sequence[float], wavelength: str | float, first: float, last: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct lines of a primitive cell between two angles.
+    """Distinct reflections of a primitive cell between two angles.
 
     Parameters
     ----------
@@ -148,12 +146,12 @@ def lines(
     Returns
     -------
     hkl : ndarray, (m, 3) int
-        Reflections, of each hkl and its opposite one; those of a line stand together, the one with
-        the simplest indices first.
-    line : ndarray, (m,) int
-        Line 0..k-1 of each.
+        One of each Friedel pair; those of the same spacing stand together, the simplest indices
+        first.
+    number : ndarray, (m,) int
+        Distinct reflection 0..k-1 of each.
     two_theta, d : ndarray, (k,)
-        Of each line, in degrees and angstrom.
+        Of each distinct reflection, in degrees and angstrom.
 
     Raises
     ------
@@ -188,16 +186,16 @@ def lines(
     return hkl, np.cumsum(starts) - 1, angle, 1 / star
 
 
-def _state(label, change, hkl, line):
-    """1, 0 or -1 of each line, see `Candidate`."""
-    number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
-    rotations, translations = groups.operations(number)
+def _state(label, change, hkl, number):
+    """1, 0 or -1 of each distinct reflection, see `Candidate`."""
+    member = groups.first_member(label)
+    rotations, translations = groups.operations(member)
     lattice = (rotations == np.eye(3)).all((1, 2))
     reference = hkl @ change
     centred = groups.systematically_absent(rotations[lattice], translations[lattice], reference)
-    state = np.where(groups.absent(number, reference), 0, 1) - centred
-    result = np.full(line[-1] + 1, -1, dtype=np.int8)
-    np.maximum.at(result, line, state.astype(np.int8))
+    state = np.where(groups.absent(member, reference), 0, 1) - centred
+    result = np.full(number[-1] + 1, -1, dtype=np.int8)
+    np.maximum.at(result, number, state.astype(np.int8))
     return result
 
 
@@ -212,8 +210,8 @@ def _decisive(candidates, position):
     if not candidates:
         return np.zeros(0, dtype=np.int64)
     allowed = np.array([candidate.state == 1 for candidate in candidates])
-    open_ = allowed.any(0) & ~allowed.all(0)
-    return np.flatnonzero(open_ & ~_near(position, position[allowed.all(0)]))
+    disputed = allowed.any(0) & ~allowed.all(0)
+    return np.flatnonzero(disputed & ~_near(position, position[allowed.all(0)]))
 
 
 def _hashable(matrix):

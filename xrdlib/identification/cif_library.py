@@ -1,4 +1,4 @@
-"""A library of a user's own structures, from a folder of CIF files."""
+"""A structure library from a folder of CIF files."""
 
 import logging
 from pathlib import Path
@@ -18,7 +18,7 @@ from .library import Library, from_reflections
 
 
 def read(folder: str | Path) -> Library:
-    """Lines of the structures in all CIF files of a folder and those below it.
+    """Reflections of the structures in all CIF files of a folder and those below it.
 
     Parameters
     ----------
@@ -38,11 +38,11 @@ def read(folder: str | Path) -> Library:
         If none can be used.
     """
     files = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() == ".cif")
-    found = [known for path in files for known in _structures(path)]
-    if not found:
+    structures = [structure for path in files for structure in _structures(path)]
+    if not structures:
         why = f"none of its {len(files)} CIF files can be used" if files else "it has no CIF file"
         raise XrdlibError(f"{folder} is no library: {why}; name a folder with structures.")
-    return concatenate(found)
+    return concatenate(structures)
 
 
 def _structures(path):
@@ -62,8 +62,8 @@ def _structures(path):
 
 
 def _leave_out(path, problem):
-    told = " ".join(str(problem).split()).rstrip(".")
-    logging.getLogger(__name__).warning("%s cannot be used: %s.", path, told)
+    reason = " ".join(str(problem).split()).rstrip(".")
+    logging.getLogger(__name__).warning("%s cannot be used: %s.", path, reason)
 
 
 def _crystal(block, name):
@@ -74,12 +74,12 @@ def _crystal(block, name):
         number = cell["detected"]
         if (cell["occupancy"] == 1).all():
             atoms = cell["lattice"], cell["frac"], cell["number"]
-            found = spglib.get_symmetry_dataset(atoms, symprec=SYMPREC)
+            dataset = spglib.get_symmetry_dataset(atoms, symprec=SYMPREC)
             cell = {
-                "lattice": found.std_lattice,
-                "frac": found.std_positions,
-                "number": found.std_types,
-                "occupancy": np.ones(len(found.std_types)),
+                "lattice": dataset.std_lattice,
+                "frac": dataset.std_positions,
+                "number": dataset.std_types,
+                "occupancy": np.ones(len(dataset.std_types)),
                 "rotations": half_rotations(operations(number)[0]),
             }
     if not number:

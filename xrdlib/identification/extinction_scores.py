@@ -1,7 +1,7 @@
-"""Scores of extinction groups from the line intensities of a whole-pattern fit.
+"""Scores of extinction groups from the intensities of a whole-pattern fit.
 
-What is fitted is a likelihood of line intensities, Gaussian with the normal matrix of the fit. A
-group sets its absent lines to zero. Two scores weigh that against the lines it leaves free:
+The fit gives a likelihood of the intensities, Gaussian with the normal matrix of the fit. A group
+sets its absent reflections to zero. Two scores weigh that against those it leaves free:
 
 - the integrated likelihood of Markvardsen, David, Johnson & Shankland (Acta Cryst. A57, 47, 2001):
   an integral over the allowed intensities with Wilson's exponential distribution as prior;
@@ -17,16 +17,16 @@ from scipy.special import log_ndtr, logsumexp
 
 from ..symmetry import groups
 from ..symmetry.cells import representative, settings
-from .line_profiles import lorentz_polarisation
+from .reflection_profiles import lorentz_polarisation
 from .whole_pattern import Fit, nonnegative
 
-_APART = 1.5  # widths; lines further from each other are weighed apart
+_APART = 1.5  # widths; reflections further apart are independent
 
-_MOST = 12  # lines weighed together
+_MOST = 12  # reflections integrated together
 
-_BINS = 6  # of equal numbers of lines, in which the mean intensity is taken
+_BINS = 6  # of equal numbers of reflections, in which the mean intensity is taken
 
-_LEVEL = 0.5  # steps of ln(mean intensity) that groups are told apart by
+_LEVEL = 0.5  # steps of ln(mean intensity); groups in one step share their integrals
 
 _SWEEPS, _SETTLED, _DAMPING = 40, 1e-3, 0.8
 
@@ -37,12 +37,12 @@ INTEGRATED, BIC = "integrated likelihood", "BIC"
 
 @dataclass(frozen=True)
 class Candidates:
-    """Which lines the groups of a cell allow.
+    """Reflections that the groups of a cell allow.
 
     Attributes
     ----------
     label : ndarray, (s,) int
-        Group 1..99 of each setting; settings that allow the same lines are kept once a group.
+        Group 1..99 of each setting; settings that allow the same reflections count once.
     allowed : ndarray, (s, k) bool
     """
 
@@ -68,13 +68,13 @@ def candidates(fit: Fit, cell: Sequence[float]) -> Candidates:
         # On orthogonal axes no reflection condition depends on the signs of the indices.
         hkl, where = np.unique(np.abs(hkl), axis=0, return_inverse=True)
     for label, changes in permitted(representative(cell)).items():
-        number = groups.table()["extinction_groups"][label - 1]["space_groups"][0]
-        found = set()
+        number = groups.first_member(label)
+        distinct = set()
         for change in changes:
             present = ~groups.absent(number, hkl @ change)[where]
-            mask = np.bincount(fit.line, present, len(fit.two_theta)) > 0
-            if mask.tobytes() not in found:
-                found.add(mask.tobytes())
+            mask = np.bincount(fit.profile, present, len(fit.two_theta)) > 0
+            if mask.tobytes() not in distinct:
+                distinct.add(mask.tobytes())
                 labels.append(label)
                 masks.append(mask)
     return Candidates(np.array(labels), np.array(masks))
@@ -83,8 +83,8 @@ def candidates(fit: Fit, cell: Sequence[float]) -> Candidates:
 @cache
 def permitted(cell: tuple[float, ...]) -> dict[str, list]:
     """Settings of each group that a cell (tuple of 6 floats) permits, a dict by label."""
-    found = {label: settings(label, cell) for label in range(1, groups.N_GROUPS + 1)}
-    return {label: changes for label, changes in found.items() if changes}
+    every = {label: settings(label, cell) for label in range(1, groups.N_GROUPS + 1)}
+    return {label: changes for label, changes in every.items() if changes}
 
 
 def scores(fit: Fit, cell: Sequence[float]) -> dict[str, np.ndarray]:
@@ -100,45 +100,45 @@ def scores(fit: Fit, cell: Sequence[float]) -> dict[str, np.ndarray]:
         `INTEGRATED` and `BIC` (minus half the criterion), each the mean over settings of the
         likelihood; -inf for a group that the cell does not permit.
     """
-    found = candidates(fit, cell)
+    settings_of = candidates(fit, cell)
     mean = wilson_mean(fit)
-    # The fewer lines a group allows, the stronger they must be to make up the pattern.
-    level = mean.sum() / (found.allowed * mean).sum(1)
+    # The fewer reflections a group allows, the stronger they must be to make up the pattern.
+    level = mean.sum() / (settings_of.allowed * mean).sum(1)
     level = np.exp(_LEVEL * np.rint(np.log(level) / _LEVEL))
-    means = np.where(found.allowed, level[:, None] * mean, 0)
-    total = {name: np.zeros(len(found.label)) for name in (INTEGRATED, BIC)}
+    means = np.where(settings_of.allowed, level[:, None] * mean, 0)
+    total = {name: np.zeros(len(settings_of.label)) for name in (INTEGRATED, BIC)}
     rest = fit.right - fit.normal @ fit.intensity
     for rows in clusters(fit.two_theta, fit.width):
         normal = fit.normal[np.ix_(rows, rows)]
         # Other clusters stay at the intensities that the fit gave them.
         right = rest[rows] + normal @ fit.intensity[rows]
-        # Most settings agree on most clusters: each different case is weighed once.
+        # Most settings agree on most clusters: each different case is integrated once.
         cases, case = np.unique(means[:, rows], axis=0, return_inverse=True)
         least = np.array([_least(normal, right, means > 0) for means in cases])
         criterion = least + (cases > 0).sum(1) * np.log(fit.n_points)
         total[INTEGRATED] += log_evidence(normal, right, cases)[case]
         total[BIC] += -0.5 * criterion[case]
-    return {name: _by_group(found.label, value) for name, value in total.items()}
+    return {name: _by_group(settings_of.label, value) for name, value in total.items()}
 
 
 def wilson_mean(fit: Fit) -> np.ndarray:
-    """Mean area expected of each line were all allowed, (k,): the trend of the fitted ones.
+    """Mean area expected of each reflection were all allowed, (k,): the trend of the fitted ones.
 
     Proportional to the number of reflections and their Lorentz-polarisation factor, and to the mean
-    of the fitted lines nearby.
+    of the fitted ones nearby.
     """
-    weight = np.bincount(fit.line, minlength=len(fit.two_theta)).astype(float)
+    weight = np.bincount(fit.profile, minlength=len(fit.two_theta)).astype(float)
     weight *= lorentz_polarisation(fit.two_theta)
     bins = np.array_split(np.arange(len(weight)), min(_BINS, len(weight)))
     at = [rows.mean() for rows in bins]
-    # A tenth of the overall mean at least: a stretch where all is absent is no scale.
+    # At least a tenth of the overall mean: a range where all are absent gives no scale.
     overall = fit.intensity.sum() / weight.sum()
     ratio = [max(fit.intensity[r].sum() / weight[r].sum(), 0.1 * overall) for r in bins]
     return weight * np.exp(np.interp(np.arange(len(weight)), at, np.log(ratio))) + _TINY
 
 
 def clusters(position: np.ndarray, width: np.ndarray, most: int = _MOST) -> list[np.ndarray]:
-    """Lines (ascending positions) in groups that overlap, cut at the widest gap where too many.
+    """Clusters of overlapping reflections (ascending), cut at the widest gap where too large.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def clusters(position: np.ndarray, width: np.ndarray, most: int = _MOST) -> list
         if len(rows) <= most:
             done.append(rows)
         else:
-            # Near the middle, so that no cut leaves a single line behind.
+            # Near the middle, so that no cut leaves a single one behind.
             inner = gap[rows[0] : rows[-1]] * np.sin(np.pi * np.arange(1, len(rows)) / len(rows))
             cut = 1 + int(np.argmax(inner))
             parts += [rows[:cut], rows[cut:]]
@@ -164,14 +164,14 @@ def log_evidence(normal: np.ndarray, right: np.ndarray, mean: np.ndarray) -> np.
 
     The integral of exp(-x^T N x / 2 + r^T x) prod exp(-x_k / m_k) / m_k over x >= 0, by expectation
     propagation (Minka 2001; for Gaussian probabilities Cunningham, Hennig & Lacoste-Julien,
-    arXiv 1111.6832), which is exact for one line and for lines that do not overlap.
+    arXiv 1111.6832), which is exact for one reflection and for those that do not overlap.
 
     Parameters
     ----------
     normal : ndarray, (k, k)
     right : ndarray, (k,)
     mean : ndarray, (s, k)
-        Prior means of s cases; 0 for a line that is absent, x_k = 0.
+        Prior means of s cases; 0 for an absent reflection, x_k = 0.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def log_evidence(normal: np.ndarray, right: np.ndarray, mean: np.ndarray) -> np.
     scale = 1 / np.sqrt(np.diag(normal) + _TINY)
     absent = mean == 0
     a = normal * np.outer(scale, scale) + 1e-6 * np.eye(len(right))
-    # An absent line becomes one of its own with a known integral.
+    # An absent reflection is decoupled from the others, with a known integral.
     a = np.where(absent[:, :, None] | absent[:, None, :], np.eye(len(right)), a)
     b = np.where(absent, 0, (right - 1 / np.where(absent, 1, mean)) * scale)
     tau, nu = np.zeros_like(b), np.zeros_like(b)
@@ -201,7 +201,7 @@ def log_evidence(normal: np.ndarray, right: np.ndarray, mean: np.ndarray) -> np.
 
 
 def _cavities(a, b, tau, nu):
-    """Covariance and mean of the approximation; precision and shift without each line's site."""
+    """Covariance and mean of the approximation; precision and shift without each site."""
     covariance = np.linalg.inv(a + tau[:, None] * np.eye(b.shape[1]))
     variance = np.diagonal(covariance, axis1=1, axis2=2)
     at = (covariance @ (b + nu)[:, :, None])[:, :, 0]
@@ -220,7 +220,7 @@ def _truncated(shift, precision):
 
 
 def _least(normal, right, free):
-    """Least x^T N x - 2 r^T x over x >= 0 with all but the free lines at zero."""
+    """Least x^T N x - 2 r^T x over x >= 0 with all but the free ones at zero."""
     if not free.any():
         return 0.0
     normal, right = normal[np.ix_(free, free)], right[free]
@@ -230,8 +230,8 @@ def _least(normal, right, free):
 
 def _by_group(labels, values):
     """Mean likelihood over the settings of each group, (99,), as logarithms."""
-    found = np.full(groups.N_GROUPS, -np.inf)
+    result = np.full(groups.N_GROUPS, -np.inf)
     for label in np.unique(labels):
-        mine = values[labels == label]
-        found[label - 1] = logsumexp(mine) - np.log(len(mine))
-    return found
+        each = values[labels == label]
+        result[label - 1] = logsumexp(each) - np.log(len(each))
+    return result

@@ -15,7 +15,7 @@ _BEYOND = 2.0  # degrees
 
 _SAME = 1e-7  # relative difference of 1/d^2 of reflections that are one
 
-# What the indices of reflections that a centring allows are, times these, modulo the last number.
+# Reflections that a centring allows: hkl times these vectors is zero modulo the last number.
 _CENTRINGS = {
     "P": ([], 1),
     "A": ([(0, 1, 1)], 2),
@@ -33,9 +33,9 @@ class Merit(NamedTuple):
     Attributes
     ----------
     m, f : float
-        M_n and F_n; infinite where no peak is off, 0 without peaks.
+        M_n and F_n; infinite where all peaks fit exactly, 0 without peaks.
     n : int
-        Peaks that they are made of.
+        Peaks that they are computed from.
     possible : int
         Distinct reflections up to the last of these peaks.
     """
@@ -93,7 +93,7 @@ def reflections(
     order = np.argsort(square)
     hkl, square = hkl[order], square[order]
     number = np.cumsum(np.diff(square, prepend=0) > _SAME * square)
-    # Named by the indices that people would take: not negative, the highest first.
+    # Named by the customary indices: not negative, the highest first.
     order = np.lexsort((-hkl[:, 2], -hkl[:, 1], -hkl[:, 0], (hkl < 0).sum(1), number))
     first = order[np.flatnonzero(np.diff(number[order], prepend=0))]
     return hkl[first], square[first]
@@ -121,12 +121,12 @@ def positions_of(
     return hkl, angle(square, wavelength)
 
 
-def nearest(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Index of the place (m,), ascending and not empty, that is next to each value (n,)."""
-    right = np.clip(np.searchsorted(places, values), 1, max(len(places) - 1, 1))
+def nearest(values: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Index of the position (m,), ascending and not empty, nearest to each value (n,)."""
+    right = np.clip(np.searchsorted(positions, values), 1, max(len(positions) - 1, 1))
     left = right - 1
-    right = np.minimum(right, len(places) - 1)
-    return np.where(values - places[left] <= places[right] - values, left, right)
+    right = np.minimum(right, len(positions) - 1)
+    return np.where(values - positions[left] <= positions[right] - values, left, right)
 
 
 def figures_of_merit(
@@ -178,23 +178,23 @@ def figures_of_merit(
     _, calculated = positions_of(cell, centring, stop, wavelength)
     if not len(calculated):
         return Merit(0.0, 0.0, 0, 0)
-    own = nearest(observed, calculated)
-    indexed = np.abs(observed - calculated[own]) <= within
-    observed, own = observed[indexed][:FIRST], own[indexed][:FIRST]
+    assigned = nearest(observed, calculated)
+    indexed = np.abs(observed - calculated[assigned]) <= within
+    observed, assigned = observed[indexed][:FIRST], assigned[indexed][:FIRST]
     if not len(observed):
         return Merit(0.0, 0.0, 0, 0)
-    q, square = (inverse_square(x, wavelength) for x in (observed, calculated[own]))
-    possible = max(int(np.searchsorted(calculated, observed[-1], "right")), int(own[-1]) + 1)
+    q, square = (inverse_square(x, wavelength) for x in (observed, calculated[assigned]))
+    possible = max(int(np.searchsorted(calculated, observed[-1], "right")), int(assigned[-1]) + 1)
     with np.errstate(divide="ignore"):
         m = q[-1] / (2 * np.abs(q - square).mean() * possible)
-        f = len(q) / (np.abs(observed - calculated[own]).mean() * possible)
+        f = len(q) / (np.abs(observed - calculated[assigned]).mean() * possible)
     return Merit(float(m), float(f), len(q), possible)
 
 
 def count_indexed(
     two_theta: np.ndarray, cell: Sequence[float], centring: str, wavelength: float, within: float
 ) -> int:
-    """Peaks that a reflection of a cell is no farther from than so many degrees.
+    """Number of peaks that have a reflection of the cell within so many degrees.
 
     Parameters and errors are those of `figures_of_merit`.
     """

@@ -1,4 +1,4 @@
-"""Refined cells, and how well the lines of a pattern fit what each extinction group allows."""
+"""Refined cells, and how well the peaks of a pattern fit what each extinction group allows."""
 
 from functools import cache
 from typing import NamedTuple
@@ -19,35 +19,35 @@ from ..symmetry.cells import (
     settings,
 )
 from .figures_of_merit import nearest
-from .index_search import MOST_LINES, search
+from .index_search import MOST_PEAKS, search
 from .peak_finder import PeakList
 from .triclinic_search import search_triclinic
 
-SHIFTS = (0.0, -0.04, 0.04)  # degrees; zero shifts that lattices are sought with
+SHIFTS = (0.0, -0.04, 0.04)  # degrees; zero shifts of the search
 
-_SURE = 2.0  # score for each line, beyond which no better lattice is to be expected
+_SURE = 2.0  # score for each peak, beyond which no better lattice is expected
 
 _REFINED = 8  # lattices of each system
 
-_FIRST = 16  # lines that triclinic lattices are sought with
+_FIRST = 16  # peaks of the search for triclinic lattices
 
 _SURPLUS = 6.0  # of the score of a triclinic lattice, over that of others that are as good
 
-_MATCHES = (0.06, 0.05, 0.035, 0.03)  # degrees; lines within this are fitted, step by step
+_MATCHES = (0.06, 0.05, 0.035, 0.03)  # degrees; peaks within this are fitted, step by step
 
-_ERROR, _SHIFT = 0.015, 0.05  # degrees; of a line's place, and of the zero
+_ERROR, _SHIFT = 0.015, 0.05  # degrees; of a peak's position, and of the zero
 
-_SIGMA, _TAIL, _TAIL_SHARE = 0.018, 0.05, 0.08  # degrees; of lines around their places
+_SIGMA, _TAIL, _TAIL_SHARE = 0.018, 0.05, 0.08  # degrees; of peaks around their reflections
 
-_STRONG, _STRAY, _STRAY_WEAK = 0.1, 0.04, 0.12  # share of strong and of weak lines that are strange
+_STRONG, _STRAY, _STRAY_WEAK = 0.1, 0.04, 0.12  # shares of strong, of weak peaks that are stray
 
-_SAME_PLACE = 0.01  # degrees
+_SAME_POSITION = 0.01  # degrees
 
 _REACH = 16  # highest index
 
 _MOST_REFLECTIONS = 3000
 
-_RANGE_FROM = 8.0  # degrees; strange lines lie anywhere from here, or a degree before the first
+_RANGE_FROM = 8.0  # degrees; impurity peaks lie anywhere from here, or a degree before the first
 
 # A cell of each metric, to ask for the settings that it permits.
 _TYPICAL = {
@@ -61,31 +61,31 @@ _TYPICAL = {
 
 
 class Indexed(NamedTuple):
-    """What the lattices that were found say of each extinction group.
+    """Likelihood of each extinction group under the lattices that were found.
 
     Attributes
     ----------
     score : ndarray, (99,)
-        Log-likelihood of the places of lines under the best lattice of the group's system, over
-        that of lines anywhere; NaN where no lattice was found, and for the triclinic group, whose
+        Log-likelihood of the peak positions under the best lattice of the group's system, over
+        that of peaks anywhere; NaN where no lattice was found, and for the triclinic group, whose
         lattices are only judged by their fits to the whole pattern.
-    lines, explained : ndarray, (99,)
-        Lines that the group allows in the range, and observed lines that they explain; 0 likewise.
+    reflections, indexed : ndarray, (99,)
+        Reflections that the group allows in the range, and peaks that they index; 0 likewise.
     cell : dict of int to tuple
         By label 1..99: (a, b, c, alpha, beta, gamma), angstrom and degrees.
     n : int
-        Lines of the pattern.
+        Peaks of the pattern.
     looked_at : int
-        The first ones, that lattices had to explain.
+        The first of them, which lattices had to index.
     lattices : list of Lattice
         All that were found, system after system, the best first in each.
     peaks : peak_finder.PeakList
-        All lines of the pattern.
+        All peaks of the pattern.
     """
 
     score: np.ndarray
-    lines: np.ndarray
-    explained: np.ndarray
+    reflections: np.ndarray
+    indexed: np.ndarray
     cell: dict
     n: int
     looked_at: int
@@ -94,7 +94,7 @@ class Indexed(NamedTuple):
 
 
 class Lattice(NamedTuple):
-    """A lattice that explains lines.
+    """A lattice that indexes peaks.
 
     Attributes
     ----------
@@ -111,65 +111,65 @@ class Lattice(NamedTuple):
     score: float
 
 
-def index(lines, sets, shifts=SHIFTS):
-    """Lattices for a pattern's lines, and the groups that they speak for.
+def index(peaks, sets, shifts=SHIFTS):
+    """Lattices for a pattern's peaks, and the likelihoods of the groups.
 
     Parameters
     ----------
-    lines : peak_finder.PeakList
+    peaks : peak_finder.PeakList
     sets : dict of str to ndarray
         As from `basis_reflections.learn`.
     shifts : sequence of float
         Zero shifts to search with, degrees: what is read minus what is true; one after another,
-        until a lattice explains the lines well. Small ones are caught from none, larger ones lose
-        lattices with a long edge.
+        until a lattice indexes the peaks well. The search from zero allows for small ones; larger
+        ones lose lattices with a long edge.
 
     Returns
     -------
     Indexed
     """
-    two_theta, height = (x[:MOST_LINES] for x in lines)
-    found = np.full((3, groups.N_GROUPS), np.nan)
-    cells, own = {}, {system: [] for system in SYSTEMS}
+    two_theta, height = (x[:MOST_PEAKS] for x in peaks)
+    by_group = np.full((3, groups.N_GROUPS), np.nan)
+    cells, lattices = {}, {system: [] for system in SYSTEMS}
     for shift in shifts:
         for system in SYSTEMS:
             for start in search(two_theta - shift, sets[system], system)[:_REFINED]:
                 parameters, zero = refine(start, system, two_theta, shift)
                 scored = _scores(parameters, zero, system, two_theta, height)
                 for label, row in scored.items():
-                    if not row[0] <= found[0, label - 1]:
-                        found[:, label - 1] = row
+                    if not row[0] <= by_group[0, label - 1]:
+                        by_group[:, label - 1] = row
                         cells[label] = cell_of_parameters(system, parameters)
                 if scored:
                     best = max(row[0] for row in scored.values())
-                    own[system].append(Lattice(system, parameters, float(best)))
-        best = found[0].max(where=np.isfinite(found[0]), initial=-np.inf)
+                    lattices[system].append(Lattice(system, parameters, float(best)))
+        best = by_group[0].max(where=np.isfinite(by_group[0]), initial=-np.inf)
         if best > _SURE * len(two_theta):
             break
     else:
-        own["triclinic"] = _triclinic(two_theta, height, shifts, best + _SURPLUS)
-    lattices = [x for rows in own.values() for x in sorted(rows, key=lambda x: -x.score)]
-    n = len(lines.two_theta), len(two_theta)
-    return Indexed(found[0], *np.nan_to_num(found[1:]), cells, *n, lattices, lines)
+        lattices["triclinic"] = _triclinic(two_theta, height, shifts, best + _SURPLUS)
+    lattices = [x for rows in lattices.values() for x in sorted(rows, key=lambda x: -x.score)]
+    n = len(peaks.two_theta), len(two_theta)
+    return Indexed(by_group[0], *np.nan_to_num(by_group[1:]), cells, *n, lattices, peaks)
 
 
 def _triclinic(two_theta, height, shifts, least):
     """Triclinic lattices with a score above the least."""
-    found = []
+    lattices = []
     for shift in shifts:
         for parameters in search_triclinic(two_theta[:_FIRST] - shift):
             zero = shift
             for n in (_FIRST, len(two_theta)):
                 parameters, zero = refine(parameters, "triclinic", two_theta[:n], zero)
             scored = _scores(parameters, zero, "triclinic", two_theta, height)
-            found += [Lattice("triclinic", parameters, float(x[0])) for x in scored.values()]
-        if any(x.score > _SURE * len(two_theta) for x in found):
+            lattices += [Lattice("triclinic", parameters, float(x[0])) for x in scored.values()]
+        if any(x.score > _SURE * len(two_theta) for x in lattices):
             break
-    return [x for x in found if x.score > least]
+    return [x for x in lattices if x.score > least]
 
 
 def refine(parameters, system, two_theta, zero=0.0):
-    """Least squares of a lattice and a zero shift on the lines that it explains.
+    """Least squares of a lattice and a zero shift on the peaks that it indexes.
 
     Parameters
     ----------
@@ -193,14 +193,14 @@ def refine(parameters, system, two_theta, zero=0.0):
     for match in _MATCHES:
         calculated = angle(np.maximum(terms @ parameters, 0))
         order = np.argsort(calculated)
-        own = order[nearest(two_theta, calculated[order] + zero)]
-        off = two_theta - calculated[own] - zero
+        assigned = order[nearest(two_theta, calculated[order] + zero)]
+        off = two_theta - calculated[assigned] - zero
         fitted = np.abs(off) < match
         if fitted.sum() < len(parameters) + 2:
             break
-        theta = np.radians(calculated[own[fitted]]) / 2
+        theta = np.radians(calculated[assigned[fitted]]) / 2
         slope = np.degrees(CU_KA1**2 / (2 * np.sin(2 * theta)))  # of 2 theta over 1/d^2
-        rows = terms[own[fitted]] * slope[:, None] / _ERROR
+        rows = terms[assigned[fitted]] * slope[:, None] / _ERROR
         rows = np.column_stack([rows, np.full(len(rows), 1 / _ERROR)])
         # The last row pulls the zero shift to none.
         rows = np.vstack([rows, [*np.zeros(len(parameters)), 1 / _SHIFT]])
@@ -213,16 +213,16 @@ def refine(parameters, system, two_theta, zero=0.0):
 
 
 def _scores(parameters, zero, system, two_theta, height):
-    """Score, allowed lines and explained lines of the groups of a system, dict by label."""
+    """Score, allowed reflections and indexed peaks of the groups of a system, dict by label."""
     hkl, square = reflections(parameters, system, inverse_square(two_theta[-1] + 0.1))
     if not 0 < len(hkl) <= _MOST_REFLECTIONS:
         return {}
     labels, table, first = allowed(system)
-    place = angle(square) + zero
-    order = np.argsort(place, kind="stable")
-    start = np.flatnonzero(np.diff(np.rint(place[order] / _SAME_PLACE), prepend=-1))
+    position = angle(square) + zero
+    order = np.argsort(position, kind="stable")
+    start = np.flatnonzero(np.diff(np.rint(position[order] / _SAME_POSITION), prepend=-1))
     present = np.logical_or.reduceat(table[:, *(hkl[order] - first).T], start, axis=1)
-    off = two_theta[:, None] - place[order][start]
+    off = two_theta[:, None] - position[order][start]
     near = _gauss(off, _SIGMA) + _TAIL_SHARE * _gauss(off, _TAIL)
     number = present.sum(1)
     span = two_theta[-1] + 0.1 - min(_RANGE_FROM, two_theta[0] - 1)
@@ -232,8 +232,8 @@ def _scores(parameters, zero, system, two_theta, height):
     # The best setting of each group.
     best = np.lexsort((-score, labels))
     best = best[np.unique(labels[best], return_index=True)[1]]
-    explained = (density > 1).sum(1)
-    return {int(labels[i]): (score[i], number[i], explained[i]) for i in best}
+    indexed = (density > 1).sum(1)
+    return {int(labels[i]): (score[i], number[i], indexed[i]) for i in best}
 
 
 def reflections(parameters, system, limit):
@@ -264,12 +264,12 @@ def _listed(star, first, last, limit):
 @cache
 def changes(system):
     """Label of each setting of a system, and what turns its hkl into reference ones, (3, 3)."""
-    own = [
+    labels = [
         label
         for label, name in enumerate(groups.crystal_systems(), start=1)
         if name.replace("trigonal", "hexagonal") == system
     ]
-    return [(label, change) for label in own for change in settings(label, _TYPICAL[system])]
+    return [(label, change) for label in labels for change in settings(label, _TYPICAL[system])]
 
 
 @cache

@@ -12,13 +12,13 @@ from numba import njit
 
 from ..symmetry.cells import EXPANSION, free, inverse_square
 
-MOST_LINES = 24  # of a pattern that are looked at; they are bits of a number of 64
+MOST_PEAKS = 24  # of a pattern that are used: each is a bit of a 64-bit integer
 
 TOLERANCE = 0.06  # degrees
 
 _BASES = {"cubic": 5, "tetragonal": 7, "hexagonal": 7, "orthorhombic": 7, "monoclinic": 8}
 
-# Sets of indices that give reflections of the same 1/d^2, about.
+# Reflections of about the same 1/d^2.
 _EQUIVALENT = {"cubic": 6, "tetragonal": 2, "hexagonal": 2, "orthorhombic": 1, "monoclinic": 1}
 
 BIN = 2e-5  # per square angstrom
@@ -27,27 +27,27 @@ _SMALLEST, _LARGEST = 20.0, 4000.0  # cubic angstrom
 
 _NARROW, _WIDE = 0.16, 0.0008  # per square angstrom; A, B and C: edges of about 2.5 to 35 angstrom
 
-EXPLAINED = 0.6  # of the lines, at least
+INDEXED = 0.6  # of the peaks, at least
 
-BY_CHANCE = 0.05  # of the lines that a right lattice leaves unexplained
+UNINDEXED = 0.05  # of the peaks, by the right lattice: impurities, misread positions
 
 # Not for infinities, which mark rows that are still empty.
 FAST = {"nnan", "nsz", "arcp", "contract", "afn", "reassoc"}
 
-_MOST_BY_CHANCE = 3.0  # lines of a lattice near any place
+_MOST_BY_CHANCE = 3.0  # reflections of a lattice near any position
 
-_MOST_LATTICE = 11  # lines of a lattice, primitive, for each one that is observed
+_MOST_LATTICE = 11  # reflections of a primitive lattice for each peak
 
-_BELOW = 10.0  # degrees; lines are counted from here, or from a degree before the first one
+_BELOW = 10.0  # degrees; peaks are counted from here, or from a degree before the first one
 
 
 def search(two_theta, sets, system, keep=12):
-    """The lattices of one crystal system that best explain a pattern's lines.
+    """The lattices of one crystal system that best index a pattern's peaks.
 
     Parameters
     ----------
     two_theta : ndarray, (n,)
-        Lines, ascending, at most `MOST_LINES`; degrees of Cu K-alpha1.
+        Peaks, ascending, at most `MOST_PEAKS`; degrees of Cu K-alpha1.
     sets : ndarray, (s, p, p)
         As from `basis_reflections.learn`.
     system : str
@@ -65,7 +65,7 @@ def search(two_theta, sets, system, keep=12):
     bases = np.array(list(combinations(range(min(_BASES[system], n)), p)))
     near, limit, span = windows(two_theta)
     times = _EQUIVALENT[system]
-    found = _search(
+    rows = _search(
         np.linalg.inv(sets.astype(np.float64)),
         EXPANSION[system],
         inverse_square(two_theta),
@@ -74,16 +74,16 @@ def search(two_theta, sets, system, keep=12):
         near,
         2 * TOLERANCE / span / times,
         _MOST_LATTICE * n * times + 30,
-        max(p + 1, int(EXPLAINED * n)),
+        max(p + 1, int(INDEXED * n)),
         keep,
     )
-    found = found[np.argsort(-found[:, 0], kind="stable")]
-    found = found[found[:, 0] > -np.inf]
-    return found[:, 1:5][:, EXPANSION[system].argmax(1)]
+    rows = rows[np.argsort(-rows[:, 0], kind="stable")]
+    rows = rows[rows[:, 0] > -np.inf]
+    return rows[:, 1:5][:, EXPANSION[system].argmax(1)]
 
 
 def windows(two_theta):
-    """Where lines are: their bits by 1/d^2, in steps of `BIN`; the highest; degrees they span."""
+    """Bits of the peaks near each 1/d^2, in steps of `BIN`; the highest; degrees they span."""
     limit = inverse_square(two_theta[-1] + TOLERANCE)
     near = np.zeros(int(limit / BIN) + 2, dtype=np.int64)
     low, high = (inverse_square(two_theta + d) / BIN for d in (-TOLERANCE, TOLERANCE))
@@ -102,17 +102,17 @@ def _search(inverse, expansion, square, bases, limit, near, chance, most, least,
     for b in range(len(bases)):
         for s in range(len(inverse)):
             factor[:] = 0.0
-            possible = True
+            plausible = True
             for i in range(p):
                 value = 0.0
                 for j in range(p):
                     value += inverse[s, i, j] * square[bases[b, j]]
                 if i < 3 and not _WIDE < value < _NARROW:
-                    possible = False
+                    plausible = False
                     break
                 for j in range(5):
                     factor[j] += value * expansion[i, j]
-            if not possible:
+            if not plausible:
                 continue
             a, b_, c, d, e = factor
             determinant = a * b_ * c - d * d * b_ - e * e * c
@@ -122,35 +122,37 @@ def _search(inverse, expansion, square, bases, limit, near, chance, most, least,
             volume = 1 / np.sqrt(determinant)
             if not _SMALLEST < volume < _LARGEST:
                 continue
-            # An octant (for monoclinic lattices two) of the sphere holds so many lines or more.
+            # At least so many reflections lie in an octant of the sphere (monoclinic: two). Even
+            # with so few the lattice must be able to beat the worst one kept.
             fewest = np.pi / 6 * volume * limit**1.5 * (2 if p == 4 else 1) - 1
             if n * gain(fewest * chance) <= best[worst, 0]:
                 continue
-            explained, own = _lines(a, b_, c, d, e, determinant, limit, near, most)
-            hits = bits(explained)
-            if hits < least or own > most:
+            indexed, possible = _indexed(a, b_, c, d, e, determinant, limit, near, most)
+            hits = bits(indexed)
+            if hits < least or possible > most:
                 continue
-            if own * chance > _MOST_BY_CHANCE:
+            if possible * chance > _MOST_BY_CHANCE:
                 continue
-            # The loss of a line that is not explained, beside that by chance it would not be.
-            merit = hits * gain(own * chance) + (n - hits) * (np.log(BY_CHANCE) + own * chance)
+            # Log-odds against chance: of a match for each indexed peak, of a miss for the others.
+            merit = hits * gain(possible * chance)
+            merit += (n - hits) * (np.log(UNINDEXED) + possible * chance)
             if merit <= best[worst, 0]:
                 continue
-            place = worst
+            row = worst
             for r in range(keep):
                 if best[r, 0] > -np.inf and _same(best[r], a, b_, c, d):
-                    place = r if merit > best[r, 0] else -1
+                    row = r if merit > best[r, 0] else -1
                     break
-            if place >= 0:
-                best[place] = (merit, a, b_, c, d)
+            if row >= 0:
+                best[row] = (merit, a, b_, c, d)
                 worst = np.argmin(best[:, 0])
     return best
 
 
 @njit(cache=True, fastmath=FAST)
-def _lines(a, b, c, d, e, determinant, limit, near, most):
-    """Bits of the observed lines near those of a lattice, and how many the lattice has."""
-    explained, own = np.int64(0), 0
+def _indexed(a, b, c, d, e, determinant, limit, near, most):
+    """Bits of the peaks that a lattice indexes, and how many reflections it has."""
+    indexed, possible = np.int64(0), 0
     h_last = int(np.sqrt(limit * b * c / determinant))
     k_last = int(np.sqrt(limit * (a * c - d * d) / determinant))
     l_last = int(np.sqrt(limit * (a * b - e * e) / determinant))
@@ -159,17 +161,17 @@ def _lines(a, b, c, d, e, determinant, limit, near, most):
             for l in range(-l_last if h and d else 0, l_last + 1):  # noqa: E741
                 square = a * h * h + b * k * k + c * l * l + 2 * d * h * l + 2 * e * h * k
                 if 0 < square < limit:
-                    own += 1
-                    explained |= near[int(square / BIN)]
-        if own > most:
+                    possible += 1
+                    indexed |= near[int(square / BIN)]
+        if possible > most:
             break
-    return explained, own
+    return indexed, possible
 
 
 @njit(cache=True, fastmath=FAST)
 def gain(expected):
-    """Of an explained line, where so many lines of the lattice are expected near any place."""
-    return np.log((1 - BY_CHANCE) / (1 - np.exp(-max(expected, 1e-6))))
+    """Log-odds of an indexed peak, where so many reflections are expected near any position."""
+    return np.log((1 - UNINDEXED) / (1 - np.exp(-max(expected, 1e-6))))
 
 
 @njit(cache=True, fastmath=FAST)

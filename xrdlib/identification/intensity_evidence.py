@@ -1,11 +1,11 @@
 """Which reflections a pattern shows and which are absent: likelihoods with intensities integrated.
 
-For a fit of a cell's lines (`cell_fits`) and sets of lines that groups allow, the likelihood is
-integrated over the intensities of allowed lines, as Markvardsen, David, Johnson & Shankland (Acta
-Cryst. A57, 47, 2001) do; forbidden ones are zero. The prior of intensities is a mixture of
-exponential (Wilson) distributions, since structures have whole classes of weak lines. Overlapping
-lines are integrated together, by expectation propagation (Minka 2001). Wherever a group is
-contradicted, what contradicts it may be strange to the crystal, at a price.
+For the fit of a cell (`cell_fits`) and the reflections that each group allows, the likelihood is
+integrated over the intensities of the allowed reflections, as Markvardsen, David, Johnson &
+Shankland (Acta Cryst. A57, 47, 2001) do; forbidden ones are zero. The prior of intensities is a
+mixture of exponential (Wilson) distributions, since structures have whole classes of weak
+reflections. Overlapping reflections are integrated together, by expectation propagation (Minka
+2001). A peak where a group allows none may be an impurity's, at a price.
 """
 
 import math
@@ -14,20 +14,20 @@ import numpy as np
 from numba import njit
 
 from .extinction_scores import clusters
-from .line_profiles import lorentz_polarisation
+from .reflection_profiles import lorentz_polarisation
 
-SHARES = np.array([0.5, 0.3, 0.2])  # of lines that are so strong:
+SHARES = np.array([0.5, 0.3, 0.2])  # of reflections that are so strong:
 SCALES = np.array([1.5, 0.3, 0.03])  # over the mean of their neighbours
-STRANGE = np.array([-4.0, -7.0])  # log-odds of a strange line that is weak, or strong
-_STRONG = 0.1  # of the highest line
+IMPURITY = np.array([-4.0, -7.0])  # log-odds of an impurity peak that is weak, or strong
+_STRONG = 0.1  # of the highest peak
 _BINS = 6
 _LEVEL = 0.5
 _SWEEPS, _SETTLED = 8, 1e-2
 _TINY = 1e-12
 
 
-def line_means(fit, weight):
-    """Areas expected of lines were all allowed, (k,): the trend of the fitted ones.
+def mean_intensities(fit, weight):
+    """Areas expected of reflections were all allowed, (k,): the trend of the fitted ones.
 
     Proportional to the number of reflections and their Lorentz-polarisation factor.
 
@@ -37,28 +37,28 @@ def line_means(fit, weight):
     weight : ndarray, (m,)
         How many reflections of the whole sphere each listed one stands for.
     """
-    own = fit.strange == 0
-    count = np.bincount(fit.line, weight, len(own)) * lorentz_polarisation(fit.two_theta)
-    at = np.flatnonzero(own)
+    indexed = fit.unindexed == 0
+    count = np.bincount(fit.profile, weight, len(indexed)) * lorentz_polarisation(fit.two_theta)
+    at = np.flatnonzero(indexed)
     bins = np.array_split(at, min(_BINS, len(at)))
-    overall = fit.intensity[own].sum() / count[own].sum() + _TINY
+    overall = fit.intensity[indexed].sum() / count[indexed].sum() + _TINY
     ratio = [max(fit.intensity[r].sum() / count[r].sum(), 0.1 * overall) for r in bins]
-    place = [r.mean() for r in bins]
-    mean = count * np.exp(np.interp(np.arange(len(own)), place, np.log(ratio)))
-    # A strange line is known by its height alone.
-    return np.where(own, mean, fit.intensity) + _TINY
+    centre = [r.mean() for r in bins]
+    mean = count * np.exp(np.interp(np.arange(len(indexed)), centre, np.log(ratio)))
+    # Of an unindexed peak nothing is known but its height.
+    return np.where(indexed, mean, fit.intensity) + _TINY
 
 
-def log_evidence(fit, allowed, weight, scale=1.0, shares=SHARES, scales=SCALES, strange=STRANGE):
-    """Log-likelihoods of sets of allowed lines.
+def log_evidence(fit, allowed, weight, scale=1.0, shares=SHARES, scales=SCALES, impurity=IMPURITY):
+    """Log-likelihoods of sets of allowed reflections.
 
     Parameters
     ----------
     fit : cell_fits.CellFit
     allowed : ndarray, (s, m) bool
-        Of reflections, in the order of `fit.line`.
+        Of reflections, in the order of `fit.profile`.
     weight : ndarray, (m,)
-        As for `line_means`.
+        As for `mean_intensities`.
     scale : float
         What squared misfits are divided by, 1 where a fit is as good as its noise.
 
@@ -67,35 +67,34 @@ def log_evidence(fit, allowed, weight, scale=1.0, shares=SHARES, scales=SCALES, 
     ndarray, (s,) float64
         The same constant for all fits of one pattern is left out.
     """
-    own = fit.strange == 0
-    k = len(own)
-    order = np.argsort(fit.line, kind="stable")
-    starts = np.flatnonzero(np.diff(fit.line[order], prepend=-1))
-    lines = np.ones((len(allowed), k), dtype=np.bool_)
-    lines[:, fit.line[order][starts]] = np.logical_or.reduceat(allowed[:, order], starts, axis=1)
-    mean = line_means(fit, weight)
-    present = (lines[:, own] * mean[own]).sum(1)
-    # The fewer lines a group allows, the stronger they must be to make up the pattern.
-    level = np.log(mean[own].sum() / np.maximum(present, _TINY))
+    indexed = fit.unindexed == 0
+    k = len(indexed)
+    order = np.argsort(fit.profile, kind="stable")
+    starts = np.flatnonzero(np.diff(fit.profile[order], prepend=-1))
+    shown = np.ones((len(allowed), k), dtype=np.bool_)
+    shown[:, fit.profile[order][starts]] = np.logical_or.reduceat(allowed[:, order], starts, axis=1)
+    mean = mean_intensities(fit, weight)
+    present = (shown[:, indexed] * mean[indexed]).sum(1)
+    # The fewer reflections a group allows, the stronger they must be to make up the pattern.
+    level = np.log(mean[indexed].sum() / np.maximum(present, _TINY))
     level = np.rint(np.clip(level, 0, 10) / _LEVEL).astype(np.int64)
-    # Lines apart from each other by more than so many widths are weighed apart.
+    # Profiles that do not overlap have independent integrals.
     parts = clusters(fit.two_theta, fit.width)
     first = np.array([rows[0] for rows in parts] + [k])
-    weak = fit.strange < _STRONG
-    price = np.where(own, strange[0], np.where(weak, strange[0], strange[1]))
+    price = np.where(fit.unindexed < _STRONG, impurity[0], impurity[1])
     height = fit.intensity / fit.intensity.max()
-    price = np.where(own & (height > _STRONG), strange[1], price)
+    price = np.where(indexed & (height > _STRONG), impurity[1], price)
     total = _total(
-        fit.band / scale, fit.right / scale, fit.intensity, first, lines, mean,
+        fit.band / scale, fit.right / scale, fit.intensity, first, shown, mean,
         level, price, shares, scales,
     )  # fmt: skip
-    return total - 0.5 * fit.misfit / scale + price[~own].sum()
+    return total - 0.5 * fit.misfit / scale + price[~indexed].sum()
 
 
 @njit(cache=True)
-def _total(band, right, x, first, lines, mean, level, price, shares, scales):
+def _total(band, right, x, first, shown, mean, level, price, shares, scales):
     """Sum over clusters of the evidence of each set over that of the fitted intensities."""
-    s, k = lines.shape
+    s, k = shown.shape
     width = band.shape[1]
     total = np.zeros(s)
     keys = np.zeros((s, 2), dtype=np.int64)
@@ -122,34 +121,35 @@ def _total(band, right, x, first, lines, mean, level, price, shares, scales):
             base += rest[i] * x[a + i]
             for j in range(n):
                 base -= 0.5 * normal[i, j] * x[a + i] * x[a + j]
-        known = 0
+        # Sets that agree on a cluster share its integral, which is computed once.
+        cases = 0
         everything = np.ones(n, dtype=np.bool_)
         for row in range(s):
             bits = 0
             for i in range(n):
-                if lines[row, a + i]:
+                if shown[row, a + i]:
                     bits |= 1 << i
-            found = -1
-            for j in range(known):
+            case = -1
+            for j in range(cases):
                 if keys[j, 0] == bits and keys[j, 1] == level[row]:
-                    found = j
+                    case = j
                     break
-            if found < 0:
-                found = known
-                keys[known, 0], keys[known, 1] = bits, level[row]
+            if case < 0:
+                case = cases
+                keys[cases, 0], keys[cases, 1] = bits, level[row]
                 factor = np.exp(0.5 * level[row])
-                value = _integral(normal, rest, mean[a:b] * factor, lines[row, a:b], shares, scales)
+                value = _integral(normal, rest, mean[a:b] * factor, shown[row, a:b], shares, scales)
                 if bits != (1 << n) - 1:
-                    # What is seen where nothing is allowed may be strange.
+                    # A peak where no reflection is allowed may be an impurity's.
                     whole = _integral(normal, rest, mean[a:b] * factor, everything, shares, scales)
                     cost = 0.0
                     for i in range(n):
-                        if not lines[row, a + i]:
+                        if not shown[row, a + i]:
                             cost = min(cost, price[a + i])
                     value = np.logaddexp(value, whole + cost)
-                values[known] = value - base
-                known += 1
-            total[row] += values[found]
+                values[cases] = value - base
+                cases += 1
+            total[row] += values[case]
     return total
 
 

@@ -1,8 +1,8 @@
-"""What the lattices that were found say of the 99 groups, as log-probabilities under equal priors.
+"""Indexing likelihood ("lattice evidence") of the 99 groups: log-probabilities under equal priors.
 
-A small network reads, for one group at a time, how well the lattices of its system explain the
-lines of the pattern, how well those of other systems do, and how many lines there are. It learns
-on simulated patterns how far such scores can be trusted.
+A small network reads, for one group at a time, how well the lattices of its system index the peaks
+of the pattern, how well those of other systems do, and how many peaks there are. It learns on
+simulated patterns how far such scores can be trusted.
 """
 
 import itertools
@@ -19,13 +19,13 @@ from ..base import tensorfile
 from ..base.errors import XrdlibError
 from ..symmetry import groups
 from ..symmetry.cells import SYSTEMS, free
-from .index_search import MOST_LINES
+from .index_search import MOST_PEAKS
 from .pattern_weights import PatternWeights
 from .pattern_weights import gather as gather_fits
 
 NOTHING = -20.0  # score where no lattice was found
 
-_FEWEST = 4  # lines; the score of fewer is taken as that of four
+_FEWEST = 4  # peaks; the score of fewer is taken as that of four
 
 _HIDDEN, _DROPOUT = 48, 0.1
 
@@ -41,30 +41,30 @@ class Scores(NamedTuple):
     ----------
     score : ndarray, (n, 99) float32
         NaN where no lattice was found.
-    lines, explained : ndarray, (n, 99) float32
+    reflections, indexed : ndarray, (n, 99) float32
     n : ndarray, (n,) int
-        Lines of each pattern.
+        Peaks of each pattern.
     """
 
     score: np.ndarray
-    lines: np.ndarray
-    explained: np.ndarray
+    reflections: np.ndarray
+    indexed: np.ndarray
     n: np.ndarray
 
 
 def gather(indexed):
     """`Scores` of a sequence of `index_cells.Indexed`."""
-    rows = [np.array([x.score, x.lines, x.explained], dtype=np.float32) for x in indexed]
+    rows = [np.array([x.score, x.reflections, x.indexed], dtype=np.float32) for x in indexed]
     rows = np.array(rows).reshape(-1, 3, groups.N_GROUPS)
     return Scores(rows[:, 0], rows[:, 1], rows[:, 2], np.array([x.n for x in indexed], dtype=int))
 
 
 def features(scores):
-    """What the network is told of each group of each pattern, (n, 99, f) float32."""
+    """Inputs of the network for each group of each pattern, (n, 99, f) float32."""
     systems = np.array(groups.crystal_systems())
     metric = np.where(systems == "trigonal", "hexagonal", systems)
-    found = np.isfinite(scores.score)
-    score = np.where(found, scores.score, NOTHING)
+    scored = np.isfinite(scores.score)
+    score = np.where(scored, scores.score, NOTHING)
     best = {name: score[:, metric == name].max(1) for name in SYSTEMS}
     top = np.max(list(best.values()), axis=0)
     nothing = np.full(len(score), NOTHING)
@@ -78,36 +78,36 @@ def features(scores):
         return np.stack([by_name[name] for name in metric], 1)
 
     freedom = {**{name: free(name) for name in SYSTEMS}, "triclinic": 6}
-    own = column(lambda s, name: s == name)
+    same = column(lambda s, name: s == name)
     other = column(lambda s, name: s != name)
     higher = column(lambda s, name: freedom[s] < freedom[name])
     lower = column(lambda s, name: freedom[s] > freedom[name])
     top = np.repeat(top[:, None], groups.N_GROUPS, 1)
     n = np.repeat(scores.n[:, None], groups.N_GROUPS, 1)
-    used = np.clip(n, _FEWEST, MOST_LINES)
-    told = [
-        found,
+    used = np.clip(n, _FEWEST, MOST_PEAKS)
+    columns = [
+        scored,
         np.clip(score, NOTHING, 80) / 20,
-        np.clip(score - own, -20, 0) / 10,
+        np.clip(score - same, -20, 0) / 10,
         np.clip(score - top, -30, 0) / 10,
-        np.clip(own - top, -40, 0) / 10,
-        np.clip(own - other, -40, 40) / 10,
-        np.clip(own - higher, -40, 40) / 10,
-        np.clip(own - lower, -40, 40) / 10,
+        np.clip(same - top, -40, 0) / 10,
+        np.clip(same - other, -40, 40) / 10,
+        np.clip(same - higher, -40, 40) / 10,
+        np.clip(same - lower, -40, 40) / 10,
         top / 20,
-        np.minimum(n, 2 * MOST_LINES) / 20,
+        np.minimum(n, 2 * MOST_PEAKS) / 20,
         np.clip(score / used, -1, 4),
-        own / used,
+        same / used,
         top / used,
-        np.where(found, np.log1p(scores.lines), 0) / 2 - 2,
-        2 * scores.explained / used - 1,
+        np.where(scored, np.log1p(scores.reflections), 0) / 2 - 2,
+        2 * scores.indexed / used - 1,
         *(np.broadcast_to(systems == name, score.shape) for name in groups.SYSTEMS),
     ]
-    return np.stack([np.asarray(x, dtype=np.float32) for x in told], -1)
+    return np.stack([np.asarray(x, dtype=np.float32) for x in columns], -1)
 
 
 class LatticeEvidence:
-    """Sets of indices to search with, and the network that weighs what is found.
+    """Basis reflections of the search, and the network that gives the indexing likelihood.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class LatticeEvidence:
         return [index(find_peaks(intensity), self.sets) for intensity in intensities]
 
     def evidence(self, intensities, cell=None, workers=1):
-        """What lattices say of patterns, as fields of `predict.Seen`.
+        """Likelihoods of the groups from lattices, as fields of `predict.Seen`.
 
         Parameters
         ----------
@@ -163,8 +163,8 @@ class LatticeEvidence:
             from .pattern_evidence import score_cell
 
             fitted = [score_cell(intensity, cell) for intensity in intensities]
-            told = np.array([self.patterns.known(own) for own in fitted])
-            return {"lattice": np.zeros_like(told), "pattern": told, "fitted": fitted}
+            logp = np.array([self.patterns.known(scored) for scored in fitted])
+            return {"lattice": np.zeros_like(logp), "pattern": logp, "fitted": fitted}
         indexed = self.index(intensities)
         seen = {"lattice": self.weigh(indexed), "indexed": indexed}
         if self.patterns is not None:
@@ -188,8 +188,8 @@ class LatticeEvidence:
         from .pattern_evidence import score
 
         return [
-            score(intensity, found.peaks, found.lattices)
-            for intensity, found in zip(intensities, indexed, strict=True)
+            score(intensity, one.peaks, one.lattices)
+            for intensity, one in zip(intensities, indexed, strict=True)
         ]
 
     @torch.inference_mode()
@@ -213,8 +213,8 @@ class LatticeEvidence:
     @torch.inference_mode()
     def weigh_scores(self, scores):
         """As `weigh`, from `Scores`."""
-        told = self.network(torch.from_numpy(features(scores)))
-        return torch.log_softmax(told.double(), -1).numpy()
+        logits = self.network(torch.from_numpy(features(scores)))
+        return torch.log_softmax(logits.double(), -1).numpy()
 
 
 def _joined(parts):
@@ -234,7 +234,7 @@ def make_network():
 
 
 def save(path, evidence, about):
-    """Write sets and network to a file.
+    """Write basis reflections and network to a file.
 
     Parameters
     ----------
@@ -247,8 +247,8 @@ def save(path, evidence, about):
     tensors |= {_NETWORK + name: x for name, x in evidence.network.state_dict().items()}
     if evidence.patterns is not None:
         tensors |= {_PATTERNS + name: x for name, x in evidence.patterns.state_dict().items()}
-    told = {**about, "fingerprint": tensorfile.fingerprint(tensors)[:16]}
-    tensorfile.write(path, tensors, {"lattices": told})
+    header = {**about, "fingerprint": tensorfile.fingerprint(tensors)[:16]}
+    tensorfile.write(path, tensors, {"lattices": header})
 
 
 def load(path):
@@ -266,8 +266,8 @@ def load(path):
     """
     tensors, header = tensorfile.read(path)
     if "lattices" not in header:
-        raise XrdlibError(f"{path} holds no sets of indices; give a file of lattice_evidence.save.")
-    sets, weights, more = (
+        raise XrdlibError(f"{path} holds no basis reflections; give one of lattice_evidence.save.")
+    sets, weights, pattern_weights = (
         {name.removeprefix(kind): x for name, x in tensors.items() if name.startswith(kind)}
         for kind in (_SETS, _NETWORK, _PATTERNS)
     )
@@ -275,7 +275,7 @@ def load(path):
     network.load_state_dict(weights)
     sets = {name: rows.numpy() for name, rows in sets.items()}
     patterns = None
-    if more:
+    if pattern_weights:
         patterns = PatternWeights()
-        patterns.load_state_dict(more)
+        patterns.load_state_dict(pattern_weights)
     return LatticeEvidence(sets, network, patterns), header["lattices"]

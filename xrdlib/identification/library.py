@@ -1,4 +1,4 @@
-"""The strongest lines of many known structures in a small file: what a pattern is looked up in.
+"""Structure library: the strongest reflections of many known structures in a small file.
 
 Positions are rounded to 0.0015 degrees and heights to 8 bits of their square root, far finer than
 measured patterns agree with calculated ones.
@@ -17,7 +17,7 @@ from ..base.records import Ragged, Reflections, concatenate, offsets
 from ..simulation.diffraction import WAVELENGTHS, lorentz_polarisation, two_theta
 from ..symmetry.groups import N_GROUPS
 
-LINES = 100  # a structure; a large cell has hundreds more, which overlap to a hum
+MOST_REFLECTIONS = 100  # a structure; large cells have hundreds more, which overlap
 
 _RANGE = (4.0, 92.0)  # degrees of Cu K-alpha1, a little more than patterns reach
 
@@ -28,16 +28,16 @@ _CHUNK = 2000  # crystals at a time, so that memory stays small
 
 @dataclass
 class Library(Ragged):
-    """Lines of n structures.
+    """Reflections of n structures.
 
     Attributes
     ----------
     start : ndarray, (n + 1,) int64
-        Offsets of each structure's lines.
+        Offsets of each structure's reflections.
     position : ndarray, (m,) uint16
         2theta for Cu K-alpha1, see `angles`.
     height : ndarray, (m,) uint8
-        255 times the square root of the intensity over that of the strongest line.
+        255 times the square root of the intensity over that of the strongest reflection.
     group : ndarray, (n,) int16
         Extinction group 1..99.
     computed : ndarray, (n,) bool
@@ -59,7 +59,7 @@ class Library(Ragged):
 
     @property
     def intensities(self) -> np.ndarray:
-        """Intensity of every line, 1 for the strongest of its structure, (m,) float32."""
+        """Intensity of every reflection, 1 for the strongest of its structure, (m,) float32."""
         return np.square(self.height / 255, dtype=np.float32)
 
 
@@ -69,7 +69,7 @@ def position_angles() -> np.ndarray:
 
 
 def from_reflections(reflections: Reflections, computed: bool = False) -> Library:
-    """The strongest `LINES` lines of each crystal, without texture or thermal motion.
+    """The `MOST_REFLECTIONS` strongest of each crystal, without texture or thermal motion.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def load(path: str | Path) -> tuple[Library, dict]:
 
 
 def _strongest(reflections, computed):
-    """The lines to keep, strongest first in each crystal."""
+    """The reflections to keep, strongest first in each crystal."""
     n = len(reflections)
     owner = np.repeat(np.arange(n), np.diff(reflections.start))
     reciprocal = np.linalg.inv(reflections.lattice).transpose(0, 2, 1)
@@ -168,7 +168,7 @@ def _strongest(reflections, computed):
     order = np.lexsort((-strength, owner))
     angle, strength, owner = angle[order], strength[order], owner[order]
     first = np.searchsorted(owner, np.arange(n))
-    kept = np.arange(len(owner)) - first[owner] < LINES
+    kept = np.arange(len(owner)) - first[owner] < MOST_REFLECTIONS
     relative = np.sqrt(strength / strength[first[owner]])[kept]
     low, high = _RANGE
     return Library(

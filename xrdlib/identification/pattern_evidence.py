@@ -1,4 +1,4 @@
-"""Whole-pattern evidence of the 99 groups: the best lattices fitted, absences of all groups scored.
+"""Whole-pattern evidence of the 99 groups: the best lattices fitted, absences of groups scored.
 
 Lattices that indexing found, and their relatives, are fitted to the whole pattern (`cell_fits`);
 every group that a lattice permits is scored from that one fit (`intensity_evidence`).
@@ -19,8 +19,8 @@ from .peak_finder import peak_width
 from .related_lattices import alike, distinct, of_cell, relatives
 
 _EACH, _PARENTS = 3, 3  # lattices of each system that are fitted; those whose relatives are
-_REFLECTIONS = 3000
-_LINES = 200  # of a typical lattice, up to which the pattern is fitted
+_MOST_REFLECTIONS = 3000
+_TYPICAL = 200  # reflections of a typical lattice, up to which the pattern is fitted
 
 
 class Scored(NamedTuple):
@@ -37,13 +37,13 @@ class Scored(NamedTuple):
     setting : int
         The best of them.
     points, misfit : float
-        What was fitted, and the squared misfit.
-    lines, permitted : int
-        Of the cell, and those that the best setting allows.
-    strange : ndarray, (k,)
-        Observed lines that it leaves unexplained, degrees.
+        Number of fitted points, and the squared misfit.
+    reflections, permitted : int
+        Distinct ones of the cell, and those that the best setting allows.
+    unindexed : ndarray, (k,)
+        Peaks that it does not index, degrees.
     observed : int
-        Lines in the fitted range.
+        Peaks in the fitted range.
     derived : bool
         Whether it was made from another one.
     shift : ndarray, (2,)
@@ -56,9 +56,9 @@ class Scored(NamedTuple):
     setting: int
     points: int
     misfit: float
-    lines: int
+    reflections: int
     permitted: int
-    strange: np.ndarray
+    unindexed: np.ndarray
     observed: int
     derived: bool
     shift: np.ndarray
@@ -69,13 +69,13 @@ class Scored(NamedTuple):
         return self.evidence.max() - PRICE * free(self.lattice.system)
 
 
-def score(intensity, lines, lattices):
+def score(intensity, peaks, lattices):
     """Fit lattices and their relatives and score the groups of each.
 
     Parameters
     ----------
     intensity : array_like, (GRID.size,)
-    lines : peak_finder.PeakList
+    peaks : peak_finder.PeakList
     lattices : list of index_cells.Lattice
 
     Returns
@@ -86,21 +86,21 @@ def score(intensity, lines, lattices):
     lattices = distinct(lattices, _EACH)
     if not lattices:
         return []
-    data = prepare(intensity, lines, _stop(lattices, peak_width(intensity)))
+    data = prepare(intensity, peaks, _stop(lattices, peak_width(intensity)))
     fits = _fits(data, sorted(lattices, key=lambda lattice: -lattice.score), None)
     if not fits:
         return []
     scale = max(1.0, min(f.misfit for _, f, _ in fits) / len(data.y))
-    found = sorted((_scored(data, *own, scale) for own in fits), key=lambda x: -x.worth)
-    more = []
-    for one in found[:_PARENTS]:
-        for other in relatives(one.lattice, one.setting, data, one.strange):
-            known = (*more, *(x.lattice for x in found))
-            if not any(x.system == other.system and alike(x, other) for x in known):
-                more.append(other)
+    scored = sorted((_scored(data, *fitted, scale) for fitted in fits), key=lambda x: -x.worth)
+    related = []
+    for parent in scored[:_PARENTS]:
+        for other in relatives(parent.lattice, parent.setting, data, parent.unindexed):
+            tried = (*related, *(x.lattice for x in scored))
+            if not any(x.system == other.system and alike(x, other) for x in tried):
+                related.append(other)
     shape = min(fits, key=lambda f: f[1].misfit)[1].shape
-    found += [_scored(data, *own, scale, True) for own in _fits(data, more, shape)]
-    return sorted(found, key=lambda x: -x.worth)
+    scored += [_scored(data, *fitted, scale, True) for fitted in _fits(data, related, shape)]
+    return sorted(scored, key=lambda x: -x.worth)
 
 
 def score_cell(intensity, cell):
@@ -133,66 +133,66 @@ def score_cell(intensity, cell):
             f"The cell {tuple(cell)} has no reflection in the range of the scan, or too many to "
             "tell apart; check it."
         )
-    # In lower systems the cell stays what it is in the highest: it is known, and not free.
-    (lattice, found, _), *_ = fits
+    # In lower systems the cell stays as refined in the highest: it is given, not free.
+    (lattice, best, _), *_ = fits
     lower = of_cell(cell_of_parameters(*lattice[:2]))[1:]
-    fits += _fits(data, lower, found.shape, stages=((1.0, 0),))
-    scale = max(1.0, found.misfit / len(data.y))
-    return [_scored(data, *own, scale) for own in fits]
+    fits += _fits(data, lower, best.shape, stages=((1.0, 0),))
+    scale = max(1.0, best.misfit / len(data.y))
+    return [_scored(data, *fitted, scale) for fitted in fits]
 
 
 def _stop(lattices, width):
-    """Degrees up to which the likeliest lattices have so many lines as can be fitted well."""
+    """Degrees up to which the likeliest lattices have as many reflections as can be fitted well."""
     best = sorted(lattices, key=lambda lattice: -lattice.score)[:2]
     stop = 90.0
     for system, parameters, _ in best:
         _, square = reflections(parameters, system, inverse_square(90.0))
-        place = np.sort(angle(square))
-        number = np.cumsum(np.diff(place, prepend=0) > 0.35 * width)
-        if number[-1] > _LINES:
-            stop = min(stop, place[np.searchsorted(number, _LINES)])
+        position = np.sort(angle(square))
+        number = np.cumsum(np.diff(position, prepend=0) > 0.35 * width)
+        if number[-1] > _TYPICAL:
+            stop = min(stop, position[np.searchsorted(number, _TYPICAL)])
     return stop
 
 
 def _fits(data, lattices, shape, stages=STAGES):
     """Refined lattice, fit and reflections of those that can be fitted."""
-    found = []
+    fits = []
     for system, parameters, score in lattices:
-        # More lines step by step, so that none is taken for its neighbour.
+        # More peaks step by step, so that none is assigned to a neighbouring reflection.
         for n in range(36, len(data.two_theta) + 24, 24) if stages is STAGES else ():
             parameters, _ = refine(parameters, system, data.two_theta[:n])
         hkl, _ = reflections(parameters, system, inverse_square(data.stop + 0.2))
-        if not 0 < len(hkl) <= _REFLECTIONS:
+        if not 0 < len(hkl) <= _MOST_REFLECTIONS:
             continue
-        own = fit(data, products(hkl, system), parameters, shape, stages)
-        if own is None:
+        fitted = fit(data, products(hkl, system), parameters, shape, stages)
+        if fitted is None:
             continue
-        found.append((Lattice(system, own.parameters, score), own, hkl))
-        # Of the best fit so far, others take widths and shifts to start from.
-        shape = min(found, key=lambda f: f[1].misfit)[1].shape
-    return found
+        fits.append((Lattice(system, fitted.parameters, score), fitted, hkl))
+        # The best fit so far gives the others widths and shifts to start from.
+        shape = min(fits, key=lambda f: f[1].misfit)[1].shape
+    return fits
 
 
-def _scored(data, lattice, found, hkl, scale, derived=False):
+def _scored(data, lattice, fitted, hkl, scale, derived=False):
     labels, table, first = allowed(lattice.system)
     states = table[:, *(hkl - first).T]
     folded = (first == 0) & (hkl > 0)
     weight = np.where(folded, 2.0, 1.0).prod(1)
-    evidence = log_evidence(found, states, weight, scale)
+    evidence = log_evidence(fitted, states, weight, scale)
     best = np.full(groups.N_GROUPS, -np.inf)
     np.maximum.at(best, labels - 1, evidence)
-    own, setting = found.strange == 0, int(evidence.argmax())
+    indexed, setting = fitted.unindexed == 0, int(evidence.argmax())
     return Scored(
         lattice,
         best,
         evidence,
         setting,
         len(data.y),
-        found.misfit,
-        int(own.sum()),
-        len(np.unique(found.line[states[setting]])),
-        found.two_theta[~own],
+        fitted.misfit,
+        int(indexed.sum()),
+        len(np.unique(fitted.profile[states[setting]])),
+        fitted.two_theta[~indexed],
         len(data.two_theta),
         derived,
-        found.shape[:2],
+        fitted.shape[:2],
     )

@@ -1,9 +1,9 @@
-"""How far each fitted lattice can be trusted, and what all of them say of the 99 groups.
+"""Weights of the fitted lattices, and the likelihoods of the 99 groups under all of them.
 
 The likelihood of a group is a sum over lattices, each with a weight from a small network that
-reads how well it fits, how large it is and what it leaves over; within a lattice the evidence of
-absences counts, tempered. One more term stands for "none of these", which says nothing of groups.
-All is learned on simulated patterns, beside what the places of lines say (`lattice_evidence`).
+reads how well it fits, how large it is and what it leaves unindexed; within a lattice the evidence
+of absences counts, tempered. One more term stands for "none of these" and favours no group. All is
+learned on simulated patterns, beside the indexing likelihood (`lattice_evidence`).
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ _IMPOSSIBLE = -30.0  # of groups that a known cell does not permit
 
 
 def features(scored):
-    """What the network is told of each lattice of a pattern, and last of none, (k + 1, f) float32.
+    """Inputs of the network for each lattice of a pattern, and last for none, (k + 1, f) float32.
 
     Parameters
     ----------
@@ -37,24 +37,24 @@ def features(scored):
         return rows
     worth = np.array([x.worth for x in scored])
     misfit = np.array([x.misfit / x.points for x in scored])
-    line_score = np.array([x.lattice.score for x in scored])
+    peak_score = np.array([x.lattice.score for x in scored])
     direct = np.array([x.lattice.score if not x.derived else -20.0 for x in scored])
     observed = max(scored[0].observed, 1)
     rows[:, 2] = np.log(observed) / 2 - 1.5
-    rows[:, 3] = line_score.max() / 40
+    rows[:, 3] = peak_score.max() / 40
     rows[:, 4] = np.log(misfit.min())
     order = np.sort(worth)[::-1]
-    for row, x, w, m, own in zip(rows, scored, worth, misfit, direct, strict=False):
-        strange = len(x.strange)
+    for row, x, w, m, score in zip(rows, scored, worth, misfit, direct, strict=False):
+        unindexed = len(x.unindexed)
         volume = 1 / np.sqrt(np.linalg.det(reciprocal_metric(*x.lattice[:2])))
         row[5] = np.clip(w - order[0], -400, 0) / 100
         row[6] = np.log1p(order[0] - w) / 4
         row[7] = np.log(m) - rows[-1, 4]
         row[8] = x.lattice.score / 40
-        row[9] = np.clip(own - line_score.max(), -60, 0) / 20
-        row[10] = strange / observed
-        row[11] = np.log1p(strange) / 2
-        row[12] = np.log(x.lines / observed) / 2
+        row[9] = np.clip(score - peak_score.max(), -60, 0) / 20
+        row[10] = unindexed / observed
+        row[11] = np.log1p(unindexed) / 2
+        row[12] = np.log(x.reflections / observed) / 2
         row[13] = np.log(x.permitted / observed) / 2
         row[14] = np.log(volume) / 2 - 3
         row[15] = x.derived
@@ -79,17 +79,17 @@ def gather(scored):
     evidence : tensor, (n, k, 99)
         Of each lattice, over its best; -inf where there is nothing.
     """
-    scored = [own[:_MOST] for own in scored]
-    k = max((len(own) for own in scored), default=0)
-    told = torch.zeros(len(scored), k + 1, N_FEATURES)
+    scored = [lattices[:_MOST] for lattices in scored]
+    k = max((len(lattices) for lattices in scored), default=0)
+    inputs = torch.zeros(len(scored), k + 1, N_FEATURES)
     evidence = torch.full((len(scored), k, groups.N_GROUPS), -torch.inf)
-    for i, own in enumerate(scored):
-        rows = features(own)
-        told[i, : len(own)] = torch.from_numpy(rows[:-1])
-        told[i, -1] = torch.from_numpy(rows[-1])
-        for j, x in enumerate(own):
+    for i, lattices in enumerate(scored):
+        rows = features(lattices)
+        inputs[i, : len(lattices)] = torch.from_numpy(rows[:-1])
+        inputs[i, -1] = torch.from_numpy(rows[-1])
+        for j, x in enumerate(lattices):
             evidence[i, j] = torch.from_numpy(x.evidence - x.evidence.max()).float()
-    return told, evidence
+    return inputs, evidence
 
 
 class PatternWeights(nn.Module):
@@ -103,19 +103,19 @@ class PatternWeights(nn.Module):
         self.temperature = nn.Parameter(torch.tensor(1.0))  # logarithm
         self.lapse = nn.Parameter(torch.tensor(-4.0))
 
-    def forward(self, told, evidence):
+    def forward(self, inputs, evidence):
         """Log-probabilities under equal priors.
 
         Parameters
         ----------
-        told, evidence : tensor
+        inputs, evidence : tensor
             As from `gather`.
         """
-        return torch.log_softmax(torch.logsumexp(self._parts(told, evidence), 1), -1)
+        return torch.log_softmax(torch.logsumexp(self._parts(inputs, evidence), 1), -1)
 
-    def _parts(self, told, evidence):
+    def _parts(self, inputs, evidence):
         """Log-weights of each lattice under each group, and last of none, (n, k + 1, 99)."""
-        weight = self.network(told)[..., 0]
+        weight = self.network(inputs)[..., 0]
         within = evidence.clamp(min=_FLOOR) / self.temperature.exp()
         within = torch.logaddexp(within, self.lapse.expand_as(within))
         within = torch.where(torch.isfinite(evidence), within, -torch.inf)
@@ -135,13 +135,13 @@ class PatternWeights(nn.Module):
         Returns
         -------
         ndarray, (k, 99) float64
-            Of lattices after the first few, 0; what is missing to 1 is that of none of them.
+            0 after the first few lattices; the rest to 1 is the probability of none of them.
         """
-        found = np.zeros((len(scored), groups.N_GROUPS))
+        joint = np.zeros((len(scored), groups.N_GROUPS))
         if scored:
             shares = torch.softmax(self._parts(*gather([scored]))[0].double(), 0).numpy()[:-1]
-            found[: len(shares)] = shares * np.asarray(probability)
-        return found
+            joint[: len(shares)] = shares * np.asarray(probability)
+        return joint
 
     @torch.inference_mode()
     def known(self, scored):
@@ -154,11 +154,11 @@ class PatternWeights(nn.Module):
         """
         systems = np.array(groups.crystal_systems())
         best = np.full(groups.N_GROUPS, -np.inf)
-        for own in scored:
-            best = np.maximum(best, own.evidence - PRICE * free(own.lattice.system))
-        # A triclinic crystal shows all reflections; its cell is so regular by accident.
+        for x in scored:
+            best = np.maximum(best, x.evidence - PRICE * free(x.lattice.system))
+        # A triclinic crystal shows all reflections, but its cell is regular only by accident.
         accident = PRICE * 6 + _ACCIDENT
-        lowest = max((own.evidence[systems == "monoclinic"].max() for own in scored), default=0.0)
+        lowest = max((x.evidence[systems == "monoclinic"].max() for x in scored), default=0.0)
         best = np.where(systems == "triclinic", np.maximum(best, lowest - accident), best)
         within = (best - best.max()) / float(self.temperature.exp())
         logp = np.logaddexp(np.where(np.isfinite(best), within, -np.inf), _IMPOSSIBLE)

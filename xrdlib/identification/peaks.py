@@ -18,7 +18,7 @@ _WEAK = 0.01  # of the strongest peak
 
 @dataclass(frozen=True)
 class Profile:
-    """A pattern split into what stands out and what it stands on.
+    """A pattern above its background, its noise and its peaks.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ def profile(intensity: ArrayLike, step: float) -> Profile:
     """Background, noise and peaks of one pattern.
 
     The background is a morphological opening, which takes away whatever is narrower than its
-    window. A halo of amorphous matter is told from a peak by how much more of it a window of two
-    degrees takes away than one of one degree. Noise is read from second differences, which do not
-    see slopes (of white noise they have six times its variance).
+    window. The halo of an amorphous phase differs from a peak by how much more of it a window of
+    two degrees takes away than one of one degree. Noise is read from second differences, which
+    slopes do not change (of white noise they have six times its variance).
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def profile(intensity: ArrayLike, step: float) -> Profile:
 
 
 def background(intensity: ArrayLike, step: float) -> np.ndarray:
-    """What a pattern's lines stand on: its lower envelope, never above the pattern.
+    """Background of a pattern: its lower envelope, never above the pattern.
 
     Parameters
     ----------
@@ -83,12 +83,12 @@ def background(intensity: ArrayLike, step: float) -> np.ndarray:
         In the units of `intensity`.
     """
     x = np.asarray(intensity, dtype=np.float64)
-    found, measured = np.zeros_like(x), np.flatnonzero(x)
+    envelope, measured = np.zeros_like(x), np.flatnonzero(x)
     if len(measured):
         span = slice(measured[0], measured[-1] + 1)
         smooth, _ = _smoothed(x[span], step)
-        found[span] = np.minimum(_opening(smooth, round(_SHARP / step) | 1), x[span])
-    return found
+        envelope[span] = np.minimum(_opening(smooth, round(_SHARP / step) | 1), x[span])
+    return envelope
 
 
 def _smoothed(x, step):

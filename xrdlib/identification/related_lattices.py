@@ -1,4 +1,4 @@
-"""Lattices that are alike: one among its repeats, of higher metric symmetry, or twice as large."""
+"""Related lattices: the same under other names, of higher metric symmetry, or twice as large."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -25,7 +25,7 @@ from .triclinic_search import reduced
 _ALIKE = 0.004  # relative difference of edges
 _SYMPREC = 0.02  # of the mean edge; a metric so near to a higher one is taken for it
 _MOST = 4  # larger ones
-_NEAR = 0.6  # of the width: a line so near is explained
+_NEAR = 0.6  # of the width: a peak so near is indexed
 _LAST_NUMBER = {
     "triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "hexagonal": 194,
     "cubic": 230,
@@ -59,8 +59,8 @@ def distinct(lattices: Sequence[Lattice], each: int) -> list[Lattice]:
     """
     kept = []
     for lattice in lattices:
-        own = [other for other in kept if other.system == lattice.system]
-        if len(own) < each and not any(alike(lattice, other) for other in own):
+        same = [other for other in kept if other.system == lattice.system]
+        if len(same) < each and not any(alike(lattice, other) for other in same):
             kept.append(lattice)
     return kept
 
@@ -117,46 +117,46 @@ def of_cell(cell: Sequence[float]) -> list[Lattice]:
     """
     cell = on_conventional_axes(cell)
     star = np.linalg.inv(metric_tensor(cell))
-    found = []
+    lattices = []
     for system in SYSTEMS:
         for order in permutations(range(3)):
             if permits(cell, order, system):
-                own = parameters_of(system, star[np.ix_(order, order)])
-                found.append(Lattice(system, own, 0.0))
+                parameters = parameters_of(system, star[np.ix_(order, order)])
+                lattices.append(Lattice(system, parameters, 0.0))
                 break
-    return found or [Lattice("triclinic", parameters_of("triclinic", star), 0.0)]
+    return lattices or [Lattice("triclinic", parameters_of("triclinic", star), 0.0)]
 
 
-def relatives(lattice: Lattice, setting: int, data: Data, strange: np.ndarray) -> list[Lattice]:
-    """Lattices to try beside one that explains a pattern.
+def relatives(lattice: Lattice, setting: int, data: Data, unindexed: np.ndarray) -> list[Lattice]:
+    """Lattices to try beside one that indexes most of a pattern.
 
     Parameters
     ----------
     setting : int
         Of its system's (`index_cells.allowed`): the best, whose centring it has.
-    strange : ndarray, (k,)
-        Observed lines that it leaves unexplained, degrees.
+    unindexed : ndarray, (k,)
+        Peaks that it does not index, degrees.
 
     Returns
     -------
     list of index_cells.Lattice
-        That of a higher metric, and those of twice the volume that explain most of the strange
-        lines; triclinic ones of triclinic ones alone.
+        That of a higher metric, and those of twice the volume that index most of the unindexed
+        peaks; triclinic ones only beside a triclinic one.
     """
     primitive = _primitive(lattice, setting)
-    found, kinds = [_standard(primitive, lattice.score)], {*SYSTEMS, lattice.system}
-    if len(strange):
+    related, kinds = [_standard(primitive, lattice.score)], {*SYSTEMS, lattice.system}
+    if len(unindexed):
         larger = [_standard(double @ primitive, lattice.score) for double in _DOUBLED]
         larger = [x for x in larger if x is not None and x.system in kinds]
-        gained = [_explained(x, data, strange) for x in larger]
+        gained = [_indexed(x, data, unindexed) for x in larger]
         best = max(gained, default=0)
-        found += [x for x, n in zip(larger, gained, strict=True) if n == best > 0][:_MOST]
-    return [x for x in found if x is not None and x.system in kinds]
+        related += [x for x, n in zip(larger, gained, strict=True) if n == best > 0][:_MOST]
+    return [x for x in related if x is not None and x.system in kinds]
 
 
-def _explained(lattice, data, strange):
+def _indexed(lattice, data, positions):
     _, square = reflections(lattice.parameters, lattice.system, inverse_square(data.stop))
-    off = np.abs(strange[:, None] - angle(square)).min(1)
+    off = np.abs(positions[:, None] - angle(square)).min(1)
     return int((off < _NEAR * data.width).sum())
 
 
@@ -178,10 +178,10 @@ def _primitive(lattice, setting):
 
 @cache
 def centring(system: str) -> list[list[np.ndarray]]:
-    """Translations beside whole ones of each setting of a system, list of lists of (3,)."""
+    """Centring translations of each setting of a system, list of lists of (3,)."""
     _, table, first = allowed(system)
     grid = np.stack(np.meshgrid(*(np.arange(n) for n in table.shape[1:]), indexing="ij"), -1)
-    found = []
+    translations = []
     for present in table:
         hkl = grid[present] + first
         shifts = []
@@ -189,16 +189,16 @@ def centring(system: str) -> list[list[np.ndarray]]:
             phase = hkl @ shift
             if np.abs(phase - np.rint(phase)).max() < 1e-6:
                 shifts.append(shift)
-        found.append(shifts)
-    return found
+        translations.append(shifts)
+    return translations
 
 
 def _standard(primitive, score):
     """The lattice on standard axes of its metric symmetry; None where there is none."""
     edge = abs(np.linalg.det(primitive)) ** (1 / 3)
-    found = spglib.get_symmetry_dataset((primitive, [[0, 0, 0]], [1]), symprec=_SYMPREC * edge)
-    if found is None:
+    dataset = spglib.get_symmetry_dataset((primitive, [[0, 0, 0]], [1]), symprec=_SYMPREC * edge)
+    if dataset is None:
         return None
-    system = next(name for name, last in _LAST_NUMBER.items() if found.number <= last)
-    star = np.linalg.inv(found.std_lattice @ found.std_lattice.T)
+    system = next(name for name, last in _LAST_NUMBER.items() if dataset.number <= last)
+    star = np.linalg.inv(dataset.std_lattice @ dataset.std_lattice.T)
     return Lattice(system, parameters_of(system, star), score)

@@ -1,9 +1,9 @@
 """Retrieval: how well the structures of a library resemble a pattern, class by class.
 
 The similarity is the cosine of two smoothed patterns raised to a power below one, so that the
-places of lines count for more than their heights, which texture changes. A background is taken
-off first. Cells are allowed to be a little larger or smaller than the library has them, computed
-ones more than measured ones.
+positions of peaks count for more than their heights, which texture changes. A background is taken
+off first. Cells may be scaled isotropically from those of the library, computed ones more than
+measured ones.
 """
 
 from functools import cached_property, lru_cache, partial
@@ -19,42 +19,42 @@ from ..symmetry.groups import N_GROUPS
 from .library import POSITIONS, Library, position_angles
 
 _DRAWN = Grid(5.0, 90.0, 0.1)
-_EVERY = 2  # of those points are kept: a line to the power is nearly twice as wide
+_EVERY = 2  # of those points are kept: a peak to the power is nearly twice as wide
 
 COARSE = Grid(5.0, 90.0, _EVERY * _DRAWN.step)
 
 POWER = 0.3
-SIGMA_SIMULATED = 0.15  # degrees; Gaussian width of calculated lines
+SIGMA_SIMULATED = 0.15  # degrees; Gaussian width of calculated reflections
 
-SIGMA_MEASURED = 0.1  # degrees; smoothing of measured patterns, whose lines have a width of theirs
+SIGMA_MEASURED = 0.1  # degrees; smoothing of measured patterns, whose peaks have a width
 
-BACKGROUND = 2.0  # degrees; what varies more slowly than this is no line
+BACKGROUND = 2.0  # degrees; what varies more slowly than this is no peak
 
 _CALM = 0.2  # degrees; the average over which noise does not pull the background down
 
-# Relative changes of all cell edges.
+# Isotropic scalings: relative changes of all cell edges.
 SCALINGS_MEASURED = tuple(np.linspace(-0.004, 0.004, 5).tolist())
 
 SCALINGS_COMPUTED = tuple(np.linspace(-0.02, 0.02, 9).tolist())
 
-# What a cosine with a computed structure counts less: of many structures in a wide range of cells
-# one is alike by chance. Chosen on the calibration patterns.
+# Taken off a cosine with a computed structure: of many structures in a wide range of cells one is
+# alike by chance. Chosen on the calibration patterns.
 COMPUTED_LESS = 0.06
 
-_FINER = 10  # times finer are the steps for the one structure that is shown
+_FINER = 10  # times finer steps of the scaling, for the one structure that is shown
 
-NARROWEST = 5.0  # degrees; fewer of them hold too few lines to compare
+NARROWEST = 5.0  # degrees; a narrower range holds too few peaks to compare
 
 _DOUBLET = ((1.0, 2 / 3), (1.544427 / CU_KA1, 1 / 3))
 
 _CHUNK = 512  # structures at a time, so that memory stays small and in the cache
 _KERNEL_REACH = 4.0  # standard deviations
 
-_MARGIN = 10  # coarse points beside the grid: what is left of a line there, to the power, is 1e-3
+_MARGIN = 10  # points beside the grid: what is left of a reflection there, to the power, is 1e-3
 
 
 class Retrieval:
-    """A library made ready for comparison; 170 MB for 100,000 structures.
+    """A library prepared for comparison; 170 MB for 100,000 structures.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class Retrieval:
             If the shape is wrong, a value is not finite, or a pattern covers too little.
         """
         try:
-            with np.errstate(over="ignore"):  # infinity is told below
+            with np.errstate(over="ignore"):  # infinity is refused below
                 intensities = np.asarray(intensities, dtype=np.float32)
         except (TypeError, ValueError):
             raise XrdlibError("Retrieval needs intensities that are plain numbers.") from None
@@ -126,15 +126,15 @@ class Retrieval:
             )
         if not np.isfinite(intensities).all():
             raise XrdlibError("Retrieval needs finite intensities; take out what is not a number.")
-        found = [self._one(i, row) for i, row in enumerate(intensities)]
-        scores, nearest = zip(*found, strict=True) if found else ((), ())
+        rows = [self._one(i, row) for i, row in enumerate(intensities)]
+        scores, nearest = zip(*rows, strict=True) if rows else ((), ())
         return (
             np.array(scores, dtype=np.float32).reshape(-1, N_GROUPS),
             np.array(nearest, dtype=np.int64),
         )
 
-    def lines(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """Calculated lines of one structure.
+    def reflections(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Calculated reflections of one structure.
 
         Parameters
         ----------
@@ -148,17 +148,17 @@ class Retrieval:
         intensity : ndarray, (k,) float32
             1 for the strongest.
         """
-        own = self.library.take([row])
-        angle = position_angles()[own.position]
+        structure = self.library.take([row])
+        angle = position_angles()[structure.position]
         order = np.argsort(angle, kind="stable")
-        return angle[order], own.intensities[order]
+        return angle[order], structure.intensities[order]
 
     def computed(self, row: int) -> bool:
         """Whether the cell of a structure was computed, not measured."""
         return bool(self.library.computed[row])
 
     def cell_scaling(self, intensity: ArrayLike, row: int) -> float:
-        """Relative change of a structure's cell edges that makes it most like a pattern.
+        """Isotropic scaling of a structure's cell that makes it most like a pattern.
 
         Parameters
         ----------
@@ -168,11 +168,11 @@ class Retrieval:
         Returns
         -------
         float
-            Positive where the specimen's cell is the larger one. Of finer steps than
-            `similarities` takes, but from the same range.
+            Relative change of the edges, positive where the specimen's cell is the larger one. Its
+            steps are finer than those of `similarities`, its range is the same.
         """
         smooth, low, high = _comparable(0, np.asarray(intensity, dtype=np.float32))
-        coarse = next(found for rows, found in self.parts if rows.start <= row < rows.stop)
+        coarse = next(scalings for rows, scalings in self.parts if rows.start <= row < rows.stop)
         tried = np.linspace(coarse[0], coarse[-1], _FINER * (len(coarse) - 1) + 1)
         views, spans = zip(*(_scaled(smooth, low, high, s) for s in tried), strict=True)
         norms = _norms(self.patterns, row, row + 1, spans)[0]
@@ -183,8 +183,7 @@ class Retrieval:
         scores = np.full(N_GROUPS, -np.inf, dtype=np.float32)
         best, nearest = -np.inf, -1
         for rows, scalings in self.parts:
-            found = [_scaled(smooth, low, high, scaling) for scaling in scalings]
-            views, spans = zip(*found, strict=True)
+            views, spans = zip(*(_scaled(smooth, low, high, x) for x in scalings), strict=True)
             norms = self._norms(rows.start, rows.stop, spans)
             # By PyTorch, which is twice as fast as NumPy at products of this shape.
             products = torch.from_numpy(self.patterns[rows]) @ torch.from_numpy(np.stack(views)).T
@@ -216,10 +215,10 @@ def _norms(patterns, start, stop, spans):
 def _rendered(library):
     """(n, COARSE.size) float32: calculated patterns with both K-alpha lines, to the power.
 
-    Lines go to the nearest three points with the weights of a quadratic B-spline, whose variance is
-    a quarter of a squared step wherever the line lies; a narrower Gaussian does the rest.
+    An intensity goes to the nearest three points with the weights of a quadratic B-spline, whose
+    variance is a quarter of a squared step at any position; a narrower Gaussian does the rest.
     """
-    lines = sparse.csr_array(
+    sticks = sparse.csr_array(
         (library.intensities, library.position.astype(np.int32), library.start),
         shape=(len(library), POSITIONS),
     )
@@ -228,13 +227,13 @@ def _rendered(library):
     patterns = np.empty((len(library), COARSE.size), dtype=np.float32)
     for first in range(0, len(library), _CHUNK):
         rows = slice(first, first + _CHUNK)
-        wide = ndimage.gaussian_filter1d((lines[rows] @ spread).toarray(), sigma, radius=_MARGIN)
+        wide = ndimage.gaussian_filter1d((sticks[rows] @ spread).toarray(), sigma, radius=_MARGIN)
         patterns[rows] = _power(wide[:, _MARGIN:-_MARGIN:_EVERY])
     return patterns
 
 
 def _spread():
-    """What a line at each position of a library puts where, sparse (POSITIONS, points)."""
+    """Weight of each point for a reflection at each position, sparse (POSITIONS, points)."""
     size = _DRAWN.size + 2 * _MARGIN
     sine = np.sin(np.radians(position_angles() / 2))
     parts = []
@@ -253,7 +252,7 @@ def _spread():
 
 
 def _comparable(i, row):
-    """Background off and smoothed, on GRID; first and last measured angle."""
+    """Pattern without background, smoothed, on GRID; first and last measured angle."""
     measured = np.flatnonzero(row)
     if not len(measured) or GRID.step * (measured[-1] - measured[0]) < NARROWEST:
         raise XrdlibError(
@@ -270,7 +269,7 @@ def _comparable(i, row):
 
 
 def _background(row):
-    """Morphological opening: the highest curve below the data that no line fits under."""
+    """Morphological opening: the highest curve below the data that no peak fits under."""
     size = round(BACKGROUND / GRID.step) | 1  # odd: both passes are centred on the same point
     calm = ndimage.uniform_filter1d(row, round(_CALM / GRID.step), mode="nearest")
     # Beyond the ends, too, or a slope would be missed there.
@@ -280,7 +279,7 @@ def _background(row):
 
 
 def _scaled(smooth, low, high, scaling):
-    """Unit vector of a pattern as if its cell were smaller by `scaling`, and its columns' range."""
+    """Unit vector of a pattern as if its cell were smaller by `scaling`; its range of columns."""
     sine = np.sin(np.radians(COARSE.two_theta / 2))
     source = 2 * np.degrees(np.arcsin(np.minimum(sine / (1 + scaling), 1)))
     view = np.interp(source, GRID.two_theta, smooth, left=0, right=0)

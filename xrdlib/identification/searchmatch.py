@@ -18,9 +18,9 @@ from ..symmetry.groups import N_GROUPS
 
 SEARCH_GRID = Grid(5.0, 90.0, 0.05)
 
-SIGMA_SIMULATED = 0.2  # degrees; Gaussian smoothing of calculated lines
+SIGMA_SIMULATED = 0.2  # degrees; Gaussian smoothing of calculated reflections
 
-SIGMA_MEASURED = 0.135  # degrees; measured lines have a width of their own
+SIGMA_MEASURED = 0.135  # degrees; measured peaks already have a width
 
 TEMPERATURE = 0.05  # of the softmax over similarities
 
@@ -95,7 +95,7 @@ def class_scores(similarity: np.ndarray, labels: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray, (n, 99) float32
-        A class that the library lacks has the lowest score of the pattern: nothing speaks for it.
+        A class that the library lacks has the lowest score of the pattern: nothing supports it.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def log_probs(
 
 
 def _rendered(reflections):
-    """(n, 1701) tensor of smoothed lines, both wavelengths of the copper doublet."""
+    """(n, 1701) tensor of smoothed reflections, both wavelengths of the copper doublet."""
     counts = np.diff(reflections.start)
     owner = np.repeat(np.arange(len(counts)), counts)
     reciprocal = np.linalg.inv(reflections.lattice).transpose(0, 2, 1)

@@ -71,7 +71,7 @@ def standard(system: str, parameters: np.ndarray, setting: int) -> Standard:
     lattice = min(choices, key=lambda axes: _rank(axes, system))
     cell = cell_of_lattice(lattice)
     if system == "monoclinic":
-        cell[4] = max(cell[4], 180 - cell[4])  # c turned round
+        cell[4] = max(cell[4], 180 - cell[4])  # c reversed
         cell[[3, 5]] = 90.0
     centring = groups.symbols()[label - 1][0]
     named = "trigonal" if centring == "R" else system
@@ -107,7 +107,7 @@ def _kept(label, system):
     number = groups.first_member(label)
     parity = np.array([*product(range(-2, 5), repeat=3)])
     wanted = groups.absent(number, parity)
-    own = relabellings(system)
+    axes = relabellings(system)
     return {
-        (m % 2).tobytes() for m in own if np.array_equal(groups.absent(number, parity @ m), wanted)
+        (m % 2).tobytes() for m in axes if np.array_equal(groups.absent(number, parity @ m), wanted)
     }

@@ -1,9 +1,9 @@
-"""Search for triclinic lattices that explain the first lines of a pattern.
+"""Search for triclinic lattices that index the first peaks of a pattern.
 
-A reciprocal lattice has many bases. One is sought whose three vectors, and of each two of them the
-sum or the difference, are among the first lines: three zones with an axis in common each, after
-Ito (Nature 164, 755, 1949). Six lines so fix a lattice. What counts is what it explains, as in
-`index_search`.
+A reciprocal lattice has many bases. The search takes one whose three vectors, and the sum or the
+difference of each two of them, are among the first peaks: three zones, two by two with an axis in
+common, after Ito (Nature 164, 755, 1949). Six peaks then fix a lattice. It is judged by the peaks
+that it indexes, as in `index_search`.
 """
 
 import gemmi
@@ -11,19 +11,19 @@ import numpy as np
 from numba import njit
 
 from ..symmetry.cells import cell_of_parameters, inverse_square, metric_tensor, parameters_of
-from .index_search import BIN, BY_CHANCE, EXPLAINED, FAST, TOLERANCE, bits, gain, windows
+from .index_search import BIN, FAST, INDEXED, TOLERANCE, UNINDEXED, bits, gain, windows
 
-_FEWEST = 10  # lines; so few fit almost any six numbers
+_FEWEST = 10  # peaks; fewer fit almost any six parameters
 
-_AXES = 8  # first lines that are vectors of a basis
+_AXES = 8  # first peaks that are vectors of a basis
 
 _OBLIQUE = 0.75  # highest cosine between vectors of a basis
 
 _SMALLEST, _LARGEST = 40.0, 2000.0  # cubic angstrom
 
-_SEEN = 2  # of the next seven vectors of a basis that are lines, at least
+_OBSERVED = 2  # of the next seven vectors of a basis that are peaks, at least
 
-_MOST_LATTICE = 9  # lines of a lattice for each one that is observed
+_MOST_LATTICE = 9  # reflections of a lattice for each peak
 
 _TRIED = 60  # bases that are reduced
 
@@ -31,12 +31,12 @@ _SAME = 0.01  # relative difference of edges and angles of reduced cells that ar
 
 
 def search_triclinic(two_theta: np.ndarray, keep: int = 12) -> np.ndarray:
-    """The triclinic lattices that best explain a pattern's lines.
+    """The triclinic lattices that best index a pattern's peaks.
 
     Parameters
     ----------
     two_theta : ndarray, (n,)
-        Lines, ascending, at most `index_search.MOST_LINES`; degrees of Cu K-alpha1.
+        Peaks, ascending, at most `index_search.MOST_PEAKS`; degrees of Cu K-alpha1.
     keep : int
 
     Returns
@@ -48,15 +48,15 @@ def search_triclinic(two_theta: np.ndarray, keep: int = 12) -> np.ndarray:
     if n < _FEWEST:
         return np.zeros((0, 6))
     near, limit, span = windows(two_theta)
-    chance, least = 2 * TOLERANCE / span, int(EXPLAINED * n)
-    found = _search(inverse_square(two_theta), limit, near, chance, least, _TRIED)
+    chance, least = 2 * TOLERANCE / span, int(INDEXED * n)
+    rows = _search(inverse_square(two_theta), limit, near, chance, least, _TRIED)
     kept, cells = [], []
-    for row in found[np.argsort(-found[:, 0], kind="stable")]:
+    for row in rows[np.argsort(-rows[:, 0], kind="stable")]:
         if row[0] == -np.inf or len(kept) == keep:
             break
-        own, cell = reduced(row[1:7])
+        parameters, cell = reduced(row[1:7])
         if not any(np.abs(cell / other - 1).max() < _SAME for other in cells):
-            kept.append(own)
+            kept.append(parameters)
             cells.append(cell)
     return np.array(kept).reshape(-1, 6)
 
@@ -75,7 +75,7 @@ def _search(square, limit, near, chance, least, keep):
     n = len(square)
     most = _MOST_LATTICE * n
     best = np.full((keep, 8), -np.inf)
-    explained_by = np.zeros(keep, dtype=np.int64)
+    indexed_by = np.zeros(keep, dtype=np.int64)
     worst = 0
     between = np.zeros((3, n))
     for i in range(min(_AXES, n)):
@@ -86,7 +86,7 @@ def _search(square, limit, near, chance, least, keep):
                 n_d = _products(square, a, c, between[1])
                 n_f = _products(square, b, c, between[2])
                 for choice in range(2 * n_e * n_d * n_f):
-                    # Only whether the angles are all acute or all obtuse cannot be undone.
+                    # Reversing a vector flips two signs of d, e and f, so only one is free.
                     f = between[2, choice // 2 % n_f] * (1 - choice % 2 * 2)
                     d = between[1, choice // 2 // n_f % n_d]
                     e = between[0, choice // 2 // n_f // n_d]
@@ -97,48 +97,48 @@ def _search(square, limit, near, chance, least, keep):
                     fewest = 0.9 * 2 * np.pi / 3 * volume * limit**1.5 - 1
                     if fewest > most or n * gain(fewest * chance) <= best[worst, 0]:
                         continue
-                    if _seen(a, b, c, d, e, f, limit, near) < _SEEN:
+                    if _observed(a, b, c, d, e, f, limit, near) < _OBSERVED:
                         continue
-                    explained, own = _lines(a, b, c, d, e, f, det, limit, near, most)
-                    hits = bits(explained)
-                    if hits < least or own > most:
+                    indexed, possible = _indexed(a, b, c, d, e, f, det, limit, near, most)
+                    hits = bits(indexed)
+                    if hits < least or possible > most:
                         continue
-                    merit = hits * gain(own * chance)
-                    merit += (n - hits) * (np.log(BY_CHANCE) + own * chance)
+                    merit = hits * gain(possible * chance)
+                    merit += (n - hits) * (np.log(UNINDEXED) + possible * chance)
                     if merit <= best[worst, 0]:
                         continue
-                    place = worst
+                    row = worst
                     for r in range(keep):
                         # Another basis of one lattice.
                         alike = abs(best[r, 7] / volume - 1) < 0.004
-                        if alike and bits(explained_by[r] ^ explained) <= 2:
-                            place = r if merit > best[r, 0] else -1
+                        if alike and bits(indexed_by[r] ^ indexed) <= 2:
+                            row = r if merit > best[r, 0] else -1
                             break
-                    if place >= 0:
-                        best[place] = (merit, a, b, c, d, e, f, volume)
-                        explained_by[place] = explained
+                    if row >= 0:
+                        best[row] = (merit, a, b, c, d, e, f, volume)
+                        indexed_by[row] = indexed
                         worst = np.argmin(best[:, 0])
     return best
 
 
 @njit(cache=True, fastmath=FAST)
-def _products(square, one, other, found):
-    """Fill in the different scalar products of two vectors whose sum is a line; how many."""
+def _products(square, one, other, products):
+    """Fill in the different scalar products of two vectors whose sum is a peak; how many."""
     number = 0
     for x in square:
         product = 0.5 * abs(x - one - other)
         new = product < _OBLIQUE * np.sqrt(one * other)
         for r in range(number):
-            new = new and abs(found[r] - product) > 1e-4
+            new = new and abs(products[r] - product) > 1e-4
         if new:
-            found[number] = product
+            products[number] = product
             number += 1
     return number
 
 
 @njit(cache=True, fastmath=FAST)
-def _seen(a, b, c, d, e, f, limit, near):
-    """How many of the other sums of two vectors of a basis, and of all three, are lines."""
+def _observed(a, b, c, d, e, f, limit, near):
+    """How many of the other sums of two vectors of a basis, and of all three, are peaks."""
     total = a + b + c
     number = 0
     for value in (
@@ -151,9 +151,9 @@ def _seen(a, b, c, d, e, f, limit, near):
 
 
 @njit(cache=True, fastmath=FAST)
-def _lines(a, b, c, d, e, f, det, limit, near, most):
-    """Bits of the observed lines near those of a lattice, and how many the lattice has."""
-    explained, own = np.int64(0), 0
+def _indexed(a, b, c, d, e, f, det, limit, near, most):
+    """Bits of the peaks that a lattice indexes, and how many reflections it has."""
+    indexed, possible = np.int64(0), 0
     flat, tilt = a * b - e * e, d * e - a * f
     l_last = int(np.sqrt(limit * flat / det))
     for l in range(l_last + 1):  # noqa: E741
@@ -174,8 +174,8 @@ def _lines(a, b, c, d, e, f, det, limit, near, most):
             for h in range(h_first, int(np.floor((-half + root) / a)) + 1):
                 value = a * h * h + 2 * half * h + rest
                 if 0 < value < limit:
-                    own += 1
-                    explained |= near[int(value / BIN)]
-        if own > most:
+                    possible += 1
+                    indexed |= near[int(value / BIN)]
+        if possible > most:
             break
-    return explained, own
+    return indexed, possible

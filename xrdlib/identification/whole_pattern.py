@@ -1,9 +1,9 @@
-"""Whole-pattern fit of a powder pattern with a given cell: Le Bail for the shape, Pawley for lines.
+"""Whole-pattern fit with a given cell: Le Bail for the shape, Pawley for the intensities.
 
-The cell, the zero shift and the width of lines are refined with line intensities shared out anew
-at each step (Le Bail, Duroy & Fourquet, Mater. Res. Bull. 23, 447, 1988). At fixed positions and
-widths the intensities are then a linear problem (Pawley, J. Appl. Cryst. 14, 357, 1981), solved
-without negative ones.
+The cell, the zero shift and the widths are refined with intensities shared out anew at each step
+(Le Bail, Duroy & Fourquet, Mater. Res. Bull. 23, 447, 1988). At fixed positions and widths the
+intensities are then a linear problem (Pawley, J. Appl. Cryst. 14, 357, 1981), solved without
+negative ones.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,18 @@ from scipy.optimize import least_squares, nnls
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
 from ..symmetry.cells import metric_basis, products
-from .cell_evidence import lines
-from .line_profiles import Profiles, Shape, observed
+from .cell_evidence import cell_reflections
 from .peaks import background, profile
+from .profile_sums import merged
+from .reflection_profiles import Profiles, Shape, observed
 
 ERROR = 0.05  # of the profile; twice as much does worse on rruff-calibration
 
-MAX_LINES = 250
+MAX_REFLECTIONS = 250
 
 _KNOT = 8.0  # degrees between knots of the background
 
-_MERGED = 0.35  # of the width; lines closer than that cannot be told apart
+_MERGED = 0.35  # of the width; closer reflections cannot be told apart
 
 _SHARES = 4  # Le Bail steps at each trial of the shape
 
@@ -36,11 +37,11 @@ _SHIFT, _STRAIN = 0.05, 0.004  # expected zero shift in degrees, change of 1/d^2
 
 _PULL = 5.0  # weight of what is expected; misfit of neighbouring points is one error, not many
 
-_BLUR = 0.25  # degrees; smoothing with which lines are caught from afar
+_BLUR = 0.25  # degrees; smoothing that widens the range of convergence
 
 _NOISE_FLOOR = 5e-4  # of the highest point; interpolated patterns show too little noise
 
-_EDGE = 0.2  # degrees before the first line that is left out
+_EDGE = 0.2  # degrees before the first reflection that is left out
 
 _SMOOTHED = round(0.1 / GRID.step) | 1  # points of the running mean that `peaks` takes
 
@@ -58,16 +59,16 @@ _DIFFERENCE, _EVALUATIONS = 1e-4, 12
 
 @dataclass(frozen=True)
 class Fit:
-    """Intensities of the lines of a cell, with what their likelihood needs.
+    """Intensities of the reflections of a cell, with what their likelihood needs.
 
     Attributes
     ----------
     hkl : ndarray, (m, 3) int
-        Reflections; of each and its opposite one.
-    line : ndarray, (m,) int
-        Line 0..k-1 of each, with those that cannot be told apart made one.
+        One of each Friedel pair.
+    profile : ndarray, (m,) int
+        Profile 0..k-1 of each; reflections that cannot be told apart share one.
     two_theta, width : ndarray, (k,)
-        Of each line, degrees.
+        Of each profile, degrees.
     normal : ndarray, (k, k)
         P^T W P of the profiles P and weights W, divided by the reduced chi-squared if above 1.
     right : ndarray, (k,)
@@ -83,7 +84,7 @@ class Fit:
     """
 
     hkl: np.ndarray
-    line: np.ndarray
+    profile: np.ndarray
     two_theta: np.ndarray
     width: np.ndarray
     normal: np.ndarray
@@ -97,9 +98,9 @@ class Fit:
 
 
 def fit(
-    intensity: ArrayLike, cell: Sequence[float], error: float = ERROR, max_lines: int = MAX_LINES
+    intensity: ArrayLike, cell: Sequence[float], error: float = ERROR, most: int = MAX_REFLECTIONS
 ) -> Fit:
-    """Fit a pattern with all lines of a primitive cell of given edges and angles.
+    """Fit a pattern with all reflections of a primitive cell of given edges and angles.
 
     Parameters
     ----------
@@ -108,10 +109,10 @@ def fit(
     cell : sequence of 6 floats
         Conventional cell, see `conventional`; its metric symmetry is kept.
     error : float
-        Standard error of the calculated profile, of its height nearby. It keeps misfit of a strong
-        line from passing for a weak one.
-    max_lines : int
-        The pattern is fitted from its start up to so many lines.
+        Standard error of the calculated profile, of its height nearby. It keeps the misfit of a
+        strong reflection from passing for a weak one.
+    most : int
+        The pattern is fitted from its start up to so many reflections.
 
     Returns
     -------
@@ -120,7 +121,7 @@ def fit(
     Raises
     ------
     XrdlibError
-        If the pattern is not on the grid, or the cell is impossible or has no line in the range.
+        If the pattern is not on the grid, or the cell is impossible or shows no reflection.
     """
     y = np.asarray(intensity, dtype=np.float64)
     if y.shape != (GRID.size,) or not np.isfinite(y).all() or not y.max() > 0:
@@ -129,26 +130,27 @@ def fit(
             "grid, some above zero."
         )
     y = y / y.max()
-    seen = np.flatnonzero(y)
-    first, last = GRID.two_theta[seen[[0, -1]]]
-    hkl, line, position, _ = lines(cell, CU_KA1, first, last)
-    if len(position) > max_lines:
-        last = position[max_lines] - _EDGE
-        hkl, line = hkl[line < max_lines], line[line < max_lines]
-    inside = slice(seen[0], int((last - GRID.start) / GRID.step) + 1)
+    measured = np.flatnonzero(y)
+    first, last = GRID.two_theta[measured[[0, -1]]]
+    hkl, number, position, _ = cell_reflections(cell, CU_KA1, first, last)
+    if len(position) > most:
+        last = position[most] - _EDGE
+        kept = number < most
+        hkl, number = hkl[kept], number[kept]
+    inside = slice(measured[0], int((last - GRID.start) / GRID.step) + 1)
     noise = profile(y, GRID.step).noise * np.sqrt(_SMOOTHED)
     data = _Data(y, np.maximum(noise, _NOISE_FLOOR), inside, error)
-    terms = products(hkl[np.unique(line, return_index=True)[1]])
+    terms = products(hkl[np.unique(number, return_index=True)[1]])
     basis = metric_basis(cell)
     x = np.concatenate([np.zeros(2 + len(basis)), _WIDTHS])
     under = background(y, GRID.step)
-    # The lower envelope takes the tails of lines for background, so the fit goes on with its own.
+    # The lower envelope takes tails for background, so later steps use the fitted background.
     for blurs in ((_BLUR, 0.0), (0.0,), (0.0,)):
         for blur in blurs:
             x = _refined(data, np.clip(y - under, 0, None), terms, basis, x, blur)
-        found = _pawley(data, hkl, _shape(x, basis))
-        under = found.background
-    return found
+        result = _pawley(data, hkl, _shape(x, basis))
+        under = result.background
+    return result
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _refined(data, net, terms, basis, x, blur):
     """Parameters of least squares for a pattern without background.
 
     They are zero shift, displacement, changes of the metric, and widths, the last left as they are
-    where the pattern is blurred to catch lines from afar.
+    where the pattern is blurred.
     """
     p = len(basis)
     free = 2 + p if blur else len(x)
@@ -188,7 +190,7 @@ def _refined(data, net, terms, basis, x, blur):
         misfit = (profiles.sum(profiles.shared(y, share, _SHARES)) - y) / sigma
         return np.concatenate([misfit, _PULL * values[: 2 + p] / expected])
 
-    found = least_squares(
+    solution = least_squares(
         residuals,
         np.clip(x[:free], low, high),
         bounds=(low, high),
@@ -197,7 +199,7 @@ def _refined(data, net, terms, basis, x, blur):
         diff_step=_DIFFERENCE,
         max_nfev=_EVALUATIONS,
     )
-    return np.concatenate([found.x, x[free:]])
+    return np.concatenate([solution.x, x[free:]])
 
 
 def _shape(x, basis):
@@ -206,13 +208,13 @@ def _shape(x, basis):
 
 
 def _pawley(data, hkl, shape):
-    """Non-negative least squares of all distinguishable lines and a background."""
+    """Non-negative least squares of all distinguishable reflections and a background."""
     angle = observed(np.sqrt(np.maximum(products(hkl) @ shape.metric, 1e-9)) * CU_KA1, shape)
     order = np.argsort(angle, kind="stable")
     hkl, angle = hkl[order], angle[order]
     width = shape.width + shape.slope * np.tan(np.radians(angle) / 2)
-    line = _merged(angle, _MERGED * width)
-    first = np.unique(line, return_index=True)[1]
+    number = merged(angle, _MERGED * width)
+    first = np.unique(number, return_index=True)[1]
     profiles = data.profiles(shape, products(hkl[first]))
     y = data.y[data.inside]
     at = np.arange(profiles.size) * GRID.step
@@ -220,29 +222,29 @@ def _pawley(data, hkl, shape):
     hats = np.clip(1 - np.abs(at[:, None] - knots) / knots[1], 0, 1)
     rows = np.concatenate([profiles.matrix(), hats], 1)
     k = len(first)
-    lines_only = profiles.sum(profiles.shared(np.clip(y - np.median(y), 0, None)))
+    peaks = profiles.sum(profiles.shared(np.clip(y - np.median(y), 0, None)))
     # Twice: the error of the profile is a share of what the first fit calculates.
     for _ in range(2):
-        near = maximum_filter1d(lines_only, 2 * _SMOOTHED + 1)
+        near = maximum_filter1d(peaks, 2 * _SMOOTHED + 1)
         weight = 1 / (data.noise[data.inside] ** 2 + (data.error * near) ** 2)
         normal = rows.T @ (rows * weight[:, None])
         right = rows.T @ (weight * y)
-        found = nonnegative(normal, right)
-        lines_only = rows[:, :k] @ found[:k]
-    net = y - hats @ found[k:]
-    excess = max(1.0, (weight * (net - lines_only) ** 2).sum() / max(len(y) - rows.shape[1], 1))
+        areas = nonnegative(normal, right)
+        peaks = rows[:, :k] @ areas[:k]
+    net = y - hats @ areas[k:]
+    excess = max(1.0, (weight * (net - peaks) ** 2).sum() / max(len(y) - rows.shape[1], 1))
     calculated, under = np.zeros(GRID.size), np.zeros(GRID.size)
-    calculated[data.inside], under[data.inside] = rows @ found, hats @ found[k:]
+    calculated[data.inside], under[data.inside] = rows @ areas, hats @ areas[k:]
     return Fit(
         hkl=hkl,
-        line=line,
+        profile=number,
         two_theta=profiles.angle,
         width=profiles.width,
         normal=normal[:k, :k] / excess,
         right=rows[:, :k].T @ (weight * net) / excess,
-        intensity=found[:k],
+        intensity=areas[:k],
         n_points=len(y),
-        residual=float(np.sqrt((weight * (net - lines_only) ** 2).sum() / (weight * y**2).sum())),
+        residual=float(np.sqrt((weight * (net - peaks) ** 2).sum() / (weight * y**2).sum())),
         shape=shape,
         calculated=calculated,
         background=under,
@@ -263,13 +265,3 @@ def nonnegative(normal: np.ndarray, right: np.ndarray) -> np.ndarray:
     factor = np.linalg.cholesky(scaled)
     target = solve_triangular(factor, scale * right, lower=True)
     return scale * nnls(factor.T, target, maxiter=30 * len(right))[0]
-
-
-def _merged(angle, reach):
-    """Number of the line of each angle (ascending): a line takes what lies within its reach."""
-    line, start, number = np.zeros(len(angle), dtype=np.int64), angle[0], 0
-    for i, x in enumerate(angle):
-        if x - start > reach[i]:
-            start, number = x, number + 1
-        line[i] = number
-    return line

@@ -221,7 +221,7 @@ def match(
     scores, rows = retrieval.similarities(on_grid[None])
     row = int(rows[0])
     scaling = retrieval.cell_scaling(on_grid, row)
-    angle, height = retrieval.lines(row)
+    angle, height = retrieval.reflections(row)
     # A larger cell has its reflections at lower angles.
     ratio = wavelength / CU_KA1 / (1 + scaling)
     reflections = rescaled(angle, ratio)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID, Grid, to_grid
-from ..identification.cell_evidence import lines as cell_lines
+from ..identification.cell_evidence import cell_reflections
 from ..identification.peaks import background, profile
 from ..simulation.diffraction import WAVELENGTHS
 from ..symmetry import groups
@@ -195,9 +195,9 @@ def hidden_start(lattice: dict, two_theta, wavelength: float, grid: Grid = GRID)
 
 
 def _reflections(cell, first, last):
-    """All reflections of a primitive cell within angles of Cu K-alpha1, see `cell_lines`."""
+    """All reflections of a primitive cell within angles of Cu K-alpha1, see `cell_reflections`."""
     try:
-        return cell_lines(cell, CU_KA1, first, last)
+        return cell_reflections(cell, CU_KA1, first, last)
     except XrdlibError:  # no reflection in the range
         return np.zeros((0, 3), dtype=int), None, np.zeros(0), None
 

@@ -17,7 +17,7 @@ from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
 from ..base.records import Reflections
 from ..identification import basis_reflections, lattice_evidence
-from ..identification.cell_evidence import lines as cell_lines
+from ..identification.cell_evidence import cell_reflections
 from ..identification.index_cells import Indexed, index
 from ..identification.lattice_evidence import LatticeEvidence, Scores, features, make_network
 from ..identification.peak_finder import PeakList, find_peaks
@@ -323,7 +323,7 @@ def example(
             "two_theta": GRID.two_theta[shown].round(2).tolist(),
             "intensity": intensity.astype(float).round(4).tolist(),
             "found": two_theta.round(3).tolist(),
-            "lattice": cell_lines(cell, CU_KA1, *edges)[2].round(3).tolist(),
+            "lattice": cell_reflections(cell, CU_KA1, *edges)[2].round(3).tolist(),
         }
     return None
 

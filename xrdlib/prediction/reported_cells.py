@@ -53,7 +53,7 @@ def _indexed(indexed, probability):
         "group": label,
         "cell": shown(indexed.cell[label]),
         "lines": indexed.looked_at,
-        "explained": int(indexed.explained[label - 1]),
+        "explained": int(indexed.indexed[label - 1]),
     }
 
 
@@ -81,5 +81,5 @@ def _fitted(fitted, probability):
         "group": label,
         "cell": shown(cell_of_parameters(*lattice.lattice[:2])),
         "lines": lattice.observed,
-        "explained": lattice.observed - len(lattice.strange),
+        "explained": lattice.observed - len(lattice.unindexed),
     }

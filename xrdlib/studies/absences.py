@@ -20,7 +20,7 @@ from numpy import ndarray
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, Grid, normalise
 from ..base.records import Reflections
-from ..identification.cell_evidence import lines
+from ..identification.cell_evidence import cell_reflections
 from ..identification.peaks import profile
 from ..learning import decode, priors
 from ..learning.statistics import compare
@@ -112,7 +112,7 @@ def diagnostic_positions(
     """
     cell, label = cells.cell_of_lattice(crystal.lattice[0]), int(crystal.group[0])
     try:
-        hkl, position, angle, _ = lines(cell, CU_KA1, float(edges[0]), stop)
+        hkl, position, angle, _ = cell_reflections(cell, CU_KA1, float(edges[0]), stop)
     except XrdlibError:
         return None  # too many reflections, or none
     if len(angle) > MOST_REFLECTIONS:

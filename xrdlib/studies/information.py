@@ -21,7 +21,7 @@ from scipy.stats import entropy
 from ..base.errors import XrdlibError
 from ..base.patterns import CU_KA1, GRID
 from ..base.records import Reflections
-from ..identification.cell_evidence import lines
+from ..identification.cell_evidence import cell_reflections
 from ..learning.metrics import credit, log_likelihood, means
 from ..learning.priors import log_ratio, named_minerals, smooth_prior
 from ..prediction import fusion
@@ -247,7 +247,7 @@ def visible_evidence(structures: Reflections, limit: float) -> tuple[ndarray, nd
     for i in range(len(structures)):
         cell = cell_of_lattice(structures.lattice[i])
         try:
-            hkl, position, angle, _ = lines(cell, CU_KA1, GRID.start, GRID.stop)
+            hkl, position, angle, _ = cell_reflections(cell, CU_KA1, GRID.start, GRID.stop)
         except XrdlibError:  # more reflections than are listed
             continue
         cluster = np.cumsum(np.diff(angle, prepend=angle[0]) > RESOLUTION)

@@ -11,7 +11,7 @@ from ..base.patterns import CU_KA1, GRID, Grid, to_grid
 from ..base.records import Reflections
 from ..identification import searchmatch
 from ..identification.library import from_reflections
-from ..identification.line_profiles import lorentz_polarisation
+from ..identification.reflection_profiles import lorentz_polarisation
 from ..identification.retrieval import Retrieval
 from ..learning import experiment
 from ..learning.outcomes import RECOGNISED

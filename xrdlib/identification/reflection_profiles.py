@@ -1,4 +1,4 @@
-"""Where the lines of a cell lie in a pattern, and their profiles on its points."""
+"""Positions of a cell's reflections in a pattern, and their profiles on its points."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from ..base.patterns import CU_KA1, GRID
 from ..simulation.diffraction import WAVELENGTHS
 
-_REACH = 60  # grid points on either side of a line where its profile is calculated
+_REACH = 60  # grid points on either side of a reflection where its profile is calculated
 
 _TINY = 1e-12
 
@@ -17,7 +17,7 @@ _ALPHA_2 = WAVELENGTHS["CuKa2"]
 
 @dataclass(frozen=True)
 class Shape:
-    """Where a pattern has its lines and how wide they are.
+    """Positions and widths of the reflections of a pattern.
 
     Attributes
     ----------
@@ -43,12 +43,12 @@ class Shape:
 
 
 class Profiles:
-    """Profiles of lines on even points, each over a window around its line.
+    """Profiles of reflections on even points, each over a window around its position.
 
     Parameters
     ----------
     products : ndarray, (k, 6)
-        Of each line, see `cells.products`.
+        Of each reflection, see `cells.products`.
     start : float
         First point, degrees.
     size : int
@@ -61,7 +61,7 @@ class Profiles:
     angle, width : ndarray, (k,)
         Degrees.
     index : ndarray, (k, w) int
-        Points of each line's window.
+        Points of each window.
     value : ndarray, (k, w)
         Profile there, of area 1 for K-alpha1; 0 off the pattern.
     """
@@ -77,16 +77,16 @@ class Profiles:
         nearest = np.rint((self.angle - start) / GRID.step).astype(np.int64)
         self.index = nearest[:, None] + np.arange(-_REACH, _REACH + 1)
         self.size = size
-        off = start + self.index * GRID.step
+        point = start + self.index * GRID.step
         eta = 0.0 if blur else shape.eta
-        value = _pseudo_voigt(off - angle[0][:, None], self.width[:, None], eta)
-        second = _pseudo_voigt(off - angle[1][:, None], self.width[:, None], eta)
+        value = _pseudo_voigt(point - angle[0][:, None], self.width[:, None], eta)
+        second = _pseudo_voigt(point - angle[1][:, None], self.width[:, None], eta)
         self.value = value + shape.second * second
         self.value[(self.index < 0) | (self.index >= self.size)] = 0
         self.index = np.clip(self.index, 0, self.size - 1)
 
     def sum(self, strength: np.ndarray) -> np.ndarray:
-        """Pattern of lines of given strengths, (size,)."""
+        """Pattern of reflections of given strengths, (size,)."""
         weights = (self.value * strength[:, None]).ravel()
         return np.bincount(self.index.ravel(), weights, self.size)
 
@@ -116,7 +116,7 @@ def lorentz_polarisation(two_theta: ArrayLike) -> np.ndarray:
 
 
 def observed(double_sine: np.ndarray, shape: Shape) -> np.ndarray:
-    """2theta in degrees of lines with 2 sin(theta), as the goniometer reads it."""
+    """2theta in degrees of reflections with 2 sin(theta), as the goniometer reads it."""
     theta = np.arcsin(np.clip(double_sine / 2, 0, 0.999))
     return np.degrees(2 * theta) + shape.zero + shape.displacement * np.cos(theta)
 

@@ -1,4 +1,4 @@
-"""Compiled sums over the lines of a pattern, each over a window of points around its line."""
+"""Compiled sums over the profiles of a pattern, each over a window of points around it."""
 
 import numpy as np
 from numba import njit
@@ -8,7 +8,7 @@ from ..simulation.diffraction import WAVELENGTHS
 
 _STEP = GRID.step
 
-_REACH, _TAIL = 60, 8.0  # points, widths: windows of lines end at the nearer
+_REACH, _TAIL = 60, 8.0  # points, widths: windows end at the nearer
 
 _RATIO = WAVELENGTHS["CuKa2"] / CU_KA1
 
@@ -18,15 +18,15 @@ _LORENTZ, _GAUSS, _WIDTH = 2 / np.pi, 2 * np.sqrt(np.log(2) / np.pi), 4 * np.log
 
 @njit(cache=True)
 def merged(angle, reach):
-    """Number of the line of each angle (ascending): a line takes what lies within its reach."""
-    line = np.empty(len(angle), dtype=np.int64)
+    """Number of the profile of each angle (ascending): it takes what lies within its reach."""
+    profile = np.empty(len(angle), dtype=np.int64)
     start, number = angle[0], 0
     for i in range(len(angle)):
         if angle[i] - start > reach[i]:
             start = angle[i]
             number += 1
-        line[i] = number
-    return line
+        profile[i] = number
+    return profile
 
 
 @njit(cache=True, fastmath=True)
@@ -35,39 +35,39 @@ def one_pass(y, under, weight, start, rows, fixed, parameters, shape, correction
     """Intensities at a shape, and the normal equations of a better shape.
 
     Returns intensities, band, right side, misfit, normal matrix and gradient of (shape, parameters,
-    background), and place and width of each line.
+    background), and position and width of each profile.
     """
     n, k, p = len(y), len(rows), len(parameters)
     size = 2 * _REACH + 26  # the second line of the doublet is so many points off at most
     first = np.zeros(k, dtype=np.int64)
     count = np.zeros(k, dtype=np.int64)
     value = np.zeros((k, size))
-    by_place = np.zeros((k, size))
+    by_position = np.zeros((k, size))
     by_width = np.zeros((k, size))
     by_eta = np.zeros((k, size))
     by_ratio = np.zeros((k, size))
-    place, width = np.empty(k), np.empty(k)
+    position, width = np.empty(k), np.empty(k)
     to_square, cosine, tangent = np.zeros(k), np.zeros(k), np.zeros(k)
     eta, ratio = shape[4], shape[5]
     degrees = 180 / np.pi
     for j in range(k):
         if fixed[j] > 0:
             theta = fixed[j] / degrees / 2
-            place[j] = fixed[j]
+            position[j] = fixed[j]
         else:
             square = 0.0
             for a in range(p):
                 square += rows[j, a] * parameters[a]
             theta = np.arcsin(min(np.sqrt(max(square, 1e-9)) * CU_KA1 / 2, 0.999))
             cosine[j] = np.cos(theta)
-            place[j] = 2 * theta * degrees + shape[0] + shape[1] * cosine[j]
+            position[j] = 2 * theta * degrees + shape[0] + shape[1] * cosine[j]
             to_square[j] = degrees * CU_KA1**2 / (2 * np.sin(2 * theta))
         tangent[j] = np.tan(theta)
         width[j] = shape[2] + shape[3] * tangent[j]
         second = np.arcsin(min(np.sin(theta) * _RATIO, 0.9999)) - theta
         second *= 2 * degrees
         span = min(_REACH, int(_TAIL * width[j] / _STEP) + 2)
-        centre = int(np.rint((place[j] - start) / _STEP))
+        centre = int(np.rint((position[j] - start) / _STEP))
         low = max(0, centre - span)
         high = min(n - 1, centre + span + int(second / _STEP) + 1)
         first[j] = low
@@ -75,7 +75,7 @@ def one_pass(y, under, weight, start, rows, fixed, parameters, shape, correction
         w = width[j]
         for part in range(2):
             amount = 1.0 if part == 0 else ratio
-            middle = place[j] + (second if part else 0.0)
+            middle = position[j] + (second if part else 0.0)
             for i in range(count[j]):
                 u = (start + (low + i) * _STEP - middle) / w
                 bell = 1 / (1 + 4 * u * u)
@@ -88,7 +88,7 @@ def one_pass(y, under, weight, start, rows, fixed, parameters, shape, correction
                 if derive:
                     slope = eta * lorentz * 8 * u * bell
                     slope += (1 - eta) * gauss * 2 * _WIDTH * u
-                    by_place[j, i] += amount * slope / w
+                    by_position[j, i] += amount * slope / w
                     by_width[j, i] += amount * (slope * u - v) / w
                     by_eta[j, i] += amount * (lorentz - gauss)
                     if part:
@@ -100,7 +100,7 @@ def one_pass(y, under, weight, start, rows, fixed, parameters, shape, correction
         t = min(int(i / gap), knots - 2)
         f = i / gap - t
         net[i] = y[i] - under[i] - correction[t] * (1 - f) - correction[t + 1] * f
-    most = 1
+    most = 1  # width of the band: how far apart in the list overlapping profiles are
     for j in range(k):
         for m in range(j + 1, k):
             if first[m] >= first[j] + count[j]:
@@ -148,26 +148,26 @@ def one_pass(y, under, weight, start, rows, fixed, parameters, shape, correction
     if derive:
         head = 6 + p
         jacobian = np.zeros((n, head))
-        own = np.empty(head)
+        slopes = np.empty(head)  # of position and width over each parameter
         for j in range(k):
             if x[j] == 0.0:
                 continue
-            own[0] = 1.0 if fixed[j] == 0 else 0.0
-            own[1] = cosine[j]
-            own[2], own[3] = 1.0, tangent[j]
+            slopes[0] = 1.0 if fixed[j] == 0 else 0.0
+            slopes[1] = cosine[j]
+            slopes[2], slopes[3] = 1.0, tangent[j]
             for a in range(p):
-                own[6 + a] = to_square[j] * rows[j, a]
+                slopes[6 + a] = to_square[j] * rows[j, a]
             for i in range(count[j]):
                 at = first[j] + i
-                place_part, width_part = x[j] * by_place[j, i], x[j] * by_width[j, i]
-                jacobian[at, 0] += own[0] * place_part
-                jacobian[at, 1] += own[1] * place_part
+                position_part, width_part = x[j] * by_position[j, i], x[j] * by_width[j, i]
+                jacobian[at, 0] += slopes[0] * position_part
+                jacobian[at, 1] += slopes[1] * position_part
                 jacobian[at, 2] += width_part
-                jacobian[at, 3] += own[3] * width_part
+                jacobian[at, 3] += slopes[3] * width_part
                 jacobian[at, 4] += x[j] * by_eta[j, i]
                 jacobian[at, 5] += x[j] * by_ratio[j, i]
                 for a in range(p):
-                    jacobian[at, 6 + a] += own[6 + a] * place_part
+                    jacobian[at, 6 + a] += slopes[6 + a] * position_part
         for i in range(n):
             # Points far off count less, as in robust regression.
             w = weight[i] / np.sqrt(1 + weight[i] * rest[i] ** 2 / 16)
@@ -190,4 +190,4 @@ def one_pass(y, under, weight, start, rows, fixed, parameters, shape, correction
         for a in range(q):
             for b in range(a):
                 normal[b, a] = normal[a, b]
-    return x, band, right, misfit, normal, gradient, place, width
+    return x, band, right, misfit, normal, gradient, position, width
