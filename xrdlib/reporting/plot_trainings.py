@@ -67,7 +67,7 @@ def scaling(content: dict) -> Figure:
     time.set(xlabel="training time (s)", ylabel=LABELS["top1"], ylim=(0, None))
     power.set(xlabel="training patterns (dotted: power law)", ylabel=LABELS["nll"])
     course.set(xlabel="patterns seen", ylabel="NLL on the way")
-    time.legend(loc="upper left")
+    time.legend(loc="best")
     what = f"balanced patterns of reflections, n = {content['n']}"
     fig.suptitle(f"{what}; every dot is one training", fontsize=8)
     return fig
