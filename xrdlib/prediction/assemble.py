@@ -71,7 +71,7 @@ def build(
         "fusion": asdict(fusion.Fusion(1.0, 1.0, 1.0)),
     }
     predictor = Predictor(model, metadata, Retrieval(known), lattices)
-    seen = readings.read(predictor, measured_sets, config.threads)
+    seen = readings.read(predictor, measured_sets, config.threads, cut=False)
     predictor_file.write(
         folder_ / PREDICTOR,
         model,

@@ -205,7 +205,7 @@ def table(
     predictor : Predictor
         With retrieval.
     seen : dict of str to Seen
-        What it sees in the test set, and in the cut one, see `readings.read`.
+        What it sees in the test set, and maybe in the cut one, see `readings.read`.
     measured_sets : dict of str to Measured
         As from `measured`.
     structures : records.Reflections
@@ -216,7 +216,7 @@ def table(
     Returns
     -------
     list of dict
-        For the test set, its halves by search-match, and the test set cut to 10 to 80 degrees.
+        For the test set, its halves by search-match, and what was seen of the cut test set.
     """
     name = MEASURED[1]
     patterns = measured_sets[name]
@@ -227,9 +227,9 @@ def table(
     rows = []
     for subset, index in subsets(name, best[name], RECOGNISED).items():
         rows += score_rows(logp, subset, patterns, index, known, *chance(settings))
-    short = weighed(predictor, seen[CROPPED])
-    every = np.arange(len(patterns.group))
-    rows += score_rows(short, CROPPED, patterns, every, known, *chance(settings))
+    if CROPPED in seen:
+        short, every = weighed(predictor, seen[CROPPED]), np.arange(len(patterns.group))
+        rows += score_rows(short, CROPPED, patterns, every, known, *chance(settings))
     return [{**row, "model": row["model"].replace(FUSED, title)} for row in rows]
 
 

@@ -32,7 +32,7 @@ def cropped(intensity: np.ndarray) -> np.ndarray:
 
 
 def read(
-    predictor: Predictor, measured_sets: Mapping[str, Measured], workers: int = 1
+    predictor: Predictor, measured_sets: Mapping[str, Measured], workers: int = 1, cut: bool = True
 ) -> dict[str, Seen]:
     """Evidence in each measured set and in the cut test set (`CROPPED`).
 
@@ -42,9 +42,11 @@ def read(
         As from `evaluate.measured`; where there are none, the result is empty.
     workers : int
         Processes.
+    cut : bool
+        Whether the cut test set is read, too.
     """
     patterns = {name: one.intensity for name, one in measured_sets.items()}
-    if MEASURED[1] in patterns:
+    if cut and MEASURED[1] in patterns:
         patterns[CROPPED] = cropped(patterns[MEASURED[1]])
     return {
         name: predictor.evidence(GRID.two_theta, intensity, workers=workers)
