@@ -137,22 +137,29 @@ def test_the_fit_is_the_optimum(parts):
     assert np.abs(gradient).max() < 1e-4
 
 
-def test_the_gradient_that_the_optimiser_is_told_is_right(parts, monkeypatch):
-    seen = []
+@pytest.fixture
+def minimised(monkeypatch):
+    """The functions that a fit minimises, in turn."""
+    costs = []
 
     def spy(cost, start, **options):
-        seen.append(cost)
+        costs.append(cost)
         return minimize(cost, start, **options)
 
     monkeypatch.setattr("scipy.optimize.minimize", spy)
+    return costs
+
+
+def test_the_gradient_that_the_optimiser_is_told_is_right(parts, minimised):
     labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 3)[:300]
     few = parts[0][:300], parts[1][:300], parts[2]
     fusion.fit(few[0], few[1], labels, few[2])
     for weights in ([1.0, 1.0, 1.0], [0.0, 3.0, 0.2], [2.0, 0.0, 0.0]):
-        value, gradient = seen[0](np.array(weights))
+        value, gradient = minimised[0](np.array(weights))
         assert np.isclose(value, nll(weights, few, labels))
         steps = 1e-5 * np.eye(3)
-        numerical = [(seen[0](weights + h)[0] - seen[0](weights - h)[0]) / 2e-5 for h in steps]
+        cost = minimised[0]
+        numerical = [(cost(weights + h)[0] - cost(weights - h)[0]) / 2e-5 for h in steps]
         assert np.allclose(gradient, numerical, atol=1e-6)
 
 
@@ -299,18 +306,12 @@ def test_how_often_the_library_knows_a_compound_is_recovered(parts):
     assert (found.apply(*parts) - plain.apply(*parts))[rows, labels].mean() > 0.05
 
 
-def test_the_gradient_of_doubt_is_right_too(parts, monkeypatch):
-    seen = []
-
-    def spy(cost, start, **options):
-        seen.append(cost)
-        return minimize(cost, start, **options)
-
-    monkeypatch.setattr("scipy.optimize.minimize", spy)
+def test_the_gradient_of_doubt_is_right_too(parts, minimised):
     labels = drawn(by_hand((1.0, 2.0, 0.5), *parts), 3)[:300]
     fusion.fit(parts[0][:300], parts[1][:300], labels, parts[2], known=True)
     for weights in ([1.0, 6.0, 1.0, 0.5, 3.0], [0.2, 0.0, 0.2, -4.0, 0.0]):
-        _, gradient = seen[1](np.array(weights))
+        _, gradient = minimised[1](np.array(weights))
         steps = 1e-5 * np.eye(5)
-        numerical = [(seen[1](weights + h)[0] - seen[1](weights - h)[0]) / 2e-5 for h in steps]
+        cost = minimised[1]
+        numerical = [(cost(weights + h)[0] - cost(weights - h)[0]) / 2e-5 for h in steps]
         assert np.allclose(gradient, numerical, atol=1e-6)

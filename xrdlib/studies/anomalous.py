@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import gemmi
 import numpy as np
+import torch
 
 from ..base.patterns import CU_KA1
 from ..base.records import Crystals
-from ..simulation.diffraction import d_star, reflections
+from ..simulation.diffraction import d_star, lorentz_polarisation, reflections
 
-_HC = 12398.42  # electronvolt angstrom
 _STRONG = 10  # reflections
 
 
@@ -55,13 +55,13 @@ def _change(crystal, own, wavelength):
     for z in np.unique(crystal.number):
         mine = crystal.number == z
         plain[mine] = _form_factor(int(z), length / 2)
-        terms[mine] = complex(*gemmi.cromer_liberman(z=int(z), energy=_HC / wavelength))
+        terms[mine] = complex(*gemmi.cromer_liberman(z=int(z), energy=gemmi.hc / wavelength))
     phase = np.exp(2j * np.pi * crystal.frac.astype(float) @ own.hkl.T.astype(float))
     amplitude = crystal.occupancy[:, None] * (plain + terms[:, None])
     # Friedel opposites fall together in a powder and are no longer equal.
     friedel = [np.abs((amplitude * p).sum(0)) ** 2 for p in (phase, phase.conj())]
-    sine = length * wavelength / 2
-    factor = (1 + (1 - 2 * sine**2) ** 2) / (sine**2 * np.sqrt(1 - sine**2)) * own.multiplicity
+    sine = torch.from_numpy(length * wavelength / 2)
+    factor = lorentz_polarisation(sine).numpy() * own.multiplicity
     before, after = own.f2 * factor, np.mean(friedel, axis=0) * factor
     before, after = before / before.sum(), after / after.sum()
     most = np.argsort(-before)[:_STRONG]
